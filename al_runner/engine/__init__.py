@@ -1,0 +1,1 @@
+"""Carries out the fits that learners ask for."""

@@ -1,0 +1,21 @@
+"""Kronecker-factored Fisher blocks: tensors in, factors and traces out.
+
+Axes: n examples, t positions a layer's weights are used at (1 for a dense layer), i inputs of a position
+(a patch for a convolution, plus a constant 1 where there is a bias), o outputs, l layers.
+"""
+
+from al_runner.fisher.capture import LayerSamples, capture, treatable_layers
+from al_runner.fisher.factors import Factors, damped_inverse, mean_factors, parameter_count
+from al_runner.fisher.traces import product_traces, squared_traces
+
+__all__ = [
+    "Factors",
+    "LayerSamples",
+    "capture",
+    "damped_inverse",
+    "mean_factors",
+    "parameter_count",
+    "product_traces",
+    "squared_traces",
+    "treatable_layers",
+]

@@ -1,0 +1,62 @@
+"""Traces of single examples' Kronecker factors, without forming an i x i matrix for any example."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from al_runner.fisher.capture import capture
+from al_runner.fisher.factors import Factors
+
+
+class Traces(NamedTuple):
+    """A trace an example and layer for each of the two factors, float64 [n, l]."""
+
+    psi: Tensor
+    tau: Tensor
+
+
+def product_traces(net: nn.Module, batches: Iterable[Tensor], matrices: Mapping[str, Factors]) -> Traces:
+    """tr(psi_x P) and tr(tau_x Q) for every example x and layer with matrices (P, Q); labels are the predictions.
+
+    With rows a_t of a layer's input, tr(psi_x P) = sum_t a_t' P a_t.
+    """
+    return _traces(net, batches, matrices, _product)
+
+
+def squared_traces(net: nn.Module, batches: Iterable[Tensor], matrices: Mapping[str, Factors]) -> Traces:
+    """tr(psi_x P psi_x) and tr(tau_x Q tau_x); labels are the predictions.
+
+    tr(psi_x P psi_x) = sum_st (a_s' P a_t) (a_s' a_t), a [t, t] matrix an example.
+    """
+    return _traces(net, batches, matrices, _squared)
+
+
+def _traces(
+    net: nn.Module,
+    batches: Iterable[Tensor],
+    matrices: Mapping[str, Factors],
+    trace: Callable[[Tensor, Tensor], Tensor],
+) -> Traces:
+    psi, tau = [], []
+    for x in batches:
+        samples = capture(net, x)
+        psi.append(torch.stack([trace(s.inputs, matrices[name].psi) for name, s in samples.items()], 1))
+        # tau_x carries 1/T, so its traces carry it once or squared: scale the rows instead.
+        scaled = ((s.gradients / s.gradients.shape[1] ** 0.5, matrices[name].tau) for name, s in samples.items())
+        tau.append(torch.stack([trace(rows, matrix) for rows, matrix in scaled], 1))
+    return Traces(torch.cat(psi), torch.cat(tau))
+
+
+def _product(rows: Tensor, matrix: Tensor) -> Tensor:
+    """[n, t, d], [d, d] -> [n]."""
+    return ((rows @ matrix.to(rows.dtype)) * rows).sum((1, 2), dtype=torch.float64)
+
+
+def _squared(rows: Tensor, matrix: Tensor) -> Tensor:
+    """[n, t, d], [d, d] -> [n]."""
+    product = rows @ matrix.to(rows.dtype)
+    if rows.shape[1] == 1:  # a dense layer: two inner products
+        return (product * rows).sum((1, 2), dtype=torch.float64) * rows.square().sum((1, 2), dtype=torch.float64)
+    return ((product @ rows.mT) * (rows @ rows.mT)).sum((1, 2), dtype=torch.float64)

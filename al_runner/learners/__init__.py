@@ -1,0 +1,1 @@
+"""How bought examples become a `Fitted`: one way a file."""

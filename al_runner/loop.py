@@ -1,0 +1,120 @@
+"""The experiment: acquire, label, train from scratch, measure, record."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from time import perf_counter
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn.functional import nll_loss
+
+from al_runner.budget import Budget
+from al_runner.errors import UsageError
+from al_runner.pool import Pool, balanced_ids, class_shares, random_ids
+from al_runner.rng import Streams
+from al_runner.strategies.base import Strategy
+from al_runner.types import DataSet, Fitted, Learner, TrainData, mean_log_probs
+
+
+class Record(Protocol):
+    """Where a run is kept; what it holds already is not done again."""
+
+    def bought(self, round_: int) -> Tensor | None:
+        """Ids bought in `round_`, or None where that purchase is still to come."""
+
+    def buy(self, round_: int, ids: Tensor, labels: Tensor, seconds: float) -> None: ...
+
+    def measured(self, round_: int) -> bool: ...
+
+    def measure(self, round_: int, row: dict[str, float]) -> None: ...
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One run, ready to start."""
+
+    data: DataSet
+    learner: Learner
+    strategy: Strategy
+    budget: Budget
+    seed: int
+
+    @cached_property
+    def plan(self) -> Budget:
+        return self.strategy.plan(self.budget)
+
+    @cached_property
+    def purchases(self) -> list[int]:
+        """Labels bought in every round; UsageError where the budget does not fit the data set."""
+        sizes = self.plan.purchases(len(self.data.train))
+        if self.plan.balanced:
+            require_every_class(self.data, sizes[0])
+        return sizes
+
+    async def run(self, record: Record) -> None:
+        """Every round in turn; rounds that `record` holds are replayed from it, not done again."""
+        learner = self.strategy.wrap(self.learner)
+        pool = Pool(self.data)
+        fitted: Fitted | None = None
+        for round_, size in enumerate(self.purchases):
+            ids = record.bought(round_)
+            if ids is None:
+                if fitted is None and round_ > 0:  # resumed between a measurement and the next purchase
+                    fitted = await learner.fit(self.train_data(pool), Streams(self.seed, round_ - 1))
+                start = perf_counter()
+                ids = self.choose(fitted, pool, size, round_)
+                record.buy(round_, ids, self.data.labels[ids], perf_counter() - start)
+            pool.buy(ids.to(self.data.images.device))
+            if record.measured(round_):
+                continue
+            start = perf_counter()
+            fitted = await learner.fit(self.train_data(pool), Streams(self.seed, round_))
+            seconds = perf_counter() - start
+            record.measure(round_, {**self.measurements(fitted, pool), "fit_seconds": seconds})
+
+    def train_data(self, pool: Pool) -> TrainData:
+        images, labels, val = self.data.images, self.data.labels, self.data.val
+        return TrainData(pool.x(pool.labelled), pool.y(pool.labelled), images[val], labels[val])
+
+    def choose(self, fitted: Fitted | None, pool: Pool, size: int, round_: int) -> Tensor:
+        """The ids of the next purchase: the initial set, then what the strategy selects of the candidates."""
+        streams = Streams(self.seed, round_)
+        if fitted is None:
+            rng = streams("initial")
+            return balanced_ids(self.data, size, rng) if self.plan.balanced else random_ids(pool, size, rng)
+        pool.draw_candidates(self.plan.candidate_count, streams("candidates"))
+        ids = self.strategy.select(fitted, pool, size, streams("query"))
+        if len(ids) != size or not bool(torch.isin(ids, pool.candidates).all()):
+            raise ValueError(f"{type(self.strategy).__name__} returned {len(ids)} ids for {size}, or not candidates")
+        return ids
+
+    def measurements(self, fitted: Fitted, pool: Pool) -> dict[str, float]:
+        test_error, test_nll = score(fitted, self.data, self.data.test)
+        return {
+            "labelled": len(pool.labelled),
+            "test_error": test_error,
+            "test_accuracy": 1 - test_error,
+            "val_error": score(fitted, self.data, self.data.val)[0],
+            "train_error": score(fitted, self.data, pool.labelled)[0],
+            "test_nll": test_nll,
+            "steps": fitted.steps,
+        }
+
+
+def score(fitted: Fitted, data: DataSet, ids: Tensor) -> tuple[float, float]:
+    """Error rate and mean negative log-likelihood (nats) of the mean prediction on `ids`."""
+    mean = mean_log_probs(fitted.log_probs(data.images[ids]))
+    labels = data.labels[ids]
+    return float((mean.argmax(1) != labels).sum()) / len(ids), float(nll_loss(mean.double(), labels))
+
+
+def require_every_class(data: DataSet, initial: int) -> None:
+    """UsageError unless a balanced start of `initial` images can be had."""
+    counts = torch.bincount(data.labels[data.train], minlength=len(data.classes)).tolist()
+    for name, count, share in zip(data.classes, counts, class_shares(initial, len(data.classes)), strict=True):
+        if count < share:
+            raise UsageError(
+                f"budget.balanced wants {share} images of class {name!r}, but the training set has {count}; "
+                "lower budget.initial or set budget.balanced=false"
+            )

@@ -1,0 +1,46 @@
+"""The plain CNNs of Ducoffe & Precioso (2017), table 2, and the initial weights of their code."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from al_runner.errors import UsageError
+
+
+def cnn(
+    image_shape: tuple[int, int, int], classes: int, pool: Sequence[bool], hidden: Sequence[int], channels: int = 20
+) -> nn.Sequential:
+    """Valid 3 x 3 convolutions, each with or without a 2 x 2 max-pool, then dense layers; ReLU throughout.
+
+    `pool` has an entry a convolution, `hidden` a width a dense layer before the last.
+    """
+    layers: list[nn.Module] = []
+    width, height_now, width_now = image_shape
+    for pooled in pool:
+        layers.append(nn.Conv2d(width, channels, 3))
+        height_now, width_now = height_now - 2, width_now - 2
+        if pooled:
+            # ReLU after the pool gives the same output as before it, at a quarter of the work.
+            layers.append(nn.MaxPool2d(2))
+            height_now, width_now = height_now // 2, width_now // 2
+        layers.append(nn.ReLU())
+        width = channels
+    if min(height_now, width_now) < 1:
+        size = f"{image_shape[1]} x {image_shape[2]}"
+        raise UsageError(f"images of {size} pixels are too small for this net; use model=small_cnn")
+    sizes = [channels * height_now * width_now, *hidden]
+    layers.append(nn.Flatten())
+    for before, after in zip(sizes, hidden, strict=False):
+        layers += [nn.Linear(before, after), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Linear(sizes[-1], classes))
+
+
+@torch.no_grad()
+def initialise(net: nn.Module) -> None:
+    """Convolutions N(0, 0.01^2), dense layers N(0, 0.1^2), biases 0 (their published code, 2016)."""
+    for layer in net.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            layer.weight.normal_(0, 0.01 if isinstance(layer, nn.Conv2d) else 0.1)
+            if layer.bias is not None:
+                layer.bias.zero_()

@@ -1,0 +1,47 @@
+"""From stored images to a net's input."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from al_runner.types import DataSet
+
+
+class Standardise(nn.Module):
+    """uint8 [N, C, H, W] -> float of zero mean and unit variance a channel; the first layer of every net."""
+
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(self, mean: Tensor, std: Tensor):
+        super().__init__()
+        self.register_buffer("scale", 1 / std[:, None, None])
+        self.register_buffer("shift", -(mean / std)[:, None, None])
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.addcmul(self.shift, x.to(self.scale.dtype), self.scale)
+
+
+def channel_statistics(data: DataSet, chunk: int = 8192) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of the training images, float32 [C] each; needs no label."""
+    total = torch.zeros(2, data.images.shape[1], dtype=torch.float64)
+    for ids in data.train.split(chunk):
+        values = data.images[ids].double()
+        total += torch.stack([values.mean((0, 2, 3)), values.square().mean((0, 2, 3))]).cpu() * len(ids)
+    mean, square = total / len(data.train)
+    # A constant channel has no scale of its own.
+    std = (square - mean.square()).clamp_min(0).sqrt()
+    return mean.float(), torch.where(std > 0, std, 1.0).float()
+
+
+def net_builder(data: DataSet, model: Callable[[tuple[int, int, int], int], nn.Module]) -> Callable[[], nn.Module]:
+    """A function of no arguments that builds `model` for the images and classes of `data`, uint8 in, logits out."""
+    mean, std = channel_statistics(data)
+
+    def build() -> nn.Module:
+        net = model(data.image_shape, len(data.classes))
+        return nn.Sequential(OrderedDict(input=Standardise(mean, std), net=net))
+
+    return build

@@ -1,0 +1,20 @@
+"""A small CNN for images of any size."""
+
+from torch import nn
+
+
+def small_cnn(image_shape: tuple[int, int, int], classes: int, channels: int = 32, hidden: int = 128) -> nn.Sequential:
+    """Two padded 3 x 3 convolutions with 2 x 2 max-pools, an average pool to 4 x 4, two dense layers; no BatchNorm."""
+    return nn.Sequential(
+        nn.Conv2d(image_shape[0], channels, 3, padding=1),
+        nn.MaxPool2d(2, ceil_mode=True),
+        nn.ReLU(),
+        nn.Conv2d(channels, 2 * channels, 3, padding=1),
+        nn.MaxPool2d(2, ceil_mode=True) if min(image_shape[1:]) >= 16 else nn.Identity(),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(4),
+        nn.Flatten(),
+        nn.Linear(32 * channels, hidden),
+        nn.ReLU(),
+        nn.Linear(hidden, classes),
+    )

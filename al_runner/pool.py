@@ -1,0 +1,68 @@
+"""Who is labelled: ids that were bought, ids that may be chosen, and labels that stay hidden until then."""
+
+import torch
+from torch import Tensor
+
+from al_runner.types import DataSet
+
+
+class Pool:
+    """The training ids of a data set, their labels readable only once bought.
+
+    `labelled` holds the bought ids in order of purchase, `unlabelled` all others in ascending order,
+    `candidates` those of the unlabelled that the next query may choose from. All int64 ids into `DataSet.images`.
+    """
+
+    def __init__(self, data: DataSet):
+        self._data = data
+        self._bought = torch.zeros(len(data.images), dtype=torch.bool, device=data.images.device)
+        self.labelled = data.train[:0]
+        self.unlabelled = data.train
+        self.candidates = data.train
+
+    def x(self, ids: Tensor) -> Tensor:
+        """Images, uint8 [N, C, H, W]."""
+        return self._data.images[ids]
+
+    def y(self, ids: Tensor) -> Tensor:
+        """Labels of bought ids, int64 [N]; ValueError where one was not bought."""
+        if not bool(self._bought[ids].all()):
+            raise ValueError(f"label of id {int(ids[~self._bought[ids]][0])} asked for, but it was not bought")
+        return self._data.labels[ids]
+
+    def draw_candidates(self, count: int, rng: torch.Generator) -> None:
+        """Make `count` random unlabelled ids (or all, where there are fewer) the candidates, in random order."""
+        order = torch.randperm(len(self.unlabelled), generator=rng).to(self.unlabelled.device)
+        self.candidates = self.unlabelled[order[:count]]
+
+    def buy(self, ids: Tensor) -> None:
+        """Reveal the labels of `ids`; ValueError unless they are distinct unlabelled ids of the pool."""
+        if ids.dtype != torch.int64 or ids.ndim != 1:
+            raise ValueError(f"ids are {ids.dtype} of shape {list(ids.shape)}; int64 of one dimension is wanted")
+        if len(ids.unique()) != len(ids):
+            raise ValueError("the same id was chosen twice in one query")
+        foreign = ids[~torch.isin(ids, self.unlabelled)]
+        if len(foreign):
+            raise ValueError(f"id {int(foreign[0])} is not an unlabelled id of the pool")
+        self._bought[ids] = True
+        self.labelled = torch.cat([self.labelled, ids])
+        self.unlabelled = self._data.train[~self._bought[self._data.train]]
+        self.candidates = self.unlabelled
+
+
+def random_ids(pool: Pool, count: int, rng: torch.Generator) -> Tensor:
+    """`count` of the pool's candidates at random, in random order."""
+    order = torch.randperm(len(pool.candidates), generator=rng)[:count]
+    return pool.candidates[order.to(pool.candidates.device)]
+
+
+def class_shares(count: int, classes: int) -> list[int]:
+    """`count` over `classes` as evenly as can be, the first classes one more where it does not divide."""
+    return [count // classes + (label < count % classes) for label in range(classes)]
+
+
+def balanced_ids(data: DataSet, count: int, rng: torch.Generator) -> Tensor:
+    """`count` random training ids, equally many of every class; reads all labels, as only a simulated start can."""
+    order = data.train[torch.randperm(len(data.train), generator=rng).to(data.train.device)]
+    shares = enumerate(class_shares(count, len(data.classes)))
+    return torch.cat([order[data.labels[order] == label][:share] for label, share in shares])

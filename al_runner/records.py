@@ -1,0 +1,217 @@
+"""What a run leaves behind: rounds.csv, acquired.csv, config.yaml, provenance.json; and how it is resumed."""
+
+import csv
+import errno
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from torch import Tensor
+
+from al_runner.errors import UsageError
+
+COLUMNS = (
+    "round",
+    "labelled",
+    "test_error",
+    "test_accuracy",
+    "best_test_error",
+    "val_error",
+    "train_error",
+    "test_nll",
+    "steps",
+    "fit_seconds",
+    "select_seconds",
+)
+ACQUIRED = ("round", "id", "label")
+FILES = ("rounds.csv", "acquired.csv", "config.yaml", "provenance.json")
+
+
+class RunFolder:
+    """One run's folder: the rows it holds and the rows still to come.
+
+    Every file is written whole to a temporary neighbour and moved into place, so a crash at any moment leaves
+    the last complete state. UsageError where the folder holds another configuration, is damaged, or can't be written.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        config: Mapping[str, Any],
+        overwrite: bool = False,
+        announce: Callable[[Mapping[str, Any]], None] = lambda row: None,
+    ):
+        self.path, self._announce = path, announce
+        self._select_seconds: dict[int, float] = {}
+        if overwrite:
+            self._remove()
+        self._require_same(config)
+        self.rows = _read(path / "rounds.csv", COLUMNS)
+        self._acquired = _read(path / "acquired.csv", ACQUIRED)
+        self._require_whole()
+        write(path / "config.yaml", yaml.safe_dump(dict(config), sort_keys=False))
+
+    def bought(self, round_: int) -> Tensor | None:
+        ids = [int(row["id"]) for row in self._acquired if int(row["round"]) == round_]
+        return torch.tensor(ids, dtype=torch.int64) if ids else None
+
+    def buy(self, round_: int, ids: Tensor, labels: Tensor, seconds: float) -> None:
+        pairs = zip(ids.tolist(), labels.tolist(), strict=True)
+        rows = self._acquired + [{"round": round_, "id": id_, "label": label} for id_, label in pairs]
+        write(self.path / "acquired.csv", _csv(ACQUIRED, rows))
+        self._acquired = rows
+        self._select_seconds[round_] = seconds
+
+    def measured(self, round_: int) -> bool:
+        return round_ < len(self.rows)
+
+    def measure(self, round_: int, row: Mapping[str, float]) -> None:
+        best = min([row["test_error"], *(float(earlier["test_error"]) for earlier in self.rows)])
+        # Unknown for a purchase that an earlier, interrupted process made.
+        seconds = self._select_seconds.get(round_, "")
+        full = {"round": round_, **row, "best_test_error": best, "select_seconds": seconds}
+        rows = [*self.rows, full]
+        write(self.path / "rounds.csv", _csv(COLUMNS, rows))
+        self.rows = rows
+        self._announce(full)
+
+    def require_labels(self, labels: Tensor) -> None:
+        """UsageError unless the recorded labels are the data set's own, int64 [N] by id."""
+        for row in self._acquired:
+            id_ = int(row["id"])
+            if id_ >= len(labels) or int(labels[id_]) != int(row["label"]):
+                raise UsageError(
+                    f"{self.path / 'acquired.csv'}: id {id_} has another label in the data set: the data changed; "
+                    "restore it, or start anew with overwrite=true"
+                )
+
+    def add_provenance(self, facts: Mapping[str, Any]) -> None:
+        """Append one entry for the process that works on the run now."""
+        file = self.path / "provenance.json"
+        entries = json.loads(file.read_text()) if file.exists() else []
+        write(file, json.dumps([*entries, facts], indent=2) + "\n")
+
+    def _remove(self) -> None:
+        for name in FILES:
+            with suppress(FileNotFoundError):
+                (self.path / name).unlink()
+
+    def _require_same(self, config: Mapping[str, Any]) -> None:
+        file = self.path / "config.yaml"
+        if not file.exists():
+            return
+        held, asked = _flat(yaml.safe_load(file.read_text()) or {}), _flat(config)
+        changed = [key for key in sorted({*held, *asked}) if held.get(key) != asked.get(key)]
+        if changed:
+            shown = "; ".join(f"{key}: {held.get(key)} there, {asked.get(key)} asked" for key in changed[:5])
+            more = f"; and {len(changed) - 5} more" if len(changed) > 5 else ""
+            raise UsageError(
+                f"{self.path} holds a run of another configuration ({shown}{more}); "
+                "give this one name=..., or start anew with overwrite=true"
+            )
+
+    def _require_whole(self) -> None:
+        rounds = [int(row["round"]) for row in self.rows]
+        bought = [int(row["round"]) for row in self._acquired]
+        labelled = [sum(b <= r for b in bought) for r in rounds]
+        if rounds != list(range(len(rounds))) or labelled != [int(row["labelled"]) for row in self.rows]:
+            raise UsageError(
+                f"{self.path}: rounds.csv and acquired.csv do not belong together; "
+                "restore them from a copy, or start anew with overwrite=true"
+            )
+
+
+def write(path: Path, text: str) -> None:
+    """Replace the file in one step that survives a crash; UsageError where it can't be written, the old file kept."""
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        with partial.open("w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            partial.unlink()
+        fix = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else "make it writable"
+        raise UsageError(
+            f"{path} can't be written ({error.strerror}); {fix} and run the same command again: "
+            "every round recorded so far is kept"
+        ) from error
+
+
+def provenance(device: torch.device, seed: int) -> dict[str, Any]:
+    """Where, when and with what a run was made."""
+    names = ("al-runner", "torch", "numpy", "hydra-core")
+    gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else ""
+    return {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "seed": seed,
+        "device": gpu or f"{device.type}: {_processor()}",
+        "threads": torch.get_num_threads(),
+        "git_commit": _git_commit(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        **{name: version(name) for name in names},
+    }
+
+
+def _processor() -> str:
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def _git_commit() -> str | None:
+    """The checkout's commit, with -dirty where tracked files differ; None outside a checkout."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    with suppress(OSError):
+        answer = subprocess.run(command, capture_output=True, text=True, check=False)
+        return answer.stdout.strip() or None
+    return None
+
+
+def _read(path: Path, columns: Sequence[str]) -> list[dict[str, Any]]:
+    """Rows of a CSV of ours, none where the file is missing; UsageError where it is damaged."""
+    if not path.exists():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file)
+        rows = list(reader)
+    whole = reader.fieldnames is not None and tuple(reader.fieldnames) == tuple(columns)
+    try:
+        numbers = all(float(value) == float(value) for row in rows for value in row.values() if value != "")
+    except (TypeError, ValueError):
+        numbers = False
+    if not whole or not numbers:
+        raise UsageError(f"{path} is damaged; restore it from a copy, or start anew with overwrite=true")
+    return rows
+
+
+def _csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
+    lines = [columns, *([row[name] for name in columns] for row in rows)]
+    return "".join(",".join(str(value) for value in line) + "\n" for line in lines)
+
+
+def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mapping -> {"a.b.c": value}."""
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat

@@ -1,0 +1,66 @@
+"""The command al-run: Hydra's composition, and errors as one line."""
+
+import os
+import sys
+from pathlib import Path
+
+import hydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from al_runner.errors import UsageError
+
+# Hydra finds launchers only in the namespace package hydra_plugins, of which ours is one portion.
+sys.path.append(str(Path(__file__).parent / "plugins"))
+
+
+def conf_dir() -> Path:
+    """The configuration groups: packaged in a wheel, beside the package in a checkout."""
+    packaged = Path(__file__).parent / "conf"
+    return packaged if packaged.exists() else Path(__file__).parents[1] / "conf"
+
+
+def jobs(device: str) -> int:
+    """How many runs go side by side: one a GPU, or one a CPU core."""
+    import torch  # noqa: PLC0415 - two seconds that al-run --help need not spend
+
+    if device.startswith("cuda") or (device == "auto" and torch.cuda.is_available()):
+        return max(1, torch.cuda.device_count())
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+OmegaConf.register_new_resolver("al.suffix", lambda name: f"-{name}" if name else "", replace=True)
+OmegaConf.register_new_resolver("al.jobs", jobs, replace=True)
+
+
+def start(cfg: DictConfig) -> None:
+    """One job; in a sweep Hydra calls it in a process of its own."""
+    from al_runner.job import run_job  # noqa: PLC0415 - torch, see above
+
+    run_job(cfg)
+
+
+def main() -> None:
+    """Run al-run's command line; exit code 1 and one line where something is the user's to mend."""
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra then leaves exceptions to us
+    try:
+        hydra.main(config_path=str(conf_dir()), config_name="config", version_base="1.3")(start)()
+    except KeyboardInterrupt:
+        sys.exit("al-run: interrupted; the same command resumes where it stopped")
+    except (UsageError, HydraException, OmegaConfBaseException, OSError) as error:
+        sys.exit(f"al-run: {explain(error)}")
+
+
+def explain(error: BaseException) -> str:
+    """The message for the user: that of the UsageError behind the exception, if there is one."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, UsageError):
+            return str(cause)
+        cause = cause.__cause__
+    return str(error)
+
+
+if __name__ == "__main__":
+    main()

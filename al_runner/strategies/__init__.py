@@ -1,0 +1,1 @@
+"""How the next query is chosen: one family a file, each a `Strategy`."""

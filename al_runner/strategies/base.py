@@ -1,0 +1,27 @@
+"""What every strategy is."""
+
+import torch
+from torch import Tensor, nn
+
+from al_runner.budget import Budget
+from al_runner.pool import Pool
+from al_runner.types import Fitted, Learner
+
+
+class Strategy:
+    """Chooses what to label next. A new one overrides `select`, and more where it changes more."""
+
+    def plan(self, budget: Budget) -> Budget:
+        """What the method changes about the purchases."""
+        return budget
+
+    def wrap(self, learner: Learner) -> Learner:
+        """What the method changes about training."""
+        return learner
+
+    def check(self, net: nn.Module) -> None:
+        """UsageError where the method can't treat nets such as `net`; asked before any training."""
+
+    def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
+        """`n` distinct ids out of `pool.candidates`, int64 [n]."""
+        raise NotImplementedError

@@ -1,0 +1,14 @@
+"""All labels at once: the ground-truth line of a figure."""
+
+from dataclasses import dataclass, replace
+
+from al_runner.budget import Budget
+from al_runner.strategies.base import Strategy
+
+
+@dataclass(frozen=True)
+class Full(Strategy):
+    """Trains once on the whole training set and asks for nothing."""
+
+    def plan(self, budget: Budget) -> Budget:
+        return replace(budget, initial="all", balanced=False, max_labelled=None, max_fraction=None, max_rounds=0)

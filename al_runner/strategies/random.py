@@ -1,0 +1,18 @@
+"""Random sampling: the baseline of every comparison."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from al_runner.pool import Pool, random_ids
+from al_runner.strategies.base import Strategy
+from al_runner.types import Fitted
+
+
+@dataclass(frozen=True)
+class Random(Strategy):
+    """Every candidate is equally likely."""
+
+    def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
+        return random_ids(pool, n, rng)

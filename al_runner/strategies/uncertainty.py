@@ -1,0 +1,54 @@
+"""Scores of single images, highest first.
+
+N examples, K posterior samples, Y classes; log_probs [N, K, Y] in nats.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from al_runner.pool import Pool
+from al_runner.strategies.base import Strategy
+from al_runner.types import Fitted, mean_log_probs
+
+
+def least_confidence(log_probs: Tensor) -> Tensor:
+    """1 - max_y p(y | x), [N, K, Y] -> [N] in [0, 1 - 1/Y] (Lewis & Gale, 1994)."""
+    return 1 - mean_log_probs(log_probs).exp().amax(1)
+
+
+def margin(log_probs: Tensor) -> Tensor:
+    """Minus the gap between the two most likely classes, [N, K, Y] -> [N] in [-1, 0] (Scheffer et al., 2001)."""
+    first, second = mean_log_probs(log_probs).exp().topk(2).values.unbind(1)
+    return second - first
+
+
+def entropy(log_probs: Tensor) -> Tensor:
+    """Entropy of the mean prediction in nats, [N, K, Y] -> [N] in [0, ln Y] (Shannon, 1948)."""
+    entropies: Tensor = torch.special.entr(mean_log_probs(log_probs).exp())
+    return entropies.sum(1)
+
+
+def uncertainty(log_probs: Tensor) -> Tensor:
+    """-ln p(yhat | x), the loss on the prediction, [N, K, Y] -> [N] in [0, ln Y] (Ducoffe & Precioso, 2017, 5.1)."""
+    return -mean_log_probs(log_probs).amax(1)
+
+
+def curriculum(log_probs: Tensor) -> Tensor:
+    """ln p(yhat | x): the most confident first, the contrary of `uncertainty` (Ducoffe & Precioso, 2017, 5.1)."""
+    return mean_log_probs(log_probs).amax(1)
+
+
+@dataclass(frozen=True)
+class TopScore(Strategy):
+    """The candidates of highest score; ties fall to the earlier candidate."""
+
+    score: Callable[[Tensor], Tensor]
+
+    def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
+        scores = self.score(fitted.log_probs(pool.x(pool.candidates)))
+        if not bool(scores.isfinite().all()):
+            raise ArithmeticError("a score is not finite: the net's predictions are NaN")
+        return pool.candidates[scores.argsort(descending=True, stable=True)[:n]]

@@ -1,0 +1,129 @@
+"""The nouns every part shares.
+
+N examples, C colour channels, H x W pixels, K posterior samples, Y classes.
+"""
+
+from collections.abc import Callable, Generator, Iterable, Sequence
+from dataclasses import dataclass, replace
+from math import log
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from al_runner.errors import UsageError
+from al_runner.rng import Streams
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """Every image of a data set and who is used for what.
+
+    An id is a row of `images`, int64, and stays the same whatever the split: the prepared file's
+    train images come first, its test images follow.
+    """
+
+    images: Tensor  # uint8 [N, C, H, W], channels last in memory
+    labels: Tensor  # int64 [N], 0 .. Y-1
+    train: Tensor  # ids that may be bought, int64, ascending
+    val: Tensor  # ids for early stopping only
+    test: Tensor  # ids for the record only
+    classes: tuple[str, ...]
+
+    def to(self, device: torch.device) -> "DataSet":
+        tensors = ("images", "labels", "train", "val", "test")
+        return replace(self, **{name: getattr(self, name).to(device) for name in tensors})
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
+        channels, height, width = self.images.shape[1:]
+        return channels, height, width
+
+
+class TrainData(NamedTuple):
+    """All that one fit may use: bought examples, and validation examples for early stopping."""
+
+    x: Tensor  # uint8 [N, C, H, W]
+    y: Tensor  # int64 [N]
+    val_x: Tensor
+    val_y: Tensor
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a net is trained from scratch; the fields are the keys of conf/training/*.yaml.
+
+    Every `check_every` steps, or every pass over the data where that is longer, the validation error
+    is taken. Training ends once it has not fallen to (1 - min_improvement) times its best for `patience`
+    checks, or after `max_checks`; the weights with the lowest validation error are restored.
+    """
+
+    optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
+    batch_size: int = 64
+    check_every: int = 1
+    patience: int = 10
+    min_improvement: float = 0.0
+    max_checks: int = 200
+    reshuffle: bool = True  # draw a new order for every pass; false keeps the order of purchase
+    norm_penalty: float = 0.0  # times the sum of the weight tensors' unsquared L2 norms
+    init: Callable[[nn.Module], object] | None = None  # None keeps the layers' own initialisation
+    same_init: bool = False  # the same initial weights in every round
+
+    def __post_init__(self) -> None:
+        for field in ("batch_size", "check_every", "patience", "max_checks"):
+            if getattr(self, field) < 1:
+                raise UsageError(f"training.{field} is {getattr(self, field)}; it must be 1 or more")
+        if not 0 <= self.min_improvement < 1:
+            raise UsageError(f"training.min_improvement is {self.min_improvement}; it must be in [0, 1)")
+
+
+class Fit(NamedTuple):
+    """One training to be carried out by an engine."""
+
+    build: Callable[[], nn.Module]  # a net of fresh weights, drawn from torch's global generator
+    recipe: Recipe
+    data: TrainData
+    streams: Streams
+
+
+class Trained(NamedTuple):
+    """What an engine returns for a `Fit`."""
+
+    net: nn.Module
+    steps: int
+
+
+class trained:
+    """Asks whoever drives the coroutine to carry out fits; awaiting it gives one `Trained` for each."""
+
+    def __init__(self, fits: Sequence[Fit]):
+        self.fits = fits
+
+    def __await__(self) -> Generator[Sequence[Fit], list[Trained], list[Trained]]:
+        return (yield self.fits)
+
+
+class Fitted(Protocol):
+    """A trained net, or a posterior over nets: whatever a learner returns."""
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps taken."""
+
+    def log_probs(self, x: Tensor) -> Tensor:
+        """Log class probabilities in nats, uint8 [N, C, H, W] -> [N, K, Y]; K = 1 for a single net."""
+
+    def network(self) -> nn.Module:
+        """The single net behind the predictions, in evaluation mode; UsageError where there is none."""
+
+
+class Learner(Protocol):
+    """Turns bought examples into a `Fitted`."""
+
+    async def fit(self, data: TrainData, streams: Streams) -> Fitted: ...
+
+
+def mean_log_probs(log_probs: Tensor) -> Tensor:
+    """Log of the mean probability over posterior samples, [N, K, Y] -> [N, Y]."""
+    return log_probs.logsumexp(1) - log(log_probs.shape[1])

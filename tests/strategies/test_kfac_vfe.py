@@ -1,0 +1,198 @@
+"""KFAC-VFE against an implementation that recomputes everything for every candidate, and its options one by one."""
+
+from math import log
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from al_runner.errors import UsageError
+from al_runner.fisher import Factors, capture, damped_inverse, mean_factors
+from al_runner.fisher.traces import Traces
+from al_runner.learners.plain import SingleNet
+from al_runner.pool import Pool
+from al_runner.rng import stream
+from al_runner.strategies.kfac_vfe import KfacVfe, free_energy, greedy, mean_random_z, mean_z
+from al_runner.types import DataSet
+
+
+@pytest.fixture
+def net() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8, 4), nn.Tanh(), nn.Linear(4, 3)
+    ).double().eval()
+
+
+@pytest.fixture
+def pool() -> Pool:
+    torch.manual_seed(1)
+    images = torch.randint(0, 256, (60, 1, 4, 4)).double() / 255
+    ids = torch.arange(60)
+    data = DataSet(images, ids % 3, ids[10:50], ids[50:55], ids[55:], ("a", "b", "c"))
+    pool = Pool(data)
+    pool.buy(torch.tensor([12, 30, 31, 49]))
+    pool.draw_candidates(14, stream(0, "candidates"))
+    return pool
+
+
+def single(net: nn.Module, image: Tensor) -> dict[str, Factors]:
+    """An example's own factors, matrices and all."""
+    return {
+        name: Factors(s.inputs[0].T @ s.inputs[0], s.gradients[0].T @ s.gradients[0] / s.gradients.shape[1])
+        for name, s in capture(net, image[None]).items()
+    }
+
+
+def naive(net: nn.Module, pool: Pool, n: int, strategy: KfacVfe) -> list[int]:
+    """Algorithm 1 from matrices, every sum formed anew for every candidate of every step (gamma = 0 or Zref given)."""
+    total_factors = mean_factors(net, [(pool.x(pool.unlabelled), None)])
+    labelled = mean_factors(net, [(pool.x(pool.labelled), pool.y(pool.labelled))])
+    inverse = {k: [damped_inverse(m, strategy.damping) for m in f] for k, f in total_factors.items()}
+    middle = {
+        k: [damped_inverse(m, strategy.damping) if strategy.invert_labelled else m for m in f]
+        for k, f in labelled.items()
+    }
+    factors = {int(i): single(net, pool.x(i)) for i in pool.candidates}
+
+    def z(ids: list[int], squared: bool) -> float:
+        total = 0.0
+        for layer in inverse:
+            sums = []
+            for side in (0, 1):
+                matrices = [factors[i][layer][side] for i in ids]
+                if squared:
+                    sums.append(sum((m @ middle[layer][side] @ m).trace() for m in matrices))
+                else:
+                    sums.append(sum((m @ inverse[layer][side]).trace() for m in matrices))
+            total += float(sums[0] * sums[1])
+        return total / len(ids) ** 2
+
+    parameters = sum(p.numel() for p in net.parameters())
+    if strategy.size == "effective":
+        parameters = sum(
+            float((f.psi @ i[0]).trace() * (f.tau @ i[1]).trace())
+            for f, i in ((total_factors[layer], inverse[layer]) for layer in inverse)
+        )
+    candidates = pool.candidates.tolist()
+    reference = 0.0
+    if strategy.gamma:
+        rng = stream(0, "query")
+        sets = [torch.randperm(len(candidates), generator=rng)[:n] for _ in range(100)]
+        reference = sum(z([candidates[int(p)] for p in positions], True) for positions in sets) / 100
+    chosen: list[int] = []
+    for _ in range(n):
+        energies = {}
+        for i in candidates:
+            if i not in chosen:
+                z1 = z([*chosen, i], False)
+                energies[i] = log(z1 / parameters) + parameters / z1
+                if strategy.gamma:
+                    energies[i] += strategy.gamma * reference / z([*chosen, i], True)
+        best = min if strategy.direction == "minimise" else max
+        chosen.append(best(energies, key=energies.__getitem__))
+    return chosen
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"direction": "maximise"},
+        {"damping": 0.01},
+        {"size": "effective"},
+        {"gamma": 1.0},
+        {"gamma": 1.0, "invert_labelled": True},
+        {"gamma": 10.0, "direction": "maximise", "invert_labelled": True, "size": "effective"},
+    ],
+    ids=str,
+)
+def test_selection_equals_a_greedy_that_recomputes_everything(net: nn.Module, pool: Pool, options: dict) -> None:
+    strategy = KfacVfe(**options)
+    ours = strategy.select(SingleNet(net, 0), pool, 6, stream(0, "query"))
+    assert ours.tolist() == naive(net, pool, 6, strategy)
+
+
+def test_every_option_changes_some_selection(net: nn.Module, pool: Pool) -> None:
+    """Otherwise the comparison above could not tell the options apart."""
+
+    def picks(**options: object) -> list[int]:
+        return KfacVfe(**options).select(SingleNet(net, 0), pool, 6, stream(0, "query")).tolist()  # type: ignore[arg-type]
+
+    plain = picks()
+    assert picks(direction="maximise") != plain
+    assert picks(size="effective") != plain
+    assert picks(gamma=10.0) != plain
+    assert picks(gamma=10.0, invert_labelled=True) != picks(gamma=10.0)
+
+
+def test_n_is_the_number_of_parameters(net: nn.Module, pool: Pool) -> None:
+    from al_runner.fisher import parameter_count
+
+    factors = mean_factors(net, [(pool.x(pool.unlabelled), None)])
+    assert parameter_count(factors) == sum(p.numel() for p in net.parameters())
+
+
+def test_the_free_energy_is_least_at_n() -> None:
+    """ln t + N / t has its one minimum at t = N: a query as informative as the pool itself."""
+    z = torch.linspace(10, 1000, 991, dtype=torch.float64)
+    energy = free_energy(z, None, 100.0, 0.0)
+    assert z[energy.argmin()].item() == 100.0
+    assert energy.min().item() == pytest.approx(1.0)
+
+
+def traces(rows: int, columns: int, seed: int) -> Traces:
+    torch.manual_seed(seed)
+    return Traces(*(torch.rand(rows, columns, dtype=torch.float64) for _ in range(2)))
+
+
+def test_greedy_finds_the_best_single_candidate_and_never_one_twice() -> None:
+    general = traces(9, 3, 0)
+    energy = free_energy((general.psi * general.tau).sum(1), None, 5.0, 0.0)
+    assert greedy(general, None, 1, 5.0, 0.0, minimise=True).item() == energy.argmin().item()
+    assert greedy(general, None, 1, 5.0, 0.0, minimise=False).item() == energy.argmax().item()
+    assert sorted(greedy(general, None, 9, 5.0, 0.0, minimise=True).tolist()) == list(range(9))
+
+
+@pytest.mark.parametrize("minimise", [True, False])
+def test_images_without_any_gradient_are_chosen_last_or_first_but_never_twice(minimise: bool) -> None:
+    general = Traces(torch.zeros(4, 2, dtype=torch.float64), torch.zeros(4, 2, dtype=torch.float64))
+    general.psi[2], general.tau[2] = 1.0, 1.0
+    order = greedy(general, general, 4, 5.0, 1.0, minimise).tolist()
+    assert sorted(order) == [0, 1, 2, 3]
+    assert order[0 if minimise else -1] == 2
+
+
+def test_z_of_a_set_is_the_sum_over_layers_of_products_of_means() -> None:
+    t = traces(5, 2, 1)
+    chosen = torch.tensor([0, 3])
+    expected = sum(
+        (t.psi[0, layer] + t.psi[3, layer]) / 2 * (t.tau[0, layer] + t.tau[3, layer]) / 2 for layer in range(2)
+    )
+    assert mean_z(t, chosen).item() == pytest.approx(float(expected))
+    assert mean_random_z(t, 5, stream(0, "any")) == pytest.approx(mean_z(t, torch.arange(5)).item())
+
+
+def test_a_sample_of_the_pool_is_seeded_and_the_whole_pool_by_size(net: nn.Module, pool: Pool) -> None:
+    def picks(sample: int | None, seed: int) -> list[int]:
+        return KfacVfe(pool_sample=sample).select(SingleNet(net, 0), pool, 6, stream(seed, "query")).tolist()
+
+    assert picks(5, 0) == picks(5, 0)
+    assert len({tuple(picks(5, seed)) for seed in range(6)}) > 1
+    assert picks(36, 0) == picks(None, 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"direction": "up"}, "minimise, maximise"),
+        ({"size": "n"}, "parameters, effective"),
+        ({"gamma": -1.0}, "strategy.gamma"),
+        ({"gamma": float("nan")}, "strategy.gamma"),
+        ({"damping": 0.0}, "strategy.damping"),
+        ({"pool_sample": 0}, "strategy.pool_sample"),
+    ],
+)
+def test_a_wrong_option_names_what_is_right(options: dict, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        KfacVfe(**options)
