@@ -14,7 +14,6 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
-from al_runner.analysis import draw_run
 from al_runner.engine.drive import drive
 from al_runner.engine.one_by_one import NonFiniteLoss
 from al_runner.errors import UsageError
@@ -63,7 +62,11 @@ def run_in(folder: Path, cfg: DictConfig, label: str, device: torch.device, draw
             log.info("%s | resumed after round %d of %d", label, len(record.rows) - 1, rounds - 1)
         record.add_provenance(provenance(device, cfg.seed))
         carry_out(experiment, record)
-    return draw_run(folder) if draw else None
+    if not draw:
+        return None
+    from al_runner.analysis import draw_run  # noqa: PLC0415 - matplotlib, which a sweep's jobs do not need
+
+    return draw_run(folder)
 
 
 def carry_out(experiment: Experiment, record: RunFolder) -> None:

@@ -53,13 +53,12 @@ def main() -> None:
 
 
 def explain(error: BaseException) -> str:
-    """The message for the user: that of the UsageError behind the exception, if there is one."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, UsageError):
-            return str(cause)
-        cause = cause.__cause__
-    return str(error)
+    """The message for the user: that of the UsageError behind the exception, else the outermost one there is."""
+    chain = [error]
+    while chain[-1].__cause__ is not None:
+        chain.append(chain[-1].__cause__)
+    messages = [str(link) for link in chain if isinstance(link, UsageError)] + [str(link) for link in chain]
+    return next((message for message in messages if message), type(error).__name__)
 
 
 if __name__ == "__main__":

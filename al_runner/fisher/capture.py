@@ -27,8 +27,8 @@ def treatable_layers(net: nn.Module) -> dict[str, nn.Linear | nn.Conv2d]:
             continue
         if not isinstance(module, nn.Linear | nn.Conv2d) or getattr(module, "groups", 1) != 1:
             raise UsageError(
-                f"Fisher factors need linear and ungrouped 2-d convolution layers; {name!r} is {module}: choose another "
-                "model, or a strategy without Fisher factors"
+                f"Fisher factors need linear and ungrouped 2-d convolution layers; {name!r} is {module}: choose "
+                "another model, or a strategy without Fisher factors"
             )
         layers[name] = module
     return layers

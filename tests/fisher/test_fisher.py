@@ -103,7 +103,7 @@ def test_one_example_of_a_dense_layer_is_the_exact_fisher_block() -> None:
 
 
 def test_a_linear_softmax_model_has_the_exact_fisher_diagonal_in_expectation() -> None:
-    """One layer whose inputs are all alike: the mean block factorises, so the Kronecker form is exact on the whole set."""
+    """One layer whose inputs are all alike: the mean block factorises, so the Kronecker form is exact."""
     torch.manual_seed(3)
     net = nn.Sequential(nn.Linear(3, 4)).double().eval()
     x = torch.randn(1, 3, **DOUBLE).expand(4, 3)
@@ -127,9 +127,7 @@ def test_traces_equal_those_of_single_matrices(net: nn.Sequential) -> None:
     for name, factors in reference.items():
         psi, tau = (torch.randn(len(m), len(m), **DOUBLE) for m in factors[0])
         matrices[name] = Factors(psi @ psi.T, tau @ tau.T)
-    product, squared = (
-        f(net, [x[:4], x[4:]], matrices) for f in (product_traces, squared_traces)
-    )
+    product, squared = (f(net, [x[:4], x[4:]], matrices) for f in (product_traces, squared_traces))
     for column, name in enumerate(reference):
         p, q = matrices[name]
         for n, (psi, tau) in enumerate(reference[name]):

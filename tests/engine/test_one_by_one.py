@@ -1,0 +1,143 @@
+import copy
+from dataclasses import replace
+from functools import partial
+from itertools import islice
+
+import pytest
+import torch
+import toy
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from al_runner.engine import one_by_one
+from al_runner.engine.one_by_one import NonFiniteLoss, error_rate, initial_net, orders, train
+from al_runner.models.inputs import net_builder
+from al_runner.rng import Streams
+from al_runner.types import Fit, Recipe, TrainData
+
+
+def fit(recipe: Recipe, round_: int = 0, seed: int = 0, n: int = 20) -> Fit:
+    data = toy.data_set()
+    ids = data.train[:n]
+    parts = TrainData(data.images[ids], data.labels[ids], data.images[data.val], data.labels[data.val])
+    return Fit(net_builder(data, toy.model), recipe, parts, Streams(seed, round_))
+
+
+def same_weights(a: nn.Module, b: nn.Module) -> bool:
+    return all(torch.equal(p, q) for p, q in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
+
+
+def test_the_same_fit_gives_the_same_net_whatever_was_drawn_before() -> None:
+    first = train(fit(toy.recipe()))
+    torch.rand(5)
+    second = train(fit(toy.recipe()))
+    assert same_weights(first.net, second.net)
+    assert first.steps == second.steps
+    assert not same_weights(first.net, train(fit(toy.recipe(), seed=1)).net)
+
+
+def test_every_round_has_initial_weights_of_its_own_unless_asked_otherwise() -> None:
+    assert not same_weights(initial_net(fit(toy.recipe(), 0)), initial_net(fit(toy.recipe(), 1)))
+    same = toy.recipe(same_init=True)
+    assert same_weights(initial_net(fit(same, 0)), initial_net(fit(same, 1)))
+    assert not same_weights(initial_net(fit(same, 0)), initial_net(fit(same, 0, seed=1)))
+
+
+def test_a_fit_equals_the_textbook_loop() -> None:
+    """Adam over shuffled passes, written out; one check at the end, so nothing is restored or stopped."""
+    recipe = toy.recipe(check_every=9, max_checks=1)
+    wanted = fit(recipe)
+    result = train(wanted)
+    net = initial_net(wanted)
+    optimizer = torch.optim.Adam(net.parameters(), lr=0.01)
+    order = wanted.streams("order")
+    torch.manual_seed(wanted.streams("dropout").initial_seed())
+    batches = [b for _ in range(3) for b in torch.randperm(20, generator=order).split(8)]
+    for batch in batches:
+        optimizer.zero_grad()
+        cross_entropy(net(wanted.data.x[batch]), wanted.data.y[batch]).backward()
+        optimizer.step()
+    assert result.steps == 9
+    for ours, theirs in zip(result.net.parameters(), net.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
+
+
+def scripted(monkeypatch: pytest.MonkeyPatch, errors: list[float]) -> list[nn.Module]:
+    """Give training these validation errors one after another; keep a copy of the net at each."""
+    snapshots: list[nn.Module] = []
+
+    def error(net: nn.Module, x: torch.Tensor, y: torch.Tensor) -> float:
+        snapshots.append(copy.deepcopy(net))
+        return errors[len(snapshots) - 1]
+
+    monkeypatch.setattr(one_by_one, "error_rate", error)
+    return snapshots
+
+
+@pytest.mark.parametrize(
+    ("changes", "errors", "checks", "best"),
+    [
+        ({}, [0.5, 0.4, 0.4, 0.45, 0.41, 0.1], 5, 1),  # three checks without a fall; the first of equals is kept
+        ({}, [0.5, 0.6, 0.6, 0.3, 0.6, 0.6, 0.6], 7, 3),  # a fall starts the count anew
+        ({"max_checks": 2}, [0.5, 0.4, 0.3], 2, 1),
+        ({"min_improvement": 0.05}, [0.40, 0.39, 0.385, 0.38, 0.375, 0.37, 0.365], 7, 6),  # 0.38 = 0.95 * 0.40 counts
+        ({"min_improvement": 0.05}, [0.40, 0.39, 0.385, 0.381, 0.1], 4, 3),  # and the lowest is restored all the same
+        ({}, [0.0, 0.0, 0.0, 0.0], 4, 0),
+    ],
+)
+def test_stopping_and_restoring(
+    monkeypatch: pytest.MonkeyPatch, changes: dict, errors: list[float], checks: int, best: int
+) -> None:
+    snapshots = scripted(monkeypatch, [*errors, *[9.0] * 9])
+    result = train(fit(toy.recipe(**changes)))
+    assert len(snapshots) == checks
+    assert same_weights(result.net, snapshots[best])
+    assert result.steps == checks * 4
+
+
+def test_a_check_comes_at_least_once_a_pass() -> None:
+    assert train(fit(toy.recipe(max_checks=1), n=70)).steps == 9
+
+
+def test_the_net_trains_in_training_mode_after_every_validation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Left in evaluation mode, dropout and BatchNorm would be off from the first check on."""
+    modes: list[bool] = []
+    step = one_by_one.step
+    monkeypatch.setattr(one_by_one, "step", lambda net, *rest: modes.append(net.training) or step(net, *rest))
+    train(fit(toy.recipe(max_checks=3)))
+    assert len(modes) == 12
+    assert all(modes)
+
+
+def test_minibatches_cover_every_example_once_a_pass() -> None:
+    batches = list(islice(orders(20, toy.recipe(), Streams(0, 0)("order"), torch.device("cpu")), 6))
+    assert [len(b) for b in batches] == [8, 8, 4, 8, 8, 4]
+    first, second = torch.cat(batches[:3]), torch.cat(batches[3:])
+    assert sorted(first.tolist()) == sorted(second.tolist()) == list(range(20))
+    assert first.tolist() != second.tolist()
+    kept = list(islice(orders(20, toy.recipe(reshuffle=False), Streams(0, 0)("order"), torch.device("cpu")), 3))
+    assert torch.cat(kept).tolist() == list(range(20))
+
+
+def test_the_norm_penalty_is_the_sum_of_unsquared_norms() -> None:
+    net = nn.Linear(3, 2).double()
+    x, y = torch.randn(4, 3, dtype=torch.float64), torch.tensor([0, 1, 0, 1])
+    plain, penalised = (
+        one_by_one.step(net, torch.optim.SGD(net.parameters(), lr=0.0), x, y, weight) for weight in (0.0, 0.001)
+    )
+    assert (penalised - plain).item() == pytest.approx(0.001 * net.weight.square().sum().sqrt().item())
+
+
+def test_a_loss_that_is_not_finite_names_its_step() -> None:
+    with pytest.raises(NonFiniteLoss, match="at step ") as caught:
+        train(fit(replace(toy.recipe(), optimizer=partial(torch.optim.SGD, lr=1e30))))
+    assert 2 <= caught.value.step <= 4
+    with pytest.raises(NonFiniteLoss, match="at step 7"):
+        one_by_one.require_finite(torch.tensor([1.0, 2.0, float("nan"), float("inf")]), 4)
+
+
+def test_error_rate_by_hand() -> None:
+    net = nn.Identity()
+    logits = torch.tensor([[2.0, 1.0], [0.0, 1.0], [3.0, 1.0], [1.0, 0.0]])
+    assert error_rate(net, logits, torch.tensor([0, 1, 1, 1])) == 0.5
+    assert error_rate(net, logits.repeat(300, 1), torch.tensor([0, 1, 1, 0]).repeat(300)) == 0.25

@@ -1,0 +1,83 @@
+"""Scores against values worked out by hand."""
+
+from functools import partial
+from math import log
+
+import pytest
+import torch
+from torch import Tensor
+
+from al_runner.pool import Pool
+from al_runner.rng import stream
+from al_runner.strategies.uncertainty import TopScore, curriculum, entropy, least_confidence, margin, uncertainty
+from al_runner.types import DataSet
+
+PROBABILITIES = torch.tensor(
+    [
+        [[0.5, 0.3, 0.2], [0.5, 0.3, 0.2]],
+        [[1.0, 0.0, 0.0], [1.0, 0.0, 0.0]],
+        [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]],
+        [[1 / 3, 1 / 3, 1 / 3], [1 / 3, 1 / 3, 1 / 3]],
+    ],
+    dtype=torch.float64,
+)
+H = -(0.5 * log(0.5) + 0.3 * log(0.3) + 0.2 * log(0.2))
+
+
+@pytest.mark.parametrize(
+    ("score", "expected"),
+    [
+        (least_confidence, [0.5, 0.0, 0.5, 2 / 3]),
+        (margin, [-0.2, -1.0, 0.0, 0.0]),
+        (entropy, [H, 0.0, log(2), log(3)]),
+        (uncertainty, [log(2), 0.0, log(2), log(3)]),
+        (curriculum, [-log(2), 0.0, -log(2), -log(3)]),
+    ],
+)
+def test_scores_by_hand(score, expected: list[float]) -> None:
+    assert score(PROBABILITIES.log()).tolist() == pytest.approx(expected, abs=1e-12)
+
+
+def test_p_log_p_is_zero_at_zero_and_such_images_come_last() -> None:
+    """NaN there would sort first, the field's oldest trap."""
+    scores = entropy(PROBABILITIES.log())
+    assert bool(scores.isfinite().all())
+    assert scores.argmin().item() == 1
+
+
+class Fixed:
+    """Predicts by a table: the image's one pixel is its row."""
+
+    steps = 0
+
+    def __init__(self, log_probs: Tensor):
+        self.table = log_probs
+
+    def log_probs(self, x: Tensor) -> Tensor:
+        return self.table[x.flatten().long()]
+
+
+def pool_of(n: int) -> Pool:
+    ids = torch.arange(n)
+    return Pool(DataSet(ids.to(torch.uint8)[:, None, None, None], ids % 2, ids, ids[:0], ids[:0], ("a", "b")))
+
+
+def test_the_highest_scores_are_chosen_as_absolute_ids() -> None:
+    pool = pool_of(6)
+    pool.buy(torch.tensor([5, 0]))
+    p = torch.tensor([0.5, 0.9, 0.6, 0.99, 0.7, 0.5], dtype=torch.float64)
+    fitted = Fixed(torch.stack([p, 1 - p], 1).log()[:, None])
+    top = TopScore(partial(entropy)).select(fitted, pool, 3, stream(0, "query"))
+    assert top.tolist() == [2, 4, 1]
+
+
+def test_ties_fall_to_the_earlier_candidate() -> None:
+    pool = pool_of(6)
+    pool.draw_candidates(6, stream(0, "candidates"))
+    fitted = Fixed(torch.full((6, 1, 2), 0.5).log())
+    assert torch.equal(TopScore(entropy).select(fitted, pool, 4, stream(0, "query")), pool.candidates[:4])
+
+
+def test_nan_predictions_are_refused() -> None:
+    with pytest.raises(ArithmeticError, match="not finite"):
+        TopScore(entropy).select(Fixed(torch.full((6, 1, 2), float("nan"))), pool_of(6), 2, stream(0, "query"))

@@ -1,0 +1,70 @@
+import pytest
+
+from al_runner.budget import Budget
+from al_runner.errors import UsageError
+
+
+def test_the_paper_s_usps_run_has_157_rounds_and_ends_at_30_percent() -> None:
+    sizes = Budget(initial=8, query=8, max_labelled=1255, candidates="30x").purchases(4185)
+    assert (len(sizes), sizes[:2], sizes[-1], sum(sizes)) == (157, [8, 8], 7, 1255)
+
+
+@pytest.mark.parametrize(
+    ("budget", "labelled"),
+    [
+        (Budget(initial=10, query=5, max_labelled=20), [10, 15, 20]),
+        (Budget(initial=10, query=7, max_labelled=20), [10, 17, 20]),
+        (Budget(initial=10, query=5, max_fraction=0.25), [10, 15, 20, 25]),
+        (Budget(initial=10, query=5, max_rounds=2), [10, 15, 20]),
+        (Budget(initial=10, query=5, max_rounds=0), [10]),
+        (Budget(initial=10, query=5, max_rounds=9, max_labelled=90, max_fraction=0.17), [10, 15, 17]),
+        (Budget(initial=60, query=30), [60, 90, 100]),
+        (Budget(initial="all", query=30), [100]),
+        (Budget(initial=100, query=100), [100]),
+    ],
+)
+def test_whichever_limit_comes_first_ends_the_run(budget: Budget, labelled: list[int]) -> None:
+    assert budget.labelled(100) == labelled
+
+
+@pytest.mark.parametrize(("candidates", "count"), [(240, 240), ("240", 240), ("30x", 240), ("1x", 8), ("all", 2**62)])
+def test_candidates_are_a_number_a_multiple_or_all(candidates: int | str, count: int) -> None:
+    assert Budget(initial=8, query=8, candidates=candidates).candidate_count == count
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"initial": 0}, "budget.initial is 0"),
+        ({"initial": "some"}, "budget.initial is some"),
+        ({"query": 0}, "budget.query is 0"),
+        ({"query": -3}, "budget.query is -3"),
+        ({"query": 2.5}, "budget.query is 2.5"),
+        ({"max_labelled": 0}, "budget.max_labelled is 0"),
+        ({"max_fraction": 30}, "budget.max_fraction is 30"),
+        ({"max_fraction": 0.0}, "budget.max_fraction is 0"),
+        ({"max_rounds": -1}, "budget.max_rounds is -1"),
+        ({"candidates": 7}, "fewer than budget.query=8"),
+        ({"candidates": "many"}, 'a multiple such as "30x"'),
+        ({"candidates": "x"}, 'a multiple such as "30x"'),
+        ({"candidates": -1}, 'a multiple such as "30x"'),
+    ],
+)
+def test_a_wrong_option_is_named(options: dict, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Budget(**{"initial": 8, "query": 8, **options})
+
+
+@pytest.mark.parametrize(
+    ("budget", "message"),
+    [
+        (Budget(initial=101, query=1), "budget.initial is 101, but the training set has 100"),
+        (Budget(initial=10, query=101), "budget.query is 101, but the training set has 100"),
+        (Budget(initial=10, query=1, max_labelled=101), "budget.max_labelled is 101"),
+        (Budget(initial=10, query=1, max_labelled=9), "budget.initial is 10, more than the 9 labels"),
+        (Budget(initial=10, query=1, max_fraction=0.05), "more than the 5 labels"),
+    ],
+)
+def test_a_budget_larger_than_the_pool_is_refused(budget: Budget, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        budget.purchases(100)

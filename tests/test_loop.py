@@ -1,0 +1,123 @@
+import pytest
+import torch
+import toy
+from torch import Tensor
+
+from al_runner.engine.drive import drive
+from al_runner.pool import Pool
+from al_runner.strategies.base import Strategy
+from al_runner.strategies.full import Full
+from al_runner.strategies.kfac_vfe import KfacVfe
+from al_runner.strategies.random import Random
+from al_runner.strategies.uncertainty import TopScore, curriculum, entropy, least_confidence, margin, uncertainty
+from al_runner.types import Fitted
+
+SCORES = (least_confidence, margin, entropy, uncertainty, curriculum)
+ALL = [Random(), KfacVfe(), KfacVfe(gamma=1.0), *(TopScore(score) for score in SCORES)]
+
+
+def run(strategy: Strategy, memory: toy.Memory | None = None, seed: int = 0) -> toy.Memory:
+    memory = memory or toy.Memory()
+    drive(toy.experiment(strategy, seed).run(memory))
+    return memory
+
+
+def test_strategies_of_one_seed_share_the_initial_set_and_the_first_fit() -> None:
+    runs = [run(strategy) for strategy in ALL]
+    for other in runs[1:]:
+        assert torch.equal(other.ids[0], runs[0].ids[0])
+        assert other.untimed()[0] == runs[0].untimed()[0]
+    assert not torch.equal(run(Random(), seed=1).ids[0], runs[0].ids[0])
+
+
+@pytest.mark.parametrize("strategy", ALL, ids=str)
+def test_every_query_is_new_training_ids_of_the_planned_size(strategy: Strategy) -> None:
+    memory = run(strategy)
+    bought = torch.cat(memory.ids)
+    assert [len(ids) for ids in memory.ids] == [6, 5, 5, 5, 5]
+    assert len(bought.unique()) == 26
+    assert bool(torch.isin(bought, toy.data_set().train).all())
+    assert [row["labelled"] for row in memory.rows] == [6, 11, 16, 21, 26]
+
+
+@pytest.mark.parametrize("strategy", ALL, ids=str)
+def test_the_same_seed_gives_the_same_run(strategy: Strategy) -> None:
+    first, second = run(strategy), run(strategy)
+    assert first.untimed() == second.untimed()
+    assert torch.equal(torch.cat(first.ids), torch.cat(second.ids))
+
+
+def test_strategies_choose_differently() -> None:
+    picks = {tuple(run(strategy).ids[1].tolist()) for strategy in (Random(), KfacVfe(), TopScore(curriculum))}
+    assert len(picks) == 3
+
+
+@pytest.mark.parametrize("rounds", range(6))
+@pytest.mark.parametrize("measured_less", [0, 1])
+def test_a_run_resumed_anywhere_equals_one_never_interrupted(rounds: int, measured_less: int) -> None:
+    """Stopped after a purchase (one row less than purchases) and after a measurement, in every round."""
+    whole = run(KfacVfe())
+    part = toy.Memory()
+    part.ids = whole.ids[:rounds]
+    part.rows = whole.rows[: max(0, rounds - measured_less)]
+    run(KfacVfe(), part)
+    assert part.untimed() == whole.untimed()
+    assert torch.equal(torch.cat(part.ids), torch.cat(whole.ids))
+
+
+def test_full_trains_once_on_everything() -> None:
+    memory = run(Full())
+    assert [row["labelled"] for row in memory.rows] == [len(toy.data_set().train)]
+    assert sorted(memory.ids[0].tolist()) == toy.data_set().train.tolist()
+
+
+def test_measurements_are_the_net_s_own() -> None:
+    """Test error recomputed from predictions; error and accuracy add up; nothing is a running best."""
+    caught: list[tuple[Fitted, Tensor]] = []
+
+    class Spy(Random):
+        def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
+            caught.append((fitted, pool.labelled))
+            return super().select(fitted, pool, n, rng)
+
+    memory, data = run(Spy()), toy.data_set()
+    for (fitted, labelled), row in zip(caught, memory.rows, strict=False):
+        for name, ids in (("test_error", data.test), ("val_error", data.val), ("train_error", labelled)):
+            wrong = fitted.log_probs(data.images[ids]).mean(1).argmax(1) != data.labels[ids]
+            assert row[name] == wrong.double().mean().item()
+        picked = fitted.log_probs(data.images[data.test])[torch.arange(len(data.test)), 0, data.labels[data.test]]
+        assert row["test_nll"] == pytest.approx(-picked.double().mean().item(), rel=1e-6)
+        assert row["test_accuracy"] == 1 - row["test_error"]
+
+
+def test_a_strategy_that_returns_the_wrong_ids_is_stopped() -> None:
+    class TooFew(Random):
+        def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
+            return pool.candidates[: n - 1]
+
+    class Positions(Random):
+        def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
+            return torch.arange(n)
+
+    for strategy, message in ((TooFew(), "returned 4 ids for 5"), (Positions(), "not candidates")):
+        with pytest.raises(ValueError, match=message):
+            run(strategy)
+
+
+def test_selecting_leaves_net_and_mode_alone() -> None:
+    class Watched(Strategy):
+        def __init__(self, inner: Strategy):
+            self.inner = inner
+
+        def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
+            net = fitted.network()
+            before = {name: value.clone() for name, value in net.state_dict().items()}
+            state = torch.random.get_rng_state()
+            ids = self.inner.select(fitted, pool, n, rng)
+            assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+            assert not net.training
+            assert torch.equal(torch.random.get_rng_state(), state)
+            return ids
+
+    for strategy in ALL:
+        run(Watched(strategy))
