@@ -135,6 +135,7 @@ def write(path: Path, text: str) -> None:
     """Replace the file in one step that survives a crash; UsageError where it can't be written, the old file kept."""
     partial = path.with_name(f".{path.name}.partial")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("w", encoding="utf-8", newline="") as file:
             file.write(text)
             file.flush()
@@ -188,10 +189,10 @@ def _read(path: Path, columns: Sequence[str]) -> list[dict[str, Any]]:
     """Rows of a CSV of ours, none where the file is missing; UsageError where it is damaged."""
     if not path.exists():
         return []
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file)
-        rows = list(reader)
-    whole = reader.fieldnames is not None and tuple(reader.fieldnames) == tuple(columns)
+    text = path.read_text(encoding="utf-8")
+    reader = csv.DictReader(text.splitlines())
+    whole = tuple(reader.fieldnames or ()) == tuple(columns) and text.endswith("\n")
+    rows = list(reader)
     try:
         numbers = all(float(value) == float(value) for row in rows for value in row.values() if value != "")
     except (TypeError, ValueError):
