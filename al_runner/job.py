@@ -1,7 +1,7 @@
 """One run, from its configuration to its last row."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -88,9 +88,18 @@ def build(cfg: DictConfig, device: torch.device) -> Experiment:
     builder = net_builder(data, instantiate(cfg.model))
     experiment = Experiment(data, instantiate(cfg.learner, build=builder), strategy, budget, cfg.seed)
     _ = experiment.purchases
-    net: nn.Module = builder()
-    strategy.check(net)
+    strategy.check(checked_net(cfg, builder))
     return experiment
+
+
+def checked_net(cfg: DictConfig, builder: Callable[[], nn.Module]) -> nn.Module:
+    """A net of the kind to be trained; UsageError where model or optimiser do not take their options."""
+    try:
+        net = builder()
+        instantiate(cfg.training.optimizer)(net.parameters())
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"model={cfg.run.model} or training={cfg.run.training}: {error}") from error
+    return net
 
 
 def torch_device(name: str, job: int) -> torch.device:

@@ -5,11 +5,15 @@ import sys
 from pathlib import Path
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from al_runner.errors import UsageError
+
+MENDABLE = (UsageError, HydraException, OmegaConfBaseException, OSError)
 
 # Hydra finds launchers only in the namespace package hydra_plugins, of which ours is one portion.
 sys.path.append(str(Path(__file__).parent / "plugins"))
@@ -38,7 +42,13 @@ def start(cfg: DictConfig) -> None:
     """One job; in a sweep Hydra calls it in a process of its own."""
     from al_runner.job import run_job  # noqa: PLC0415 - torch, see above
 
-    run_job(cfg)
+    try:
+        run_job(cfg)
+    except MENDABLE as error:
+        if HydraConfig.get().mode is RunMode.RUN:  # past Hydra, which would add lines of its own
+            sys.exit(f"al-run: {explain(error)}")
+        # The way back from a worker process drops an exception's cause, which may hold the message.
+        raise UsageError(explain(error)) from error
 
 
 def main() -> None:
@@ -48,7 +58,7 @@ def main() -> None:
         hydra.main(config_path=str(conf_dir()), config_name="config", version_base="1.3")(start)()
     except KeyboardInterrupt:
         sys.exit("al-run: interrupted; the same command resumes where it stopped")
-    except (UsageError, HydraException, OmegaConfBaseException, OSError) as error:
+    except MENDABLE as error:
         sys.exit(f"al-run: {explain(error)}")
 
 

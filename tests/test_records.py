@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-import toy
 import torch
+import toy
 
 from al_runner.engine.drive import drive
 from al_runner.errors import UsageError

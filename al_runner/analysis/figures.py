@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from al_runner.analysis.curves import Curve, automatic_split, curves
 from al_runner.analysis.files import save
@@ -76,21 +76,21 @@ def draw_run(folder: Path) -> Path:
         raise UsageError(f"{folder} has no finished round to draw yet; wait for the first")
     run = table(rows)
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(4.5, 3.2), layout="constrained")
+        figure = Figure(figsize=(5, 3.4), layout="constrained")
         axes = figure.subplots()
-        marker = "o" if len(run) == 1 else ""
+        marker = "o" if len(run) == 1 else ""  # full: a single round is no line
         shown = (
             ("val_error", "validation error", {"color": "#888888", "linewidth": 0.6}),
             ("best_test_error", LOWEST.format(""), {"color": "#000000", "linestyle": "--"}),
             ("test_error", "test error", {"color": "#0072B2"}),
         )
         for column, label, look in shown:
-            axes.plot(run["labelled"], 100 * run[column], label=label, marker=marker, **look)
+            axes.plot(run["labelled"], 100 * run[column], label=label, marker=marker, markersize=5, **look)
         _dress(axes, log=False)
         axes.set_ylim(bottom=0)
         axes.set(xlabel="labelled images", ylabel="error (%)")
         axes.set_title(f"{run['dataset'][0]}, {run['model'][0]}: {curve_names(run)[0]}, seed {run['seed'][0]}")
-        axes.legend(frameon=False)
+        figure.legend(loc="outside lower center", ncols=3, frameon=False)
     return save(figure, Path(folder) / "curve.png")
 
 
@@ -110,12 +110,14 @@ def _headings(panels: Sequence[tuple[int, int]]) -> list[str]:
 
 
 def _draw_lines(axes: Axes, lines: Sequence[Curve], low: int, high: int) -> None:
-    for place, curve in enumerate(lines):
-        colour = COLOURS[place % len(COLOURS)]
+    for place, curve in enumerate(lines, start=0 if lines[0].name == "random" else 1):
+        colour = COLOURS[0 if place == 0 else 1 + (place - 1) % (len(COLOURS) - 1)]
         label = f"{curve.name} (n = {curve.seeds})"
         mean, half = 100 * curve.mean, 100 * curve.half
         if curve.seeds > 1:
-            axes.fill_between(curve.labelled, mean - half, mean + half, color=colour, alpha=0.15, linewidth=0)
+            axes.fill_between(
+                curve.labelled, mean - half, mean + half, color=colour, alpha=min(0.15, 0.6 / len(lines)), linewidth=0
+            )
         axes.plot(
             curve.labelled,
             mean,
@@ -175,9 +177,12 @@ def _limit(axes: Axes, found: Sequence[Curve], low: int, high: int, log: bool) -
     axes.set_xlim(low - margin, high + margin)
     if log:
         positive = float(mean[mean > 0].min(initial=top)) or 1.0
-        axes.set_ylim(max(lowest, positive / 2) / 1.05, max(highest, positive) * 1.05)
+        limits = max(lowest, positive / 2) / 1.05, max(highest, positive) * 1.05
+        axes.set_ylim(limits)
+        narrow = limits[1] < 5 * limits[0]  # 1, 2 and 5 might all lie outside
+        axes.yaxis.set_major_locator(MaxNLocator(5) if narrow else LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axes.yaxis.set_minor_formatter(NullFormatter())
+        axes.yaxis.set_minor_locator(NullLocator())
     else:
         axes.set_ylim(max(0.0, lowest - 0.05 * room), highest + 0.05 * room)
 

@@ -166,11 +166,12 @@ def _require_sound(rows: Sequence[Row], where: str) -> None:
 
 def _require_distinct(frame: pd.DataFrame, directory: Path) -> None:
     """UsageError where two folders hold the same run: its seed would count twice in a mean."""
-    runs = frame.assign(curve=curve_names(frame)).drop_duplicates("folder")
-    same = runs[runs.duplicated([*COMBINATION, "curve", "seed"], keep=False)]
+    identity = [*COMBINATION, "curve", "seed"]
+    runs = frame.assign(curve=curve_names(frame)).drop_duplicates([*identity, "folder"])
+    same = runs[runs.duplicated(identity, keep=False)]
     if len(same):
         first = same.iloc[0]
-        twins = same[(same[[*COMBINATION, "curve", "seed"]] == first[[*COMBINATION, "curve", "seed"]]).all(axis=1)]
+        twins = same[(same[identity] == first[identity]).all(axis=1)]
         raise UsageError(
             f"{' and '.join(twins['folder'])} in {directory} hold the same run ({first['curve']}, seed "
             f"{first['seed']}); move all but one away, or plot a folder that holds only one"

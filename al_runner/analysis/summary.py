@@ -12,8 +12,8 @@ HEAD = (
     "strategy",
     "n",
     "labels",
-    "final error %",
-    "mean error %",
+    "final error",
+    "mean error",
     "final - random",
     "mean - random",
     "fit s",
@@ -65,7 +65,11 @@ def as_text(summary: pd.DataFrame) -> str:
     blocks = []
     for key, part in summary.groupby(list(COMBINATION), sort=True):
         lines = [[str(row["curve"]), *_cells(row)] for _, row in part.iterrows()]
-        blocks.append("\n".join([", ".join(map(str, key)), *_aligned([HEAD, *lines])]))
+        blocks.append(
+            "\n".join(
+                [f"{', '.join(map(str, key))} (percent, ± 95% half-width over n seeds)", *_aligned([HEAD, *lines])]
+            )
+        )
     return "\n\n".join(blocks)
 
 

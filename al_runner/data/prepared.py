@@ -5,26 +5,13 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple, cast
-from zipfile import BadZipFile
+from typing import BinaryIO
 
 import numpy as np
 from filelock import FileLock
-from numpy.typing import NDArray
 
+from al_runner.data.arrays import ARRAYS, Arrays, checked
 from al_runner.errors import UsageError
-
-ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
-
-
-class Arrays(NamedTuple):
-    """The contents of a prepared file; the test part may be empty."""
-
-    train_images: NDArray[np.uint8]  # [N, H, W] or [N, H, W, C]
-    train_labels: NDArray[np.int64]  # [N]
-    test_images: NDArray[np.uint8]
-    test_labels: NDArray[np.int64]
-    classes: NDArray[np.str_]
 
 
 def prepared(data_root: str | Path, name: str, make: Callable[[], Arrays]) -> Arrays:
@@ -38,11 +25,7 @@ def prepared(data_root: str | Path, name: str, make: Callable[[], Arrays]) -> Ar
         if not (path.exists() and checksum.exists()):
             path.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(path.with_name(f"{name}.lock")):
-                if not path.exists():
-                    _write(path, make())
-                if not checksum.exists():  # new, or put there by hand: sound now, and checked from now on
-                    read(path)
-                    _replace(checksum, f"{_sha256(path)}\n".encode())
+                _complete(path, checksum, make)
         if _sha256(path) != checksum.read_text().strip():
             raise UsageError(
                 f"{path} is damaged: its checksum is not the one in {checksum.name}; "
@@ -63,51 +46,42 @@ def read(path: Path) -> Arrays:
             found = {name: file[name] for name in (*ARRAYS, "classes") if name in file.files}
     except FileNotFoundError as error:
         raise UsageError(f"{path} does not exist; name the file with dataset.path=...") from error
-    except (ValueError, EOFError, BadZipFile, OSError) as error:
-        raise UsageError(f"{path} is damaged or no .npz file ({error}); delete it or put a sound copy there") from error
-    missing = [name for name in ARRAYS if name not in found]
-    if missing:
-        raise UsageError(f"{path} has no array {', '.join(missing)}; it needs {', '.join(ARRAYS)}")
-    _require_form(path, found)
-    labels = np.concatenate([found["train_labels"], found["test_labels"]])
-    if "classes" not in found:
-        found["classes"] = np.array([str(label) for label in range(int(labels.max(initial=-1)) + 1)])
-    if len(labels) and not (labels.min() >= 0 and labels.max() < len(found["classes"])):
-        raise UsageError(f"{path}: labels must be in 0 .. {len(found['classes']) - 1}, one for each class")
-    return Arrays(**{name: found[name] for name in Arrays._fields})
+    except Exception as error:  # damage raises whatever zipfile, zlib or numpy meets first
+        raise UsageError(
+            f"{path} is damaged or no .npz file ({one_line(error)}); delete it or put a sound copy there"
+        ) from error
+    return checked(path, found)
 
 
-def _require_form(path: Path, found: dict[str, NDArray[np.generic]]) -> None:
-    for part in ("train", "test"):
-        images, labels = found[f"{part}_images"], found[f"{part}_labels"]
-        if images.dtype != np.uint8 or images.ndim not in (3, 4):
-            raise UsageError(f"{path}: {part}_images is {images.dtype} {images.shape}; uint8 [N, H, W(, C)] is wanted")
-        if not np.issubdtype(labels.dtype, np.integer) or labels.shape != (len(images),):
-            raise UsageError(
-                f"{path}: {part}_labels is {labels.dtype} {labels.shape}; {len(images)} integers are wanted"
-            )
-        found[f"{part}_labels"] = labels.astype(np.int64)
-    if len(found["test_images"]) and found["train_images"].shape[1:] != found["test_images"].shape[1:]:
-        raise UsageError(f"{path}: train and test images differ in size; make them equal")
+def one_line(error: BaseException) -> str:
+    """An error's message without its line breaks, or its type where it has none."""
+    return " ".join(str(error).split()) or type(error).__name__
 
 
-def _write(path: Path, arrays: Arrays) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+def _complete(path: Path, checksum: Path, make: Callable[[], Arrays]) -> None:
+    """Add what is missing of the file and its checksum; to be called by one process at a time."""
+    if not path.exists():
+        arrays = checked(path.stem, make()._asdict())
+        checksum.unlink(missing_ok=True)  # of an earlier file that was deleted
+        named = arrays._asdict()
+        _write(path, lambda file: np.savez(file, **named))
+    if not checksum.exists():  # new, or put there by hand: sound now, and checked from now on
+        read(path)
+        _write(checksum, lambda file: file.write(f"{_sha256(path)}\n".encode()))
+
+
+def _write(path: Path, content: Callable[[BinaryIO], object]) -> None:
+    """All of the file or none of it; what a killed process left half-written is overwritten."""
+    partial = path.with_name(f".{path.name}.partial")
     try:
         with partial.open("wb") as file:
-            np.savez(file, **cast(dict[str, NDArray[np.generic]], arrays._asdict()))  # type: ignore[arg-type]
+            content(file)
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
     finally:
         with suppress(OSError):
             partial.unlink()
-
-
-def _replace(path: Path, content: bytes) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_bytes(content)
-    partial.replace(path)
 
 
 def _sha256(path: Path) -> str:

@@ -5,18 +5,20 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from al_runner.data.prepared import Arrays
+from al_runner.data.arrays import Arrays
 from al_runner.errors import UsageError
 from al_runner.rng import stream
 from al_runner.types import DataSet
+
+HELD_OUT = 0.2  # the test set of a data set that has none and for which no size is given
 
 
 @dataclass(frozen=True)
 class Split:
     """Sizes of the validation and the test set: numbers of images, or fractions below 1 of those they are taken from.
 
-    `test` None keeps the data set's own test images, which must then exist; otherwise all images are
-    merged and the test set is drawn from them.
+    `test` None keeps the data set's own test images, or draws a fifth of all images where it has none; otherwise
+    all images are merged and the test set is drawn from them.
     """
 
     val: float
@@ -29,18 +31,16 @@ class Split:
         labels = torch.from_numpy(np.concatenate([arrays.train_labels, arrays.test_labels]))
         official = len(arrays.train_images)
         rng = stream(self.seed, "split")
-        if self.test is None:
+        if self.test is None and official < len(images):
             test, rest = torch.arange(official, len(images)), torch.randperm(official, generator=rng)
         else:
             order = torch.randperm(len(images), generator=rng)
-            count = _count("test", self.test, len(order))
+            count = _count("test", HELD_OUT if self.test is None else self.test, len(order))
             test, rest = order[:count].sort().values, order[count:]
         count = _count("val", self.val, len(rest))
         val, train = rest[:count], rest[count:]
-        if not len(test):
-            raise UsageError("the data has no test images; set dataset.split.test to a number or a fraction")
         if images.ndim == 3:
-            images = images[..., None]
+            images = images.reshape(*images.shape, 1)
         return DataSet(
             torch.from_numpy(images).permute(0, 3, 1, 2),
             labels,
@@ -52,8 +52,10 @@ class Split:
 
 
 def _count(name: str, size: float, available: int) -> int:
-    count = round(size * available) if 0 < size < 1 else int(size)
-    if (size >= 1 and count != size) or not 0 < count < available:
+    count = 0
+    if isinstance(size, int | float):  # a YAML may hold anything
+        count = round(size * available) if 0 < size < 1 else int(size)
+    if not 0 < count < available or (size >= 1 and count != size):
         raise UsageError(
             f"dataset.split.{name} is {size}, but it is taken from {available} images; "
             f"give a whole number from 1 to {available - 1}, or a fraction below 1"

@@ -1,5 +1,6 @@
 """Data sets that torchvision knows; it is imported only to prepare one."""
 
+import re
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -11,7 +12,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from al_runner.data.prepared import Arrays, prepared
+from al_runner.data.arrays import Arrays
+from al_runner.data.prepared import one_line, prepared
 from al_runner.data.split import Split
 from al_runner.errors import UsageError
 from al_runner.types import DataSet
@@ -22,30 +24,40 @@ def vision(
 ) -> DataSet:
     """The data set `name`, prepared from the torchvision class `dataset`, whose arguments for its parts are given.
 
-    Downloads where its files are not below `data_root` already; UsageError where that fails.
+    Downloads where its original files are not below `data_root` already; UsageError where that fails, or where they are
+    damaged.
     """
-    return split.apply(prepared(data_root, name, partial(_from_torchvision, Path(data_root), dataset, train, test)))
+    make = partial(_from_torchvision, Path(data_root), name, dataset, (train, test))
+    return split.apply(prepared(data_root, name, make))
 
 
-def _from_torchvision(root: Path, dataset: str, train: Mapping[str, Any], test: Mapping[str, Any]) -> Arrays:
-    source = getattr(torchvision_datasets(), dataset)
-    parts = [_part(source, root, arguments) for arguments in (train, test)]
+def _from_torchvision(root: Path, name: str, dataset: str, arguments: tuple[Mapping[str, Any], ...]) -> Arrays:
+    source = getattr(torchvision_datasets(), dataset, None)
+    if source is None:
+        raise UsageError(f"dataset.dataset={dataset} is no class of torchvision.datasets; choose one of those")
+    parts = [_part(partial(source, root=str(root), **chosen), root, name) for chosen in arguments]
     (train_images, train_labels), (test_images, test_labels) = (_arrays(part) for part in parts)
     names = getattr(parts[0], "classes", range(int(train_labels.max()) + 1))
-    return Arrays(train_images, train_labels, test_images, test_labels, np.array([str(name) for name in names]))
+    return Arrays(train_images, train_labels, test_images, test_labels, np.array([str(label) for label in names]))
 
 
-def _part(source: Callable[..., Any], root: Path, arguments: Mapping[str, Any]) -> Any:
+def _part(source: Callable[..., Any], root: Path, name: str) -> Any:
+    """The train or test part from files that are there, whatever their checksum, else from a download."""
     try:
-        return source(root=str(root), download=False, **arguments)
-    except (RuntimeError, FileNotFoundError):  # its files are not there yet
-        pass
+        return source(download=False)
+    except Exception as error:  # damage raises whatever bz2, numpy or scipy meets first
+        absent = isinstance(error, FileNotFoundError) or "not found" in str(error)
+        if not absent:
+            raise UsageError(
+                f"{name}: its original files below {root} can't be read ({one_line(error)}); "
+                "delete them, and they are downloaded again"
+            ) from error
     try:
-        return source(root=str(root), download=True, **arguments)
-    except Exception as error:  # torchvision raises whatever the network, the archive or a parser does
+        return source(download=True)
+    except Exception as error:  # torchvision raises whatever the network, the archive or the disk does
         raise UsageError(
-            f"{getattr(source, '__name__', source)} could not be downloaded to {root} ({error}); connect this machine "
-            "once, or put the data set's original files, or its prepared .npz, there"
+            f"{name} could not be downloaded ({one_line(error)}); connect this machine once, "
+            f"or put the data set's original files, or {name}.npz, into {root}"
         ) from error
 
 
@@ -64,25 +76,26 @@ def torchvision_datasets() -> ModuleType:
     the import fails where it registers them. No data set uses one, so the names that are missed are declared
     and the import is tried again.
     """
-    for _ in range(8):  # one more than operators were ever missed
+    declared: set[str] = set()
+    while True:
         try:
             import torchvision.datasets  # noqa: PLC0415 - see the module's first line
 
             return torchvision.datasets  # type: ignore[no-any-return]
-        except ImportError as error:
-            raise UsageError(f"torchvision can't be imported ({error}); pip install torchvision") from error
-        except RuntimeError as error:
-            missing = str(error).partition("torchvision::")[2].split(" ")[0]
-            if not missing:
-                break
-            _declare(missing)
-    raise UsageError(
-        "torchvision does not go with the installed torch; install the version made for it "
-        "(torch 2.13.0 goes with torchvision 0.28.0)"
-    )
+        except (ImportError, RuntimeError) as error:
+            missing = re.search(r"operator torchvision::(\w+) does not exist", str(error))
+            if missing is None or missing[1] in declared:
+                raise UsageError(
+                    f"torchvision can't be imported ({one_line(error)}); install the one made for torch "
+                    f"{torch.__version__} (for a CPU build of torch: "
+                    "pip install torchvision --index-url https://download.pytorch.org/whl/cpu)"
+                ) from error
+            declared.add(missing[1])
+            _declare(missing[1])
 
 
 def _declare(operator: str) -> None:
+    """Declare an operator that is never called, and forget the torchvision that was half imported."""
     torch.library.define(f"torchvision::{operator}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
         del sys.modules[name]

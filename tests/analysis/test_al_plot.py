@@ -1,0 +1,109 @@
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from made_runs import make_run
+
+from al_runner.analysis.cli import main
+from al_runner.analysis.runs import load
+
+FALL = np.geomspace(0.8, 0.02, 10)
+FILES = ["results.csv", "summary.csv", "test_error.png", "test_error.svg"]
+
+
+def al_plot(*argv):
+    return main([str(arg) for arg in argv])
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir() if path.is_file())
+
+
+def test_everything_comes_from_results_csv_alone_too(tmp_path, capsys):
+    runs, alone, again = tmp_path / "runs", tmp_path / "alone", tmp_path / "again"
+    for strategy in ("random", "entropy"):
+        for seed in range(2):
+            make_run(runs, strategy, seed, FALL * (1 + seed / 10))
+    make_run(runs, "full", 0, [0.01], labelled=[4186])
+    assert al_plot(runs) == 0
+    first = capsys.readouterr()
+    assert names(runs) == FILES
+    assert first.err == ""
+    assert first.out.splitlines()[-4:] == [str(runs / name) for name in FILES]
+    alone.mkdir()
+    shutil.copy(runs / "results.csv", alone)
+    assert al_plot(alone, "--out", again) == 0
+    assert capsys.readouterr().out.replace(str(again), str(runs)) == first.out
+    for name in FILES:
+        assert (again / name).read_bytes() == (runs / name).read_bytes()
+    assert names(alone) == ["results.csv"]
+
+
+def test_one_figure_a_combination(tmp_path, capsys):
+    make_run(tmp_path, "random", 0, FALL)
+    make_run(tmp_path, "random", 0, FALL, model="nets/lenet")
+    make_run(tmp_path, "full", 0, [0.1], labelled=[99], dataset="mnist")
+    assert al_plot(tmp_path, "--best", "--log", "--title", "T") == 0
+    stems = [f"best_test_error-usps-{model}-plain-adam8-usps" for model in ("nets_lenet", "usps_cnn")]
+    figures = [stem + suffix for stem in stems for suffix in (".png", ".svg")]
+    assert names(tmp_path) == [*figures, "results.csv", "summary.csv"]
+    assert "no figure for mnist" in capsys.readouterr().err
+
+
+def test_unfinished_runs_are_named_in_one_line(tmp_path, capsys):
+    make_run(tmp_path, "random", 0, FALL)
+    short = make_run(tmp_path, "random", 1, FALL[:6])
+    begun = make_run(tmp_path, "random", 2, [])
+    assert al_plot(tmp_path) == 0
+    waiting, unfinished = capsys.readouterr().err.splitlines()
+    assert begun.relative_to(tmp_path).as_posix() in waiting
+    assert f"{short.relative_to(tmp_path).as_posix()} (to 48)" in unfinished
+    assert "shorter than 80 labels" in unfinished
+    assert load(tmp_path).groupby("seed").size().tolist() == [10, 6]
+
+
+def test_uneven_and_unlike_seeds_are_named(tmp_path, capsys):
+    make_run(tmp_path, "random", 0, [0.5, 0.4, 0.3], settings={"budget": {"query": 8}})
+    make_run(tmp_path, "random", 1, [0.5, 0.3], labelled=[8, 24], settings={"budget": {"query": 16}})
+    make_run(tmp_path, "bald", 0, [0.5, 0.3], labelled=[8, 24])
+    make_run(tmp_path, "bald", 1, [0.5, 0.3], labelled=[9, 24])
+    assert al_plot(tmp_path) == 0
+    assert capsys.readouterr().err.splitlines() == [
+        "al-plot: random: its seeds share 2 of 3 label counts; drawn only at those",
+        "al-plot: bald: its seeds share 1 of 3 label counts; drawn only at those",
+        "al-plot: random: its seeds differ in budget.query; give variants of a strategy a name=",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["nowhere"], "nowhere is not a directory"),
+        (["."], "holds no run"),
+        (["runs", "--split", "-5"], "--split is -5; it must be a number of labels"),
+        (["runs", "--split", "0"], "--split is 0"),
+        (["runs", "--split", "5000"], "--split is 5000; the curves go from 8 to 80 labels"),
+        (["runs", "--out", "file"], "can't be written"),
+        (["file"], "file is not a directory"),
+    ],
+)
+def test_mistakes_are_one_line_and_code_2(tmp_path, monkeypatch, capsys, argv, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    if argv[0] == "runs":
+        make_run(tmp_path / "runs", "random", 0, FALL)
+    assert al_plot(*argv) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("al-plot: ")
+    assert message in line
+
+
+def test_the_command_exits_with_2(tmp_path):
+    command = [sys.executable, "-m", "al_runner.analysis.cli", str(tmp_path)]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert answer.returncode == 2
+    assert answer.stdout == ""
+    assert answer.stderr.startswith(f"al-plot: {tmp_path} holds no run")
+    assert answer.stderr.count("\n") == 1

@@ -1,0 +1,136 @@
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from dataset_files import dataset_settings
+
+from al_runner.data.vision import torchvision_datasets
+
+# Loads data sets of a list of settings into a data_root, in a process of its own.
+LOAD = """
+import json, sys
+from hydra.utils import instantiate
+from al_runner.errors import UsageError
+for settings in json.loads(sys.argv[1]):
+    try:
+        print(len(instantiate(settings, data_root=sys.argv[2]).images))
+    except Exception as error:
+        assert isinstance(error.__cause__, UsageError), error
+        print(error.__cause__)
+print(*sorted({"torchvision", "pandas", "sklearn"} & set(sys.modules)))
+"""
+NAMES = ("mnist", "usps", "cifar10", "cifar100", "svhn", "fashion_mnist")
+NO_NETWORK = {f"{scheme}_proxy": "http://127.0.0.1:9" for scheme in ("http", "https")}
+
+
+def settings(*names):
+    return json.dumps([dataset_settings(name) for name in names])
+
+
+def sizes(data):
+    parts = (data.train, data.val, data.test)
+    assert torch.equal(torch.cat(parts).unique(), torch.arange(len(data.images)))
+    assert sum(len(part) for part in parts) == len(data.images)
+    return tuple(len(part) for part in parts)
+
+
+def test_usps_is_merged_and_its_pixels_are_torchvisions(raw_root, load):
+    data = load("usps", raw_root)
+    assert sizes(data) == (4185, 464, 4649)
+    assert data.image_shape == (1, 16, 16)
+    assert data.classes == tuple("0123456789")
+    parts = [torchvision_datasets().USPS(root=str(raw_root), train=train) for train in (True, False)]
+    assert np.array_equal(data.images[:7291, 0].numpy(), parts[0].data)
+    assert np.array_equal(data.images[7291:, 0].numpy(), parts[1].data)
+    assert data.labels.tolist() == [*parts[0].targets, *parts[1].targets]
+    assert torch.equal(load("usps", raw_root).train, data.train)
+    other = load("usps", raw_root, "split.seed=1")
+    assert sizes(other) == (4185, 464, 4649)
+    assert not torch.equal(other.test, data.test)
+    assert torch.equal(other.images, data.images)
+
+
+def test_mnist_keeps_its_test_images_and_is_loaded_without_torchvision(raw_root, load, python):
+    data = load("mnist", raw_root)
+    assert sizes(data) == (50_000, 10_000, 10_000)
+    assert data.test.tolist() == list(range(60_000, 70_000))
+    assert data.images.is_contiguous(memory_format=torch.channels_last)
+    idx = (raw_root / "MNIST" / "raw" / "t10k-images-idx3-ubyte").read_bytes()
+    assert data.images[60_000:].numpy().tobytes() == idx[16:]
+    labels = (raw_root / "MNIST" / "raw" / "train-labels-idx1-ubyte").read_bytes()
+    assert bytes(data.labels[:60_000].tolist()) == labels[8:]
+    (raw_root / "MNIST").unlink()
+    assert python(LOAD, settings("mnist"), raw_root).communicate() == ("70000\n\n", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "train", "test", "expected"),
+    [
+        ("cifar10", 50_000, 10_000, (45_000, 5_000, 10_000)),
+        ("cifar100", 50_000, 10_000, (45_000, 5_000, 10_000)),
+        ("svhn", 73_257, 26_032, (68_257, 5_000, 26_032)),
+        ("fashion_mnist", 60_000, 10_000, (50_000, 10_000, 10_000)),
+    ],
+)
+def test_split_sizes_on_a_file_of_the_real_length_placed_by_hand(tmp_path, load, name, train, test, expected):
+    lengths = {"train": train, "test": test}
+    arrays = {f"{part}_images": np.zeros((length, 1, 1, 3), np.uint8) for part, length in lengths.items()}
+    arrays |= {f"{part}_labels": np.arange(length) % 10 for part, length in lengths.items()}
+    np.savez(tmp_path / f"{name}.npz", **arrays)
+    assert sizes(load(name, tmp_path)) == expected
+
+
+def test_a_failed_download_is_one_line_with_its_remedy(tmp_path, python):
+    lines = python(LOAD, settings(*NAMES), tmp_path, **NO_NETWORK).communicate()[0].splitlines()
+    assert len(lines) == len(NAMES) + 1
+    for name, line in zip(NAMES, lines, strict=False):
+        assert line.startswith(f"{name} could not be downloaded (")
+        assert "Connection refused" in line
+        assert line.endswith(f"or put the data set's original files, or {name}.npz, into {tmp_path}")
+    assert not list(tmp_path.glob("*.npz*"))
+
+
+@pytest.mark.parametrize("content", [b"", b"junk", None])
+def test_damaged_original_files_are_named(raw_root, load, content):
+    file = raw_root / "usps.bz2"
+    truncated = file.read_bytes()[:100_000]
+    file.unlink()
+    file.write_bytes(truncated if content is None else content)
+    with pytest.raises(Exception, match=re.escape(f"usps: its original files below {raw_root} can't be read")):
+        load("usps", raw_root)
+    assert not list(raw_root.glob("*.npz*"))
+
+
+def test_a_class_that_torchvision_lacks_is_refused(tmp_path, load):
+    with pytest.raises(Exception, match=r"dataset\.dataset=MNISTT is no class of torchvision\.datasets"):
+        load("mnist", tmp_path, "dataset=MNISTT")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "raise RuntimeError('operator torchvision::nms does not exist')",  # whatever is declared
+        "raise RuntimeError('torch and torchvision\\nhave different major CUDA versions')",
+        "raise ImportError('no compiled library')",
+    ],
+)
+def test_a_torchvision_that_can_not_be_imported_is_one_line_with_its_remedy(tmp_path, python, body):
+    package = tmp_path / "path" / "torchvision"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text(body)
+    message, _ = python(LOAD, settings("mnist"), tmp_path, PYTHONPATH=str(package.parent)).communicate()[0].splitlines()
+    assert message.startswith("torchvision can't be imported (")
+    assert "pip install torchvision --index-url" in message
+
+
+def test_importing_every_module_of_data_brings_no_source_along(python):
+    modules = [path.stem for path in (Path(__file__).parents[2] / "al_runner" / "data").glob("[a-z]*.py")]
+    program = (
+        f"import sys{''.join(f', al_runner.data.{module}' for module in modules)}\n"
+        "print(*{'torchvision', 'pandas', 'sklearn'} & set(sys.modules))"
+    )
+    assert len(modules) > 5
+    assert python(program).communicate() == ("\n", "")

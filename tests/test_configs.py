@@ -1,0 +1,107 @@
+"""Every file in conf/ composes, says what it is, and builds what it names."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+import al_runner.run  # noqa: F401 - registers the resolvers
+from al_runner.budget import Budget
+from al_runner.run import conf_dir
+from al_runner.strategies.base import Strategy
+from al_runner.types import Recipe
+
+CONF = conf_dir()
+
+
+def names(group: str) -> list[str]:
+    return sorted(file.stem for file in (CONF / group).glob("*.yaml"))
+
+
+def composed(*overrides: str) -> DictConfig:
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose("config", list(overrides), return_hydra_config=True)
+
+
+def choices(*overrides: str) -> dict[str, str]:
+    return dict(composed(*overrides).hydra.runtime.choices)
+
+
+@pytest.mark.parametrize("file", sorted(CONF.rglob("*.yaml")), ids=lambda file: str(file.relative_to(CONF)))
+def test_the_first_lines_say_what_it_is(file: Path) -> None:
+    first, second = file.read_text().splitlines()[:2]
+    assert first.startswith("# ")
+    if first == "# @package _global_":
+        assert second.startswith("# ")
+
+
+@pytest.mark.parametrize("name", names("strategy"))
+def test_every_strategy_builds(name: str) -> None:
+    assert isinstance(instantiate(composed(f"strategy={name}").strategy), Strategy)
+
+
+@pytest.mark.parametrize("name", names("budget"))
+def test_every_budget_builds(name: str) -> None:
+    assert isinstance(instantiate(composed(f"budget={name}").budget), Budget)
+
+
+@pytest.mark.parametrize("name", names("training"))
+def test_every_training_builds_an_optimiser(name: str) -> None:
+    recipe = instantiate(composed(f"training={name}").training)
+    assert isinstance(recipe, Recipe)
+    recipe.optimizer(torch.nn.Linear(2, 2).parameters())
+
+
+@pytest.mark.parametrize("name", names("model"))
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 16, 16)], ids=str)
+def test_every_model_builds_and_predicts(name: str, shape: tuple[int, int, int]) -> None:
+    net = instantiate(composed(f"model={name}").model)(shape, 7)
+    assert net(torch.rand(2, *shape)).shape == (2, 7)
+
+
+@pytest.mark.parametrize("size", [1, 5, 8, 15, 16, 33, 100])
+def test_the_small_cnn_fits_any_size(size: int) -> None:
+    net = instantiate(composed("model=small_cnn").model)((3, size, size + 1), 4)
+    assert net(torch.rand(2, 3, size, size + 1)).shape == (2, 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "parameters"), [("mnist_cnn", (1, 28, 28), 154780), ("usps_cnn", (1, 16, 16), 235680)]
+)
+def test_the_paper_s_nets_have_the_paper_s_size(name: str, shape: tuple[int, int, int], parameters: int) -> None:
+    net = instantiate(composed(f"model={name}").model)(shape, 10)
+    assert sum(p.numel() for p in net.parameters()) == parameters
+
+
+@pytest.mark.parametrize("name", names("dataset"))
+def test_a_data_set_brings_its_own_model_training_and_budget(name: str) -> None:
+    chosen = choices(f"dataset={name}")
+    assert {chosen["model"], chosen["training"], chosen["budget"]}.isdisjoint({None, ""})
+    overridden = choices(f"dataset={name}", "model=usps_cnn", "budget=cifar", "training=ducoffe2017")
+    assert (overridden["model"], overridden["budget"], overridden["training"]) == ("usps_cnn", "cifar", "ducoffe2017")
+
+
+def test_usps_is_the_paper_s_experiment() -> None:
+    cfg = composed("dataset=usps")
+    chosen = cfg.hydra.runtime.choices
+    assert (chosen.model, chosen.training, chosen.budget) == ("usps_cnn", "adam8", "usps")
+    assert (cfg.budget.initial, cfg.budget.query, cfg.budget.max_labelled, cfg.budget.candidates) == (8, 8, 1255, "30x")
+    assert (cfg.training.batch_size, cfg.training.optimizer.lr) == (8, 0.001)
+
+
+@pytest.mark.parametrize("name", names("experiment"))
+def test_an_experiment_composes_and_the_command_line_has_the_last_word(name: str) -> None:
+    assert choices(f"experiment={name}")["dataset"] != "digits"
+    overridden = choices(f"experiment={name}", "dataset=svhn", "budget=small", "model=small_cnn")
+    assert (overridden["dataset"], overridden["budget"], overridden["model"]) == ("svhn", "small", "small_cnn")
+
+
+def test_a_strategy_of_the_user_s_own_needs_no_code_here(tmp_path: Path) -> None:
+    """--config-dir adds a search path; here the same through Hydra's own override."""
+    (tmp_path / "strategy").mkdir()
+    (tmp_path / "strategy" / "mine.yaml").write_text("_target_: al_runner.strategies.random.Random\n")
+    cfg = composed("strategy=mine", f"hydra.searchpath=[file://{tmp_path}]")
+    assert isinstance(instantiate(cfg.strategy), Strategy)

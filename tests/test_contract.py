@@ -1,0 +1,134 @@
+"""What every strategy in conf/strategy must hold, whatever it computes."""
+
+import pytest
+import test_configs
+import torch
+import toy
+from hydra.utils import instantiate
+from torch import Tensor, nn
+
+from al_runner.engine.drive import drive
+from al_runner.learners.plain import SingleNet
+from al_runner.pool import Pool
+from al_runner.rng import Streams, stream
+from al_runner.strategies.base import Strategy
+from al_runner.types import DataSet, Fitted
+
+STRATEGIES = [name for name in test_configs.names("strategy") if name != "full"]
+
+
+@pytest.fixture(params=STRATEGIES)
+def strategy(request: pytest.FixtureRequest) -> Strategy:
+    built: Strategy = instantiate(test_configs.composed(f"strategy={request.param}").strategy)
+    return built
+
+
+@pytest.fixture(scope="module")
+def fitted() -> SingleNet:
+    run = toy.experiment()
+    pool = Pool(run.data)
+    pool.buy(run.data.train[:12])
+    result: SingleNet = drive(run.learner.fit(run.train_data(pool), Streams(0, 0)))  # type: ignore[arg-type]
+    return result
+
+
+def pool_of(data: DataSet, bought: Tensor | None = None) -> Pool:
+    pool = Pool(data)
+    pool.buy(data.train[:12] if bought is None else bought)
+    return pool
+
+
+def select(strategy: Strategy, fitted: Fitted, pool: Pool, n: int, seed: int = 0) -> list[int]:
+    pool.draw_candidates(40, stream(seed, "candidates"))
+    return strategy.select(fitted, pool, n, stream(seed, "query")).tolist()
+
+
+@pytest.mark.parametrize("n", [1, 7, 40])
+def test_n_distinct_candidates_by_their_absolute_ids(strategy: Strategy, fitted: SingleNet, n: int) -> None:
+    pool = pool_of(toy.data_set())
+    ids = select(strategy, fitted, pool, n)
+    assert len(set(ids)) == n
+    assert set(ids) <= set(pool.candidates.tolist())
+
+
+def test_the_whole_pool_can_be_taken(strategy: Strategy, fitted: SingleNet) -> None:
+    pool = pool_of(toy.data_set())
+    ids = strategy.select(fitted, pool, len(pool.unlabelled), stream(0, "query"))
+    assert ids.dtype == torch.int64
+    assert sorted(ids.tolist()) == pool.unlabelled.tolist()
+
+
+def test_the_same_seed_gives_the_same_ids_and_another_seed_others(strategy: Strategy, fitted: SingleNet) -> None:
+    picks = [select(strategy, fitted, pool_of(toy.data_set()), 7, seed) for seed in (0, 0, 1)]
+    assert picks[0] == picks[1] != picks[2]
+
+
+def test_labels_that_were_not_bought_make_no_difference(strategy: Strategy, fitted: SingleNet) -> None:
+    data = toy.data_set()
+    labels = (data.labels + 1) % 3
+    labels[data.train[:12]] = data.labels[data.train[:12]]
+    other = DataSet(data.images, labels, data.train, data.val, data.test, data.classes)
+    assert select(strategy, fitted, pool_of(data), 7) == select(strategy, fitted, pool_of(other), 7)
+
+
+def test_test_and_validation_images_make_no_difference(strategy: Strategy, fitted: SingleNet) -> None:
+    data = toy.data_set()
+    images = data.images.clone()
+    images[torch.cat([data.val, data.test])] = 0
+    other = DataSet(images, data.labels, data.train, data.val, data.test, data.classes)
+    assert select(strategy, fitted, pool_of(data), 7) == select(strategy, fitted, pool_of(other), 7)
+
+
+def test_the_order_of_the_candidates_makes_no_difference(strategy: Strategy, fitted: SingleNet) -> None:
+    if type(strategy).__name__ == "Random":
+        pytest.skip("a random choice is a choice of positions")
+    pool = pool_of(toy.data_set())
+    pool.draw_candidates(40, stream(0, "candidates"))
+    first = strategy.select(fitted, pool, 7, stream(0, "query"))
+    pool.candidates = pool.candidates.flip(0)
+    assert torch.equal(strategy.select(fitted, pool, 7, stream(0, "query")), first)
+
+
+def test_nothing_about_the_net_changes(strategy: Strategy, fitted: SingleNet) -> None:
+    before = {name: value.clone() for name, value in fitted.net.state_dict().items()}
+    state = torch.random.get_rng_state()
+    select(strategy, fitted, pool_of(toy.data_set()), 7)
+    assert all(torch.equal(value, before[name]) for name, value in fitted.net.state_dict().items())
+    assert not any(module.training for module in fitted.net.modules())
+    assert all(parameter.grad is None for parameter in fitted.net.parameters())
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+class Certain(nn.Module):
+    """Predicts one class with a probability of exactly 1, so that every gradient is exactly 0."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(36, 3)
+        self.double()
+        with torch.no_grad():
+            self.layer.weight.zero_()
+            self.layer.bias.copy_(torch.tensor([1e4, 0.0, 0.0]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.layer(x.flatten(1).double())
+        return out
+
+
+def test_predictions_of_probability_1_are_no_trouble(strategy: Strategy) -> None:
+    pool = pool_of(toy.data_set())
+    assert len(set(select(strategy, SingleNet(Certain().eval(), 0), pool, 7))) == 7
+
+
+def test_images_that_are_all_alike_are_no_trouble(strategy: Strategy, fitted: SingleNet) -> None:
+    data = toy.data_set()
+    same = DataSet(torch.full_like(data.images, 9), data.labels, data.train, data.val, data.test, data.classes)
+    assert len(set(select(strategy, fitted, pool_of(same), 7))) == 7
+
+
+def test_single_and_double_precision_agree(strategy: Strategy, fitted: SingleNet) -> None:
+    import copy
+
+    double = SingleNet(copy.deepcopy(fitted.net).double(), 0)
+    picks = [select(strategy, net, pool_of(toy.data_set()), 7) for net in (fitted, double)]
+    assert picks[0] == picks[1]

@@ -1,0 +1,213 @@
+"""The command itself, as a user types it."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from al_runner.run import main
+
+QUICK = ["budget.max_rounds=3", "training.max_checks=1", "training.check_every=2", "model=usps_cnn"]
+
+
+def digits8(results: Path, *more: str) -> list[str]:
+    """A run of four rounds on the 8 x 8 digits that takes a second."""
+    return ["dataset=digits", f"results={results}", *QUICK, *more]
+
+
+@pytest.fixture
+def al_run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):  # type: ignore[no-untyped-def]
+    """Run the command in this process; exit code, and everything it printed."""
+
+    def call(*arguments: str) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["al-run", *arguments])
+        threads = torch.get_num_threads()
+        code: int | str | None = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code
+        finally:
+            torch.set_num_threads(threads)
+        captured = capfd.readouterr()
+        if isinstance(code, str):  # the interpreter prints it and exits with 1
+            return 1, captured.out + captured.err + code
+        return code or 0, captured.out + captured.err
+
+    return call
+
+
+def folder_of(results: Path, strategy: str = "kfac_vfe", seed: int = 0) -> Path:
+    (folder,) = results.glob(f"*/*/{strategy}/seed{seed}")
+    return folder
+
+
+def untimed(folder: Path) -> list[dict[str, str]]:
+    rows = csv.DictReader((folder / "rounds.csv").open())
+    return [{key: value for key, value in row.items() if not key.endswith("seconds")} for row in rows]
+
+
+def test_one_run_shows_its_progress_and_says_where_everything_is(al_run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    code, output = al_run(*digits8(tmp_path))
+    folder = folder_of(tmp_path)
+    assert code == 0
+    assert "digits kfac_vfe seed 0 | round 3/3 |    80 labelled | test error" in output
+    assert f"Results: {folder}" in output
+    assert f"Picture: {folder / 'curve.png'}" in output
+    assert (folder / "curve.png").read_bytes()[:4] == b"\x89PNG"
+    assert {"rounds.csv", "acquired.csv", "config.yaml", "provenance.json"} <= set(os.listdir(folder))
+    assert folder.relative_to(tmp_path).as_posix() == "digits/usps_cnn-plain-adam-digits/kfac_vfe/seed0"
+    code, output = al_run(*digits8(tmp_path))
+    assert (code, "finished already" in output) == (0, True)
+    code, output = al_run(*digits8(tmp_path, "strategy.damping=1.0"))
+    assert code == 1
+    assert "strategy.damping: 0.1 there, 1.0 asked" in output
+    assert "Traceback" not in output
+    assert al_run(*digits8(tmp_path, "strategy.damping=1.0", "name=damped"))[0] == 0
+    assert (folder.parents[1] / "kfac_vfe-damped" / "seed0" / "rounds.csv").exists()
+    assert al_run(*digits8(tmp_path, "strategy.damping=1.0", "overwrite=true"))[0] == 0
+
+
+def test_strategies_of_one_seed_share_round_0(al_run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    first = []
+    for strategy in ("random", "kfac_vfe", "curriculum"):
+        assert al_run(*digits8(tmp_path, f"strategy={strategy}"))[0] == 0
+        first.append(untimed(folder_of(tmp_path, strategy))[0])
+    assert first[0] == first[1] == first[2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["strategy=kfac"], "kfac_vfe"),  # lists what there is
+        (["stratgy=random"], "stratgy"),
+        (["strategy.gama=1"], "gama"),
+        (["strategy.gamma=-1"], "strategy.gamma is -1; it must be 0 or more"),
+        (["budget.query=0"], "budget.query is 0"),
+        (["budget.initial=-5"], "budget.initial is -5"),
+        (["budget.query=5000", "budget.candidates=all"], "the training set has 1097 images"),
+        (["budget.initial=5000"], "the training set has 1097 images"),
+        (["budget.candidates=3"], "fewer than budget.query=20"),
+        (["training.batch_size=0"], "training.batch_size is 0"),
+        (["seed=-1"], "seed is -1"),
+        (["dataset.split.val=5000"], "dataset.split.val is 5000"),
+        (["dataset=npz"], "dataset.path=FILE.npz"),
+        (["dataset=npz", "dataset.path=nowhere.npz"], "nowhere.npz does not exist"),
+        (["dataset=folder"], "dataset.path=FOLDER"),
+        (["device=abacus"], "use device=cpu or device=auto"),
+        (["model=mnist_cnn"], "too small for this net; use model=small_cnn"),
+        (["+model.norm=1"], "unexpected keyword argument 'norm'"),
+        (["+training.optimizer.speed=1"], "unexpected keyword argument 'speed'"),
+        (["training.optimizer.lr=-1"], "Invalid learning rate"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_mistake_gets_one_line_before_any_training(  # type: ignore[no-untyped-def]
+    al_run, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    code, output = al_run(f"results={tmp_path}", *arguments)
+    assert code == 1
+    assert message in output
+    assert "Traceback" not in output
+    assert "Error executing job" not in output
+    assert "labelled | test error" not in output
+    assert not list(tmp_path.rglob("rounds.csv"))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
+def test_a_gpu_that_is_not_there_is_named(al_run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    code, output = al_run(*digits8(tmp_path, "device=cuda"))
+    assert (code, "device=cuda can't be used here" in output) == (1, True)
+
+
+def test_a_loss_that_turns_nan_keeps_what_was_recorded(al_run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    blow_up = ["training.optimizer._target_=torch.optim.SGD", "~training.optimizer.fused", "training.optimizer.lr=1e30"]
+    code, output = al_run(*digits8(tmp_path, "training.check_every=8", *blow_up))
+    assert code == 1
+    assert "round 0: the training loss is not finite at step" in output
+    assert not list(tmp_path.rglob("rounds.csv"))
+    assert list(tmp_path.rglob("acquired.csv"))
+
+
+def test_results_that_cannot_be_written_are_named(al_run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "file").write_text("")
+    code, output = al_run(*digits8(tmp_path / "file"))
+    assert code == 1
+    assert str(tmp_path / "file") in output
+    assert "Traceback" not in output
+
+
+def test_two_processes_never_share_a_folder(al_run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    from filelock import FileLock
+
+    folder = tmp_path / "digits/usps_cnn-plain-adam-digits/kfac_vfe/seed0"
+    folder.mkdir(parents=True)
+    with FileLock(folder / ".lock"):
+        code, output = al_run(*digits8(tmp_path))
+    assert (code, "in use by another process" in output) == (1, True)
+
+
+def command(*arguments: str, **options: object) -> subprocess.Popen[str]:
+    program = [sys.executable, "-m", "al_runner.run", *arguments]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+
+
+def rounds(folder: Path) -> int:
+    file = folder / "rounds.csv"
+    return len(file.read_text().splitlines()) - 1 if file.exists() else -1
+
+
+def test_a_run_killed_again_and_again_ends_with_the_rows_of_one_never_killed(al_run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """SIGKILL as soon as the next round is on disk, three times over, then once more to the end."""
+    slow = ["training.check_every=40", "training.max_checks=4"]
+    assert al_run(*digits8(tmp_path / "whole", *slow))[0] == 0
+    killed = tmp_path / "killed/digits/usps_cnn-plain-adam-digits/kfac_vfe/seed0"
+    for seen in range(3):
+        process = command(*digits8(tmp_path / "killed", *slow))
+        deadline = time.monotonic() + 60
+        while rounds(killed) <= seen and time.monotonic() < deadline and process.poll() is None:
+            time.sleep(0.002)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    assert 1 <= rounds(killed) <= 4
+    assert command(*digits8(tmp_path / "killed", *slow)).wait() == 0
+    whole = folder_of(tmp_path / "whole")
+    assert untimed(killed) == untimed(whole)
+    assert (killed / "acquired.csv").read_bytes() == (whole / "acquired.csv").read_bytes()
+
+
+def test_a_sweep_runs_everything_and_reports_what_failed(tmp_path: Path) -> None:
+    """One of three jobs has a query of none; the others finish, and the exit code says so."""
+    process = command("-m", *digits8(tmp_path, "strategy=random", "budget.query=0,20,30", "name=q${budget.query}"))
+    output, _ = process.communicate()
+    assert process.returncode == 1
+    assert "1 of 3 jobs failed" in output
+    assert "budget.query=0" in output.splitlines()[-1]
+    assert "budget.query is 0; it must be a whole number" in output.splitlines()[-1]
+    assert "Traceback" not in output.partition("jobs failed")[2]
+    assert [len(untimed(tmp_path / f"digits/usps_cnn-plain-adam-digits/random-q{q}/seed0")) for q in (20, 30)] == [4, 4]
+
+
+def test_help_shows_the_groups(al_run) -> None:  # type: ignore[no-untyped-def]
+    code, output = al_run("--help")
+    assert code == 0
+    for word in ("strategy: ", "kfac_vfe", "dataset: ", "usps", "al-run -m", "seed: 0", "experiment: "):
+        assert word in output
+
+
+def test_shell_completion_knows_the_strategies(tmp_path: Path) -> None:
+    process = subprocess.run(
+        [sys.executable, "-m", "al_runner.run", "-sc", "query=bash"],
+        env={**os.environ, "COMP_LINE": "al-run strategy=kf", "COMP_POINT": "18"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert process.stdout.strip() == "strategy=kfac_vfe"
