@@ -90,6 +90,7 @@ def test_the_order_of_the_candidates_makes_no_difference(strategy: Strategy, fit
 
 
 def test_nothing_about_the_net_changes(strategy: Strategy, fitted: SingleNet) -> None:
+    assert all(parameter.grad is None for parameter in fitted.net.parameters())
     before = {name: value.clone() for name, value in fitted.net.state_dict().items()}
     state = torch.random.get_rng_state()
     select(strategy, fitted, pool_of(toy.data_set()), 7)

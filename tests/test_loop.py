@@ -14,6 +14,7 @@ from al_runner.types import Fitted
 
 SCORES = (least_confidence, margin, entropy, uncertainty, curriculum)
 ALL = [Random(), KfacVfe(), KfacVfe(gamma=1.0), *(TopScore(score) for score in SCORES)]
+NAMES = ["random", "kfac_vfe", "kfac_vfe-gamma1", *(score.__name__ for score in SCORES)]
 
 
 def run(strategy: Strategy, memory: toy.Memory | None = None, seed: int = 0) -> toy.Memory:
@@ -30,7 +31,7 @@ def test_strategies_of_one_seed_share_the_initial_set_and_the_first_fit() -> Non
     assert not torch.equal(run(Random(), seed=1).ids[0], runs[0].ids[0])
 
 
-@pytest.mark.parametrize("strategy", ALL, ids=str)
+@pytest.mark.parametrize("strategy", ALL, ids=NAMES)
 def test_every_query_is_new_training_ids_of_the_planned_size(strategy: Strategy) -> None:
     memory = run(strategy)
     bought = torch.cat(memory.ids)
@@ -40,7 +41,7 @@ def test_every_query_is_new_training_ids_of_the_planned_size(strategy: Strategy)
     assert [row["labelled"] for row in memory.rows] == [6, 11, 16, 21, 26]
 
 
-@pytest.mark.parametrize("strategy", ALL, ids=str)
+@pytest.mark.parametrize("strategy", ALL, ids=NAMES)
 def test_the_same_seed_gives_the_same_run(strategy: Strategy) -> None:
     first, second = run(strategy), run(strategy)
     assert first.untimed() == second.untimed()

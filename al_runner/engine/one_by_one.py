@@ -52,6 +52,7 @@ def train(fit: Fit) -> Trained:
             if stale == recipe.patience:
                 break
     net.load_state_dict(best)
+    net.zero_grad()  # frees the gradients
     return Trained(net, steps)
 
 

@@ -130,8 +130,8 @@ def test_traces_equal_those_of_single_matrices(net: nn.Sequential) -> None:
     product, squared = (f(net, [x[:4], x[4:]], matrices) for f in (product_traces, squared_traces))
     for column, name in enumerate(reference):
         p, q = matrices[name]
-        for n, (psi, tau) in enumerate(reference[name]):
-            psi = in_our_order(psi, layers[name])
+        for n, (theirs, tau) in enumerate(reference[name]):
+            psi = in_our_order(theirs, layers[name])
             assert product.psi[n, column].item() == pytest.approx((psi @ p).trace().item(), rel=1e-10)
             assert product.tau[n, column].item() == pytest.approx((tau @ q).trace().item(), rel=1e-10)
             assert squared.psi[n, column].item() == pytest.approx((psi @ p @ psi).trace().item(), rel=1e-10)
