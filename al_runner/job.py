@@ -1,6 +1,7 @@
 """One run, from its configuration to its last row."""
 
 import logging
+import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -44,7 +45,7 @@ def run_job(cfg: DictConfig) -> None:
             log.exception("%s failed", label)
         raise
     if picture:
-        log.info("Results: %s\nPicture: %s", folder, picture)
+        log.info("Results: %s\nPicture: %s", os.path.relpath(folder), os.path.relpath(picture))
 
 
 def run_in(folder: Path, cfg: DictConfig, label: str, device: torch.device, draw: bool) -> Path | None:

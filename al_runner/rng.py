@@ -28,9 +28,11 @@ class Streams(NamedTuple):
 
 
 @contextmanager
-def global_stream(generator: torch.Generator) -> Iterator[None]:
-    """Let code that only knows torch's global generator (layer initialisation, dropout) draw from `generator`."""
-    devices = range(torch.cuda.device_count())
-    with torch.random.fork_rng(devices=devices):
+def global_stream(generator: torch.Generator, device: torch.device | None = None) -> Iterator[None]:
+    """Let code that only knows torch's global generator (layer initialisation, dropout) draw from `generator`.
+
+    The generator of the CPU, and that of `device` where it is a GPU, are put back afterwards.
+    """
+    with torch.random.fork_rng(devices=[device] if device is not None and device.type == "cuda" else []):
         torch.manual_seed(generator.initial_seed())
         yield

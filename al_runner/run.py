@@ -54,6 +54,7 @@ def start(cfg: DictConfig) -> None:
 def main() -> None:
     """Run al-run's command line; exit code 1 and one line where something is the user's to mend."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra then leaves exceptions to us
+    sys.path.append(os.getcwd())  # a `_target_` may name the user's own module, as with python -m
     try:
         hydra.main(config_path=str(conf_dir()), config_name="config", version_base="1.3")(start)()
     except KeyboardInterrupt:

@@ -34,7 +34,7 @@ def train(fit: Fit) -> Trained:
     per_check = max(recipe.check_every, ceil(len(data.y) / recipe.batch_size))
     lowest, target, stale, steps = float("inf"), float("inf"), 0, 0
     best = weights(net)
-    with global_stream(fit.streams("dropout")):
+    with global_stream(fit.streams("dropout"), data.y.device):
         for _ in range(recipe.max_checks):
             losses = [
                 step(net, optimizer, data.x[ids], data.y[ids], recipe.norm_penalty)

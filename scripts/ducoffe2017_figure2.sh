@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# Figure 2 of Ducoffe & Precioso (2017) from an empty folder: USPS, query 8, to 1,255 labels, three paired seeds.
+# About 70 minutes on 2 CPU cores; interrupted, it resumes. More seeds: SEEDS=0,1,2,3,4 scripts/ducoffe2017_figure2.sh
+set -euo pipefail
+runs=outputs/ducoffe2017_figure2
+al-run -m experiment=ducoffe2017_figure2 results=$runs \
+    seed="${SEEDS:-0,1,2}" strategy=full,random,uncertainty,curriculum,kfac_vfe
+al-plot $runs --log --out outputs/reproduced/ducoffe2017_figure2
