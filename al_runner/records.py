@@ -3,7 +3,6 @@
 import csv
 import errno
 import json
-import os
 import platform
 import subprocess
 import sys
@@ -18,6 +17,7 @@ import torch
 import yaml
 from torch import Tensor
 
+from al_runner.atomic import replace_file
 from al_runner.errors import UsageError
 
 COLUMNS = (
@@ -133,17 +133,9 @@ class RunFolder:
 
 def write(path: Path, text: str) -> None:
     """Replace the file in one step that survives a crash; UsageError where it can't be written, the old file kept."""
-    partial = path.with_name(f".{path.name}.partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
+        replace_file(path, text.encode())
     except OSError as error:
-        with suppress(OSError):
-            partial.unlink()
         fix = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else "make it writable"
         raise UsageError(
             f"{path} can't be written ({error.strerror}); {fix} and run the same command again: "

@@ -1,5 +1,6 @@
 """The command al-run: Hydra's composition, and errors as one line."""
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -13,7 +14,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from al_runner.errors import UsageError
 
-MENDABLE = (UsageError, HydraException, OmegaConfBaseException, OSError)
+MENDABLE = (UsageError, HydraException, OmegaConfBaseException)
+FOLDER_TROUBLE = (errno.EEXIST, errno.ENOTDIR, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 
 # Hydra finds launchers only in the namespace package hydra_plugins, of which ours is one portion.
 sys.path.append(str(Path(__file__).parent / "plugins"))
@@ -61,6 +63,12 @@ def main() -> None:
         sys.exit("al-run: interrupted; the same command resumes where it stopped")
     except MENDABLE as error:
         sys.exit(f"al-run: {explain(error)}")
+    except OSError as error:
+        if not isinstance(error, PermissionError) and error.errno not in FOLDER_TROUBLE:
+            raise
+        sys.exit(
+            f"al-run: {error.filename} can't be written ({error.strerror}); choose another folder with results=..."
+        )
 
 
 def explain(error: BaseException) -> str:

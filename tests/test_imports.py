@@ -9,18 +9,19 @@ PACKAGE = Path(__file__).parents[1] / "al_runner"
 LAYERS = {
     "errors": set(),
     "rng": set(),
+    "atomic": set(),
     "types": {"errors", "rng"},
     "pool": {"types"},
     "budget": {"errors"},
-    "data": {"types", "rng", "errors"},
+    "data": {"types", "rng", "errors", "atomic"},
     "models": {"types", "errors"},
     "learners": {"types", "models", "rng"},
     "engine": {"types", "rng"},
     "fisher": {"errors"},
     "strategies": {"types", "pool", "budget", "fisher", "errors"},
     "loop": {"types", "rng", "pool", "budget", "strategies", "errors"},
-    "records": {"errors"},
-    "analysis": {"errors"},
+    "records": {"errors", "atomic"},
+    "analysis": {"errors", "atomic"},
 }
 KNOW_HYDRA = {"run", "job", "plugins"}
 FILES = sorted(PACKAGE.rglob("*.py"))

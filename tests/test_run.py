@@ -139,7 +139,8 @@ def test_results_that_cannot_be_written_are_named(al_run, tmp_path: Path) -> Non
     (tmp_path / "file").write_text("")
     code, output = al_run(*digits8(tmp_path / "file"))
     assert code == 1
-    assert str(tmp_path / "file") in output
+    assert f"{tmp_path / 'file'}" in output
+    assert "choose another folder with results=" in output
     assert "Traceback" not in output
 
 

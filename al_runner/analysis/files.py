@@ -1,7 +1,5 @@
 """Writing whole files or none."""
 
-import os
-from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 
@@ -9,6 +7,7 @@ import matplotlib as mpl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from al_runner.atomic import replace_file
 from al_runner.errors import UsageError
 
 
@@ -17,14 +16,9 @@ def write(path: Path, content: bytes) -> Path:
 
     Returns `path`.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(content)
-        partial.replace(path)
+        replace_file(path, content)
     except OSError as error:
-        with suppress(OSError):
-            partial.unlink()
         raise UsageError(f"{path} can't be written ({error.strerror}); choose another --out") from error
     return path
 

@@ -1,15 +1,13 @@
 """A data set in one file, `<data_root>/<name>.npz`: made once, checked at every reading."""
 
 import hashlib
-import os
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from filelock import FileLock
 
+from al_runner.atomic import replace_file
 from al_runner.data.arrays import ARRAYS, Arrays, checked
 from al_runner.errors import UsageError
 
@@ -64,24 +62,10 @@ def _complete(path: Path, checksum: Path, make: Callable[[], Arrays]) -> None:
         arrays = checked(path.stem, make()._asdict())
         checksum.unlink(missing_ok=True)  # of an earlier file that was deleted
         named = arrays._asdict()
-        _write(path, lambda file: np.savez(file, **named))
+        replace_file(path, lambda file: np.savez(file, **named))
     if not checksum.exists():  # new, or put there by hand: sound now, and checked from now on
         read(path)
-        _write(checksum, lambda file: file.write(f"{_sha256(path)}\n".encode()))
-
-
-def _write(path: Path, content: Callable[[BinaryIO], object]) -> None:
-    """All of the file or none of it; what a killed process left half-written is overwritten."""
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with partial.open("wb") as file:
-            content(file)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        with suppress(OSError):
-            partial.unlink()
+        replace_file(checksum, f"{_sha256(path)}\n".encode())
 
 
 def _sha256(path: Path) -> str:
