@@ -51,12 +51,18 @@ def _traces(
 
 def _product(rows: Tensor, matrix: Tensor) -> Tensor:
     """[n, t, d], [d, d] -> [n]."""
-    return ((rows @ matrix.to(rows.dtype)) * rows).sum((1, 2), dtype=torch.float64)
+    return _inner(rows @ matrix.to(rows.dtype), rows)
 
 
 def _squared(rows: Tensor, matrix: Tensor) -> Tensor:
     """[n, t, d], [d, d] -> [n]."""
     product = rows @ matrix.to(rows.dtype)
     if rows.shape[1] == 1:  # a dense layer: two inner products
-        return (product * rows).sum((1, 2), dtype=torch.float64) * rows.square().sum((1, 2), dtype=torch.float64)
-    return ((product @ rows.mT) * (rows @ rows.mT)).sum((1, 2), dtype=torch.float64)
+        return _inner(product, rows) * _inner(rows, rows)
+    return _inner(product @ rows.mT, rows @ rows.mT)
+
+
+def _inner(a: Tensor, b: Tensor) -> Tensor:
+    """Sum of products of each example's entries, [n, t, d] twice -> float64 [n]."""
+    inner: Tensor = torch.linalg.vecdot(a.flatten(1), b.flatten(1))
+    return inner.double()
