@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+import signal
 import sys
 from pathlib import Path
 
@@ -62,7 +63,8 @@ def main() -> None:
     try:
         hydra.main(config_path=str(conf_dir()), config_name="config", version_base="1.3")(start)()
     except KeyboardInterrupt:
-        sys.exit("al-run: interrupted; the same command resumes where it stopped")
+        print("al-run: interrupted; the same command resumes where it stopped", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
     except MENDABLE as error:
         sys.exit(f"al-run: {explain(error)}")
     except OSError as error:

@@ -5,4 +5,4 @@ set -euo pipefail
 runs=outputs/ducoffe2017_figure2
 al-run -m experiment=ducoffe2017_figure2 results=$runs \
     seed="${SEEDS:-0,1,2}" strategy=full,random,uncertainty,curriculum,kfac_vfe
-al-plot $runs --log --out outputs/reproduced/ducoffe2017_figure2
+for kind in "" --best; do al-plot $runs --log $kind --out outputs/reproduced/ducoffe2017_figure2; done

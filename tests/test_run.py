@@ -185,6 +185,18 @@ def test_a_run_killed_again_and_again_ends_with_the_rows_of_one_never_killed(al_
     assert (killed / "acquired.csv").read_bytes() == (whole / "acquired.csv").read_bytes()
 
 
+def test_an_interrupted_run_says_how_to_go_on(tmp_path: Path) -> None:
+    folder = tmp_path / "digits/usps_cnn-plain-adam-digits/kfac_vfe/seed0"
+    process = command(*digits8(tmp_path, "training.check_every=40", "training.max_checks=40"))
+    while rounds(folder) < 1 and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate()
+    assert process.returncode == 130
+    assert output.splitlines()[-1] == "al-run: interrupted; the same command resumes where it stopped"
+    assert rounds(folder) >= 1
+
+
 def test_a_sweep_runs_everything_and_reports_what_failed(tmp_path: Path) -> None:
     """One of three jobs has a query of none; the others finish, and the exit code says so."""
     process = command("-m", *digits8(tmp_path, "strategy=random", "budget.query=0,20,30", "name=q${budget.query}"))

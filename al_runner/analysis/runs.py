@@ -48,10 +48,10 @@ def load(directory: Path) -> pd.DataFrame:
 
 
 def run_folders(directory: Path) -> list[Path]:
-    """Folders at any depth that hold a config.yaml or a rounds.csv, hidden ones left out, sorted."""
+    """Folders at any depth that hold an acquired.csv or a rounds.csv, hidden ones left out, sorted."""
     if not directory.is_dir():
         raise UsageError(f"{directory} is not a directory; give one that al-run wrote into, such as outputs")
-    files = [file for name in ("config.yaml", "rounds.csv") for file in directory.rglob(name)]
+    files = [file for name in ("acquired.csv", "rounds.csv") for file in directory.rglob(name)]
     folders = {file.parent for file in files}
     return sorted(f for f in folders if not any(part.startswith(".") for part in f.relative_to(directory).parts))
 
