@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 import toy
@@ -103,6 +105,21 @@ def test_a_strategy_that_returns_the_wrong_ids_is_stopped() -> None:
     for strategy, message in ((TooFew(), "returned 4 ids for 5"), (Positions(), "not candidates")):
         with pytest.raises(ValueError, match=message):
             run(strategy)
+
+
+def test_test_labels_choose_nothing() -> None:
+    """With other test labels only what is measured on them changes: no id, no weight, no stopping."""
+    experiment = toy.experiment(KfacVfe())
+    labels = experiment.data.labels.clone()
+    labels[experiment.data.test] = (labels[experiment.data.test] + 1) % 3
+    first, other = toy.Memory(), toy.Memory()
+    drive(experiment.run(first))
+    drive(replace(experiment, data=replace(experiment.data, labels=labels)).run(other))
+    assert torch.equal(torch.cat(first.ids), torch.cat(other.ids))
+    for row, changed in zip(first.untimed(), other.untimed(), strict=True):
+        assert row["test_error"] != changed["test_error"]
+        for key in ("val_error", "train_error", "steps"):
+            assert row[key] == changed[key]
 
 
 def test_selecting_leaves_net_and_mode_alone() -> None:

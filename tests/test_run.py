@@ -185,6 +185,15 @@ def test_a_run_killed_again_and_again_ends_with_the_rows_of_one_never_killed(al_
     assert (killed / "acquired.csv").read_bytes() == (whole / "acquired.csv").read_bytes()
 
 
+def test_a_crash_in_a_strategy_is_no_success_and_keeps_what_was_recorded(tmp_path: Path) -> None:
+    """The base class chooses nothing, so the run breaks after round 0."""
+    process = command(*digits8(tmp_path, "strategy=random", "strategy._target_=al_runner.strategies.base.Strategy"))
+    output, _ = process.communicate()
+    assert process.returncode == 1
+    assert "NotImplementedError" in output
+    assert len(untimed(folder_of(tmp_path, "random"))) == 1
+
+
 def test_an_interrupted_run_says_how_to_go_on(tmp_path: Path) -> None:
     folder = tmp_path / "digits/usps_cnn-plain-adam-digits/kfac_vfe/seed0"
     process = command(*digits8(tmp_path, "training.check_every=40", "training.max_checks=40"))
