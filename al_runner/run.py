@@ -67,6 +67,9 @@ def main() -> None:
         sys.exit(128 + signal.SIGINT)
     except MENDABLE as error:
         sys.exit(f"al-run: {explain(error)}")
+    except BrokenPipeError:  # `al-run --help | head`: nobody reads on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except OSError as error:
         if not isinstance(error, PermissionError) and error.errno not in FOLDER_TROUBLE:
             raise
