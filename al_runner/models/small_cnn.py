@@ -4,7 +4,10 @@ from torch import nn
 
 
 def small_cnn(image_shape: tuple[int, int, int], classes: int, channels: int = 32, hidden: int = 128) -> nn.Sequential:
-    """Two padded 3 x 3 convolutions with 2 x 2 max-pools, an average pool to 4 x 4, two dense layers; no BatchNorm."""
+    """Two padded 3 x 3 convolutions, an average pool to 4 x 4, two dense layers; ReLU, no BatchNorm.
+
+    A 2 x 2 max-pool follows the first convolution, and the second where the image has 16 pixels a side or more.
+    """
     return nn.Sequential(
         nn.Conv2d(image_shape[0], channels, 3, padding=1),
         nn.MaxPool2d(2, ceil_mode=True),
