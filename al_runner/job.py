@@ -2,9 +2,10 @@
 
 import logging
 import os
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable
+from functools import lru_cache, partial
 from pathlib import Path
+from time import perf_counter
 from typing import Any, cast
 
 import torch
@@ -16,11 +17,14 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from al_runner.engine.drive import drive
-from al_runner.engine.one_by_one import NonFiniteLoss
+from al_runner.engine.stacked import Stacked
+from al_runner.engine.stopping import NonFiniteLoss
 from al_runner.errors import UsageError
 from al_runner.loop import Experiment
 from al_runner.models.inputs import net_builder
+from al_runner.progress import Lines
 from al_runner.records import RunFolder, provenance
+from al_runner.types import DataSet
 
 log = logging.getLogger(__name__)
 
@@ -28,56 +32,62 @@ log = logging.getLogger(__name__)
 PLACE = ("data_root", "results", "device", "threads", "overwrite", "name")
 
 
-def run_job(cfg: DictConfig) -> None:
-    """Run or resume the job of `cfg` in Hydra's output folder; UsageError where the user must mend something."""
+def run_alone(cfg: DictConfig) -> None:
+    """Run or resume the job of `cfg` by itself; UsageError where the user must mend something."""
     hydra = HydraConfig.get()
     sweep = hydra.mode is RunMode.MULTIRUN
-    folder = Path(hydra.runtime.output_dir)
-    torch.set_num_threads(cfg.threads)
+    drive(run_job(cfg, perf_counter, Lines(), hydra.job.num if sweep else 0), Stacked().train_all)
+    if not sweep:
+        show(Path(hydra.runtime.output_dir))
+
+
+async def run_job(cfg: DictConfig, clock: Callable[[], float], progress: Lines, device_number: int) -> None:
+    """Run or resume the job of `cfg` in Hydra's output folder, asking its driver for fits; UsageError as above.
+
+    `clock` gives the seconds spent on this job; where there are several GPUs, job number `device_number` has its own.
+    """
     label = f"{cfg.run.dataset} {cfg.run.strategy}{'-' if cfg.name else ''}{cfg.name} seed {cfg.seed}"
+    folder = Path(HydraConfig.get().runtime.output_dir)
     try:
+        torch.set_num_threads(cfg.threads)
         with FileLock(folder / ".lock", timeout=0):
-            picture = run_in(folder, cfg, label, torch_device(cfg.device, hydra.job.num if sweep else 0), not sweep)
+            await run_in(folder, cfg, label, torch_device(cfg.device, device_number), clock, progress)
     except Timeout:
         raise UsageError(f"{folder} is in use by another process; wait for it, or choose another name=") from None
     except Exception:
-        if sweep:  # the launcher names the error at the end; the trace belongs in the job's log
-            log.exception("%s failed", label)
+        if HydraConfig.get().mode is RunMode.MULTIRUN:
+            progress.failed(label)
         raise
-    if picture:
-        log.info("Results: %s\nPicture: %s", os.path.relpath(folder), os.path.relpath(picture))
 
 
-def run_in(folder: Path, cfg: DictConfig, label: str, device: torch.device, draw: bool) -> Path | None:
-    """Carry the run out in its own folder; the path of its picture if one is to be drawn."""
+async def run_in(
+    folder: Path, cfg: DictConfig, label: str, device: torch.device, clock: Callable[[], float], progress: Lines
+) -> None:
+    """Carry the run out in its own folder, every round that is still to come."""
     experiment = build(cfg, device)
     settings = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
     config = {key: value for key, value in settings.items() if key not in PLACE}
     rounds = len(experiment.purchases)
-    record = RunFolder(folder, config, cfg.overwrite, partial(announce, label, rounds))
+    record = RunFolder(folder, config, cfg.overwrite, partial(progress.measured, label, rounds))
     record.require_labels(experiment.data.labels)
+    progress.opened(label, rounds, record.rows)
     if len(record.rows) == rounds:
-        log.info("%s | finished already, nothing to do (overwrite=true starts anew)", label)
-    else:
-        if record.rows:
-            log.info("%s | resumed after round %d of %d", label, len(record.rows) - 1, rounds - 1)
-        record.add_provenance(provenance(device, cfg.seed))
-        carry_out(experiment, record)
-    if not draw:
-        return None
-    from al_runner.analysis import draw_run  # noqa: PLC0415 - matplotlib, which a sweep's jobs do not need
-
-    return draw_run(folder)
-
-
-def carry_out(experiment: Experiment, record: RunFolder) -> None:
-    """Every round that is still to come; UsageError at a loss that is not finite."""
+        return
+    record.add_provenance(provenance(device, cfg.seed))
     try:
-        drive(experiment.run(record))
+        await experiment.run(record, clock)
     except NonFiniteLoss as error:
         raise UsageError(
             f"round {len(record.rows)}: {error}; lower training.optimizer.lr (every earlier round is kept)"
         ) from error
+
+
+def show(folder: Path) -> None:
+    """Draw the run's picture, and say where everything is."""
+    from al_runner.analysis import draw_run  # noqa: PLC0415 - matplotlib, which a sweep's jobs do not need
+
+    picture = draw_run(folder)
+    log.info("Results: %s\nPicture: %s", os.path.relpath(folder), os.path.relpath(picture))
 
 
 def build(cfg: DictConfig, device: torch.device) -> Experiment:
@@ -85,12 +95,20 @@ def build(cfg: DictConfig, device: torch.device) -> Experiment:
     if cfg.seed < 0:
         raise UsageError(f"seed is {cfg.seed}; it must be 0 or more")
     strategy, budget = instantiate(cfg.strategy), instantiate(cfg.budget)
-    data = instantiate(cfg.dataset, data_root=str(Path(cfg.data_root).expanduser())).to(device)
+    data = data_set(OmegaConf.to_yaml(cfg.dataset, resolve=True), str(Path(cfg.data_root).expanduser()), device)
     builder = net_builder(data, instantiate(cfg.model))
-    experiment = Experiment(data, instantiate(cfg.learner, build=builder), strategy, budget, cfg.seed)
+    learner = instantiate(cfg.learner, _partial_=True)(build=builder)
+    experiment = Experiment(data, learner, strategy, budget, cfg.seed)
     _ = experiment.purchases
     strategy.check(checked_net(cfg, builder))
     return experiment
+
+
+@lru_cache(maxsize=4)
+def data_set(description: str, data_root: str, device: torch.device) -> DataSet:
+    """The data set of these YAML lines on its device, once for all jobs of a process."""
+    data: DataSet = instantiate(OmegaConf.create(description), data_root=data_root)
+    return data.to(device)
 
 
 def checked_net(cfg: DictConfig, builder: Callable[[], nn.Module]) -> nn.Module:
@@ -119,19 +137,3 @@ def torch_device(name: str, job: int) -> torch.device:
             "use device=cpu or device=auto, or install a build of torch for that device"
         ) from error
     return torch.device(name)
-
-
-def announce(label: str, rounds: int, row: Mapping[str, Any]) -> None:
-    """One line a round."""
-    select = f"{row['select_seconds']:6.2f} s" if row["select_seconds"] != "" else "       -"
-    log.info(
-        "%s | round %*d/%d | %5d labelled | test error %6.2f %% | fit %6.2f s | select %s",
-        label,
-        len(str(rounds - 1)),
-        row["round"],
-        rounds - 1,
-        row["labelled"],
-        100 * row["test_error"],
-        row["fit_seconds"],
-        select,
-    )

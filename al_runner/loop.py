@@ -1,5 +1,6 @@
 """The experiment: acquire, label, train from scratch, measure, record."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from time import perf_counter
@@ -52,8 +53,11 @@ class Experiment:
             require_every_class(self.data, sizes[0])
         return sizes
 
-    async def run(self, record: Record) -> None:
-        """Every round in turn; rounds that `record` holds are replayed from it, not done again."""
+    async def run(self, record: Record, clock: Callable[[], float] = perf_counter) -> None:
+        """Every round in turn; rounds that `record` holds are replayed from it, not done again.
+
+        `clock` gives the seconds spent on this run, which is not alone where many runs share a process.
+        """
         learner = self.strategy.wrap(self.learner)
         pool = Pool(self.data)
         fitted: Fitted | None = None
@@ -62,20 +66,19 @@ class Experiment:
             if ids is None:
                 if fitted is None and round_ > 0:  # resumed between a measurement and the next purchase
                     fitted = await learner.fit(self.train_data(pool), Streams(self.seed, round_ - 1))
-                start = perf_counter()
+                start = clock()
                 ids = self.choose(fitted, pool, size, round_)
-                record.buy(round_, ids, self.data.labels[ids], perf_counter() - start)
+                record.buy(round_, ids, self.data.labels[ids], clock() - start)
             pool.buy(ids.to(self.data.images.device))
             if record.measured(round_):
                 continue
-            start = perf_counter()
+            start = clock()
             fitted = await learner.fit(self.train_data(pool), Streams(self.seed, round_))
-            seconds = perf_counter() - start
+            seconds = clock() - start
             record.measure(round_, {**self.measurements(fitted, pool), "fit_seconds": seconds})
 
     def train_data(self, pool: Pool) -> TrainData:
-        images, labels, val = self.data.images, self.data.labels, self.data.val
-        return TrainData(pool.x(pool.labelled), pool.y(pool.labelled), images[val], labels[val])
+        return TrainData(pool.x(pool.labelled), pool.y(pool.labelled), *self.data.validation)
 
     def choose(self, fitted: Fitted | None, pool: Pool, size: int, round_: int) -> Tensor:
         """The ids of the next purchase: the initial set, then what the strategy selects of the candidates."""

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
 
 def stream(seed: int, purpose: str, round_: int = 0) -> torch.Generator:
@@ -36,3 +37,23 @@ def global_stream(generator: torch.Generator, device: torch.device | None = None
     with torch.random.fork_rng(devices=[device] if device is not None and device.type == "cuda" else []):
         torch.manual_seed(generator.initial_seed())
         yield
+
+
+def hashed_bits(stream: Tensor, count: int) -> Tensor:
+    """Uniform int16 numbers, [count], that depend on `stream` (int64, one number) alone.
+
+    SplitMix64 (Steele, Lea & Flood, 2014) as a function of a counter: the same on CPU, on GPU and under vmap, where
+    every net of a stack has a stream of its own and a generator could not follow.
+    """
+    words = torch.arange((count + 3) // 4, device=stream.device)
+    return _mixed(_mixed(stream) + words * _GAMMA).view(torch.int16)[:count]
+
+
+_GAMMA, _FIRST, _SECOND = (value - (1 << 64) for value in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
+
+
+def _mixed(z: Tensor) -> Tensor:
+    """SplitMix64's finaliser; the masks make torch's arithmetic shifts logical."""
+    z = (z ^ ((z >> 30) & ((1 << 34) - 1))) * _FIRST
+    z = (z ^ ((z >> 27) & ((1 << 37) - 1))) * _SECOND
+    return z ^ ((z >> 31) & ((1 << 33) - 1))

@@ -45,10 +45,10 @@ OmegaConf.register_new_resolver("al.jobs", jobs, replace=True)
 
 def start(cfg: DictConfig) -> None:
     """One job; in a sweep Hydra calls it in a process of its own."""
-    from al_runner.job import run_job  # noqa: PLC0415 - torch, see above
+    from al_runner.job import run_alone  # noqa: PLC0415 - torch, see above
 
     try:
-        run_job(cfg)
+        run_alone(cfg)
     except MENDABLE as error:
         if HydraConfig.get().mode is RunMode.RUN:  # past Hydra, which would add lines of its own
             sys.exit(f"al-run: {explain(error)}")

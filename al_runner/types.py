@@ -5,6 +5,7 @@ N examples, C colour channels, H x W pixels, K posterior samples, Y classes.
 
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import log
 from typing import NamedTuple, Protocol
 
@@ -34,6 +35,11 @@ class DataSet:
         tensors = ("images", "labels", "train", "val", "test")
         return replace(self, **{name: getattr(self, name).to(device) for name in tensors})
 
+    @cached_property
+    def validation(self) -> tuple[Tensor, Tensor]:
+        """Images and labels of `val`, the same tensors at every call."""
+        return self.images[self.val], self.labels[self.val]
+
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """(C, H, W)."""
@@ -48,6 +54,9 @@ class TrainData(NamedTuple):
     y: Tensor  # int64 [N]
     val_x: Tensor
     val_y: Tensor
+
+
+PRECISIONS = ("float32", "tf32", "bfloat16")
 
 
 @dataclass(frozen=True)
@@ -69,11 +78,15 @@ class Recipe:
     norm_penalty: float = 0.0  # times the sum of the weight tensors' unsquared L2 norms
     init: Callable[[nn.Module], object] | None = None  # None keeps the layers' own initialisation
     same_init: bool = False  # the same initial weights in every round
+    augment: Callable[[], nn.Module] | None = None  # a layer before the net that changes training images alone
+    precision: str = "float32"  # tf32: faster products on a GPU; bfloat16: autocast; both for training alone
 
     def __post_init__(self) -> None:
         for field in ("batch_size", "check_every", "patience", "max_checks"):
             if getattr(self, field) < 1:
                 raise UsageError(f"training.{field} is {getattr(self, field)}; it must be 1 or more")
+        if self.precision not in PRECISIONS:
+            raise UsageError(f"training.precision is {self.precision}; it must be one of {', '.join(PRECISIONS)}")
         if not 0 <= self.min_improvement < 1:
             raise UsageError(f"training.min_improvement is {self.min_improvement}; it must be in [0, 1)")
 
@@ -81,7 +94,8 @@ class Recipe:
 class Fit(NamedTuple):
     """One training to be carried out by an engine."""
 
-    build: Callable[[], nn.Module]  # a net of fresh weights, drawn from torch's global generator
+    # A net of fresh weights, drawn from torch's global generator; builders of equal repr build equal architectures.
+    build: Callable[[], nn.Module]
     recipe: Recipe
     data: TrainData
     streams: Streams
@@ -92,10 +106,14 @@ class Trained(NamedTuple):
 
     net: nn.Module
     steps: int
+    seconds: float  # of the engine's time; of a stack's time, an equal share
 
 
 class trained:
-    """Asks whoever drives the coroutine to carry out fits; awaiting it gives one `Trained` for each."""
+    """Asks whoever drives the coroutine to carry out fits; awaiting it gives one `Trained` for each.
+
+    The first exception of a fit that failed is raised instead.
+    """
 
     def __init__(self, fits: Sequence[Fit]):
         self.fits = fits

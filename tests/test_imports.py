@@ -10,20 +10,22 @@ LAYERS = {
     "errors": set(),
     "rng": set(),
     "atomic": set(),
+    "layers": {"rng"},
     "types": {"errors", "rng"},
     "pool": {"types"},
     "budget": {"errors"},
     "data": {"types", "rng", "errors", "atomic"},
     "models": {"types", "errors"},
     "learners": {"types", "models", "rng"},
-    "engine": {"types", "rng"},
+    "engine": {"types", "rng", "layers"},
     "fisher": {"errors"},
     "strategies": {"types", "pool", "budget", "fisher", "errors"},
     "loop": {"types", "rng", "pool", "budget", "strategies", "errors"},
     "records": {"errors", "atomic"},
     "analysis": {"errors", "atomic"},
+    "progress": set(),
 }
-KNOW_HYDRA = {"run", "job", "plugins"}
+KNOW_HYDRA = {"run", "job", "sweeps", "plugins"}
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 

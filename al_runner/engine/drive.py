@@ -1,20 +1,100 @@
-"""Runs a coroutine that asks for fits."""
+"""Runs jobs that ask for fits."""
 
-from collections.abc import Coroutine, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from time import perf_counter
+from typing import Any, Generic, TypeVar
 
-from al_runner.engine.one_by_one import train
+from al_runner.engine.one_by_one import train_all
 from al_runner.types import Fit, Trained
 
 Result = TypeVar("Result")
+Job = Coroutine[Sequence[Fit], list[Trained] | None, Result]
+Engine = Callable[[Sequence[Fit]], Sequence[Trained | Exception]]
 
 
-def drive(job: Coroutine[Sequence[Fit], list[Trained] | None, Result]) -> Result:
-    """Run `job` to its end, carrying out the fits it awaits one by one."""
-    answer: Any = None
-    while True:
+class Clock:
+    """Seconds spent on one job: by itself, and as its share of what an engine trained with others."""
+
+    def __init__(self) -> None:
+        self._spent = 0.0
+        self._since: float | None = None
+
+    def __call__(self) -> float:
+        return self._spent + (0.0 if self._since is None else perf_counter() - self._since)
+
+    def __enter__(self) -> None:
+        self._since = perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self._spent, self._since = self(), None
+
+    def add(self, seconds: float) -> None:
+        self._spent += seconds
+
+
+class Task(Generic[Result]):
+    """A job under way; `around` is entered whenever it runs, and `clock` runs with it."""
+
+    def __init__(
+        self,
+        job: Job[Result],
+        clock: Clock | None = None,
+        around: Callable[[], AbstractContextManager[object]] = nullcontext,
+    ):
+        self.job, self.clock, self.around = job, clock or Clock(), around
+        self.outcome: Result | Exception | None = None
+        self.asked: Sequence[Fit] = []
+        self.answers: dict[int, Trained | Exception] = {}
+        self.started, self.running = False, True
+
+    def open_fits(self) -> list[int]:
+        """Places in `asked` that have no answer yet."""
+        return [place for place in range(len(self.asked)) if place not in self.answers]
+
+    def advance(self) -> None:
+        """Run to the next question, or to the end, with the answers to the last one."""
+        answers = [self.answers[place] for place in range(len(self.asked))]
+        errors = [answer for answer in answers if isinstance(answer, Exception)]
+        self.asked, self.answers = [], {}
         try:
-            fits = job.send(answer)
+            with self.around(), self.clock:
+                if errors:
+                    self.asked = self.job.throw(errors[0])
+                else:
+                    self.asked = self.job.send(answers if self.started else None)  # type: ignore[arg-type]
+                self.started = True
         except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
-        answer = [train(fit) for fit in fits]
+            self.outcome, self.running = end.value, False
+        except Exception as error:
+            self.outcome, self.running = error, False
+
+
+def drive(job: Job[Result], engine: Engine = train_all, clock: Clock | None = None) -> Result:
+    """Run one job to its end; its own exception where it fails."""
+    task = Task(job, clock)
+    drive_all([task], engine)
+    if isinstance(task.outcome, Exception):
+        raise task.outcome
+    return task.outcome  # type: ignore[return-value]
+
+
+def drive_all(tasks: Sequence[Task[Any]], engine: Engine) -> None:
+    """Run all jobs to their ends; one that fails leaves the others running, its exception as its outcome.
+
+    The fits of the smallest training sets go first, so that jobs that are behind catch up and train with the others.
+    """
+    for task in tasks:
+        task.advance()
+    while waiting := [task for task in tasks if task.running]:
+        open_fits = [(task, place) for task in waiting for place in task.open_fits()]
+        least = min((len(task.asked[place].data.y) for task, place in open_fits), default=0)
+        now = [(task, place) for task, place in open_fits if len(task.asked[place].data.y) == least]
+        outcomes = engine([task.asked[place] for task, place in now])
+        for (task, place), outcome in zip(now, outcomes, strict=True):
+            task.answers[place] = outcome
+            if isinstance(outcome, Trained):
+                task.clock.add(outcome.seconds)
+        for task in waiting:
+            if not task.open_fits():
+                task.advance()

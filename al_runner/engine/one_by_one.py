@@ -1,25 +1,30 @@
 """One fit at a time, eagerly."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from itertools import islice
-from math import ceil
+from time import perf_counter
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
+from al_runner.engine.parts import initial_net, objective, optimizer_for, orders, precision, without_augmentation
+from al_runner.engine.stopping import Patience, require_finite, steps_per_check
+from al_runner.layers import seeded_layers
 from al_runner.rng import global_stream
 from al_runner.types import Fit, Recipe, Trained
 
 EVALUATION_CHUNK = 512
 
 
-class NonFiniteLoss(ArithmeticError):
-    """The training loss became NaN or infinite."""
-
-    def __init__(self, step: int):
-        super().__init__(f"the training loss is not finite at step {step}")
-        self.step = step
+def train_all(fits: Sequence[Fit]) -> list[Trained | Exception]:
+    """Carry out the fits one after another; the exception where one failed."""
+    outcomes: list[Trained | Exception] = []
+    for fit in fits:
+        try:
+            outcomes.append(train(fit))
+        except Exception as error:  # belongs to whoever asked for this fit
+            outcomes.append(error)
+    return outcomes
 
 
 def train(fit: Fit) -> Trained:
@@ -27,69 +32,36 @@ def train(fit: Fit) -> Trained:
 
     NonFiniteLoss as soon as a check sees it.
     """
+    start = perf_counter()
     recipe, data = fit.recipe, fit.data
+    device = data.x.device
     net = initial_net(fit)
-    optimizer = recipe.optimizer(net.parameters())
-    batches = orders(len(data.y), recipe, fit.streams("order"), data.y.device)
-    per_check = max(recipe.check_every, ceil(len(data.y) / recipe.batch_size))
-    lowest, target, stale, steps = float("inf"), float("inf"), 0, 0
-    best = weights(net)
-    with global_stream(fit.streams("dropout"), data.y.device):
-        for _ in range(recipe.max_checks):
-            losses = [
-                step(net, optimizer, data.x[ids], data.y[ids], recipe.norm_penalty)
-                for ids in islice(batches, per_check)
-            ]
+    optimizer = optimizer_for(recipe, net.parameters())
+    batches = orders(len(data.y), recipe, fit.streams("order"))
+    per_check, rule, steps, best = steps_per_check(recipe, len(data.y)), Patience(recipe), 0, weights(net)
+    # Dropout layers have streams of their own; the global one is for a net's own calls of torch's random functions.
+    with global_stream(fit.streams("dropout"), device), precision(recipe, device):
+        while not rule.over:
+            block = [ids.to(device) for ids in islice(batches, per_check)]
+            losses = [step(net, optimizer, data.x[ids], data.y[ids], recipe) for ids in block]
             require_finite(torch.stack(losses), steps)
             steps += per_check
-            error = error_rate(net, data.val_x, data.val_y)
-            if error < lowest:
-                lowest, best = error, weights(net)
-            if error < target and error <= (1 - recipe.min_improvement) * target:
-                target, stale = error, 0
-            else:
-                stale += 1
-            if stale == recipe.patience:
-                break
+            if rule.lowest(error_rate(net, data.val_x, data.val_y)):
+                best = weights(net)
     net.load_state_dict(best)
     net.zero_grad()  # frees the gradients
-    return Trained(net, steps)
+    return Trained(without_augmentation(net, recipe), steps, perf_counter() - start)
 
 
-def initial_net(fit: Fit) -> nn.Module:
-    """A net of fresh weights on the data's device, drawn from the run's own stream."""
-    streams = fit.streams.first_round() if fit.recipe.same_init else fit.streams
-    with global_stream(streams("init")):
-        net = fit.build()
-        if fit.recipe.init is not None:
-            fit.recipe.init(net)
-    # Convolutions run 1.5 to 2 times faster with channels last, on CPU as on GPU.
-    return net.to(fit.data.x.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
-
-
-def orders(count: int, recipe: Recipe, rng: torch.Generator, device: torch.device) -> Iterator[Tensor]:
-    """Minibatches of positions without end, pass after pass over `count` examples."""
-    while True:
-        order = torch.randperm(count, generator=rng) if recipe.reshuffle else torch.arange(count)
-        yield from order.to(device).split(recipe.batch_size)
-
-
-def step(net: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor, norm_penalty: float) -> Tensor:
+def step(net: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor, recipe: Recipe) -> Tensor:
     """One optimiser step; the loss before it, detached."""
-    loss = cross_entropy(net(x), y)
-    if norm_penalty:
-        loss = loss + norm_penalty * sum(p.norm() for p in net.parameters() if p.ndim > 1)
+    loss = objective(net(x), y, net.parameters(), recipe)
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
+    for layer in seeded_layers(net):
+        layer.stream += 1
     return loss.detach()
-
-
-def require_finite(losses: Tensor, steps_before: int) -> None:
-    """NonFiniteLoss naming the first step, counted from 1, whose loss is NaN or infinite."""
-    finite = losses.isfinite()
-    if not bool(finite.all()):
-        raise NonFiniteLoss(steps_before + int((~finite).nonzero()[0]) + 1)
 
 
 def weights(net: nn.Module) -> dict[str, Tensor]:

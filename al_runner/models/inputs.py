@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -36,12 +37,21 @@ def channel_statistics(data: DataSet, chunk: int = 8192) -> tuple[Tensor, Tensor
     return mean.float(), torch.where(std > 0, std, 1.0).float()
 
 
-def net_builder(data: DataSet, model: Callable[[tuple[int, int, int], int], nn.Module]) -> Callable[[], nn.Module]:
-    """A function of no arguments that builds `model` for the images and classes of `data`, uint8 in, logits out."""
-    mean, std = channel_statistics(data)
+@dataclass(frozen=True)
+class NetBuilder:
+    """Builds `model` for images of one shape, uint8 in, logits out; equal reprs mean equal architectures."""
 
-    def build() -> nn.Module:
-        net = model(data.image_shape, len(data.classes))
-        return nn.Sequential(OrderedDict(input=Standardise(mean, std), net=net))
+    model: Callable[[tuple[int, int, int], int], nn.Module]
+    image_shape: tuple[int, int, int]
+    classes: int
+    mean: Tensor = field(repr=False)
+    std: Tensor = field(repr=False)
 
-    return build
+    def __call__(self) -> nn.Module:
+        net = self.model(self.image_shape, self.classes)
+        return nn.Sequential(OrderedDict(input=Standardise(self.mean, self.std), net=net))
+
+
+def net_builder(data: DataSet, model: Callable[[tuple[int, int, int], int], nn.Module]) -> NetBuilder:
+    """A builder of `model` for the images and classes of `data`."""
+    return NetBuilder(model, data.image_shape, len(data.classes), *channel_statistics(data))

@@ -18,7 +18,8 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, Dataset
 
 from al_runner.data.vision import torchvision_datasets
-from al_runner.engine.one_by_one import initial_net, orders, step
+from al_runner.engine.one_by_one import step
+from al_runner.engine.parts import initial_net, orders
 from al_runner.models.ducoffe2017 import cnn
 from al_runner.models.inputs import net_builder
 from al_runner.rng import Streams
@@ -98,15 +99,15 @@ def work(image: int, batch: int, pool: tuple[bool, ...], hidden: tuple[int, ...]
     def ours() -> list[float]:
         net = initial_net(fit)
         optimizer = recipe.optimizer(net.parameters())
-        batches = islice(orders(len(y), recipe, fit.streams("order"), x.device), STEPS)
-        return torch.stack([step(net, optimizer, x[at], y[at], 0.0) for at in batches]).tolist()
+        batches = islice(orders(len(y), recipe, fit.streams("order")), STEPS)
+        return torch.stack([step(net, optimizer, x[at], y[at], recipe) for at in batches]).tolist()
 
     def plain(dataset: Images) -> list[float]:
         net = plain_net(image, pool, hidden)
         for parameter, value in zip(net.parameters(), weights, strict=True):
             parameter.data.copy_(value)
         optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
-        batches = list(islice(orders(len(y), recipe, fit.streams("order"), x.device), STEPS))
+        batches = list(islice(orders(len(y), recipe, fit.streams("order")), STEPS))
         sampler = [at.tolist() for at in batches]
         return plain_steps(net, optimizer, DataLoader(dataset, batch_sampler=sampler))
 

@@ -10,7 +10,10 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from al_runner.engine import one_by_one
-from al_runner.engine.one_by_one import NonFiniteLoss, error_rate, initial_net, orders, train
+from al_runner.engine.one_by_one import error_rate, train
+from al_runner.engine.parts import initial_net, orders
+from al_runner.engine.stopping import NonFiniteLoss, require_finite
+from al_runner.layers import seeded_layers
 from al_runner.models.inputs import net_builder
 from al_runner.rng import Streams
 from al_runner.types import Fit, Recipe, TrainData
@@ -51,12 +54,13 @@ def test_a_fit_equals_the_textbook_loop() -> None:
     net = initial_net(wanted)
     optimizer = torch.optim.Adam(net.parameters(), lr=0.01)
     order = wanted.streams("order")
-    torch.manual_seed(wanted.streams("dropout").initial_seed())
     batches = [b for _ in range(3) for b in torch.randperm(20, generator=order).split(8)]
     for batch in batches:
         optimizer.zero_grad()
         cross_entropy(net(wanted.data.x[batch]), wanted.data.y[batch]).backward()
         optimizer.step()
+        for layer in seeded_layers(net):  # the dropout layer's next mask
+            layer.stream += 1
     assert result.steps == 9
     for ours, theirs in zip(result.net.parameters(), net.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
@@ -110,12 +114,12 @@ def test_the_net_trains_in_training_mode_after_every_validation(monkeypatch: pyt
 
 
 def test_minibatches_cover_every_example_once_a_pass() -> None:
-    batches = list(islice(orders(20, toy.recipe(), Streams(0, 0)("order"), torch.device("cpu")), 6))
+    batches = list(islice(orders(20, toy.recipe(), Streams(0, 0)("order")), 6))
     assert [len(b) for b in batches] == [8, 8, 4, 8, 8, 4]
     first, second = torch.cat(batches[:3]), torch.cat(batches[3:])
     assert sorted(first.tolist()) == sorted(second.tolist()) == list(range(20))
     assert first.tolist() != second.tolist()
-    kept = list(islice(orders(20, toy.recipe(reshuffle=False), Streams(0, 0)("order"), torch.device("cpu")), 3))
+    kept = list(islice(orders(20, toy.recipe(reshuffle=False), Streams(0, 0)("order")), 3))
     assert torch.cat(kept).tolist() == list(range(20))
 
 
@@ -123,7 +127,8 @@ def test_the_norm_penalty_is_the_sum_of_unsquared_norms() -> None:
     net = nn.Linear(3, 2).double()
     x, y = torch.randn(4, 3, dtype=torch.float64), torch.tensor([0, 1, 0, 1])
     plain, penalised = (
-        one_by_one.step(net, torch.optim.SGD(net.parameters(), lr=0.0), x, y, weight) for weight in (0.0, 0.001)
+        one_by_one.step(net, torch.optim.SGD(net.parameters(), lr=0.0), x, y, toy.recipe(norm_penalty=weight))
+        for weight in (0.0, 0.001)
     )
     assert (penalised - plain).item() == pytest.approx(0.001 * net.weight.square().sum().sqrt().item())
 
@@ -133,7 +138,7 @@ def test_a_loss_that_is_not_finite_names_its_step() -> None:
         train(fit(replace(toy.recipe(), optimizer=partial(torch.optim.SGD, lr=1e30))))
     assert 2 <= caught.value.step <= 4
     with pytest.raises(NonFiniteLoss, match="at step 7"):
-        one_by_one.require_finite(torch.tensor([1.0, 2.0, float("nan"), float("inf")]), 4)
+        require_finite(torch.tensor([1.0, 2.0, float("nan"), float("inf")]), 4)
 
 
 def test_error_rate_by_hand() -> None:

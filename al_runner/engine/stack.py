@@ -1,0 +1,186 @@
+"""Many nets of one architecture as one.
+
+E nets, N training examples of each, B examples in a minibatch, M validation examples, Y classes.
+"""
+
+import copy
+from collections.abc import Sequence
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+from al_runner.engine.parts import initial_net, objective, optimizer_for, precision, without_augmentation
+from al_runner.engine.replay import Replay
+from al_runner.engine.stopping import steps_per_check
+from al_runner.layers import Seeded
+from al_runner.types import Fit
+
+EVALUATION_ROWS = 16384  # images times nets in one forward pass of validation
+
+
+class Stack:
+    """The nets of `fits`, every parameter and live buffer with a leading axis of E nets, trained by common steps.
+
+    All that a step reads or writes is a tensor of fixed place, so that a CUDA graph can hold it. RuntimeError where
+    torch.func.vmap can't treat a layer.
+    """
+
+    def __init__(self, fits: Sequence[Fit]):
+        self._recipe, first = fits[0].recipe, fits[0].data
+        self._device = first.x.device
+        nets = [initial_net(fit) for fit in fits]
+        self._template = copy.deepcopy(nets[0])
+        states = [dict(net.named_parameters()) for net in nets]
+        self._weights = {
+            name: torch.stack([state[name].detach() for state in states]).requires_grad_(weight.requires_grad)
+            for name, weight in states[0].items()
+        }
+        self._buffers = live_buffers(nets)
+        self._streams = [self._buffers[name] for name in stream_names(self._template)]
+        self._optimizer = optimizer_for(self._recipe, self._weights.values())  # type: ignore[arg-type]
+        self._best = {name: value.detach().clone() for name, value in self._state().items()}
+        self._x, self._y = (torch.stack([part[i] for part in (fit.data for fit in fits)]) for i in (0, 1))
+        self._val_x, self._val_y, self._val_axis = shared(fits)
+        self._steps = steps_per_check(self._recipe, self._x.shape[1])
+        self._prepare()
+
+    def __len__(self) -> int:
+        return len(self._x)
+
+    def train(self, positions: Tensor, sizes: Sequence[int]) -> Tensor:
+        """One step for every entry of `sizes`, on minibatches that lie side by side in `positions`, [E, sum(sizes)].
+
+        The losses before each step, [steps, E]; they stay valid until the next call.
+        """
+        self._positions[:, : positions.shape[1]].copy_(positions, non_blocking=True)
+        self._at.zero_(), self._step.zero_()
+        with precision(self._recipe, self._device):
+            for size in sizes:
+                if size not in self._replays:
+                    self._replays[size] = Replay(partial(self._one_step, size), self._device)
+                self._replays[size]()
+        return self._losses[: len(sizes)]
+
+    @torch.no_grad()
+    def errors(self) -> Tensor:
+        """Validation error rates in evaluation mode, float64 [E]."""
+        self._template.eval()
+        axes = (0, 0, self._val_axis)
+        rows = max(1, EVALUATION_ROWS // len(self))
+        wrong = torch.zeros(len(self), dtype=torch.int64, device=self._device)
+        with precision(self._recipe, self._device):
+            parts = zip(self._val_x.split(rows, -4), self._val_y.split(rows, -1), strict=True)
+            for x, y in parts:
+                logits = vmap(self._forward, axes)(self._weights, self._buffers, x)
+                wrong += (logits.argmax(-1) != y).sum(-1)
+        self._template.train()
+        return wrong.double() / self._val_y.shape[-1]
+
+    def remember(self, rows: Sequence[int]) -> None:
+        """Keep the present weights of the nets at `rows` as their best."""
+        at = torch.tensor(rows, device=self._device)
+        for name, value in self._state().items():
+            self._best[name].index_copy_(0, at, value.detach().index_select(0, at))
+
+    def net(self, row: int) -> nn.Module:
+        """The net at `row` with its best weights, by itself."""
+        net = copy.deepcopy(self._template)
+        net.load_state_dict({name: value[row] for name, value in self._best.items()}, strict=False)
+        return without_augmentation(net.to(memory_format=torch.channels_last), self._recipe)  # type: ignore[call-overload]
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Go on with the nets at `rows` alone."""
+        at = torch.tensor(rows, device=self._device)
+        weights, optimizer = self._weights, self._optimizer
+        self._weights = {
+            name: value.detach().index_select(0, at).requires_grad_(value.requires_grad)
+            for name, value in weights.items()
+        }
+        self._optimizer = optimizer_for(self._recipe, self._weights.values())  # type: ignore[arg-type]
+        for weight, kept in zip(weights.values(), self._weights.values(), strict=True):
+            self._optimizer.state[kept] = {
+                name: value.index_select(0, at) if isinstance(value, Tensor) and value.shape == weight.shape else value
+                for name, value in optimizer.state[weight].items()
+            }
+        for part in (self._buffers, self._best):
+            part.update({name: value.index_select(0, at) for name, value in part.items()})
+        self._streams = [self._buffers[name] for name in stream_names(self._template)]
+        self._x, self._y = self._x.index_select(0, at), self._y.index_select(0, at)
+        if self._val_axis == 0:
+            self._val_x, self._val_y = self._val_x.index_select(0, at), self._val_y.index_select(0, at)
+        self._prepare()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits in the present mode, float or uint8 [E, B, ...] -> [E, B, Y]."""
+        out: Tensor = vmap(self._forward)(self._weights, self._buffers, x)
+        return out
+
+    def _prepare(self) -> None:
+        """The fixed tensors that a step works on, for the nets there are now."""
+        count, device = len(self), self._device
+        self._rows = torch.arange(count, device=device)[:, None]
+        self._positions = torch.zeros(count, self._steps * self._recipe.batch_size, dtype=torch.int64, device=device)
+        self._losses = torch.zeros(self._steps, count, dtype=next(iter(self._weights.values())).dtype, device=device)
+        self._at = torch.zeros(1, dtype=torch.int64, device=device)
+        self._step = torch.zeros(1, dtype=torch.int64, device=device)
+        self._replays: dict[int, Replay] = {}
+
+    def _one_step(self, size: int) -> None:
+        """One optimiser step of every net on its next `size` positions."""
+        at = self._positions.index_select(1, self._at + torch.arange(size, device=self._device))
+        x, y = self._x[self._rows, at], self._y[self._rows, at]
+        self._optimizer.zero_grad()
+        losses = vmap(self._loss)(self._weights, self._buffers, x, y)
+        losses.sum().backward()
+        self._optimizer.step()
+        self._losses.index_copy_(0, self._step, losses.detach()[None])
+        self._at += size
+        self._step += 1
+        for stream in self._streams:
+            stream.add_(1)
+
+    def _loss(self, weights: dict[str, Tensor], buffers: dict[str, Tensor], x: Tensor, y: Tensor) -> Tensor:
+        return objective(self._forward(weights, buffers, x), y, weights.values(), self._recipe)
+
+    def _forward(self, weights: dict[str, Tensor], buffers: dict[str, Tensor], x: Tensor) -> Tensor:
+        out: Tensor = functional_call(self._template, (weights, buffers), (x,))
+        return out
+
+    def _state(self) -> dict[str, Tensor]:
+        """Weights and live buffers, [E, ...] each."""
+        return {**self._weights, **self._buffers}
+
+
+def live_buffers(nets: Sequence[nn.Module]) -> dict[str, Tensor]:
+    """Buffers that a net has for itself, [E, ...] each: BatchNorm's, random streams, and whatever differs between nets.
+
+    The others, such as the statistics that standardise every image, stay one for all: stacked, they would make a
+    copy of every image for every net.
+    """
+    own = {
+        f"{path}.{name}" if path else name
+        for path, layer in nets[0].named_modules()
+        if isinstance(layer, Seeded | nn.modules.batchnorm._NormBase)
+        for name, _ in layer.named_buffers(recurse=False)
+    }
+    states = [dict(net.named_buffers()) for net in nets]
+    return {
+        name: torch.stack([state[name] for state in states])
+        for name, value in states[0].items()
+        if name in own or not all(torch.equal(value, state[name]) for state in states[1:])
+    }
+
+
+def stream_names(net: nn.Module) -> list[str]:
+    """The buffers that seeded layers draw from."""
+    return [f"{path}.stream" if path else "stream" for path, layer in net.named_modules() if isinstance(layer, Seeded)]
+
+
+def shared(fits: Sequence[Fit]) -> tuple[Tensor, Tensor, int | None]:
+    """Validation images and labels: one for all nets (axis None) where they are the same, else stacked (axis 0)."""
+    x, y = fits[0].data.val_x, fits[0].data.val_y
+    if all(fit.data.val_x.data_ptr() == x.data_ptr() and fit.data.val_y.data_ptr() == y.data_ptr() for fit in fits):
+        return x, y, None
+    return torch.stack([fit.data.val_x for fit in fits]), torch.stack([fit.data.val_y for fit in fits]), 0

@@ -1,0 +1,149 @@
+"""Many fits at once: those that match train as one stack, the others alone."""
+
+import logging
+from collections.abc import Sequence
+from itertools import islice
+from time import perf_counter
+
+import torch
+
+from al_runner.engine import one_by_one
+from al_runner.engine.memory import free_bytes, step_bytes
+from al_runner.engine.parts import orders
+from al_runner.engine.stack import Stack
+from al_runner.engine.stackable import kind, obstacle
+from al_runner.engine.stopping import NonFiniteLoss, Patience, require_finite, steps_per_check
+from al_runner.types import Fit, Trained
+
+log = logging.getLogger(__name__)
+
+Outcome = Trained | Exception
+
+
+class Stacked:
+    """An engine for many fits on one device, at most `max_stacked` of them as one stack.
+
+    None: as many as a GPU's memory holds, and none on a CPU, where a stack is slower than its nets one by one.
+    """
+
+    def __init__(self, max_stacked: int | None = None):
+        self._max_stacked = max_stacked
+        self._step_bytes: dict[str, int | None] = {}  # by kind of fit; None where it can't be stacked
+        self._said: set[str] = set()
+
+    def train_all(self, fits: Sequence[Fit]) -> list[Outcome]:
+        """Carry out the fits, in stacks of those that match; the exception where one failed."""
+        groups: dict[str, list[int]] = {}
+        for place, fit in enumerate(fits):
+            groups.setdefault(f"{kind(fit)} {tuple(fit.data.x.shape)} {fit.data.x.device}", []).append(place)
+        outcomes: dict[int, Outcome] = {}
+        for places in groups.values():
+            outcomes.update(zip(places, self._train_group([fits[place] for place in places]), strict=True))
+        return [outcomes[place] for place in range(len(fits))]
+
+    def _train_group(self, fits: Sequence[Fit]) -> list[Outcome]:
+        """Train fits that match, in as few stacks as there is room for."""
+        size = self._room(fits)
+        if size == 0:
+            return one_by_one.train_all(fits)
+        waves = [fits[start : start + size] for start in range(0, len(fits), size)]
+        if len(waves) > 1:
+            self._say(
+                f"{len(fits)} nets of one kind train in waves of {size}, which is what max_stacked or memory allows"
+            )
+        return [outcome for wave in waves for outcome in self._train_wave(wave)]
+
+    def _room(self, fits: Sequence[Fit]) -> int:
+        """How many of these fits to stack, 0 for none."""
+        data, name = fits[0].data, kind(fits[0])
+        wanted = min(len(fits), self._max_stacked or (len(fits) if data.x.is_cuda else 1))
+        if wanted == 1 and not data.x.is_cuda:  # on a GPU even one net gains by a CUDA graph
+            return 0
+        if name not in self._step_bytes:
+            why = obstacle(fits)
+            if why is not None:
+                self._say(f"nets of one kind train one by one, since they can't be stacked: {why}")
+            self._step_bytes[name] = step_bytes(fits[0]) if why is None else None
+        each = self._step_bytes[name]
+        if each is None:
+            return 0
+        room = max(1, free_bytes(data.x.device) // (each + data.x.nbytes + data.y.nbytes))
+        return min(wanted, room)
+
+    def _train_wave(self, fits: Sequence[Fit]) -> list[Outcome]:
+        """One stack; two of half the size where memory did not suffice after all."""
+        try:
+            return train_stack(fits)
+        except torch.OutOfMemoryError as error:
+            if len(fits) == 1:
+                return [error]
+            torch.cuda.empty_cache()
+            self._max_stacked = len(fits) // 2
+            self._say(f"memory did not suffice for {len(fits)} nets at once; going on with {self._max_stacked}")
+            return self._train_group(fits)
+        except Exception as error:  # belongs to whoever asked for these fits
+            return [error] * len(fits)
+
+    def _say(self, line: str) -> None:
+        if line not in self._said:
+            self._said.add(line)
+            log.info(line)
+
+
+class Member:
+    """One fit of a stack: its minibatches, its stopping rule, its share of the time, and what came of it."""
+
+    def __init__(self, fit: Fit):
+        self.batches = orders(len(fit.data.y), fit.recipe, fit.streams("order"))
+        self.rule = Patience(fit.recipe)
+        self.seconds = 0.0
+        self.outcome: Outcome | None = None
+
+
+def train_stack(fits: Sequence[Fit]) -> list[Outcome]:
+    """Train fits of one kind and size together, each by the rule of `one_by_one.train` and with the same streams.
+
+    A net that is done leaves the stack; on a GPU, where every size of the stack costs a capture, once a quarter are.
+    """
+    recipe, data = fits[0].recipe, fits[0].data
+    stack, per_check, steps = Stack(fits), steps_per_check(recipe, len(data.y)), 0
+    members = [Member(fit) for fit in fits]
+    rows = members  # who stands in which row of the stack
+    while training := [row for row, member in enumerate(rows) if member.outcome is None]:
+        if len(rows) - len(training) > (len(rows) // 4 if data.x.is_cuda else 0):
+            stack.keep(training)
+            rows = [rows[row] for row in training]
+            training = list(range(len(rows)))
+        start = perf_counter()
+        improved = check(stack, rows, per_check, steps)
+        if improved:
+            stack.remember(improved)
+        steps += per_check
+        share = (perf_counter() - start) / len(training)
+        for row in training:
+            member = rows[row]
+            member.seconds += share
+            if member.outcome is None and member.rule.over:
+                member.outcome = Trained(stack.net(row), steps, member.seconds)
+    return [member.outcome for member in members if member.outcome is not None]
+
+
+def check(stack: Stack, rows: Sequence[Member], per_check: int, steps_before: int) -> list[int]:
+    """Train to the next check and judge it; the rows with their lowest validation error so far."""
+    blocks = [list(islice(member.batches, per_check)) for member in rows]
+    losses = stack.train(torch.stack([torch.cat(block) for block in blocks]), [len(ids) for ids in blocks[0]])
+    report = torch.cat(
+        [losses.double(), stack.errors()[None]]
+    ).cpu()  # the only wait for the device until the next check
+    improved = []
+    for row, member in enumerate(rows):
+        if member.outcome is not None:
+            continue
+        try:
+            require_finite(report[:-1, row], steps_before)
+        except NonFiniteLoss as error:
+            member.outcome = error
+        else:
+            if member.rule.lowest(float(report[-1, row])):
+                improved.append(row)
+    return improved

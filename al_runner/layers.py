@@ -1,0 +1,89 @@
+"""Layers that draw random numbers in training, each from a stream of its own, alone or in a stack of nets.
+
+N examples, C channels, H x W pixels.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pad
+
+from al_runner.rng import hashed_bits
+
+
+class Seeded(nn.Module):
+    """A layer whose random numbers depend on its buffer `stream` alone; whoever trains it adds 1 after every step."""
+
+    stream: Tensor  # int64, one number
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("stream", torch.tensor(0), persistent=False)
+
+    def bits(self, count: int) -> Tensor:
+        """Uniform int16, [count]."""
+        return hashed_bits(self.stream, count)
+
+
+class SeededDropout(Seeded):
+    """Dropout of single values, or of whole channels as nn.Dropout2d has it; `p` to 16 bits."""
+
+    def __init__(self, p: float, channels: bool = False):
+        super().__init__()
+        self.p, self.channels = p, channels
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}, channels={self.channels}"
+
+    def forward(self, x: Tensor) -> Tensor:
+        dropped = round(self.p * 65536)
+        if not self.training or dropped == 0:
+            return x
+        if dropped == 65536:
+            return torch.zeros_like(x)
+        shape = torch.Size([*x.shape[:2], *[1] * (x.ndim - 2)]) if self.channels else x.shape
+        kept = self.bits(shape.numel()) >= dropped - 32768
+        return x * (kept.view(shape).to(x.dtype) * (65536 / (65536 - dropped)))
+
+
+class FlipAndShift(Seeded):
+    """Every image mirrored with probability 1/2 and shifted by up to `pixels` each way, zeros moving in, [N, C, H, W].
+
+    In training alone. The flip and padded crop of He et al. (2016, section 4.2).
+    """
+
+    def __init__(self, pixels: int = 4, flip: bool = True):
+        super().__init__()
+        self.pixels, self.flip = pixels, flip
+
+    def extra_repr(self) -> str:
+        return f"pixels={self.pixels}, flip={self.flip}"
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return x
+        count, _, height, width = x.shape
+        mirrored, down, right = (self.bits(3 * count).to(torch.int64) & 0x7FFF).view(3, count)
+        across = torch.arange(width, device=x.device).expand(count, width)
+        if self.flip:
+            across = torch.where((mirrored % 2 == 1)[:, None], width - 1 - across, across)
+        shifts = 2 * self.pixels + 1
+        rows = torch.arange(height, device=x.device) + (down % shifts)[:, None]
+        columns = across + (right % shifts)[:, None]
+        images = torch.arange(count, device=x.device)[:, None, None]
+        padded = pad(x, [self.pixels] * 4).movedim(1, -1)  # [N, H, W, C]
+        return padded[images, rows[:, :, None], columns[:, None, :]].movedim(-1, 1)
+
+
+def seed_layers(net: nn.Module, rng: torch.Generator) -> None:
+    """Exchange torch's dropout layers inside `net` for seeded ones, and start every stream from `rng`."""
+    for parent in list(net.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, nn.Dropout | nn.Dropout1d | nn.Dropout2d | nn.Dropout3d):
+                setattr(parent, name, SeededDropout(child.p, channels=not isinstance(child, nn.Dropout)))
+    for layer in seeded_layers(net):
+        layer.stream.random_(generator=rng)
+
+
+def seeded_layers(net: nn.Module) -> list[Seeded]:
+    """Every layer that draws random numbers, in the order of the modules."""
+    return [layer for layer in net.modules() if isinstance(layer, Seeded)]

@@ -1,0 +1,26 @@
+"""The Bayesian CNN of Gal, Islam & Ghahramani (2017, section 5.1)."""
+
+from torch import nn
+
+from al_runner.errors import UsageError
+
+
+def cnn(image_shape: tuple[int, int, int], classes: int, channels: int = 32, hidden: int = 128) -> nn.Sequential:
+    """Two valid 4 x 4 convolutions, a 2 x 2 max-pool, dropout 0.25, a dense layer, dropout 0.5, a dense layer; ReLU."""
+    height, width = ((size - 6) // 2 for size in image_shape[1:])
+    if min(height, width) < 1:
+        size = f"{image_shape[1]} x {image_shape[2]}"
+        raise UsageError(f"images of {size} pixels are too small for this net; use model=small_cnn")
+    return nn.Sequential(
+        nn.Conv2d(image_shape[0], channels, 4),
+        nn.ReLU(),
+        nn.Conv2d(channels, channels, 4),
+        nn.MaxPool2d(2),
+        nn.ReLU(),  # the same after the pool as before it, at a quarter of the work
+        nn.Dropout(0.25),
+        nn.Flatten(),
+        nn.Linear(channels * height * width, hidden),
+        nn.ReLU(),
+        nn.Dropout(0.5),
+        nn.Linear(hidden, classes),
+    )

@@ -1,0 +1,49 @@
+"""Residual nets for small images (He et al., 2016, section 4.2; the four stages of their ResNet-18)."""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+from torch.nn.functional import relu
+
+
+class Residual(nn.Module):
+    """Two 3 x 3 convolutions around which the input passes; a 1 x 1 convolution there where the shape changes."""
+
+    def __init__(self, before: int, width: int, stride: int):
+        super().__init__()
+        self.body = nn.Sequential(*conv(before, width, 3, stride), nn.ReLU(), *conv(width, width, 3, 1))
+        same = before == width and stride == 1
+        self.shortcut = nn.Identity() if same else nn.Sequential(*conv(before, width, 1, stride))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return relu(self.body(x) + self.shortcut(x))
+
+
+class GlobalAverage(nn.Module):
+    """[N, C, H, W] -> [N, C]; nn.AdaptiveAvgPool2d has no fast form in a stack of nets."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean((-2, -1))
+
+
+def conv(before: int, width: int, kernel: int, stride: int) -> tuple[nn.Module, nn.Module]:
+    """A convolution that keeps the size (but for its stride), and its BatchNorm.
+
+    Without bias: BatchNorm takes any away, so its gradient is rounding noise, which Adam would turn into steps.
+    """
+    layer = nn.Conv2d(before, width, kernel, stride, padding=kernel // 2, bias=False)
+    nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+    return layer, nn.BatchNorm2d(width)
+
+
+def resnet(
+    image_shape: tuple[int, int, int], classes: int, blocks: Sequence[int] = (2, 2, 2, 2), width: int = 64
+) -> nn.Sequential:
+    """A 3 x 3 stem, then a stage for every entry of `blocks`, each twice as wide and half as high as the one before."""
+    layers: list[nn.Module] = [*conv(image_shape[0], width, 3, 1), nn.ReLU()]
+    before = width
+    for stage, count in enumerate(blocks):
+        for block in range(count):
+            layers.append(Residual(before, width << stage, 2 if stage > 0 and block == 0 else 1))
+            before = width << stage
+    return nn.Sequential(*layers, GlobalAverage(), nn.Linear(before, classes))

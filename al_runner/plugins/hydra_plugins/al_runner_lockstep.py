@@ -1,0 +1,114 @@
+"""hydra/launcher=lockstep: all jobs of a sweep in one process, the nets that match trained as one."""
+
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.callbacks import Callbacks
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import JobReturn, JobStatus, configure_log, env_override, filter_overrides, run_job, setup_globals
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, open_dict
+
+from al_runner.sweeps import conclude
+
+log = logging.getLogger(__name__)
+
+
+class LockstepLauncher(Launcher):
+    """Runs all jobs to their end, each in its own folder, then raises one error for those that failed."""
+
+    def __init__(self, max_stacked: int | None = None):
+        super().__init__()
+        self.max_stacked = max_stacked
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        from al_runner.engine.drive import drive_all  # noqa: PLC0415 - torch, which al-run --help need not wait for
+        from al_runner.engine.stacked import Stacked  # noqa: PLC0415
+        from al_runner.progress import sweep_progress  # noqa: PLC0415
+
+        setup_globals()
+        logging_config = self.config.hydra.hydra_logging, self.config.hydra.verbose
+        configure_log(*logging_config)
+        Path(str(self.config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
+        log.info("%d jobs in lock-step", len(job_overrides))
+        with sweep_progress(len(job_overrides)) as progress:
+            jobs = [
+                Job(self, number, overrides, progress)
+                for number, overrides in enumerate(job_overrides, start=initial_job_idx)
+            ]
+            configure_log(*logging_config)  # for what the engine says; each job has handlers of its own
+            drive_all([job.task for job in jobs if job.task is not None], Stacked(self.max_stacked).train_all)
+        returns = [job.ended() for job in jobs]
+        conclude(returns)
+        return returns
+
+
+class Job:
+    """One job, opened by Hydra as if it were alone; `task` is None where that failed already."""
+
+    def __init__(self, launcher: LockstepLauncher, number: int, overrides: Sequence[str], progress: Any):
+        from al_runner.engine.drive import Clock, Task  # noqa: PLC0415
+        from al_runner.job import run_job as job  # noqa: PLC0415
+
+        self.callbacks = launcher.hydra_context.callbacks
+        self.task_function = launcher.task_function
+        self.result = JobReturn()
+        self.result.overrides = list(filter_overrides(overrides))
+        self.task: Task[None] | None = None
+        clock = Clock()
+        try:
+            self.config = launcher.hydra_context.config_loader.load_sweep_config(launcher.config, list(overrides))
+            with open_dict(self.config):
+                self.config.hydra.job.id = f"{self.config.hydra.job.name}_{number}"
+                self.config.hydra.job.num = number
+            # Hydra's own callbacks would hear of the job's end before it began; they are told in due course.
+            self.result = run_job(
+                hydra_context=replace(launcher.hydra_context, callbacks=Callbacks()),
+                task_function=lambda cfg: job(cfg, clock, progress, device_number=0),
+                config=self.config,
+                job_dir_key="hydra.sweep.dir",
+                job_subdir_key="hydra.sweep.subdir",
+            )
+        except Exception as error:
+            self.result.status, self.result.return_value = JobStatus.FAILED, error
+            return
+        self.handlers = progress.handlers(logging.getLogger().handlers)
+        self.begun = False
+        self.task = Task(self.result.return_value, clock, self.alone)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hydra's globals as they are while this job runs by itself."""
+        hydra, root = HydraConfig.instance(), logging.getLogger()
+        before = hydra.cfg, root.handlers, os.getcwd()
+        hydra.set_config(self.config)
+        root.handlers = self.handlers
+        os.chdir(self.result.working_dir or ".")
+        try:
+            with env_override(self.config.hydra.job.env_set):
+                if not self.begun:
+                    self.begun = True
+                    self.callbacks.on_job_start(config=self.config, task_function=self.task_function)
+                yield
+        finally:
+            hydra.cfg, root.handlers = before[:2]
+            os.chdir(before[2])
+
+    def ended(self) -> JobReturn:
+        """What Hydra is told of the job."""
+        if self.task is not None:
+            outcome = self.task.outcome
+            self.result.status = JobStatus.FAILED if isinstance(outcome, Exception) else JobStatus.COMPLETED
+            self.result.return_value = outcome
+            with self.alone():
+                self.callbacks.on_job_end(config=self.config, job_return=self.result)
+        return self.result

@@ -1,0 +1,156 @@
+"""What a user sees while runs are under way: a line a round, or a sweep as one live table."""
+
+import logging
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from statistics import mean, stdev
+from time import monotonic
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+log = logging.getLogger(__name__)
+
+Row = Mapping[str, Any]
+
+
+class Lines:
+    """Progress as lines of the log."""
+
+    def opened(self, label: str, rounds: int, rows: Sequence[Row]) -> None:
+        """A run of `rounds` rounds begins, of which `rows` are recorded already."""
+        if len(rows) == rounds:
+            log.info("%s | finished already, nothing to do (overwrite=true starts anew)", label)
+        elif rows:
+            log.info("%s | resumed after round %d of %d", label, len(rows) - 1, rounds - 1)
+
+    def measured(self, label: str, rounds: int, row: Row) -> None:
+        """A round is recorded."""
+        select = f"{row['select_seconds']:6.2f} s" if row["select_seconds"] != "" else "       -"
+        log.info(
+            "%s | round %*d/%d | %5d labelled | test error %6.2f %% | fit %6.2f s | select %s",
+            label,
+            len(str(rounds - 1)),
+            row["round"],
+            rounds - 1,
+            row["labelled"],
+            100 * row["test_error"],
+            row["fit_seconds"],
+            select,
+        )
+
+    def failed(self, label: str) -> None:
+        """A run ended by the exception that is being handled; the launcher names it, its trace belongs in the log."""
+        log.exception("%s failed", label)
+
+    def handlers(self, handlers: Sequence[logging.Handler]) -> list[logging.Handler]:
+        """Those of a job's log handlers that are to be kept."""
+        return list(handlers)
+
+
+class LiveTable(Lines):
+    """A line a strategy, its seeds together, on the terminal; every run's own lines go to its log file alone."""
+
+    SECONDS = 0.5  # between two drawings
+
+    def __init__(self, live: Live, jobs: int):
+        self._live, self._jobs = live, jobs
+        self._rounds: dict[str, int] = {}
+        self._rows: dict[str, Row] = {}
+        self._failed: set[str] = set()
+        self._start, self._drawn, self._recorded = monotonic(), 0.0, 0
+
+    def opened(self, label: str, rounds: int, rows: Sequence[Row]) -> None:
+        super().opened(label, rounds, rows)
+        self._rounds[label] = rounds
+        if rows:
+            self._rows[label] = {name: float(rows[-1][name]) for name in ("round", "labelled", "test_error")}
+        self.draw()
+
+    def measured(self, label: str, rounds: int, row: Row) -> None:
+        super().measured(label, rounds, row)
+        self._rows[label] = row
+        self._recorded += 1
+        if monotonic() - self._drawn > self.SECONDS:
+            self.draw()
+
+    def failed(self, label: str) -> None:
+        super().failed(label)
+        self._failed.add(label)
+        self.draw()
+
+    def handlers(self, handlers: Sequence[logging.Handler]) -> list[logging.Handler]:
+        return [handler for handler in handlers if isinstance(handler, logging.FileHandler)]
+
+    def draw(self) -> None:
+        """Show the table as things stand."""
+        self._drawn = monotonic()
+        self._live.update(self.table(self._drawn - self._start), refresh=True)
+
+    def table(self, elapsed: float) -> Table:
+        """The sweep after `elapsed` seconds."""
+        groups: dict[str, list[str]] = {}
+        for label in {**self._rounds, **dict.fromkeys(sorted(self._failed))}:
+            groups.setdefault(label.rpartition(" seed ")[0], []).append(label)
+        table = Table(title=f"{self._jobs} runs in lock-step", caption=self._caption(elapsed), title_justify="left")
+        table.add_column("run")
+        for name in ("seeds done", "round", "labelled", "test error %"):
+            table.add_column(name, justify="right")
+        for name, labels in groups.items():
+            table.add_row(name, *self._cells(labels))
+        return table
+
+    def _cells(self, labels: Sequence[str]) -> tuple[str, ...]:
+        rows = [self._rows[label] for label in labels if label in self._rows]
+        done = sum(label in self._rows and self._done(label) == self._rounds[label] for label in labels)
+        failed = len(self._failed.intersection(labels))
+        seeds = f"{done}/{len(labels)}" + (f", [red]{failed} failed[/red]" if failed else "")
+        if not rows:
+            return seeds, "", "", ""
+        last = max((self._rounds[label] for label in labels if label in self._rounds), default=1) - 1
+        errors = [100 * row["test_error"] for row in rows]
+        spread = f" ± {stdev(errors):.2f}" if len(errors) > 1 else ""
+        return (
+            seeds,
+            f"{span(row['round'] for row in rows)} of {last}",
+            span(row["labelled"] for row in rows),
+            f"{mean(errors):.2f}{spread}",
+        )
+
+    def _done(self, label: str) -> int:
+        return int(self._rows[label]["round"]) + 1 if label in self._rows else 0
+
+    def _caption(self, elapsed: float) -> str:
+        total = sum(rounds for label, rounds in self._rounds.items() if label not in self._failed)
+        done = sum(self._done(label) for label in self._rounds if label not in self._failed)
+        left = f", about {duration(elapsed * (total - done) / self._recorded)} left" if self._recorded else ""
+        time = f"{duration(elapsed)}{left if done < total else ''}"
+        return f"{done} of {total} rounds, {time}; ± is the seeds' standard deviation"
+
+
+def span(values: Iterator[float]) -> str:
+    """One number, or the least and the greatest."""
+    found = sorted(map(int, values))
+    return f"{found[0]}" if found[0] == found[-1] else f"{found[0]}-{found[-1]}"
+
+
+def duration(seconds: float) -> str:
+    """Hours, minutes and seconds."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
+
+
+@contextmanager
+def sweep_progress(jobs: int) -> Iterator[Lines]:
+    """A live table where somebody watches, lines of the log where not."""
+    console = Console(file=sys.stdout)
+    if not console.is_terminal:
+        yield Lines()
+        return
+    with Live(console=console, auto_refresh=False, vertical_overflow="visible") as live:
+        table = LiveTable(live, jobs)
+        yield table
+        table.draw()

@@ -1,0 +1,348 @@
+"""A stack must return what the one-by-one engine would: same streams, same stopping, same weights."""
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from itertools import islice, pairwise
+
+import pytest
+import test_configs
+import torch
+import toy
+from hydra.utils import instantiate
+from torch import Tensor, nn
+
+from al_runner.engine import stacked
+from al_runner.engine.one_by_one import step, train
+from al_runner.engine.parts import initial_net, optimizer_for, orders
+from al_runner.engine.stack import Stack
+from al_runner.engine.stackable import obstacle
+from al_runner.engine.stacked import Stacked, train_stack
+from al_runner.engine.stopping import NonFiniteLoss
+from al_runner.layers import FlipAndShift
+from al_runner.models.inputs import NetBuilder, net_builder
+from al_runner.models.resnet import resnet
+from al_runner.rng import Streams
+from al_runner.types import Fit, Recipe, TrainData, Trained
+
+Model = Callable[[tuple[int, int, int], int], nn.Module]
+
+
+class Double(NetBuilder):
+    def __call__(self) -> nn.Module:
+        return super().__call__().double()
+
+
+def fits(model: Model, recipe: Recipe, count: int = 4, n: int = 21, build: type[NetBuilder] = Double) -> list[Fit]:
+    """Fits of `count` seeds, each on images of its own."""
+    data = toy.data_set()
+    made = net_builder(data, model)
+    builder = build(made.model, made.image_shape, made.classes, made.mean, made.std)
+    found = []
+    for seed in range(count):
+        ids = data.train[torch.randperm(len(data.train), generator=torch.Generator().manual_seed(seed))[:n]]
+        parts = TrainData(data.images[ids], data.labels[ids], *data.validation)
+        found.append(Fit(builder, recipe, parts, Streams(seed, 3)))
+    return found
+
+
+def batch_norm(shape: tuple[int, int, int], classes: int) -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(shape[0], 4, 3, bias=False),
+        nn.BatchNorm2d(4),
+        nn.ReLU(),
+        nn.Dropout2d(0.2),
+        nn.Flatten(),
+        nn.Linear(64, 16, bias=False),
+        nn.BatchNorm1d(16),
+        nn.Tanh(),
+        nn.Linear(16, classes),
+    )
+
+
+MODELS: dict[str, Model] = {
+    "dropout": toy.model,
+    "batch norm": batch_norm,
+    "residual": partial(resnet, blocks=(1, 1), width=4),
+}
+ADAM = partial(torch.optim.Adam, lr=0.01)
+OPTIMISERS = {
+    "adam": ADAM,
+    "adam-fused": partial(torch.optim.Adam, lr=0.01, fused=True),
+    "adamw-amsgrad": partial(torch.optim.AdamW, lr=0.01, weight_decay=0.1, amsgrad=True),
+    "sgd-nesterov": partial(torch.optim.SGD, lr=0.05, momentum=0.9, nesterov=True, weight_decay=1e-3),
+    "rmsprop-centered": partial(torch.optim.RMSprop, lr=0.003, centered=True, momentum=0.5, foreach=True),
+    "adagrad": partial(torch.optim.Adagrad, lr=0.05),
+    "nadam": partial(torch.optim.NAdam, lr=0.01),
+    "radam": partial(torch.optim.RAdam, lr=0.01),
+    "adamax": partial(torch.optim.Adamax, lr=0.01),
+    "adadelta": partial(torch.optim.Adadelta, lr=1.0),
+    "rprop": partial(torch.optim.Rprop, lr=0.001),
+    "asgd": partial(torch.optim.ASGD, lr=0.05),
+}
+
+
+def recipe(**changes: object) -> Recipe:
+    settings = {"batch_size": 8, "check_every": 4, "patience": 4, "max_checks": 15, **changes}
+    return Recipe(**{"optimizer": ADAM, **settings})  # type: ignore[arg-type]
+
+
+def require_equal(together: list[Trained | Exception], alone: list[Trained], tolerance: float) -> None:
+    for one, other in zip(together, alone, strict=True):
+        assert isinstance(one, Trained)
+        assert one.steps == other.steps
+        states = one.net.state_dict(), other.net.state_dict()
+        assert list(states[0]) == list(states[1])
+        for name, value in states[0].items():
+            torch.testing.assert_close(
+                value, states[1][name], rtol=0, atol=tolerance, msg=lambda m, n=name: f"{n}: {m}"
+            )
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("optimizer", OPTIMISERS)
+def test_final_weights_equal_those_of_the_one_by_one_engine(model: str, optimizer: str) -> None:
+    """In float64; with Adam the nets stop at different checks, so that the stack is made smaller on the way."""
+    asked = fits(MODELS[model], recipe(optimizer=OPTIMISERS[optimizer]))
+    alone = [train(fit) for fit in asked]
+    assert optimizer != "adam" or len({result.steps for result in alone}) > 1
+    require_equal(train_stack(asked), alone, 1e-9)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"norm_penalty": 0.01},
+        {"augment": partial(FlipAndShift, 1)},
+        {"same_init": True, "reshuffle": False},
+        {"check_every": 1, "min_improvement": 0.05},
+        {"batch_size": 64},
+        {"batch_size": 7},
+        {"batch_size": 1, "check_every": 50, "max_checks": 2},
+    ],
+    ids=str,
+)
+def test_every_part_of_a_recipe_is_the_same_in_a_stack(changes: dict[str, object]) -> None:
+    asked = fits(toy.model, recipe(**changes))
+    require_equal(train_stack(asked), [train(fit) for fit in asked], 1e-9)
+
+
+def test_validation_images_may_differ_between_nets() -> None:
+    asked = fits(toy.model, recipe())
+    shifted = [
+        fit._replace(data=fit.data._replace(val_x=fit.data.val_x.roll(i, 0), val_y=fit.data.val_y.roll(i + i // 2, 0)))
+        for i, fit in enumerate(asked)
+    ]
+    require_equal(train_stack(shifted), [train(fit) for fit in shifted], 1e-9)
+
+
+@pytest.mark.parametrize("name", test_configs.names("model"))
+def test_losses_of_every_model_are_those_of_the_one_by_one_engine(name: str) -> None:
+    """In float32, as users train: step after step from the same weights, over more than two passes."""
+    steps, rng = 12, torch.Generator().manual_seed(0)
+    images = torch.randint(256, (40, 1, 16, 16), generator=rng, dtype=torch.uint8)
+    data = TrainData(images, torch.randint(10, (40,), generator=rng), images[:4], torch.zeros(4, dtype=torch.int64))
+    smaller = {"width": 8} if name.startswith("resnet") else {}
+    build = NetBuilder(
+        instantiate(test_configs.composed(f"model={name}").model, **smaller),
+        (1, 16, 16),
+        10,
+        torch.tensor([127.0]),
+        torch.tensor([74.0]),
+    )
+    adam = partial(torch.optim.Adam, lr=1e-3)
+    chosen = recipe(optimizer=adam, batch_size=16, check_every=steps, max_checks=1)
+    asked = [Fit(build, chosen, data, Streams(seed, 0)) for seed in range(3)]
+    together = losses_of_a_stack(asked, steps)
+    for place, fit in enumerate(asked):
+        torch.testing.assert_close(together[:, place], losses_alone(fit, steps), rtol=1e-3, atol=1e-4)
+
+
+def batches_of(fit: Fit, steps: int) -> list[Tensor]:
+    return list(islice(orders(len(fit.data.y), fit.recipe, fit.streams("order")), steps))
+
+
+def losses_of_a_stack(asked: list[Fit], steps: int) -> Tensor:
+    blocks = [batches_of(fit, steps) for fit in asked]
+    return Stack(asked).train(torch.stack([torch.cat(block) for block in blocks]), [len(ids) for ids in blocks[0]])
+
+
+def losses_alone(fit: Fit, steps: int) -> Tensor:
+    net = initial_net(fit)
+    optimizer = optimizer_for(fit.recipe, net.parameters())
+    return torch.stack(
+        [step(net, optimizer, fit.data.x[ids], fit.data.y[ids], fit.recipe) for ids in batches_of(fit, steps)]
+    )
+
+
+@pytest.mark.parametrize("name", test_configs.names("model"))
+def test_no_layer_before_batch_norm_has_a_bias(name: str) -> None:
+    """Its gradient is rounding noise, which Adam turns into full steps: a stack would part from its nets by 1e-2."""
+    net = instantiate(test_configs.composed(f"model={name}").model)((3, 32, 32), 10)
+    layers = [layer for layer in net.modules() if not list(layer.children())]
+    for before, layer in pairwise(layers):
+        if isinstance(layer, nn.modules.batchnorm._NormBase):
+            assert before.bias is None
+
+
+def test_a_net_that_diverges_fails_alone() -> None:
+    def huge(net: nn.Module) -> None:
+        if torch.initial_seed() == Streams(1, 3)("init").initial_seed():
+            next(net.parameters()).data.fill_(1e200)
+
+    asked = fits(toy.model, recipe(optimizer=partial(torch.optim.SGD, lr=0.01), max_checks=3, init=huge))
+    outcomes = train_stack(asked)
+    with pytest.raises(NonFiniteLoss) as alone:
+        train(asked[1])
+    assert isinstance(outcomes[1], NonFiniteLoss)
+    assert outcomes[1].step == alone.value.step < 4
+    others = (0, 2, 3)
+    require_equal([outcomes[i] for i in others], [train(asked[i]) for i in others], 1e-9)
+
+
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Sizes of the stacks that are trained from now on."""
+    sizes: list[int] = []
+    monkeypatch.setattr(stacked, "train_stack", lambda fits: sizes.append(len(fits)) or train_stack(fits))
+    return sizes
+
+
+def test_fits_that_match_are_stacked_and_the_others_train_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two sizes, two recipes, two models and a lone one, mixed; every answer goes to whoever asked."""
+    sizes = counted(monkeypatch)
+    kinds = [
+        fits(toy.model, recipe(), 3),
+        fits(toy.model, recipe(), 2, n=16),
+        fits(toy.model, recipe(optimizer=partial(torch.optim.Adam, lr=0.02)), 2),
+        fits(batch_norm, recipe(), 1),
+    ]
+    asked = [kind[i] for i in range(3) for kind in kinds if i < len(kind)]
+    outcomes = Stacked(max_stacked=99).train_all(asked)
+    assert sorted(sizes) == [2, 2, 3]
+    require_equal(outcomes, [train(fit) for fit in asked], 1e-9)
+
+
+def test_on_a_cpu_nothing_is_stacked_unless_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = counted(monkeypatch)
+    asked = fits(toy.model, recipe(max_checks=2))
+    require_equal(Stacked().train_all(asked), [train(fit) for fit in asked], 0)
+    assert sizes == []
+
+
+def test_recipes_made_apart_match_by_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every job of a sweep instantiates its own."""
+    sizes = counted(monkeypatch)
+    Stacked(max_stacked=99).train_all([fits(partial(toy.model), recipe(), 1)[0] for _ in range(3)])
+    assert sizes == [3]
+
+
+def test_a_stack_is_no_larger_than_asked(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    sizes = counted(monkeypatch)
+    asked = fits(toy.model, recipe(max_checks=2), 5)
+    engine = Stacked(max_stacked=2)
+    engine.train_all(asked)
+    outcomes = engine.train_all(asked)
+    assert sizes == [2, 2, 1] * 2
+    assert [line for line in caplog.messages if "waves of 2" in line] == [caplog.messages[0]]
+    require_equal(outcomes, [train(fit) for fit in asked], 1e-9)
+
+
+def test_a_stack_is_no_larger_than_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = counted(monkeypatch)
+    asked = fits(toy.model, recipe(max_checks=2), 5)
+    each = stacked.step_bytes(asked[0]) + asked[0].data.x.nbytes + asked[0].data.y.nbytes
+    monkeypatch.setattr(stacked, "free_bytes", lambda device: 3 * each + 1)
+    Stacked(max_stacked=99).train_all(asked)
+    assert sizes == [3, 2]
+
+
+def test_a_stack_that_is_too_large_after_all_is_halved(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = fits(toy.model, recipe(max_checks=2), 5)
+    tried: list[int] = []
+
+    def little_memory(fits: list[Fit]) -> list[Trained | Exception]:
+        tried.append(len(fits))
+        if len(fits) > 2:
+            raise torch.OutOfMemoryError
+        return train_stack(fits)
+
+    monkeypatch.setattr(stacked, "train_stack", little_memory)
+    outcomes = Stacked(max_stacked=99).train_all(asked)
+    assert tried == [5, 2, 2, 1]
+    require_equal(outcomes, [train(fit) for fit in asked], 1e-9)
+
+
+class Noisy(nn.Module):
+    """Draws from torch's global generator, which no stack can follow."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.dropout(x, 0.5, self.training)
+
+
+class Mixing(nn.Module):
+    """Treats vmap's tensors differently from plain ones, without an error."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * (2 if torch._C._functorch.is_batchedtensor(x) else 1)
+
+
+def with_layer(layer: type[nn.Module]) -> Model:
+    def model(shape: tuple[int, int, int], classes: int) -> nn.Module:
+        return nn.Sequential(nn.Flatten(), layer(), nn.Linear(36, classes))
+
+    return model
+
+
+def forgetful(shape: tuple[int, int, int], classes: int) -> nn.Module:
+    return nn.Sequential(nn.BatchNorm2d(shape[0], momentum=None), nn.Flatten(), nn.Linear(36, classes))
+
+
+@pytest.mark.parametrize(
+    ("model", "changes", "message"),
+    [
+        (with_layer(Noisy), {}, "random"),
+        (with_layer(Mixing), {}, "another in a stack"),
+        (forgetful, {}, ""),
+        (toy.model, {"optimizer": partial(torch.optim.Adafactor, lr=0.01)}, "Adafactor does not treat every weight"),
+    ],
+    ids=["random", "mixing", "cumulative BatchNorm", "Adafactor"],
+)
+def test_what_cannot_be_stacked_trains_alone_and_says_why(
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    model: Model,
+    changes: dict[str, object],
+    message: str,
+) -> None:
+    caplog.set_level(logging.INFO)
+    sizes = counted(monkeypatch)
+    asked = fits(model, recipe(max_checks=2, **changes))
+    why = obstacle(asked)
+    assert why is not None
+    assert message in why
+    outcomes = Stacked(max_stacked=99).train_all(asked)
+    assert sizes == []
+    assert len([line for line in caplog.messages if "one by one" in line and message in line]) == 1
+    require_equal(outcomes, [train(fit) for fit in asked], 0)
+
+
+def test_bfloat16_trains_and_differs() -> None:
+    asked = fits(toy.model, recipe(max_checks=3), build=NetBuilder)
+    low = [fit._replace(recipe=recipe(max_checks=3, precision="bfloat16")) for fit in asked]
+    stacks = [train_stack(some) for some in (asked, low)]
+    weights = [torch.cat([p.detach().flatten() for result in some for p in result.net.parameters()]) for some in stacks]
+    assert weights[1].dtype == torch.float32
+    assert 0 < float((weights[0] - weights[1]).abs().max()) < 0.1
+    assert not torch.equal(next(train(low[0]).net.parameters()), next(train(asked[0]).net.parameters()))
+
+
+def test_the_time_of_a_stack_is_shared_out() -> None:
+    import time
+
+    asked = fits(toy.model, recipe())
+    start = time.perf_counter()
+    outcomes = train_stack(asked)
+    elapsed = time.perf_counter() - start
+    seconds = [result.seconds for result in outcomes if isinstance(result, Trained)]
+    assert 0 < sum(seconds) <= elapsed

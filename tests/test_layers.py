@@ -1,0 +1,120 @@
+import copy
+
+import pytest
+import torch
+from scipy.stats import chisquare, norm
+from torch import nn
+from torch.func import functional_call, vmap
+
+from al_runner.layers import FlipAndShift, SeededDropout, seed_layers, seeded_layers
+from al_runner.rng import hashed_bits, stream
+
+
+def layer(p: float = 0.3, channels: bool = False, key: int = 5) -> SeededDropout:
+    made = SeededDropout(p, channels)
+    made.stream.fill_(key)
+    return made
+
+
+def test_the_bits_are_splitmix64() -> None:
+    """Against the published algorithm in Python's own integers."""
+    full = (1 << 64) - 1
+
+    def mixed(z: int) -> int:
+        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & full
+        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & full
+        return z ^ (z >> 31)
+
+    for key in (0, 1, 2**62 + 12345):
+        words = [mixed((mixed(key) + i * 0x9E3779B97F4A7C15) & full) for i in range(6)]
+        wanted = b"".join(word.to_bytes(8, "little") for word in words)[: 2 * 22]
+        assert hashed_bits(torch.tensor(key), 22).numpy().astype("<i2").tobytes() == wanted
+
+
+def test_the_bits_are_uniform_and_streams_do_not_follow_each_other() -> None:
+    rows = torch.stack([hashed_bits(torch.tensor(key), 40_000) for key in range(25)])
+    counts = torch.bincount((rows.flatten().long() + 32768) >> 6, minlength=1024)
+    assert 1e-4 < chisquare(counts.numpy()).pvalue < 1 - 1e-4
+    correlations = torch.corrcoef(rows.double())[~torch.eye(25, dtype=torch.bool)]
+    assert float(correlations.abs().max()) < norm.isf(1e-4 / len(correlations)) / 200
+
+
+@pytest.mark.parametrize("p", [0.1, 0.25, 0.5])
+def test_dropout_keeps_the_mean_and_drops_its_share(p: float) -> None:
+    x = torch.ones(100, 1000)
+    out = layer(p)(x)
+    n = x.numel()
+    assert abs(int((out == 0).sum()) - n * p) < 4 * (n * p * (1 - p)) ** 0.5
+    torch.testing.assert_close(out[out > 0], torch.full_like(out[out > 0], 1 / (1 - p)), rtol=1e-4, atol=0)
+
+
+def test_every_step_and_every_stream_has_masks_of_its_own_and_evaluation_none() -> None:
+    x = torch.ones(4, 50)
+    net = layer()
+    first = net(x)
+    assert torch.equal(net(x), first)
+    net.stream += 1
+    assert not torch.equal(net(x), first)
+    assert not torch.equal(layer(key=6)(x), first)
+    assert not torch.equal(first[0], first[1])
+    assert torch.equal(net.eval()(x), x)
+    assert torch.equal(layer(0.0)(x), x)
+    assert torch.equal(layer(1.0)(x), torch.zeros_like(x))
+
+
+def test_whole_channels_are_dropped() -> None:
+    out = layer(0.5, channels=True)(torch.ones(20, 10, 3, 3))
+    sums = out.sum((2, 3))
+    assert set(sums.unique().tolist()) == {0.0, 18.0}
+
+
+@pytest.mark.parametrize(
+    ("kind", "channels"), [(nn.Dropout, False), (nn.Dropout1d, True), (nn.Dropout2d, True), (nn.Dropout3d, True)]
+)
+def test_torch_s_layers_become_seeded_ones_wherever_they_stand(kind: type[nn.Module], channels: bool) -> None:
+    net = nn.Sequential(nn.Sequential(nn.Linear(3, 3), kind(0.4)), kind(0.1))
+    seed_layers(net, stream(0, "dropout"))
+    layers = seeded_layers(net)
+    assert [(found.p, found.channels) for found in layers] == [(0.4, channels), (0.1, channels)]
+    assert int(layers[0].stream) != int(layers[1].stream) != 0
+    other = copy.deepcopy(net)
+    seed_layers(other, stream(0, "dropout"))
+    assert [int(found.stream) for found in seeded_layers(other)] == [int(found.stream) for found in layers]
+    assert not [name for name in net.state_dict() if "stream" in name]
+
+
+def test_a_stack_draws_what_its_nets_would_draw_alone() -> None:
+    nets = [nn.Sequential(FlipAndShift(1), SeededDropout(0.3)) for _ in range(3)]
+    for i, net in enumerate(nets):
+        seed_layers(net, stream(i, "dropout"))
+    x = torch.rand(3, 5, 2, 6, 6)
+    streams = {
+        name: torch.stack([dict(net.named_buffers())[name] for net in nets]) for name, _ in nets[0].named_buffers()
+    }
+    together = vmap(lambda buffers, x: functional_call(nets[0], buffers, (x,)))(streams, x)
+    assert torch.equal(together, torch.stack([net(part) for net, part in zip(nets, x, strict=True)]))
+
+
+def test_augmentation_mirrors_and_shifts_each_image_for_itself_in_training_alone() -> None:
+    net = FlipAndShift(2)
+    net.stream.fill_(3)
+    x = torch.randint(1, 256, (200, 3, 6, 5), dtype=torch.uint8)
+    out = net(x)
+    assert out.dtype == torch.uint8
+    assert out.shape == x.shape
+    seen: dict[tuple[bool, int, int], int] = {}
+    padded = nn.functional.pad(x, [2] * 4)
+    for i in range(len(x)):
+        found = [
+            (flip, down, right)
+            for flip in (False, True)
+            for down in range(5)
+            for right in range(5)
+            if torch.equal(out[i], (padded[i].flip(-1) if flip else padded[i])[:, down : down + 6, right : right + 5])
+        ]
+        assert len(found) == 1
+        seen[found[0]] = seen.get(found[0], 0) + 1
+    assert len(seen) > 40  # of 50 equally likely ones; 200 draws leave out 1 in 57
+    assert torch.equal(net.eval()(x), x)
+    still = FlipAndShift(0, flip=False)
+    assert torch.equal(still(x), x)
