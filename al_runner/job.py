@@ -20,6 +20,7 @@ from al_runner.engine.drive import drive
 from al_runner.engine.stacked import Stacked
 from al_runner.engine.stopping import NonFiniteLoss
 from al_runner.errors import UsageError
+from al_runner.explain import MENDABLE, explain
 from al_runner.loop import Experiment
 from al_runner.models.inputs import net_builder
 from al_runner.progress import Lines
@@ -54,9 +55,9 @@ async def run_job(cfg: DictConfig, clock: Callable[[], float], progress: Lines, 
             await run_in(folder, cfg, label, torch_device(cfg.device, device_number), clock, progress)
     except Timeout:
         raise UsageError(f"{folder} is in use by another process; wait for it, or choose another name=") from None
-    except Exception:
-        if HydraConfig.get().mode is RunMode.MULTIRUN:
-            progress.failed(label)
+    except Exception as error:
+        if HydraConfig.get().mode is RunMode.MULTIRUN:  # a single run's error ends the program and is shown there
+            progress.failed(label, explain(error) if isinstance(error, MENDABLE) else None)
         raise
 
 

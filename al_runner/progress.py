@@ -42,9 +42,9 @@ class Lines:
             select,
         )
 
-    def failed(self, label: str) -> None:
-        """A run ended by the exception that is being handled; the launcher names it, its trace belongs in the log."""
-        log.exception("%s failed", label)
+    def failed(self, label: str, why: str | None) -> None:
+        """A run ended by the exception that is being handled; `why` where the user can mend it, else its trace says."""
+        log.error("%s failed: %s", label, why) if why else log.exception("%s failed", label)
 
     def handlers(self, handlers: Sequence[logging.Handler]) -> list[logging.Handler]:
         """Those of a job's log handlers that are to be kept."""
@@ -77,8 +77,8 @@ class LiveTable(Lines):
         if monotonic() - self._drawn > self.SECONDS:
             self.draw()
 
-    def failed(self, label: str) -> None:
-        super().failed(label)
+    def failed(self, label: str, why: str | None) -> None:
+        super().failed(label, why)
         self._failed.add(label)
         self.draw()
 

@@ -2,32 +2,22 @@
 
 import errno
 import os
-import re
 import signal
 import sys
 from pathlib import Path
 
 import hydra
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from al_runner.errors import UsageError
+from al_runner.explain import MENDABLE, conf_dir, explain
 
-MENDABLE = (UsageError, HydraException, OmegaConfBaseException)
 FOLDER_TROUBLE = (errno.EEXIST, errno.ENOTDIR, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 
 # Hydra finds launchers only in the namespace package hydra_plugins, of which ours is one portion.
 sys.path.append(str(Path(__file__).parent / "plugins"))
-
-
-def conf_dir() -> Path:
-    """The configuration groups: packaged in a wheel, beside the package in a checkout."""
-    packaged = Path(__file__).parent / "conf"
-    return packaged if packaged.exists() else Path(__file__).parents[1] / "conf"
 
 
 def jobs(device: str) -> int:
@@ -76,38 +66,6 @@ def main() -> None:
         sys.exit(
             f"al-run: {error.filename} can't be written ({error.strerror}); choose another folder with results=..."
         )
-
-
-def explain(error: BaseException) -> str:
-    """The message for the user: that of the UsageError behind the exception, else the outermost one in one line."""
-    chain = [error]
-    while chain[-1].__cause__ is not None:
-        chain.append(chain[-1].__cause__)
-    ours = [str(link) for link in chain if isinstance(link, UsageError)]
-    if ours:
-        return ours[0]
-    message = next((str(link) for link in chain if str(link)), type(error).__name__)
-    unknown = re.match(r"Could not override '([\w.]+)'", message)
-    if unknown:
-        return f"there is no option {unknown[1]}; {known_options(unknown[1])}"
-    # Hydra's list of where it searched says nothing that --help does not.
-    return " ".join(message.partition("\nConfig search path")[0].split())
-
-
-def known_options(unknown: str) -> str:
-    """What there is where `unknown`, a dotted key of the command line, was looked for."""
-    parent = unknown.rpartition(".")[0]
-    see_help = "al-run --help lists all groups and settings"
-    if not parent:
-        return see_help
-    others = [word for word in sys.argv[1:] if "=" in word and word[0] not in "-+~" and not word.startswith(unknown)]
-    GlobalHydra.instance().clear()
-    try:
-        with hydra.initialize_config_dir(str(conf_dir()), version_base="1.3"):
-            found = OmegaConf.select(hydra.compose("config", others), parent)
-    except (HydraException, OmegaConfBaseException):  # another mistake beside this one, or a sweep's list
-        return see_help
-    return see_help if found is None else f"{parent} has {', '.join(map(str, found))}"
 
 
 if __name__ == "__main__":

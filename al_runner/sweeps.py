@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from hydra.core.utils import JobReturn, JobStatus
 
 from al_runner.errors import UsageError
+from al_runner.explain import explain
 
 log = logging.getLogger(__name__)
 
 
 def conclude(returns: Sequence[JobReturn]) -> None:
     """Say that all jobs are done, or raise one UsageError that names every job that failed."""
-    from al_runner.run import explain  # noqa: PLC0415 - Hydra imports its plug-ins while run.py is being imported
-
     failed = [job for job in returns if job.status is JobStatus.FAILED]
     if failed:
         lines = [f"  {' '.join(job.overrides or [])}: {explain(job._return_value)}" for job in failed]

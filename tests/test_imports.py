@@ -25,7 +25,7 @@ LAYERS = {
     "analysis": {"errors", "atomic"},
     "progress": set(),
 }
-KNOW_HYDRA = {"run", "job", "sweeps", "plugins"}
+KNOW_HYDRA = {"run", "job", "sweeps", "explain", "plugins"}
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 

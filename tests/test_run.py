@@ -214,7 +214,7 @@ def test_a_sweep_runs_everything_and_reports_what_failed(tmp_path: Path) -> None
     assert "1 of 3 jobs failed" in output
     assert "budget.query=0" in output.splitlines()[-1]
     assert "budget.query is 0; it must be a whole number" in output.splitlines()[-1]
-    assert "Traceback" not in output.partition("jobs failed")[2]
+    assert "Traceback" not in output
     assert [len(untimed(tmp_path / f"digits/usps_cnn-plain-adam-digits/random-q{q}/seed0")) for q in (20, 30)] == [4, 4]
 
 

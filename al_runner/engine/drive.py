@@ -84,6 +84,14 @@ def drive_all(tasks: Sequence[Task[Any]], engine: Engine) -> None:
 
     The fits of the smallest training sets go first, so that jobs that are behind catch up and train with the others.
     """
+    try:
+        _drive_all(tasks, engine)
+    finally:
+        for task in tasks:
+            task.job.close()  # where an interruption ends all; a job that has ended is not touched
+
+
+def _drive_all(tasks: Sequence[Task[Any]], engine: Engine) -> None:
     for task in tasks:
         task.advance()
     while waiting := [task for task in tasks if task.running]:

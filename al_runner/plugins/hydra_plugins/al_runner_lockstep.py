@@ -15,6 +15,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
+from al_runner.errors import UsageError
 from al_runner.sweeps import conclude
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,8 @@ class LockstepLauncher(Launcher):
         from al_runner.engine.stacked import Stacked  # noqa: PLC0415
         from al_runner.progress import sweep_progress  # noqa: PLC0415
 
+        if self.max_stacked is not None and self.max_stacked < 1:
+            raise UsageError(f"hydra.launcher.max_stacked is {self.max_stacked}; it must be 1 or more, or null")
         setup_globals()
         logging_config = self.config.hydra.hydra_logging, self.config.hydra.verbose
         configure_log(*logging_config)
