@@ -43,12 +43,15 @@ def start(description: str | None, a: str, b: str) -> int:
     parser.add_argument("--repeats", type=int, default=7, help="pairs that are timed")
     repeats: int = parser.parse_args().repeats
     torch.set_num_threads(1)
-    print(f"torch {torch.__version__}, {_processor()}, 1 thread, {repeats} pairs; medians")
+    print(f"torch {torch.__version__}, {device_name(torch.device('cpu'))}, 1 thread, {repeats} pairs; medians")
     print(f"{'':<34} {a + ' ms':>11} {b + ' ms':>11}   {'ratio (least to greatest)':<28} goal")
     return repeats
 
 
-def _processor() -> str:
+def device_name(device: torch.device) -> str:
+    """The card's name, or the processor's."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
     info = Path("/proc/cpuinfo")
     if not info.exists():
         return platform.processor()
@@ -56,7 +59,7 @@ def _processor() -> str:
     return names[0] if names else platform.machine()
 
 
-def gemm(size: int = 2048) -> tuple[Callable[[], object], float]:
+def gemm(size: int = 2048, device: torch.device | None = None) -> tuple[Callable[[], object], float]:
     """A square float32 matrix product, and its floating-point operations."""
-    left, right = torch.rand(size, size), torch.rand(size, size)
+    left, right = torch.rand(size, size, device=device), torch.rand(size, size, device=device)
     return (lambda: left @ right), 2.0 * size**3

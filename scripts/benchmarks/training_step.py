@@ -11,13 +11,9 @@ from functools import partial
 from itertools import islice
 
 import torch
+from dataloader import Images, PillowImages, give, plain_net, steps
 from paired import paired, start
-from PIL import Image
-from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
-from torch.utils.data import DataLoader, Dataset
 
-from al_runner.data.vision import torchvision_datasets
 from al_runner.engine.one_by_one import step
 from al_runner.engine.parts import initial_net, orders
 from al_runner.models.ducoffe2017 import cnn
@@ -27,59 +23,6 @@ from al_runner.types import DataSet, Fit, Recipe, TrainData
 
 STEPS = 100
 SETTINGS = {"MNIST, 64": (28, 64, (True, True), (200, 200, 50)), "USPS, 8": (16, 8, (False, True), (300, 50))}
-
-
-class Images(Dataset[tuple[Tensor, int]]):
-    """Images as tensors, scaled to [0, 1] and standardised one at a time."""
-
-    def __init__(self, x: Tensor, y: Tensor):
-        self.x, self.y = x, y
-        self.mean, self.std = x.float().mean() / 255, x.float().std(correction=0) / 255
-
-    def __len__(self) -> int:
-        return len(self.y)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        return (self.x[index].float() / 255 - self.mean) / self.std, int(self.y[index])
-
-
-class PillowImages(Images):
-    """Images as torchvision's data sets hand them out, by its usual transforms."""
-
-    def __init__(self, x: Tensor, y: Tensor):
-        super().__init__(x, y)
-        torchvision_datasets()  # makes torchvision importable beside a CPU-only torch
-        from torchvision.transforms import Compose, Normalize, ToTensor  # noqa: PLC0415
-
-        self.transform = Compose([ToTensor(), Normalize((self.mean.item(),), (self.std.item(),))])
-
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        return self.transform(Image.fromarray(self.x[index, 0].numpy())), int(self.y[index])
-
-
-def plain_net(image: int, pool: tuple[bool, ...], hidden: tuple[int, ...]) -> nn.Sequential:
-    """The paper's net in its own order: convolution, ReLU, pool."""
-    layers: list[nn.Module] = []
-    for place, pooled in enumerate(pool):
-        layers += [nn.Conv2d(1 if place == 0 else 20, 20, 3), nn.ReLU(), *([nn.MaxPool2d(2)] if pooled else [])]
-        image = (image - 2) // (2 if pooled else 1)
-    sizes = [20 * image**2, *hidden]
-    dense = [layer for i, width in enumerate(hidden) for layer in (nn.Linear(sizes[i], width), nn.ReLU())]
-    return nn.Sequential(*layers, nn.Flatten(), *dense, nn.Linear(sizes[-1], 10))
-
-
-def plain_steps(
-    net: nn.Module, optimizer: torch.optim.Optimizer, loader: DataLoader[tuple[Tensor, int]]
-) -> list[float]:
-    losses: list[Tensor] = []
-    while len(losses) < STEPS:
-        for x, y in islice(loader, STEPS - len(losses)):
-            optimizer.zero_grad()
-            loss = cross_entropy(net(x), y)
-            loss.backward()
-            optimizer.step()
-            losses.append(loss.detach())
-    return torch.stack(losses).tolist()
 
 
 Work = Callable[[], list[float]]
@@ -94,7 +37,7 @@ def work(image: int, batch: int, pool: tuple[bool, ...], hidden: tuple[int, ...]
     data = DataSet(x, y, ids, ids[:8], ids[:8], tuple("0123456789"))
     recipe = Recipe(partial(torch.optim.Adam, lr=1e-3, fused=True), batch_size=batch)
     fit = Fit(net_builder(data, partial(cnn, pool=pool, hidden=hidden)), recipe, TrainData(x, y, x, y), Streams(0, 0))
-    weights = [p.detach().clone() for p in initial_net(fit).parameters()]
+    start_net = initial_net(fit)
 
     def ours() -> list[float]:
         net = initial_net(fit)
@@ -104,14 +47,14 @@ def work(image: int, batch: int, pool: tuple[bool, ...], hidden: tuple[int, ...]
 
     def plain(dataset: Images) -> list[float]:
         net = plain_net(image, pool, hidden)
-        for parameter, value in zip(net.parameters(), weights, strict=True):
-            parameter.data.copy_(value)
+        give(start_net, net)
         optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
         batches = list(islice(orders(len(y), recipe, fit.streams("order")), STEPS))
-        sampler = [at.tolist() for at in batches]
-        return plain_steps(net, optimizer, DataLoader(dataset, batch_sampler=sampler))
+        found: list[float] = steps(net, optimizer, dataset, batches).tolist()
+        return found
 
-    kinds = {"tensors": Images(x, y), "Pillow images": PillowImages(x, y)}
+    scale = x.float().mean().item() / 255, x.float().std(correction=0).item() / 255
+    kinds = {"tensors": Images(x, y, *scale), "Pillow images": PillowImages(x, y, *scale)}
     return {kind: partial(plain, dataset) for kind, dataset in kinds.items()}, ours
 
 
