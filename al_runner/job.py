@@ -51,6 +51,7 @@ async def run_job(cfg: DictConfig, clock: Callable[[], float], progress: Lines, 
     folder = Path(HydraConfig.get().runtime.output_dir)
     try:
         torch.set_num_threads(cfg.threads)
+        torch.backends.cudnn.allow_tf32 = False  # training.precision says where it is wanted
         with FileLock(folder / ".lock", timeout=0):
             await run_in(folder, cfg, label, torch_device(cfg.device, device_number), clock, progress)
     except Timeout:

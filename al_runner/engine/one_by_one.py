@@ -11,9 +11,7 @@ from al_runner.engine.parts import initial_net, objective, optimizer_for, orders
 from al_runner.engine.stopping import Patience, require_finite, steps_per_check
 from al_runner.layers import seeded_layers
 from al_runner.rng import global_stream
-from al_runner.types import Fit, Recipe, Trained
-
-EVALUATION_CHUNK = 512
+from al_runner.types import Fit, Recipe, Trained, chunks
 
 
 def train_all(fits: Sequence[Fit]) -> list[Trained | Exception]:
@@ -73,7 +71,7 @@ def weights(net: nn.Module) -> dict[str, Tensor]:
 def error_rate(net: nn.Module, x: Tensor, y: Tensor) -> float:
     """Fraction wrong, in evaluation mode; the net is left in training mode."""
     net.eval()
-    parts = zip(x.split(EVALUATION_CHUNK), y.split(EVALUATION_CHUNK), strict=True)
+    parts = zip(chunks(x), chunks(y), strict=True)
     wrong = torch.stack([(net(part).argmax(1) != labels).sum() for part, labels in parts]).sum()
     net.train()
     return float(wrong) / len(y)

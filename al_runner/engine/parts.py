@@ -41,6 +41,11 @@ def optimizer_for(recipe: Recipe, parameters: Iterable[nn.Parameter]) -> torch.o
     return optimizer
 
 
+def fits_in_graph(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether a captured step of the optimiser does the same at every replay."""
+    return isinstance(optimizer, torch.optim.SGD) or all(group.get("capturable") for group in optimizer.param_groups)
+
+
 def orders(count: int, recipe: Recipe, rng: torch.Generator) -> Iterator[Tensor]:
     """Minibatches of positions without end, pass after pass over `count` examples, on the CPU."""
     while True:

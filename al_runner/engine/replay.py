@@ -11,38 +11,60 @@ log = logging.getLogger(__name__)
 EAGER_CALLS = 3
 
 
+class Graphs:
+    """Makes calls that a GPU replays as CUDA graphs, all in one pool of memory: never two of them at a time."""
+
+    def __init__(self, device: torch.device):
+        self.pool, self.side = torch.cuda.graph_pool_handle(), torch.cuda.Stream(device)
+
+
 class Replay:
     """Calls `work`, which reads and writes fixed tensors alone and never waits for the device.
 
-    On a GPU the fourth call captures it, and every call from then on is one launch; elsewhere it is simply called.
+    With `graphs` the fourth call captures it, and every call from then on is one launch.
     """
 
-    def __init__(self, work: Callable[[], None], device: torch.device):
-        self._work = work
+    def __init__(self, work: Callable[[], None], graphs: Graphs | None):
+        self._work, self._graphs = work, graphs
+        self._calls = 0
         self._graph: torch.cuda.CUDAGraph | None = None
-        self._eager = EAGER_CALLS if device.type == "cuda" else -1  # calls left; negative: without end
 
     def __call__(self) -> None:
-        if self._eager == 0 and self._graph is None:
-            self._capture()
-        if self._graph is not None:
-            self._graph.replay()
-        else:
+        if self._graphs is None:
             self._work()
-            self._eager -= self._eager > 0
+        elif self._graph is not None:
+            self._graph.replay()
+        elif self._calls < EAGER_CALLS:
+            self._calls += 1
+            self._beside(self._graphs.side, self._work)
+        else:
+            self._capture(self._graphs)
+            self()
 
-    def _capture(self) -> None:
-        graph, side = torch.cuda.CUDAGraph(), torch.cuda.Stream()
-        side.wait_stream(torch.cuda.current_stream())
-        try:
+    def _capture(self, graphs: Graphs) -> None:
+        """Record the work without doing it."""
+        graph = torch.cuda.CUDAGraph()
+
+        def record() -> None:
             # Not torch.cuda.graph(): it collects garbage and empties the cache, dearer than a small net's epoch.
-            with torch.cuda.stream(side):
-                graph.capture_begin()
+            graph.capture_begin(pool=graphs.pool)
+            try:
                 self._work()
+            finally:
                 graph.capture_end()
+
+        try:
+            self._beside(graphs.side, record)
         except RuntimeError as error:
             log.warning("training goes on without a CUDA graph: %s", str(error).partition("\n")[0])
-            self._eager = -1
-            return
+            self._graphs = None
+        else:
+            self._graph = graph
+
+    @staticmethod
+    def _beside(side: torch.cuda.Stream, work: Callable[[], None]) -> None:
+        """Do `work` on a stream of its own, which capturing needs, between what came before and what comes after."""
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            work()
         torch.cuda.current_stream().wait_stream(side)
-        self._graph = graph

@@ -11,8 +11,15 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from al_runner.engine.parts import initial_net, objective, optimizer_for, precision, without_augmentation
-from al_runner.engine.replay import Replay
+from al_runner.engine.parts import (
+    fits_in_graph,
+    initial_net,
+    objective,
+    optimizer_for,
+    precision,
+    without_augmentation,
+)
+from al_runner.engine.replay import Graphs, Replay
 from al_runner.engine.stopping import steps_per_check
 from al_runner.layers import Seeded
 from al_runner.types import Fit
@@ -44,6 +51,8 @@ class Stack:
         self._x, self._y = (torch.stack([part[i] for part in (fit.data for fit in fits)]) for i in (0, 1))
         self._val_x, self._val_y, self._val_axis = shared(fits)
         self._steps = steps_per_check(self._recipe, self._x.shape[1])
+        graphs = self._x.is_cuda and fits_in_graph(self._optimizer)
+        self._graphs = Graphs(self._device) if graphs else None
         self._prepare()
 
     def __len__(self) -> int:
@@ -59,7 +68,7 @@ class Stack:
         with precision(self._recipe, self._device):
             for size in sizes:
                 if size not in self._replays:
-                    self._replays[size] = Replay(partial(self._one_step, size), self._device)
+                    self._replays[size] = Replay(partial(self._one_step, size), self._graphs)
                 self._replays[size]()
         return self._losses[: len(sizes)]
 

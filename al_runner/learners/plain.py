@@ -7,9 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from al_runner.rng import Streams
-from al_runner.types import Fit, Recipe, TrainData, trained
-
-CHUNK = 512  # images a forward pass: small enough for caches, large enough for the arithmetic to dominate
+from al_runner.types import Fit, Recipe, TrainData, chunks, trained
 
 
 @dataclass(frozen=True)
@@ -22,7 +20,7 @@ class SingleNet:
     @torch.inference_mode()
     def log_probs(self, x: Tensor) -> Tensor:
         """Uint8 [N, C, H, W] -> [N, 1, Y]."""
-        logits = torch.cat([self.net(part) for part in x.split(CHUNK)])
+        logits = torch.cat([self.net(part) for part in chunks(x)])
         return logits.log_softmax(-1)[:, None]
 
     def network(self) -> nn.Module:

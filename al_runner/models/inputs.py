@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
@@ -25,8 +26,9 @@ class Standardise(nn.Module):
         return torch.addcmul(self.shift, x.to(self.scale.dtype), self.scale)
 
 
+@lru_cache(maxsize=4)
 def channel_statistics(data: DataSet, chunk: int = 8192) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of the training images, float32 [C] each; needs no label."""
+    """Mean and standard deviation of the training images, float32 [C] each; needs no label; kept for the next job."""
     total = torch.zeros(2, data.images.shape[1], dtype=torch.float64)
     for ids in data.train.split(chunk):
         values = data.images[ids].double()

@@ -1,0 +1,62 @@
+"""The same engines on a GPU; skipped where there is none."""
+
+from functools import partial
+from itertools import islice
+
+import pytest
+import test_stacked
+import torch
+from torch import Tensor
+
+from al_runner.engine.one_by_one import train
+from al_runner.engine.parts import orders
+from al_runner.engine.stack import Stack
+from al_runner.engine.stacked import Stacked, train_stack
+from al_runner.layers import FlipAndShift
+from al_runner.types import Fit, TrainData
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+
+
+def on_gpu(fits: list[Fit]) -> list[Fit]:
+    return [fit._replace(data=TrainData(*(part.cuda() for part in fit.data))) for fit in fits]
+
+
+@pytest.mark.parametrize("model", test_stacked.MODELS)
+@pytest.mark.parametrize("optimizer", test_stacked.OPTIMISERS)
+def test_final_weights_equal_those_of_the_one_by_one_engine(model: str, optimizer: str) -> None:
+    recipe = test_stacked.recipe(optimizer=test_stacked.OPTIMISERS[optimizer], augment=partial(FlipAndShift, 1))
+    asked = on_gpu(test_stacked.fits(test_stacked.MODELS[model], recipe, count=9))
+    test_stacked.require_equal(train_stack(asked), [train(fit) for fit in asked], 1e-9)
+
+
+def test_masks_are_those_of_the_cpu() -> None:
+    asked = test_stacked.fits(test_stacked.MODELS["dropout"], test_stacked.recipe(augment=partial(FlipAndShift, 1)))
+    alone = [train(fit) for fit in asked]
+    for one, other in zip(train_stack(on_gpu(asked)), alone, strict=True):
+        for a, b in zip(one.net.cpu().parameters(), other.net.parameters(), strict=True):  # type: ignore[union-attr]
+            torch.testing.assert_close(a, b, rtol=0, atol=1e-6)
+
+
+def test_from_the_fourth_step_on_a_graph_is_replayed() -> None:
+    """With a short last minibatch there are two; a smaller stack has new ones."""
+    asked = on_gpu(test_stacked.fits(test_stacked.MODELS["batch norm"], test_stacked.recipe(check_every=40)))
+    stack = Stack(asked)
+
+    def advance(rows: list[int]) -> Tensor:
+        blocks = [list(islice(orders(21, asked[row].recipe, asked[row].streams("order")), 40)) for row in rows]
+        return stack.train(torch.stack([torch.cat(block) for block in blocks]), [len(ids) for ids in blocks[0]])
+
+    assert bool(advance([0, 1, 2, 3]).isfinite().all())
+    assert sorted(stack._replays) == [5, 8]
+    assert all(replay._graph is not None for replay in stack._replays.values())
+    stack.keep([0, 2])
+    assert stack._replays == {}
+    advance([0, 2])
+    assert all(replay._graph is not None for replay in stack._replays.values())
+
+
+def test_a_lone_net_is_a_stack_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = test_stacked.counted(monkeypatch)
+    Stacked().train_all(on_gpu(test_stacked.fits(test_stacked.MODELS["dropout"], test_stacked.recipe(), 1)))
+    assert sizes == [1]
