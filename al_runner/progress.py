@@ -8,6 +8,7 @@ from statistics import mean, stdev
 from time import monotonic
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -95,9 +96,10 @@ class LiveTable(Lines):
         groups: dict[str, list[str]] = {}
         for label in {**self._rounds, **dict.fromkeys(sorted(self._failed))}:
             groups.setdefault(label.rpartition(" seed ")[0], []).append(label)
-        table = Table(title=f"{self._jobs} runs in lock-step", caption=self._caption(elapsed), title_justify="left")
+        table = Table(title=f"{self._jobs} runs in lock-step", caption=self._caption(elapsed), box=SIMPLE_HEAD)
+        table.title_justify = table.caption_justify = "left"
         table.add_column("run")
-        for name in ("seeds done", "round", "labelled", "test error %"):
+        for name in ("seeds done", "round", "labelled", "test error % (± SD)"):
             table.add_column(name, justify="right")
         for name, labels in groups.items():
             table.add_row(name, *self._cells(labels))
@@ -127,8 +129,7 @@ class LiveTable(Lines):
         total = sum(rounds for label, rounds in self._rounds.items() if label not in self._failed)
         done = sum(self._done(label) for label in self._rounds if label not in self._failed)
         left = f", about {duration(elapsed * (total - done) / self._recorded)} left" if self._recorded else ""
-        time = f"{duration(elapsed)}{left if done < total else ''}"
-        return f"{done} of {total} rounds, {time}; ± is the seeds' standard deviation"
+        return f"{done} of {total} rounds, {duration(elapsed)}{left if done < total else ''}"
 
 
 def span(values: Iterator[float]) -> str:

@@ -193,7 +193,7 @@ def on_a_terminal(arguments: Sequence[str]) -> str:
 def test_a_terminal_shows_one_table_and_the_logs_have_the_lines(tmp_path: Path) -> None:
     output = on_a_terminal(command(tmp_path, *LOCKSTEP, "strategy=random", "seed=0,1"))
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", output)
-    assert "digits random │        2/2 │ 3 of 3 │       80 │" in text
+    assert "digits random 2/2 3 of 3 80 " in " ".join(text.split())
     assert "8 of 8 rounds" in text
     assert "| round" not in text
     errors = [100 * rows(folder_of(tmp_path, "random", seed))[-1]["test_error"] for seed in (0, 1)]
@@ -221,8 +221,8 @@ def test_the_table_tells_waiting_running_done_and_failed_runs_apart() -> None:
     console = Console(width=100, record=True, file=StringIO())
     console.print(table.table(60))
     text = " ".join(console.export_text().split())
-    assert "usps margin │ 1/3 │ 0-2 of 2 │ 10-30 │ 40.00 ± 14.14 │" in text
-    assert "usps bald │ 0/1, 1 failed │ │ │ │" in text
+    assert "usps margin 1/3 0-2 of 2 10-30 40.00 ± 14.14" in text
+    assert "usps bald 0/1, 1 failed" in text
     assert "4 of 9 rounds, 0:01:00, about 0:02:30 left" in text
 
 

@@ -15,7 +15,8 @@ from al_runner.engine.stacked import Stacked, train_stack
 from al_runner.layers import FlipAndShift
 from al_runner.types import Fit, TrainData
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+if not torch.cuda.is_available():
+    pytest.skip("no CUDA device here", allow_module_level=True)
 
 
 def on_gpu(fits: list[Fit]) -> list[Fit]:
