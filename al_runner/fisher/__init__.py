@@ -4,16 +4,21 @@ Axes: n examples, t positions a layer's weights are used at (1 for a dense layer
 (a patch for a convolution, plus a constant 1 where there is a bias), o outputs, l layers.
 """
 
-from al_runner.fisher.capture import LayerSamples, capture, treatable_layers
-from al_runner.fisher.factors import Factors, damped_inverse, mean_factors, parameter_count
-from al_runner.fisher.traces import product_traces, squared_traces
+from al_runner.fisher.capture import capture
+from al_runner.fisher.factors import Factors, mean_factors, parameter_count
+from al_runner.fisher.inverse import damped_inverse, nystrom_inverse
+from al_runner.fisher.layers import treatable_layers
+from al_runner.fisher.rows import LayerSamples
+from al_runner.fisher.traces import Traces, product_traces, squared_traces
 
 __all__ = [
     "Factors",
     "LayerSamples",
+    "Traces",
     "capture",
     "damped_inverse",
     "mean_factors",
+    "nystrom_inverse",
     "parameter_count",
     "product_traces",
     "squared_traces",

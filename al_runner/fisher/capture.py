@@ -1,82 +1,100 @@
 """What the Fisher blocks are made of: every layer's inputs and output gradients, by one backward pass."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from typing import NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, pad
+from torch.autograd.graph import GradientEdge, get_gradient_edge
+from torch.nn.functional import cross_entropy
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from al_runner.errors import UsageError
+from al_runner.fisher.layers import Layer, treatable_layers, untreated
+from al_runner.fisher.rows import LayerSamples, block_samples
 
 
-class LayerSamples(NamedTuple):
-    """One layer on n examples."""
-
-    inputs: Tensor  # [n, t, i]
-    gradients: Tensor  # of the example's own loss by the layer's output, [n, t, o]
-
-
-def treatable_layers(net: nn.Module) -> dict[str, nn.Linear | nn.Conv2d]:
-    """The layers of `net` that hold parameters, by name; UsageError where one has no Kronecker form."""
-    layers: dict[str, nn.Linear | nn.Conv2d] = {}
-    for name, module in net.named_modules():
-        if not list(module.parameters(recurse=False)):
-            continue
-        if not isinstance(module, nn.Linear | nn.Conv2d) or getattr(module, "groups", 1) != 1:
-            raise UsageError(
-                f"Fisher factors need linear and ungrouped 2-d convolution layers; {name!r} is {module}: choose "
-                "another model, or a strategy without Fisher factors"
-            )
-        layers[name] = module
-    return layers
-
-
-def capture(net: nn.Module, x: Tensor, y: Tensor | None = None) -> dict[str, LayerSamples]:
-    """Inputs and gradients of every layer for the loss -ln p(y | x), one backward pass for the whole batch.
+def capture(
+    net: nn.Module, x: Tensor, y: Tensor | None = None, skip_untreated: bool = False
+) -> dict[str, LayerSamples]:
+    """Inputs and gradients of every block for the loss -ln p(y | x), one backward pass for the whole batch.
 
     Without `y` [n] the net's own prediction (its argmax) stands for the label. `net` must be in evaluation
-    mode, so that no example's gradient depends on another; it is left unchanged.
+    mode, so that no example's gradient depends on another; it is left unchanged. UsageError as in `samples`.
     """
-    if net.training:
-        raise ValueError("the net is in training mode; call net.eval() first")
-    layers = treatable_layers(net)
-    seen: dict[str, _Seen] = {}
-    with torch.enable_grad(), _recorded(layers, seen):
-        logits = net(x)
-        loss = cross_entropy(logits, logits.argmax(1) if y is None else y, reduction="sum")
-    for name in layers:
-        if name not in seen:
-            raise UsageError(f"layer {name!r} takes no part in the forward pass; remove it from the model")
-        if seen[name].versions != (seen[name].before._version, seen[name].after._version):
-            raise UsageError(f"the input or output of layer {name!r} is changed in place; use inplace=False around it")
-    gradients = torch.autograd.grad(loss, [seen[name].after for name in layers])
+    found: dict[str, list[LayerSamples]] = {}
+    for name, part in samples(net, x, y, treatable_layers(net, skip_untreated), skip_untreated):
+        found.setdefault(name, []).append(part)
     return {
-        name: LayerSamples(_inputs(layers[name], seen[name].before), _positions(gradient, layers[name]))
-        for name, gradient in zip(layers, gradients, strict=True)
+        name: parts[0] if len(parts) == 1 else LayerSamples(*(torch.cat(column) for column in zip(*parts, strict=True)))
+        for name, parts in found.items()
     }
 
 
-class _Seen(NamedTuple):
-    before: Tensor
-    after: Tensor
-    versions: tuple[int, int]
+def samples(
+    net: nn.Module, x: Tensor, y: Tensor | None, layers: Mapping[str, Layer], skip_untreated: bool = False
+) -> Iterator[tuple[str, LayerSamples]]:
+    """What `capture` finds for `layers`, part by part, so that the rows of one part alone are in memory.
+
+    UsageError names a layer that the forward pass does not use as a layer with a Fisher block (unless `skip_untreated`
+    leaves it out), or says that the net gives no logits [n, Y].
+    """
+    require_evaluation(net)
+    uses: dict[str, list[_Use]] = {name: [] for name in layers}
+    with torch.enable_grad(), _recorded(layers, uses):
+        logits = net(x)
+        if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(x):
+            raise UsageError(f"Fisher factors need a net that gives logits [n, classes] for its {len(x)} examples")
+        loss = cross_entropy(logits, logits.argmax(1) if y is None else y, reduction="sum")
+    reasons = {name: reason for name in layers if (reason := _misused(uses[name], len(x)))}
+    for name, reason in reasons.items():
+        if not skip_untreated:
+            raise untreated(name, reason)
+    used = {name: use for name, (use, *_) in uses.items() if name not in reasons}
+    gradients = list(torch.autograd.grad(loss, [use.after for use in used.values()], allow_unused=True))
+    for name, use in used.items():
+        gradient = gradients.pop(0)  # freed with its part, as is the layer's input
+        if gradient is not None:
+            yield from block_samples(name, layers[name], use.before, gradient)
+        elif not skip_untreated:
+            raise untreated(name, "takes no part in the logits")
+
+
+def require_evaluation(net: nn.Module) -> None:
+    """ValueError where the net is in training mode; UsageError where a BatchNorm mixes examples in any mode."""
+    if net.training:
+        raise ValueError("the net is in training mode; call net.eval() first")
+    for name, module in net.named_modules():
+        if isinstance(module, _BatchNorm) and (module.training or module.running_mean is None):
+            raise UsageError(
+                f"layer {name!r} normalises by the batch it sees, so no example has a gradient of its own; "
+                "put it into evaluation mode with track_running_stats=True"
+            )
+
+
+class _Use:
+    """One call of a layer: its input, and where autograd keeps its output's gradient."""
+
+    def __init__(self, before: Tensor, after: GradientEdge):
+        self.before, self.after = before, after
+        self.version = before._version
 
 
 @contextmanager
-def _recorded(layers: dict[str, nn.Linear | nn.Conv2d], seen: dict[str, _Seen]) -> Iterator[None]:
-    """While open, every layer leaves its input and output in `seen`."""
+def _recorded(layers: Mapping[str, Layer], uses: dict[str, list[_Use]]) -> Iterator[None]:
+    """While open, every call of a layer is noted in `uses`."""
 
-    def hook(name: str, _: nn.Module, args: tuple[Tensor], output: Tensor) -> None:
-        if name in seen:
-            raise UsageError(f"layer {name!r} is used twice in one forward pass; give each use its own layer")
+    def hook(name: str, _: nn.Module, args: tuple[Tensor, ...], kwargs: dict[str, Any], output: Tensor) -> Tensor:
         if not output.requires_grad:  # a frozen net
-            output.requires_grad_()
-        seen[name] = _Seen(args[0].detach(), output, (args[0]._version, output._version))
+            output = output.detach().requires_grad_().clone()
+        before: Tensor = args[0] if args else kwargs["input"]
+        # The edge, not the tensor: it stays with the layer's own output where a later step changes that in place.
+        uses[name].append(_Use(before.detach(), get_gradient_edge(output)))
+        return output
 
-    handles = [layer.register_forward_hook(partial(hook, name)) for name, layer in layers.items()]
+    handles = [layer.register_forward_hook(partial(hook, name), with_kwargs=True) for name, layer in layers.items()]
     try:
         yield
     finally:
@@ -84,33 +102,14 @@ def _recorded(layers: dict[str, nn.Linear | nn.Conv2d], seen: dict[str, _Seen]) 
             handle.remove()
 
 
-def _positions(values: Tensor, layer: nn.Module) -> Tensor:
-    """[n, o, h, w] of a convolution, or [n, ..., o] of a dense layer -> [n, t, o]."""
-    if isinstance(layer, nn.Conv2d):
-        return values.permute(0, 2, 3, 1).flatten(1, 2)
-    return values.reshape(len(values), -1, values.shape[-1])
-
-
-def _inputs(layer: nn.Linear | nn.Conv2d, values: Tensor) -> Tensor:
-    """A layer's input as rows its weights multiply, with the constant 1 of the bias last, [n, t, i]."""
-    rows = _patches(layer, values) if isinstance(layer, nn.Conv2d) else _positions(values, layer)
-    shape = rows.shape
-    positions = shape[1:-1] if isinstance(layer, nn.Linear) else shape[1:3]
-    size = shape[3:].numel() if isinstance(layer, nn.Conv2d) else shape[-1]
-    out = values.new_ones(shape[0], *positions, size + (layer.bias is not None))
-    out[..., :size].view(shape).copy_(rows)
-    return out.flatten(1, -2)
-
-
-def _patches(layer: nn.Conv2d, x: Tensor) -> Tensor:
-    """A strided view [n, h, w, kernel h, kernel w, c] of what each output position sees; no copy but the padding's."""
-    (kernel_h, kernel_w), (step_h, step_w), (gap_h, gap_w) = layer.kernel_size, layer.stride, layer.dilation
-    mode = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
-    # Channels last: a patch is then a few long contiguous runs, and copying it costs little.
-    x = pad(x, layer._reversed_padding_repeated_twice, mode=mode).permute(0, 2, 3, 1).contiguous()
-    n, height, width, channels = x.shape
-    out_h = (height - gap_h * (kernel_h - 1) - 1) // step_h + 1
-    out_w = (width - gap_w * (kernel_w - 1) - 1) // step_w + 1
-    row, column = width * channels, channels
-    strides = (height * row, step_h * row, step_w * column, gap_h * row, gap_w * column, 1)
-    return x.as_strided((n, out_h, out_w, kernel_h, kernel_w, channels), strides)
+def _misused(uses: list[_Use], examples: int) -> str | None:
+    """Why the calls of a layer in one forward pass make no Fisher block, if they do not."""
+    if not uses:
+        return "takes no part in the forward pass"
+    if len(uses) > 1:
+        return "is used twice in one forward pass, where each use wants its own layer"
+    if len(uses[0].before) != examples:
+        return f"sees a batch of {len(uses[0].before)} for {examples} examples"
+    if uses[0].before._version != uses[0].version:
+        return "has its input changed in place afterwards"
+    return None

@@ -1,13 +1,13 @@
-"""Mean Kronecker factors of a set of examples, streamed, and their damped inverses."""
+"""Mean Kronecker factors of a set of examples, streamed."""
 
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-import torch
 from torch import Tensor, nn
 
 from al_runner.errors import UsageError
-from al_runner.fisher.capture import capture
+from al_runner.fisher.capture import samples
+from al_runner.fisher.layers import treatable_layers
 
 
 class Factors(NamedTuple):
@@ -17,17 +17,21 @@ class Factors(NamedTuple):
     tau: Tensor  # of the output gradients, float64 [o, o]
 
 
-def mean_factors(net: nn.Module, batches: Iterable[tuple[Tensor, Tensor | None]]) -> dict[str, Factors]:
-    """Every layer's mean factors over all batches of (x, y or None for the predicted label).
+def mean_factors(
+    net: nn.Module, batches: Iterable[tuple[Tensor, Tensor | None]], skip_untreated: bool = False
+) -> dict[str, Factors]:
+    """Every block's mean factors over all batches of (x, y or None for the predicted label).
 
     psi = mean_n sum_t a a^T and tau = mean_n (1/T) sum_t g g^T (Martens & Grosse, 2015, eq. 1; Grosse & Martens,
-    2016, eq. 16). Memory is one batch's, whatever the number of batches; UsageError where there is none.
+    2016, eq. 16). Memory is one batch's, whatever the number of batches. UsageError where there is none, and for a
+    layer without a Fisher block unless `skip_untreated` leaves it out.
     """
+    layers = treatable_layers(net, skip_untreated)
     sums: dict[str, Factors] = {}
     count = 0
     for x, y in batches:
         count += len(x)
-        for name, (inputs, gradients) in capture(net, x, y).items():
+        for name, (inputs, gradients) in samples(net, x, y, layers, skip_untreated):
             rows, outputs = inputs.flatten(0, 1), gradients.flatten(0, 1)
             psi, tau = (rows.T @ rows).double(), (outputs.T @ outputs).double() / gradients.shape[1]
             if name in sums:
@@ -38,23 +42,6 @@ def mean_factors(net: nn.Module, batches: Iterable[tuple[Tensor, Tensor | None]]
     if not count:
         raise UsageError("Fisher factors of an empty set were asked for; leave at least one image in it")
     return {name: Factors(psi / count, tau / count) for name, (psi, tau) in sums.items()}
-
-
-def damped_inverse(matrix: Tensor, damping: float) -> Tensor:
-    """(M + lam I)^-1 with lam = damping * tr(M) / dim(M), by Cholesky in float64.
-
-    Damping relative to the block: inputs that are dead on the whole set would give any absolute one
-    unbounded weight. A zero matrix counts as the identity times `damping`.
-    """
-    size = len(matrix)
-    scale = matrix.trace() / size
-    if not bool(scale > 0):
-        scale = torch.ones_like(scale)
-    damped = matrix + damping * scale * torch.eye(size, dtype=matrix.dtype, device=matrix.device)
-    factor, failed = torch.linalg.cholesky_ex(damped)
-    if bool(failed):
-        raise UsageError(f"a Fisher block of size {size} is singular at damping {damping}; raise strategy.damping")
-    return torch.cholesky_inverse(factor)
 
 
 def parameter_count(factors: Mapping[str, Factors]) -> int:

@@ -6,23 +6,24 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from al_runner.fisher.capture import capture
+from al_runner.fisher.capture import samples
 from al_runner.fisher.factors import Factors
+from al_runner.fisher.layers import layers_of
 
 CACHED = 2**18  # numbers that fit a core's cache
 
 
 class Traces(NamedTuple):
-    """A trace an example and layer for each of the two factors, float64 [n, l]."""
+    """A trace an example and block for each of the two factors, float64 [n, l]."""
 
     psi: Tensor
     tau: Tensor
 
 
 def product_traces(net: nn.Module, batches: Iterable[Tensor], matrices: Mapping[str, Factors]) -> Traces:
-    """tr(psi_x P) and tr(tau_x Q) for every example x and layer with matrices (P, Q); labels are the predictions.
+    """tr(psi_x P) and tr(tau_x Q) for every example x and block of `matrices` (P, Q), in their order.
 
-    With rows a_t of a layer's input, tr(psi_x P) = sum_t a_t' P a_t.
+    Labels are the predictions. With rows a_t of a layer's input, tr(psi_x P) = sum_t a_t' P a_t.
     """
     return _traces(net, batches, matrices, _product)
 
@@ -41,13 +42,16 @@ def _traces(
     matrices: Mapping[str, Factors],
     trace: Callable[[Tensor, Tensor], Tensor],
 ) -> Traces:
+    layers = layers_of(net, set(matrices))
     psi, tau = [], []
     for x in batches:
-        samples = capture(net, x)
-        psi.append(torch.stack([trace(s.inputs, matrices[name].psi) for name, s in samples.items()], 1))
-        # tau_x carries 1/T, so its traces carry it once or squared: scale the rows instead.
-        scaled = ((s.gradients / s.gradients.shape[1] ** 0.5, matrices[name].tau) for name, s in samples.items())
-        tau.append(torch.stack([trace(rows, matrix) for rows, matrix in scaled], 1))
+        parts: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in matrices}
+        for name, (inputs, gradients) in samples(net, x, None, layers):
+            # tau_x carries 1/T, so its traces carry it once or squared: scale the rows instead.
+            scaled = gradients / gradients.shape[1] ** 0.5
+            parts[name].append((trace(inputs, matrices[name].psi), trace(scaled, matrices[name].tau)))
+        psi.append(torch.stack([torch.cat([part[0] for part in found]) for found in parts.values()], 1))
+        tau.append(torch.stack([torch.cat([part[1] for part in found]) for found in parts.values()], 1))
     return Traces(torch.cat(psi), torch.cat(tau))
 
 

@@ -1,0 +1,97 @@
+"""From a layer's input and output gradient to the rows its Fisher blocks are made of.
+
+Axes as in the package: n examples, t positions, i inputs, o outputs; c channels.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import batch_norm, group_norm, layer_norm, pad
+
+from al_runner.fisher.layers import Convolution, Dense, Layer, Normalisation, block_names
+
+ROWS = 2**24  # numbers in the rows made at once, 64 MB in single precision
+
+
+class LayerSamples(NamedTuple):
+    """One block on n examples."""
+
+    inputs: Tensor  # [n, t, i]
+    gradients: Tensor  # of the example's own loss by the layer's output, [n, t, o]
+
+
+def block_samples(name: str, layer: Layer, before: Tensor, gradient: Tensor) -> Iterator[tuple[str, LayerSamples]]:
+    """Every block of a layer by name, from its input and the gradient of its output.
+
+    A grouped convolution has a block a group, which sees that group's channels alone. Where the rows of all
+    examples are many, a block comes in several parts, of a few examples each in their order.
+    """
+    if isinstance(layer, Normalisation):
+        yield name, LayerSamples(gradient.new_ones(len(gradient), 1, 1), _affine_gradients(layer, before, gradient))
+        return
+    groups = layer.groups if isinstance(layer, Convolution) else 1
+    positions = gradient[0].numel() // len(layer.weight)
+    few = max(1, ROWS // (positions * layer.weight[0].numel()))
+    for x, g in zip(before.split(few), gradient.split(few), strict=True):
+        for block, a, b in zip(block_names(name, layer), x.chunk(groups, 1), g.chunk(groups, 1), strict=True):
+            yield block, LayerSamples(_inputs(layer, a), _positions(b, layer))
+
+
+def _affine_gradients(layer: Normalisation, before: Tensor, gradient: Tensor) -> Tensor:
+    """Gradients by a normalisation's own scale, and shift if it has one, [n, 1, o]; o = 2 C.
+
+    In evaluation mode BatchNorm is y = scale * z + shift with fixed statistics, so an example's gradient is
+    (sum_t g_t * z_t, sum_t g_t). Its block is the full matrix of their outer products, 1 (x) tau, as in the published
+    code of Ducoffe & Precioso (2017); Osawa et al. (2019) keep only its 2 x 2 blocks, one a channel.
+    """
+    z = _standardised(layer, before)
+    products = (gradient * z, gradient) if layer.bias is not None else (gradient * z,)
+    n = len(gradient)
+    if isinstance(layer, torch.nn.LayerNorm):
+        sums = [product.reshape(n, -1, layer.weight.numel()).sum(1) for product in products]
+    else:
+        sums = [product.reshape(n, len(layer.weight), -1).sum(2) for product in products]
+    return torch.cat(sums, 1)[:, None]
+
+
+def _standardised(layer: Normalisation, x: Tensor) -> Tensor:
+    """What the scale multiplies."""
+    if isinstance(layer, torch.nn.GroupNorm):
+        return group_norm(x, layer.num_groups, eps=layer.eps)
+    if isinstance(layer, torch.nn.LayerNorm):
+        return layer_norm(x, layer.normalized_shape, eps=layer.eps)
+    return batch_norm(x, layer.running_mean, layer.running_var, eps=layer.eps)
+
+
+def _positions(values: Tensor, layer: Dense | Convolution) -> Tensor:
+    """[n, o, ...] of a convolution, or [n, ..., o] of a dense layer -> [n, t, o]."""
+    if isinstance(layer, Convolution):
+        return values.movedim(1, -1).flatten(1, -2)
+    return values.reshape(len(values), -1, values.shape[-1])
+
+
+def _inputs(layer: Dense | Convolution, values: Tensor) -> Tensor:
+    """A layer's input as rows its weights multiply, with the constant 1 of the bias last, [n, t, i]."""
+    rows = _patches(layer, values) if isinstance(layer, Convolution) else _positions(values, layer)
+    shape = rows.shape
+    where = 2 if isinstance(layer, Dense) else 1 + len(layer.kernel_size)  # the first axis of a position's inputs
+    size = shape[where:].numel()
+    out = values.new_ones(*shape[:where], size + (layer.bias is not None))
+    out[..., :size].view(shape).copy_(rows)
+    return out.flatten(1, -2)
+
+
+def _patches(layer: Convolution, x: Tensor) -> Tensor:
+    """A strided view [n, *out, *kernel, c] of what each output position sees; no copy but the padding's."""
+    mode = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
+    # Channels last: a patch is then a few long contiguous runs, and copying it costs little.
+    x = pad(x, layer._reversed_padding_repeated_twice, mode=mode).movedim(1, -1).contiguous()
+    kernel, steps, gaps = layer.kernel_size, layer.stride, layer.dilation
+    sides = zip(x.shape[1:-1], kernel, steps, gaps, strict=True)
+    out = [(side - gap * (width - 1) - 1) // step + 1 for side, width, step, gap in sides]
+    (example, *axes, channel) = x.stride()
+    moves = [step * axis for step, axis in zip(steps, axes, strict=True)]
+    offsets = [gap * axis for gap, axis in zip(gaps, axes, strict=True)]
+    return x.as_strided((len(x), *out, *kernel, x.shape[-1]), (example, *moves, *offsets, channel))
