@@ -44,7 +44,7 @@ def _affine_gradients(layer: Normalisation, before: Tensor, gradient: Tensor) ->
 
     In evaluation mode BatchNorm is y = scale * z + shift with fixed statistics, so an example's gradient is
     (sum_t g_t * z_t, sum_t g_t). Its block is the full matrix of their outer products, 1 (x) tau, as in the published
-    code of Ducoffe & Precioso (2017); Osawa et al. (2019) keep only its 2 x 2 blocks, one a channel.
+    code of Ducoffe & Precioso (2017); Osawa et al. (2020) keep only its 2 x 2 blocks, one a channel.
     """
     z = _standardised(layer, before)
     products = (gradient * z, gradient) if layer.bias is not None else (gradient * z,)

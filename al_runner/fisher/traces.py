@@ -14,7 +14,7 @@ CACHED = 2**18  # numbers that fit a core's cache
 
 
 class Traces(NamedTuple):
-    """A trace an example and block for each of the two factors, float64 [n, l]."""
+    """A trace an example and block for each of the two factors, [n, l]."""
 
     psi: Tensor
     tau: Tensor
@@ -56,21 +56,21 @@ def _traces(
 
 
 def _product(rows: Tensor, matrix: Tensor) -> Tensor:
-    """[n, t, d], [d, d] -> [n]."""
+    """[n, t, d], [d, d] -> [n], in the rows' precision."""
     matrix = matrix.to(rows.dtype)
     # A few images at a time: the product then stays in the cache, which is 1.1 to 2 times as fast as all at once.
     return torch.cat([_inner(few @ matrix, few) for few in rows.split(max(1, CACHED // rows[0].numel()))])
 
 
 def _squared(rows: Tensor, matrix: Tensor) -> Tensor:
-    """[n, t, d], [d, d] -> [n]."""
+    """[n, t, d], [d, d] -> float64 [n]."""
     product = rows @ matrix.to(rows.dtype)
     if rows.shape[1] == 1:  # a dense layer: two inner products
-        return _inner(product, rows) * _inner(rows, rows)
-    return _inner(product @ rows.mT, rows @ rows.mT)
+        return _inner(product, rows).double() * _inner(rows, rows).double()
+    return _inner(product @ rows.mT, rows @ rows.mT).double()
 
 
 def _inner(a: Tensor, b: Tensor) -> Tensor:
-    """Sum of products of each example's entries, [n, t, d] twice -> float64 [n]."""
+    """Sum of products of each example's entries, [n, t, d] twice -> [n]."""
     inner: Tensor = torch.linalg.vecdot(a.flatten(1), b.flatten(1))
-    return inner.double()
+    return inner

@@ -3,9 +3,9 @@
 S the query of K images being built, U the unlabelled and A the labelled images, D candidates, l layers, N parameters.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from math import log
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -13,20 +13,29 @@ from torch import Tensor, nn
 from al_runner.errors import UsageError
 from al_runner.fisher import (
     Factors,
+    Traces,
     damped_inverse,
     mean_factors,
+    nystrom_inverse,
     parameter_count,
     product_traces,
     squared_traces,
     treatable_layers,
 )
-from al_runner.fisher.traces import Traces
 from al_runner.pool import Pool
 from al_runner.strategies.base import Strategy
+from al_runner.strategies.free_energy import greedy, mean_random_z
 from al_runner.types import Fitted
 
-SMALLEST = 1e-200  # stands for a Z of 0 (no gradient at all), where the energy would be infinite
 CHUNK = 128  # images a backward pass: a layer's patches then stay within tens of megabytes
+
+
+class Images(Protocol):
+    """A net's inputs by their positions: a tensor [n, ...], or anything that reads them when they are asked for."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: slice | Tensor, /) -> Tensor: ...
 
 
 @dataclass(frozen=True)
@@ -46,6 +55,8 @@ class KfacVfe(Strategy):
     invert_labelled: bool = False  # eqs. 13, 16, 17, 19 have the labelled factor itself; eq. 18, alg. 1 its inverse
     size: str = "parameters"  # N: "parameters", or "effective" = Z1 of the whole of U under damping
     pool_sample: int | None = None  # estimate the pool's factor from so many random unlabelled images; None: from all
+    nystrom_rank: int | None = None  # invert larger factors from so many of their columns; None: all exactly
+    skip_untreated: bool = False  # leave out layers without a Fisher block, and their parameters out of N
 
     def __post_init__(self) -> None:
         for field, allowed in (("direction", ("minimise", "maximise")), ("size", ("parameters", "effective"))):
@@ -57,99 +68,95 @@ class KfacVfe(Strategy):
             raise UsageError(f"strategy.damping is {self.damping}; it must be above 0 (0.1 is the default)")
         if self.pool_sample is not None and self.pool_sample < 1:
             raise UsageError(f"strategy.pool_sample is {self.pool_sample}; it must be 1 or more, or null for all")
+        if self.nystrom_rank is not None and self.nystrom_rank < 1:
+            raise UsageError(f"strategy.nystrom_rank is {self.nystrom_rank}; it must be 1 or more, or null for exact")
 
     def check(self, net: nn.Module) -> None:
-        treatable_layers(net)
+        treatable_layers(net, self.skip_untreated)
 
     def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
-        net = fitted.network()
-        factors = mean_factors(net, ((pool.x(ids), None) for ids in self._pool_ids(pool, rng).split(CHUNK)))
-        inverses = self._inverted(factors)
-        general = product_traces(net, _images(pool), inverses)
-        training = self._training_traces(net, pool) if self.gamma else None
+        labelled = ((pool.x(ids), pool.y(ids)) for ids in pool.labelled.split(CHUNK))
+        unlabelled, candidates = _PoolImages(pool, pool.unlabelled), _PoolImages(pool, pool.candidates)
+        return pool.candidates[self.choose(fitted.network(), unlabelled, n, candidates, labelled, rng)]
+
+    def choose(
+        self,
+        net: nn.Module,
+        unlabelled: Images,
+        n: int,
+        candidates: Images | None = None,
+        labelled: Iterable[tuple[Tensor, Tensor]] | None = None,
+        rng: torch.Generator | None = None,
+    ) -> Tensor:
+        """The query's positions among the candidates (by default all of `unlabelled`), int64 [n].
+
+        For any classifier in evaluation mode, from its inputs to logits [n, classes], and inputs on its device.
+        `labelled`, batches of inputs and labels, are read where gamma > 0 alone; `rng`, by default seeded with 0, where
+        pool_sample, nystrom_rank or gamma are set. Images are read a few at a time, all of `unlabelled` once.
+        """
+        candidates = unlabelled if candidates is None else candidates
+        if not 1 <= n <= len(candidates):
+            raise UsageError(f"{n} of {len(candidates)} candidates were asked for; ask for 1 or more, and no more")
+        if self.gamma and labelled is None:
+            raise UsageError("the training factor needs labelled images; give them, or set gamma to 0")
+        rng = torch.Generator().manual_seed(0) if rng is None else rng
+        sample = self._sampled(unlabelled, rng)
+        factors = mean_factors(net, ((x, None) for x in _batches(unlabelled, sample)), self.skip_untreated)
+        inverses = self._inverted(factors, rng)
+        general = product_traces(net, _batches(candidates), inverses)
+        training = (
+            self._training_traces(net, candidates, labelled, rng) if self.gamma and labelled is not None else None
+        )
         total = parameter_count(factors) if self.size == "parameters" else _effective_size(factors, inverses)
         reference = mean_random_z(training, n, rng) if training else 0.0
-        chosen = greedy(general, training, n, total, self.gamma * reference, self.direction == "minimise")
-        return pool.candidates[chosen]
+        return greedy(general, training, n, total, self.gamma * reference, self.direction == "minimise")
 
-    def _pool_ids(self, pool: Pool, rng: torch.Generator) -> Tensor:
-        if self.pool_sample is None or self.pool_sample >= len(pool.unlabelled):
-            return pool.unlabelled
-        order = torch.randperm(len(pool.unlabelled), generator=rng)[: self.pool_sample]
-        return pool.unlabelled[order.to(pool.unlabelled.device)]
+    def _sampled(self, unlabelled: Images, rng: torch.Generator) -> Tensor | None:
+        """Positions of the images that the pool's factors are estimated from; None stands for all."""
+        if self.pool_sample is None or self.pool_sample >= len(unlabelled):
+            return None
+        return torch.randperm(len(unlabelled), generator=rng)[: self.pool_sample]
 
-    def _training_traces(self, net: nn.Module, pool: Pool) -> Traces:
-        factors = mean_factors(net, ((pool.x(ids), pool.y(ids)) for ids in pool.labelled.split(CHUNK)))
-        return squared_traces(net, _images(pool), self._inverted(factors) if self.invert_labelled else factors)
+    def _training_traces(
+        self, net: nn.Module, candidates: Images, labelled: Iterable[tuple[Tensor, Tensor]], rng: torch.Generator
+    ) -> Traces:
+        factors = mean_factors(net, labelled, self.skip_untreated)
+        return squared_traces(
+            net, _batches(candidates), self._inverted(factors, rng) if self.invert_labelled else factors
+        )
 
-    def _inverted(self, factors: dict[str, Factors]) -> dict[str, Factors]:
-        return {
-            name: Factors(damped_inverse(psi, self.damping), damped_inverse(tau, self.damping))
-            for name, (psi, tau) in factors.items()
-        }
+    def _inverted(self, factors: dict[str, Factors], rng: torch.Generator) -> dict[str, Factors]:
+        return {name: Factors(self._inverse(psi, rng), self._inverse(tau, rng)) for name, (psi, tau) in factors.items()}
+
+    def _inverse(self, matrix: Tensor, rng: torch.Generator) -> Tensor:
+        size, rank = len(matrix), self.nystrom_rank
+        if rank is None or size <= rank:
+            return damped_inverse(matrix, self.damping)
+        return nystrom_inverse(matrix, self.damping, torch.randperm(size, generator=rng)[:rank].to(matrix.device))
 
 
-def _images(pool: Pool) -> Iterator[Tensor]:
-    return (pool.x(ids) for ids in pool.candidates.split(CHUNK))
+@dataclass(frozen=True)
+class _PoolImages:
+    """The images of a pool's `ids`."""
+
+    pool: Pool
+    ids: Tensor
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, rows: slice | Tensor, /) -> Tensor:
+        return self.pool.x(self.ids[rows])
+
+
+def _batches(images: Images, positions: Tensor | None = None) -> Iterator[Tensor]:
+    """All images, or those at `positions`, a few at a time."""
+    if positions is not None:
+        return (images[rows] for rows in positions.split(CHUNK))
+    return (images[start : start + CHUNK] for start in range(0, len(images), CHUNK))
 
 
 def _effective_size(factors: dict[str, Factors], inverses: dict[str, Factors]) -> float:
     """N_eff = sum_l tr(psi (psi + lam)^-1) tr(tau (tau + lam)^-1), the Z1 of the pool itself."""
     pairs = ((factors[name], inverses[name]) for name in factors)
     return float(sum((f.psi * i.psi).sum() * (f.tau * i.tau).sum() for f, i in pairs))
-
-
-def mean_z(traces: Traces, chosen: Tensor) -> Tensor:
-    """Z of sets of candidates, positions [..., K] -> [...]: sum_l mean_S psi-trace times mean_S tau-trace."""
-    return (traces.psi[chosen].mean(-2) * traces.tau[chosen].mean(-2)).sum(-1)
-
-
-def mean_random_z(traces: Traces, n: int, rng: torch.Generator, draws: int = 100) -> float:
-    """Mean Z of `draws` random queries of `n` candidates."""
-    sets = torch.stack([torch.randperm(len(traces.psi), generator=rng)[:n] for _ in range(draws)])
-    return float(mean_z(traces, sets.to(traces.psi.device)).mean())
-
-
-def free_energy(z1: Tensor, z0: Tensor | None, total: float, gamma_reference: float) -> Tensor:
-    """Eq. 19 divided by N, in its scale-free form: gamma Zref / Z0 + ln(Z1 / N) + N / Z1; large and finite at Z = 0."""
-    z1 = z1.clamp_min(SMALLEST)
-    energy = z1.log() - log(total) + total / z1
-    return energy if z0 is None else energy + gamma_reference / z0.clamp_min(SMALLEST)
-
-
-class _Growing:
-    """Z of the query so far with each candidate added."""
-
-    def __init__(self, traces: Traces):
-        self.traces = traces
-        self.psi, self.tau = torch.zeros_like(traces.psi[0]), torch.zeros_like(traces.tau[0])
-
-    def with_each(self, size: int) -> Tensor:
-        """[D]; `size` counts the candidate in."""
-        return ((self.psi + self.traces.psi) * (self.tau + self.traces.tau)).sum(1) / size**2
-
-    def add(self, best: Tensor) -> None:
-        self.psi, self.tau = self.psi + self.traces.psi[best], self.tau + self.traces.tau[best]
-
-
-def greedy(
-    general: Traces, training: Traces | None, n: int, total: float, gamma_reference: float, minimise: bool
-) -> Tensor:
-    """Algorithm 1: add, `n` times, the candidate with the best free energy of the query so far; positions int64 [n].
-
-    Traces are [D, l]. Every step scores all candidates at once, O(n D l) in all; ties fall to the earlier candidate.
-    """
-    z1, z0 = _Growing(general), _Growing(training) if training else None
-    closed = torch.zeros(len(general.psi), dtype=torch.bool, device=general.psi.device)
-    chosen = []
-    for size in range(1, n + 1):
-        energy = free_energy(z1.with_each(size), z0.with_each(size) if z0 else None, total, gamma_reference)
-        if bool(energy.isnan().any()):
-            raise ArithmeticError("the free energy of a candidate is NaN: the net's gradients are not finite")
-        best = (energy if minimise else -energy).masked_fill(closed, float("inf")).argmin()
-        closed[best] = True
-        chosen.append(best)
-        for growing in (z1, z0):
-            if growing:
-                growing.add(best)
-    return torch.stack(chosen)

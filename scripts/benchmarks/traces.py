@@ -18,12 +18,12 @@ LAYERS = {"dense 721": (64, 1, 721, "500"), "conv 144 x 181": (64, 144, 181, "2.
 
 def product_formed(rows: Tensor, matrix: Tensor) -> Tensor:
     """[n, t, d], [d, d] -> [n], the trace of psi_x M."""
-    return ((rows.mT @ rows) @ matrix).diagonal(dim1=1, dim2=2).sum(1).double()
+    return ((rows.mT @ rows) @ matrix).diagonal(dim1=1, dim2=2).sum(1)
 
 
 def entrywise_formed(rows: Tensor, matrix: Tensor) -> Tensor:
     """[n, t, d], [d, d] -> [n], the sum of the entries of psi_x o M."""
-    return ((rows.mT @ rows) * matrix).sum((1, 2)).double()
+    return ((rows.mT @ rows) * matrix).sum((1, 2))
 
 
 def main() -> None:

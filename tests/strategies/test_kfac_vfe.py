@@ -7,12 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from al_runner.errors import UsageError
-from al_runner.fisher import Factors, capture, damped_inverse, mean_factors
-from al_runner.fisher.traces import Traces
+from al_runner.fisher import Factors, Traces, capture, damped_inverse, mean_factors
 from al_runner.learners.plain import SingleNet
 from al_runner.pool import Pool
 from al_runner.rng import stream
-from al_runner.strategies.kfac_vfe import KfacVfe, free_energy, greedy, mean_random_z, mean_z
+from al_runner.strategies.free_energy import free_energy, greedy, mean_random_z, mean_z
+from al_runner.strategies.kfac_vfe import KfacVfe
 from al_runner.types import DataSet
 
 
@@ -50,11 +50,18 @@ def naive(net: nn.Module, pool: Pool, n: int, strategy: KfacVfe) -> list[int]:
     """Algorithm 1 from matrices, every sum formed anew for every candidate of every step (gamma = 0 or Zref given)."""
     total_factors = mean_factors(net, [(pool.x(pool.unlabelled), None)])
     labelled = mean_factors(net, [(pool.x(pool.labelled), pool.y(pool.labelled))])
-    inverse = {k: [damped_inverse(m, strategy.damping) for m in f] for k, f in total_factors.items()}
-    middle = {
-        k: [damped_inverse(m, strategy.damping) if strategy.invert_labelled else m for m in f]
-        for k, f in labelled.items()
-    }
+    rng = stream(0, "query")
+
+    def inverted(matrix: Tensor) -> Tensor:
+        if strategy.nystrom_rank is None or len(matrix) <= strategy.nystrom_rank:
+            return damped_inverse(matrix, strategy.damping)
+        columns = torch.randperm(len(matrix), generator=rng)[: strategy.nystrom_rank]
+        sampled = matrix[:, columns]
+        lam = strategy.damping * matrix.diagonal().mean() * torch.eye(len(matrix), dtype=matrix.dtype)
+        return torch.linalg.inv(sampled @ torch.linalg.pinv(sampled[columns], hermitian=True) @ sampled.T + lam)
+
+    inverse = {k: [inverted(m) for m in f] for k, f in total_factors.items()}
+    middle = {k: [inverted(m) if strategy.invert_labelled else m for m in f] for k, f in labelled.items()}
     factors = {int(i): single(net, pool.x(i)) for i in pool.candidates}
 
     def z(ids: list[int], squared: bool) -> float:
@@ -79,7 +86,6 @@ def naive(net: nn.Module, pool: Pool, n: int, strategy: KfacVfe) -> list[int]:
     candidates = pool.candidates.tolist()
     reference = 0.0
     if strategy.gamma:
-        rng = stream(0, "query")
         sets = [torch.randperm(len(candidates), generator=rng)[:n] for _ in range(100)]
         reference = sum(z([candidates[int(p)] for p in positions], True) for positions in sets) / 100
     chosen: list[int] = []
@@ -106,6 +112,8 @@ def naive(net: nn.Module, pool: Pool, n: int, strategy: KfacVfe) -> list[int]:
         {"gamma": 1.0},
         {"gamma": 1.0, "invert_labelled": True},
         {"gamma": 10.0, "direction": "maximise", "invert_labelled": True, "size": "effective"},
+        {"nystrom_rank": 2},
+        {"nystrom_rank": 3, "gamma": 10.0, "invert_labelled": True, "size": "effective"},
     ],
     ids=str,
 )
@@ -126,6 +134,8 @@ def test_every_option_changes_some_selection(net: nn.Module, pool: Pool) -> None
     assert picks(size="effective") != plain
     assert picks(gamma=10.0) != plain
     assert picks(gamma=10.0, invert_labelled=True) != picks(gamma=10.0)
+    assert picks(nystrom_rank=2) != plain
+    assert picks(nystrom_rank=10) == plain  # the largest factor is 10 x 10, of the convolution
 
 
 def test_n_is_the_number_of_parameters(net: nn.Module, pool: Pool) -> None:
@@ -193,8 +203,59 @@ def test_a_sample_of_the_pool_is_seeded_and_the_whole_pool_by_size(net: nn.Modul
         ({"gamma": float("nan")}, "strategy.gamma"),
         ({"damping": 0.0}, "strategy.damping"),
         ({"pool_sample": 0}, "strategy.pool_sample"),
+        ({"nystrom_rank": 0}, "strategy.nystrom_rank"),
     ],
 )
 def test_a_wrong_option_names_what_is_right(options: dict, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         KfacVfe(**options)
+
+
+def prelu_net() -> nn.Module:
+    torch.manual_seed(2)
+    return nn.Sequential(nn.Flatten(), nn.Linear(16, 4), nn.PReLU(), nn.Linear(4, 3)).double().eval()
+
+
+def test_an_untreated_layer_is_refused_before_training_or_left_out_when_asked(pool: Pool) -> None:
+    net = prelu_net()
+    with pytest.raises(UsageError, match="'2' is PReLU"):
+        KfacVfe().check(net)
+    strategy = KfacVfe(skip_untreated=True, gamma=1.0)
+    strategy.check(net)
+    relu = nn.Sequential(net[0], net[1], nn.LeakyReLU(0.25), net[3]).eval()  # a PReLU's initial slope
+    picks = [s.select(SingleNet(n, 0), pool, 6, stream(0, "query")) for s, n in ((strategy, net), (strategy, relu))]
+    assert picks[0].tolist() == picks[1].tolist()
+
+
+def test_tensors_alone_will_do(net: nn.Module, pool: Pool) -> None:
+    """The choice from tensors is the choice through the runner."""
+    strategy = KfacVfe(gamma=1.0, pool_sample=20)
+    through_runner = strategy.select(SingleNet(net, 0), pool, 6, stream(0, "query"))
+    positions = strategy.choose(
+        net,
+        pool.x(pool.unlabelled),
+        6,
+        pool.x(pool.candidates),
+        [(pool.x(pool.labelled), pool.y(pool.labelled))],
+        stream(0, "query"),
+    )
+    assert pool.candidates[positions].tolist() == through_runner.tolist()
+    everything = KfacVfe().choose(net, pool.x(pool.unlabelled), 3)
+    assert everything.tolist() == KfacVfe().choose(net, pool.x(pool.unlabelled), 3, pool.x(pool.unlabelled)).tolist()
+
+
+@pytest.mark.parametrize(("n", "gamma", "message"), [(0, 0.0, "0 of 36"), (37, 0.0, "37 of 36"), (1, 1.0, "labelled")])
+def test_what_cannot_be_chosen_is_refused(net: nn.Module, pool: Pool, n: int, gamma: float, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        KfacVfe(gamma=gamma).choose(net, pool.x(pool.unlabelled), n)
+
+
+@pytest.mark.parametrize("scored", [1, 4, 9])
+def test_scoring_candidates_in_parts_makes_no_difference(scored: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    general, training = traces(9, 3, 0), traces(9, 3, 1)
+    general.psi[5], general.tau[5] = general.psi[2], general.tau[2]  # a tie, which falls to the earlier
+    training.psi[5], training.tau[5] = training.psi[2], training.tau[2]
+    expected = greedy(general, training, 9, 5.0, 0.1, minimise=True).tolist()
+    monkeypatch.setattr("al_runner.strategies.free_energy.SCORED", scored)
+    assert greedy(general, training, 9, 5.0, 0.1, minimise=True).tolist() == expected
+    assert expected.index(2) < expected.index(5)
