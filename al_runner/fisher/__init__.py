@@ -5,20 +5,25 @@ Axes: n examples, t positions a layer's weights are used at (1 for a dense layer
 """
 
 from al_runner.fisher.capture import capture
-from al_runner.fisher.factors import Factors, mean_factors, parameter_count
+from al_runner.fisher.factors import Factors, FactorSums, added, factor_sums, mean_factors, parameter_count
 from al_runner.fisher.inverse import damped_inverse, nystrom_inverse
 from al_runner.fisher.layers import treatable_layers
+from al_runner.fisher.parallel import parallel_mean_factors
 from al_runner.fisher.rows import LayerSamples
 from al_runner.fisher.traces import Traces, product_traces, squared_traces
 
 __all__ = [
+    "FactorSums",
     "Factors",
     "LayerSamples",
     "Traces",
+    "added",
     "capture",
     "damped_inverse",
+    "factor_sums",
     "mean_factors",
     "nystrom_inverse",
+    "parallel_mean_factors",
     "parameter_count",
     "product_traces",
     "squared_traces",

@@ -17,6 +17,19 @@ class Factors(NamedTuple):
     tau: Tensor  # of the output gradients, float64 [o, o]
 
 
+class FactorSums(NamedTuple):
+    """Factors summed over examples rather than averaged, so that those of separate sets can be added."""
+
+    examples: int
+    blocks: dict[str, Factors]
+
+    def mean(self) -> dict[str, Factors]:
+        """The mean factors; UsageError of an empty set."""
+        if not self.examples:
+            raise UsageError("Fisher factors of an empty set were asked for; leave at least one image in it")
+        return {name: Factors(psi / self.examples, tau / self.examples) for name, (psi, tau) in self.blocks.items()}
+
+
 def mean_factors(
     net: nn.Module, batches: Iterable[tuple[Tensor, Tensor | None]], skip_untreated: bool = False
 ) -> dict[str, Factors]:
@@ -26,6 +39,13 @@ def mean_factors(
     2016, eq. 16). Memory is one batch's, whatever the number of batches. UsageError where there is none, and for a
     layer without a Fisher block unless `skip_untreated` leaves it out.
     """
+    return factor_sums(net, batches, skip_untreated).mean()
+
+
+def factor_sums(
+    net: nn.Module, batches: Iterable[tuple[Tensor, Tensor | None]], skip_untreated: bool = False
+) -> FactorSums:
+    """What `mean_factors` divides by the number of examples."""
     layers = treatable_layers(net, skip_untreated)
     sums: dict[str, Factors] = {}
     count = 0
@@ -34,14 +54,27 @@ def mean_factors(
         for name, (inputs, gradients) in samples(net, x, y, layers, skip_untreated):
             rows, outputs = inputs.flatten(0, 1), gradients.flatten(0, 1)
             psi, tau = (rows.T @ rows).double(), (outputs.T @ outputs).double() / gradients.shape[1]
-            if name in sums:
-                sums[name].psi.add_(psi)
-                sums[name].tau.add_(tau)
-            else:
-                sums[name] = Factors(psi, tau)
-    if not count:
-        raise UsageError("Fisher factors of an empty set were asked for; leave at least one image in it")
-    return {name: Factors(psi / count, tau / count) for name, (psi, tau) in sums.items()}
+            _add(sums, name, Factors(psi, tau))
+    return FactorSums(count, sums)
+
+
+def added(parts: Iterable[FactorSums]) -> FactorSums:
+    """The sums over several sets of examples together."""
+    total, count = dict[str, Factors](), 0
+    for examples, blocks in parts:
+        count += examples
+        for name, factors in blocks.items():
+            _add(total, name, Factors(factors.psi.clone(), factors.tau.clone()))
+    return FactorSums(count, total)
+
+
+def _add(sums: dict[str, Factors], name: str, factors: Factors) -> None:
+    """Add in place to what is there under `name`, or put `factors` there."""
+    if name in sums:
+        sums[name].psi.add_(factors.psi)
+        sums[name].tau.add_(factors.tau)
+    else:
+        sums[name] = factors
 
 
 def parameter_count(factors: Mapping[str, Factors]) -> int:

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from al_runner.errors import UsageError
 
-SPECTRUM = 1e-12  # eigenvalues below this fraction of the greatest are rounding
+SPECTRUM = 1e-10  # eigenvalues below this fraction of the greatest are dropped; rounding leaves negative ones, too
 
 
 def damped_inverse(matrix: Tensor, damping: float) -> Tensor:
@@ -28,7 +28,8 @@ def nystrom_inverse(matrix: Tensor, damping: float, columns: Tensor) -> Tensor:
     C W^+ C' is the Nystrom approximation of M from r sampled columns (Talwalkar, 2010). With C W^+ C' = B B', the
     Woodbury identity leaves only an r x r matrix to be inverted, (I - B (lam I + B' B)^-1 B') / lam: O(d^2 r) in all
     against O(d^3). What the columns miss of M is taken for 0, so its inverse for 1 / lam: the result is never below the
-    exact inverse (in the order of symmetric matrices), falls as columns are added, and meets it with all of them.
+    exact inverse (in the order of symmetric matrices), falls as columns are added, and meets it with all of them
+    (to 1e-6 for a large M summed in single precision, whose rounding is not positive semi-definite).
     """
     lam = damping * _scale(matrix)
     sampled = matrix[:, columns]

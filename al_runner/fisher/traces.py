@@ -1,6 +1,6 @@
 """Traces of single examples' Kronecker factors, without forming an i x i matrix for any example."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import torch
@@ -20,20 +20,25 @@ class Traces(NamedTuple):
     tau: Tensor
 
 
-def product_traces(net: nn.Module, batches: Iterable[Tensor], matrices: Mapping[str, Factors]) -> Traces:
+def product_traces(
+    net: nn.Module, batches: Iterable[Tensor], matrices: Mapping[str, Factors], count: int | None = None
+) -> Traces:
     """tr(psi_x P) and tr(tau_x Q) for every example x and block of `matrices` (P, Q), in their order.
 
-    Labels are the predictions. With rows a_t of a layer's input, tr(psi_x P) = sum_t a_t' P a_t.
+    Labels are the predictions. With rows a_t of a layer's input, tr(psi_x P) = sum_t a_t' P a_t. Where `count`, the
+    number of examples, is given, the traces are never held twice.
     """
-    return _traces(net, batches, matrices, _product)
+    return _gathered(_traces(net, batches, matrices, _product), count)
 
 
-def squared_traces(net: nn.Module, batches: Iterable[Tensor], matrices: Mapping[str, Factors]) -> Traces:
-    """tr(psi_x P psi_x) and tr(tau_x Q tau_x); labels are the predictions.
+def squared_traces(
+    net: nn.Module, batches: Iterable[Tensor], matrices: Mapping[str, Factors], count: int | None = None
+) -> Traces:
+    """tr(psi_x P psi_x) and tr(tau_x Q tau_x), float64; labels are the predictions.
 
     tr(psi_x P psi_x) = sum_st (a_s' P a_t) (a_s' a_t), a [t, t] matrix an example.
     """
-    return _traces(net, batches, matrices, _squared)
+    return _gathered(_traces(net, batches, matrices, _squared), count)
 
 
 def _traces(
@@ -41,18 +46,32 @@ def _traces(
     batches: Iterable[Tensor],
     matrices: Mapping[str, Factors],
     trace: Callable[[Tensor, Tensor], Tensor],
-) -> Traces:
+) -> Iterator[Traces]:
+    """The traces of one batch after the other."""
     layers = layers_of(net, set(matrices))
-    psi, tau = [], []
     for x in batches:
         parts: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in matrices}
         for name, (inputs, gradients) in samples(net, x, None, layers):
             # tau_x carries 1/T, so its traces carry it once or squared: scale the rows instead.
             scaled = gradients / gradients.shape[1] ** 0.5
             parts[name].append((trace(inputs, matrices[name].psi), trace(scaled, matrices[name].tau)))
-        psi.append(torch.stack([torch.cat([part[0] for part in found]) for found in parts.values()], 1))
-        tau.append(torch.stack([torch.cat([part[1] for part in found]) for found in parts.values()], 1))
-    return Traces(torch.cat(psi), torch.cat(tau))
+        columns = [[torch.cat(column) for column in zip(*found, strict=True)] for found in parts.values()]
+        yield Traces(*(torch.stack(side, 1) for side in zip(*columns, strict=True)))
+
+
+def _gathered(parts: Iterator[Traces], count: int | None) -> Traces:
+    """All batches' traces one below the other; ValueError unless they are of `count` examples, where it is given."""
+    if count is None:
+        return Traces(*(torch.cat(side) for side in zip(*parts, strict=True)))
+    start, table = 0, None
+    for part in parts:
+        table = table or Traces(*(side.new_empty(count, side.shape[1]) for side in part))
+        for side, new in zip(table, part, strict=True):
+            side[start : start + len(new)] = new
+        start += len(part.psi)
+    if table is None or start != count:
+        raise ValueError(f"traces of {count} examples were asked for, but there are {start}")
+    return table
 
 
 def _product(rows: Tensor, matrix: Tensor) -> Tensor:

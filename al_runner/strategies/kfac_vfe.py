@@ -87,12 +87,14 @@ class KfacVfe(Strategy):
         candidates: Images | None = None,
         labelled: Iterable[tuple[Tensor, Tensor]] | None = None,
         rng: torch.Generator | None = None,
+        factors: dict[str, Factors] | None = None,
     ) -> Tensor:
         """The query's positions among the candidates (by default all of `unlabelled`), int64 [n].
 
         For any classifier in evaluation mode, from its inputs to logits [n, classes], and inputs on its device.
         `labelled`, batches of inputs and labels, are read where gamma > 0 alone; `rng`, by default seeded with 0, where
-        pool_sample, nystrom_rank or gamma are set. Images are read a few at a time, all of `unlabelled` once.
+        pool_sample, nystrom_rank or gamma are set. Images are read a few at a time. `factors` stand for the mean
+        factors of `unlabelled` where those are known already.
         """
         candidates = unlabelled if candidates is None else candidates
         if not 1 <= n <= len(candidates):
@@ -100,10 +102,11 @@ class KfacVfe(Strategy):
         if self.gamma and labelled is None:
             raise UsageError("the training factor needs labelled images; give them, or set gamma to 0")
         rng = torch.Generator().manual_seed(0) if rng is None else rng
-        sample = self._sampled(unlabelled, rng)
-        factors = mean_factors(net, ((x, None) for x in _batches(unlabelled, sample)), self.skip_untreated)
+        if factors is None:
+            sample = self._sampled(unlabelled, rng)
+            factors = mean_factors(net, ((x, None) for x in _batches(unlabelled, sample)), self.skip_untreated)
         inverses = self._inverted(factors, rng)
-        general = product_traces(net, _batches(candidates), inverses)
+        general = product_traces(net, _batches(candidates), inverses, len(candidates))
         training = (
             self._training_traces(net, candidates, labelled, rng) if self.gamma and labelled is not None else None
         )
@@ -121,9 +124,8 @@ class KfacVfe(Strategy):
         self, net: nn.Module, candidates: Images, labelled: Iterable[tuple[Tensor, Tensor]], rng: torch.Generator
     ) -> Traces:
         factors = mean_factors(net, labelled, self.skip_untreated)
-        return squared_traces(
-            net, _batches(candidates), self._inverted(factors, rng) if self.invert_labelled else factors
-        )
+        middle = self._inverted(factors, rng) if self.invert_labelled else factors
+        return squared_traces(net, _batches(candidates), middle, len(candidates))
 
     def _inverted(self, factors: dict[str, Factors], rng: torch.Generator) -> dict[str, Factors]:
         return {name: Factors(self._inverse(psi, rng), self._inverse(tau, rng)) for name, (psi, tau) in factors.items()}

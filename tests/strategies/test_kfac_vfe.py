@@ -240,6 +240,11 @@ def test_tensors_alone_will_do(net: nn.Module, pool: Pool) -> None:
         stream(0, "query"),
     )
     assert pool.candidates[positions].tolist() == through_runner.tolist()
+    known = mean_factors(net, [(pool.x(pool.unlabelled), None)])
+    candidates = pool.x(pool.candidates)
+    expected = KfacVfe().choose(net, pool.x(pool.unlabelled), 6, candidates).tolist()
+    assert KfacVfe().choose(net, candidates, 6, factors=known).tolist() == expected
+    assert KfacVfe().choose(net, candidates, 6).tolist() != expected
     everything = KfacVfe().choose(net, pool.x(pool.unlabelled), 3)
     assert everything.tolist() == KfacVfe().choose(net, pool.x(pool.unlabelled), 3, pool.x(pool.unlabelled)).tolist()
 
