@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from al_runner.errors import UsageError
-from al_runner.fisher.layers import Layer, treatable_layers, untreated
+from al_runner.fisher.layers import Layer, some, treatable_layers, untreated
 from al_runner.fisher.rows import LayerSamples, block_samples
 
 
@@ -52,12 +52,12 @@ def samples(
     for name, reason in reasons.items():
         if not skip_untreated:
             raise untreated(name, reason)
-    used = {name: use for name, (use, *_) in uses.items() if name not in reasons}
-    gradients = list(torch.autograd.grad(loss, [use.after for use in used.values()], allow_unused=True))
-    for name, use in used.items():
-        gradient = gradients.pop(0)  # freed with its part, as is the layer's input
+    used = some({name: layer for name, layer in layers.items() if name not in reasons})
+    gradients = list(torch.autograd.grad(loss, [uses[name][0].after for name in used], allow_unused=True))
+    for name, layer in used.items():
+        gradient, (use,) = gradients.pop(0), uses.pop(name)  # freed with the layer's samples
         if gradient is not None:
-            yield from block_samples(name, layers[name], use.before, gradient)
+            yield from block_samples(name, layer, use.before, gradient)
         elif not skip_untreated:
             raise untreated(name, "takes no part in the logits")
 

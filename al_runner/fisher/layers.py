@@ -41,6 +41,11 @@ def treatable_layers(net: nn.Module, skip_untreated: bool = False) -> dict[str, 
             continue
         if not skip_untreated:
             raise untreated(name, reason)
+    return some(layers)
+
+
+def some(layers: dict[str, Layer]) -> dict[str, Layer]:
+    """`layers`; UsageError where there is none."""
     if not layers:
         raise UsageError("no layer of this net has a Fisher block; choose another model, or another strategy")
     return layers

@@ -23,6 +23,8 @@ from al_runner.fisher import (
 )
 
 DOUBLE = {"dtype": torch.float64}
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+NORMALISATIONS = (*BATCH_NORMS, nn.GroupNorm, nn.LayerNorm)
 
 
 class Block(nn.Module):
@@ -74,10 +76,10 @@ def volume_net() -> nn.Module:
 def settled(net: nn.Module) -> nn.Module:
     """In double precision and evaluation mode, with statistics, scales and shifts that are not 0 and 1."""
     for module in net.modules():
-        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d):
+        if isinstance(module, BATCH_NORMS):
             module.running_mean.uniform_(-1, 1)  # type: ignore[union-attr]
             module.running_var.uniform_(0.5, 2)  # type: ignore[union-attr]
-        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d | nn.GroupNorm | nn.LayerNorm):
+        if isinstance(module, NORMALISATIONS):
             nn.init.uniform_(module.weight, 0.5, 2)
             nn.init.uniform_(module.bias, -1, 1)
     return net.double().eval()
@@ -89,7 +91,6 @@ def images(n: int = 4) -> Tensor:
 
 def full_gradients(net: nn.Module, x: Tensor, y: Tensor) -> dict[str, Tensor]:
     """Every example's gradient by every parameter, [n, *parameter], without anything of ours."""
-    # torch.func maps over examples one by one, and refuses to write an example's values into a constant.
     parameters = {name: value.detach() for name, value in net.named_parameters()}
 
     def loss(values: dict[str, Tensor], image: Tensor, label: Tensor) -> Tensor:
@@ -151,8 +152,7 @@ def test_a_normalisations_block_is_its_exact_fisher_matrix(net: nn.Module) -> No
     x, y = images(), torch.tensor([0, 1, 2, 0])
     expected = block_gradients(net, full_gradients(net, x, y))
     factors = mean_factors(net, [(x[:3], y[:3]), (x[3:], y[3:])])
-    norms = [name for name in expected if not hasattr(net.get_submodule(name.split("[")[0]), "in_features")]
-    norms = [name for name in norms if hasattr(net.get_submodule(name.split("[")[0]), "eps")]
+    norms = [name for name, layer in net.named_modules() if isinstance(layer, NORMALISATIONS)]
     assert norms
     for name in norms:
         exact = torch.einsum("noi,npi->op", expected[name], expected[name]) / len(x)
@@ -208,8 +208,7 @@ def test_traces_equal_those_of_full_matrices(net: nn.Module) -> None:
             assert ours.tau[n, column].item() == pytest.approx((tau @ inverses[name].tau).trace().item(), rel=1e-9)
 
 
-def test_n_counts_every_parameter_of_a_net_without_groups_left_out(net: nn.Module) -> None:
-    """Groups have blocks of their own, so even theirs multiply out to the number of weights."""
+def test_n_counts_every_parameter_those_of_groups_too(net: nn.Module) -> None:
     assert parameter_count(mean_factors(net, [(images(), None)])) == sum(p.numel() for p in net.parameters())
 
 
@@ -302,6 +301,26 @@ class Ignored(nn.Module):
         return self.head(x)  # type: ignore[no-any-return]
 
 
+class Functional(nn.Module):
+    """Reads a layer's weight without calling it, as attention does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.called, self.read = nn.Linear(3, 3), nn.Linear(3, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.called(x) @ self.read.weight
+
+
+class Repeated(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.twice, self.once = nn.Linear(3, 3), nn.Linear(3, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.once(self.twice(self.twice(x)))  # type: ignore[no-any-return]
+
+
 def tied() -> nn.Module:
     net = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3), nn.Linear(3, 3))
     net[1].weight = net[0].weight
@@ -319,6 +338,8 @@ IN_THE_FORWARD_PASS = {
     "'folded' sees a batch of 6 for 2 examples": Positions,
     "'second' has its input changed in place": Overwritten,
     "'aside' takes no part in the logits": Ignored,
+    "'read' takes no part in the forward pass": Functional,
+    "'twice' is used twice": Repeated,
 }
 
 
@@ -360,6 +381,10 @@ def test_what_is_left_has_the_values_it_has_alone() -> None:
 def test_a_net_of_which_nothing_is_left_is_refused() -> None:
     with pytest.raises(UsageError, match="no layer"):
         treatable_layers(nn.Sequential(nn.PReLU()), skip_untreated=True)
+    net = Functional()
+    net.called = nn.Identity()  # type: ignore[assignment]
+    with pytest.raises(UsageError, match="no layer"):
+        capture(net.eval(), torch.randn(2, 3), skip_untreated=True)
 
 
 @pytest.mark.parametrize("change", [lambda norm: norm.train(), lambda norm: setattr(norm, "running_mean", None)])
