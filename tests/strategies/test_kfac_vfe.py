@@ -123,6 +123,30 @@ def test_selection_equals_a_greedy_that_recomputes_everything(net: nn.Module, po
     assert ours.tolist() == naive(net, pool, 6, strategy)
 
 
+class Residual(nn.Module):
+    """A grouped convolution, BatchNorm with statistics of its own, and an identity added in place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.norm = nn.Conv2d(1, 4, 3, bias=False), nn.BatchNorm2d(4)
+        self.branch, self.head = nn.Conv2d(4, 4, 3, padding=1, groups=2), nn.Linear(16, 3)
+        self.norm.running_mean.uniform_(-1, 1)  # type: ignore[union-attr]
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = nn.functional.relu(self.norm(self.stem(x)), inplace=True)
+        out = self.branch(x)
+        out += x
+        return self.head(out.flatten(1))  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("options", [{}, {"gamma": 1.0, "invert_labelled": True, "size": "effective"}], ids=str)
+def test_selection_for_a_residual_net_equals_the_same_greedy(pool: Pool, options: dict) -> None:
+    torch.manual_seed(3)
+    net, strategy = Residual().double().eval(), KfacVfe(**options)
+    ours = strategy.select(SingleNet(net, 0), pool, 6, stream(0, "query"))
+    assert ours.tolist() == naive(net, pool, 6, strategy)
+
+
 def test_every_option_changes_some_selection(net: nn.Module, pool: Pool) -> None:
     """Otherwise the comparison above could not tell the options apart."""
 
