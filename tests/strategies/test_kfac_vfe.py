@@ -288,3 +288,29 @@ def test_scoring_candidates_in_parts_makes_no_difference(scored: int, monkeypatc
     monkeypatch.setattr("al_runner.strategies.free_energy.SCORED", scored)
     assert greedy(general, training, 9, 5.0, 0.1, minimise=True).tolist() == expected
     assert expected.index(2) < expected.index(5)
+
+
+class Reader:
+    """Images that are made when they are asked for, as from a file; notes what was asked."""
+
+    def __init__(self, images: Tensor) -> None:
+        self.images, self.read = images, []  # type: ignore[var-annotated]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, rows: slice | Tensor, /) -> Tensor:
+        self.read.append(torch.arange(len(self.images))[rows])
+        return self.images[rows].clone()
+
+
+@pytest.mark.parametrize("sample", [None, 290])
+def test_a_pool_is_read_once_and_never_more_than_a_few_images_at_a_time(net: nn.Module, sample: int | None) -> None:
+    images = torch.randn(300, 1, 4, 4, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
+    unlabelled, candidates = Reader(images), Reader(images[:200])
+    strategy = KfacVfe(pool_sample=sample)
+    chosen = strategy.choose(net, unlabelled, 5, candidates)
+    assert chosen.tolist() == strategy.choose(net, images, 5, images[:200]).tolist()
+    for reader, count in ((unlabelled, sample or 300), (candidates, 200)):
+        assert max(len(rows) for rows in reader.read) <= 128
+        assert len(torch.cat(reader.read)) == len(torch.cat(reader.read).unique()) == count
