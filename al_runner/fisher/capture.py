@@ -87,8 +87,9 @@ def _recorded(layers: Mapping[str, Layer], uses: dict[str, list[_Use]]) -> Itera
     """While open, every call of a layer is noted in `uses`."""
 
     def hook(name: str, _: nn.Module, args: tuple[Tensor, ...], kwargs: dict[str, Any], output: Tensor) -> Tensor:
-        if not output.requires_grad:  # a frozen net
-            output = output.detach().requires_grad_().clone()
+        if not output.requires_grad:  # a frozen net, or one that calls the layer without gradients
+            with torch.enable_grad():
+                output = output.detach().requires_grad_().clone()
         before: Tensor = args[0] if args else kwargs["input"]
         # The edge, not the tensor: it stays with the layer's own output where a later step changes that in place.
         uses[name].append(_Use(before.detach(), get_gradient_edge(output)))

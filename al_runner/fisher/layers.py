@@ -68,8 +68,11 @@ def block_names(name: str, layer: Layer) -> list[str]:
 
 
 def layers_of(net: nn.Module, blocks: set[str]) -> dict[str, Layer]:
-    """The layers of `net` that have one of `blocks`."""
+    """The layers of `net` that have one of `blocks`; UsageError names a block that none has."""
     layers = treatable_layers(net, skip_untreated=True)
+    unknown = blocks.difference(block for name, layer in layers.items() for block in block_names(name, layer))
+    if unknown:
+        raise UsageError(f"this net has no block {min(unknown)!r}; give the factors of this very net")
     return {name: layer for name, layer in layers.items() if blocks.intersection(block_names(name, layer))}
 
 

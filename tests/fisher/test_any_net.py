@@ -301,6 +301,19 @@ class Ignored(nn.Module):
         return self.head(x)  # type: ignore[no-any-return]
 
 
+class Cut(nn.Module):
+    """A backbone called without gradients."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone, self.head = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3)), nn.Linear(3, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.no_grad():
+            x = self.backbone(x)
+        return self.head(x)  # type: ignore[no-any-return]
+
+
 class Functional(nn.Module):
     """Reads a layer's weight without calling it, as attention does."""
 
@@ -338,6 +351,7 @@ IN_THE_FORWARD_PASS = {
     "'folded' sees a batch of 6 for 2 examples": Positions,
     "'second' has its input changed in place": Overwritten,
     "'aside' takes no part in the logits": Ignored,
+    "'backbone.0' takes no part in the logits": Cut,
     "'read' takes no part in the forward pass": Functional,
     "'twice' is used twice": Repeated,
 }
@@ -394,6 +408,12 @@ def test_a_batchnorm_that_mixes_examples_is_refused_even_without_parameters(chan
     change(norm)
     with pytest.raises(UsageError, match="'1' normalises by the batch"):
         capture(net, torch.randn(2, 3), skip_untreated=True)
+
+
+def test_factors_of_another_net_are_refused() -> None:
+    factors = mean_factors(residual_net(), [(images(), None)])
+    with pytest.raises(UsageError, match="no block '0'"):
+        product_traces(sequence_net(), [images()], factors)
 
 
 def test_a_net_without_logits_is_refused() -> None:
