@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from al_runner.errors import UsageError
-from al_runner.fisher.layers import Layer, some, treatable_layers, untreated
+from al_runner.fisher.layers import Layer, mixes_examples, some, treatable_layers, untreated
 from al_runner.fisher.rows import LayerSamples, block_samples
 
 
@@ -63,15 +63,12 @@ def samples(
 
 
 def require_evaluation(net: nn.Module) -> None:
-    """ValueError where the net is in training mode; UsageError where a BatchNorm mixes examples in any mode."""
+    """ValueError where the net is in training mode; UsageError where one of its BatchNorms alone is."""
     if net.training:
         raise ValueError("the net is in training mode; call net.eval() first")
     for name, module in net.named_modules():
-        if isinstance(module, _BatchNorm) and (module.training or module.running_mean is None):
-            raise UsageError(
-                f"layer {name!r} normalises by the batch it sees, so no example has a gradient of its own; "
-                "put it into evaluation mode with track_running_stats=True"
-            )
+        if isinstance(module, _BatchNorm) and module.training:
+            raise mixes_examples(name)
 
 
 class _Use:

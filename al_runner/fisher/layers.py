@@ -4,6 +4,7 @@ from collections import Counter
 from typing import TypeGuard
 
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from al_runner.errors import UsageError
 
@@ -16,17 +17,20 @@ Layer = Dense | Convolution | Normalisation
 FORWARDS = {
     kind.forward for kind in (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.BatchNorm2d, nn.GroupNorm, nn.LayerNorm)
 }
-REMEDY = "skip_untreated=true leaves it out, or choose another model or a strategy without Fisher factors"
+REMEDY = "strategy.skip_untreated=true leaves it out, or choose another model or a strategy without Fisher factors"
 
 
 def treatable_layers(net: nn.Module, skip_untreated: bool = False) -> dict[str, Layer]:
     """The layers of `net` that hold parameters, by name.
 
-    UsageError names a layer that has no Fisher block, unless `skip_untreated` leaves it out, or says that none is left.
+    UsageError names a layer that has no Fisher block, unless `skip_untreated` leaves it out, or says that none is left;
+    and, whatever is left out, a BatchNorm that mixes examples even in evaluation mode.
     """
     owners = Counter(parameter for module in net.modules() for parameter in module.parameters(recurse=False))
     layers: dict[str, Layer] = {}
     for name, module in net.named_modules():
+        if isinstance(module, _BatchNorm) and module.running_mean is None:
+            raise mixes_examples(name)
         own = dict(module.named_parameters(recurse=False))
         if not own:
             continue
@@ -54,6 +58,14 @@ def some(layers: dict[str, Layer]) -> dict[str, Layer]:
 def untreated(name: str, reason: str) -> UsageError:
     """The error that names a layer without a Fisher block."""
     return UsageError(f"Fisher factors: layer {name!r} {reason}; {REMEDY}")
+
+
+def mixes_examples(name: str) -> UsageError:
+    """The error that names a BatchNorm by whose use no example has a gradient of its own."""
+    return UsageError(
+        f"Fisher factors: layer {name!r} normalises by the batch it sees, so no example has a gradient of its own; "
+        "put it into evaluation mode, with track_running_stats=True"
+    )
 
 
 def is_layer(module: nn.Module) -> TypeGuard[Layer]:

@@ -107,9 +107,7 @@ class KfacVfe(Strategy):
             factors = mean_factors(net, ((x, None) for x in _batches(unlabelled, sample)), self.skip_untreated)
         inverses = self._inverted(factors, rng)
         general = product_traces(net, _batches(candidates), inverses, len(candidates))
-        training = (
-            self._training_traces(net, candidates, labelled, rng) if self.gamma and labelled is not None else None
-        )
+        training = self._training_traces(net, candidates, labelled or (), rng) if self.gamma else None
         total = parameter_count(factors) if self.size == "parameters" else _effective_size(factors, inverses)
         reference = mean_random_z(training, n, rng) if training else 0.0
         return greedy(general, training, n, total, self.gamma * reference, self.direction == "minimise")

@@ -363,7 +363,7 @@ def test_a_layer_without_a_block_is_named_or_left_out_when_asked(message: str) -
     x = torch.randn(2, 3, generator=torch.Generator().manual_seed(7))
     with pytest.raises(UsageError, match=message) as error:
         capture(net, x)
-    assert "skip_untreated" in str(error.value)
+    assert "strategy.skip_untreated=true leaves it out" in str(error.value)
     assert "\n" not in str(error.value)
     named = str(error.value).split("'")[1]
     treated = set(capture(net, x, skip_untreated=True))
@@ -408,6 +408,11 @@ def test_a_batchnorm_that_mixes_examples_is_refused_even_without_parameters(chan
     change(norm)
     with pytest.raises(UsageError, match="'1' normalises by the batch"):
         capture(net, torch.randn(2, 3), skip_untreated=True)
+
+
+def test_a_batchnorm_without_statistics_is_refused_without_images() -> None:
+    with pytest.raises(UsageError, match="'1' normalises by the batch"):
+        treatable_layers(nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3, track_running_stats=False)))
 
 
 def test_factors_of_another_net_are_refused() -> None:

@@ -279,6 +279,11 @@ def test_what_cannot_be_chosen_is_refused(net: nn.Module, pool: Pool, n: int, ga
         KfacVfe(gamma=gamma).choose(net, pool.x(pool.unlabelled), n)
 
 
+def test_a_training_factor_of_no_images_is_refused(net: nn.Module, pool: Pool) -> None:
+    with pytest.raises(UsageError, match="empty set"):
+        KfacVfe(gamma=1.0).choose(net, pool.x(pool.unlabelled), 2, labelled=[])
+
+
 @pytest.mark.parametrize("scored", [1, 4, 9])
 def test_scoring_candidates_in_parts_makes_no_difference(scored: int, monkeypatch: pytest.MonkeyPatch) -> None:
     general, training = traces(9, 3, 0), traces(9, 3, 1)
