@@ -10,12 +10,13 @@ from al_runner.fisher.inverse import damped_inverse, nystrom_inverse
 from al_runner.fisher.layers import treatable_layers
 from al_runner.fisher.parallel import parallel_mean_factors
 from al_runner.fisher.rows import LayerSamples
-from al_runner.fisher.traces import Traces, product_traces, squared_traces
+from al_runner.fisher.traces import Spectra, Traces, product_traces, spectra, squared_traces
 
 __all__ = [
     "FactorSums",
     "Factors",
     "LayerSamples",
+    "Spectra",
     "Traces",
     "added",
     "capture",
@@ -26,6 +27,7 @@ __all__ = [
     "parallel_mean_factors",
     "parameter_count",
     "product_traces",
+    "spectra",
     "squared_traces",
     "treatable_layers",
 ]

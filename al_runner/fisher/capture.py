@@ -34,10 +34,17 @@ def capture(
 
 
 def samples(
-    net: nn.Module, x: Tensor, y: Tensor | None, layers: Mapping[str, Layer], skip_untreated: bool = False
+    net: nn.Module,
+    x: Tensor,
+    y: Tensor | None,
+    layers: Mapping[str, Layer],
+    skip_untreated: bool = False,
+    expected: bool = False,
 ) -> Iterator[tuple[str, LayerSamples]]:
     """What `capture` finds for `layers`, part by part, so that the rows of one part alone are in memory.
 
+    With `expected`, every class stands for the label in turn, one backward pass each, in place of `y`: gradients are
+    [n, Y t, o], class c's times sqrt(Y p(c | x)), so that their mean square is the expectation over the prediction.
     UsageError names a layer that the forward pass does not use as a layer with a Fisher block (unless `skip_untreated`
     leaves it out), or says that the net gives no logits [n, Y].
     """
@@ -47,19 +54,35 @@ def samples(
         logits = net(x)
         if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(x):
             raise UsageError(f"Fisher factors need a net that gives logits [n, classes] for its {len(x)} examples")
-        loss = cross_entropy(logits, logits.argmax(1) if y is None else y, reduction="sum")
+        losses = _expected_losses(logits) if expected else [_loss(logits, logits.argmax(1) if y is None else y)]
     reasons = {name: reason for name in layers if (reason := _misused(uses[name], len(x)))}
     for name, reason in reasons.items():
         if not skip_untreated:
             raise untreated(name, reason)
     used = some({name: layer for name, layer in layers.items() if name not in reasons})
-    gradients = list(torch.autograd.grad(loss, [uses[name][0].after for name in used], allow_unused=True))
+    edges = [uses[name][0].after for name in used]
+    passes = [list(torch.autograd.grad(loss, edges, retain_graph=expected, allow_unused=True)) for loss in losses]
     for name, layer in used.items():
-        gradient, (use,) = gradients.pop(0), uses.pop(name)  # freed with the layer's samples
-        if gradient is not None:
-            yield from block_samples(name, layer, use.before, gradient)
+        gradients, (use,) = [each.pop(0) for each in passes], uses.pop(name)  # freed with the layer's samples
+        found = [gradient for gradient in gradients if gradient is not None]
+        if found:
+            yield from block_samples(name, layer, use.before, found)
         elif not skip_untreated:
             raise untreated(name, "takes no part in the logits")
+
+
+def _loss(logits: Tensor, y: Tensor) -> Tensor:
+    return cross_entropy(logits, y, reduction="sum")
+
+
+def _expected_losses(logits: Tensor) -> list[Tensor]:
+    """A loss a class, each example's weighted by sqrt(Y p(class | x))."""
+    classes = logits.shape[1]
+    weights = (classes * logits.detach().softmax(1)).sqrt()
+    return [
+        (weights[:, c] * cross_entropy(logits, torch.full_like(logits.argmax(1), c), reduction="none")).sum()
+        for c in range(classes)
+    ]
 
 
 def require_evaluation(net: nn.Module) -> None:

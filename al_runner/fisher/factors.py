@@ -31,19 +31,27 @@ class FactorSums(NamedTuple):
 
 
 def mean_factors(
-    net: nn.Module, batches: Iterable[tuple[Tensor, Tensor | None]], skip_untreated: bool = False
+    net: nn.Module,
+    batches: Iterable[tuple[Tensor, Tensor | None]],
+    skip_untreated: bool = False,
+    expected: bool = False,
 ) -> dict[str, Factors]:
     """Every block's mean factors over all batches of (x, y or None for the predicted label).
 
     psi = mean_n sum_t a a^T and tau = mean_n (1/T) sum_t g g^T (Martens & Grosse, 2015, eq. 1; Grosse & Martens,
     2016, eq. 16). Memory is one batch's, whatever the number of batches. UsageError where there is none, and for a
-    layer without a Fisher block unless `skip_untreated` leaves it out.
+    layer without a Fisher block unless `skip_untreated` leaves it out. `expected` takes the expectation over the net's
+    own prediction in place of a label, at a backward pass a class: the Fisher matrix proper, where a single label gives
+    the empirical one (Kunstner et al., 2019).
     """
-    return factor_sums(net, batches, skip_untreated).mean()
+    return factor_sums(net, batches, skip_untreated, expected).mean()
 
 
 def factor_sums(
-    net: nn.Module, batches: Iterable[tuple[Tensor, Tensor | None]], skip_untreated: bool = False
+    net: nn.Module,
+    batches: Iterable[tuple[Tensor, Tensor | None]],
+    skip_untreated: bool = False,
+    expected: bool = False,
 ) -> FactorSums:
     """What `mean_factors` divides by the number of examples."""
     layers = treatable_layers(net, skip_untreated)
@@ -51,7 +59,7 @@ def factor_sums(
     count = 0
     for x, y in batches:
         count += len(x)
-        for name, (inputs, gradients) in samples(net, x, y, layers, skip_untreated):
+        for name, (inputs, gradients) in samples(net, x, y, layers, skip_untreated, expected):
             rows, outputs = inputs.flatten(0, 1), gradients.flatten(0, 1)
             psi, tau = (rows.T @ rows).double(), (outputs.T @ outputs).double() / gradients.shape[1]
             _add(sums, name, Factors(psi, tau))

@@ -3,7 +3,7 @@
 Axes as in the package: n examples, t positions, i inputs, o outputs; c channels.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -22,21 +22,30 @@ class LayerSamples(NamedTuple):
     gradients: Tensor  # of the example's own loss by the layer's output, [n, t, o]
 
 
-def block_samples(name: str, layer: Layer, before: Tensor, gradient: Tensor) -> Iterator[tuple[str, LayerSamples]]:
-    """Every block of a layer by name, from its input and the gradient of its output.
+def block_samples(
+    name: str, layer: Layer, before: Tensor, gradients: Sequence[Tensor]
+) -> Iterator[tuple[str, LayerSamples]]:
+    """Every block of a layer by name, from its input and the gradients of its output, which count as more positions.
 
     A grouped convolution has a block a group, which sees that group's channels alone. Where the rows of all
     examples are many, a block comes in several parts, of a few examples each in their order.
     """
     if isinstance(layer, Normalisation):
-        yield name, LayerSamples(gradient.new_ones(len(gradient), 1, 1), _affine_gradients(layer, before, gradient))
+        rows = [_affine_gradients(layer, before, gradient) for gradient in gradients]
+        yield name, LayerSamples(before.new_ones(len(before), 1, 1, dtype=rows[0].dtype), _joined(rows))
         return
     groups = layer.groups if isinstance(layer, Convolution) else 1
-    positions = gradient[0].numel() // len(layer.weight)
+    positions = gradients[0][0].numel() // len(layer.weight)
     few = max(1, ROWS // (positions * layer.weight[0].numel()))
-    for x, g in zip(before.split(few), gradient.split(few), strict=True):
-        for block, a, b in zip(block_names(name, layer), x.chunk(groups, 1), g.chunk(groups, 1), strict=True):
-            yield block, LayerSamples(_inputs(layer, a), _positions(b, layer))
+    for x, *parts in zip(before.split(few), *(gradient.split(few) for gradient in gradients), strict=True):
+        chunks = zip(x.chunk(groups, 1), *(part.chunk(groups, 1) for part in parts), strict=True)
+        for block, (a, *own) in zip(block_names(name, layer), chunks, strict=True):
+            yield block, LayerSamples(_inputs(layer, a), _joined([_positions(part, layer) for part in own]))
+
+
+def _joined(rows: list[Tensor]) -> Tensor:
+    """[n, t, o] each -> all their positions, [n, ..., o]."""
+    return rows[0] if len(rows) == 1 else torch.cat(rows, 1)
 
 
 def _affine_gradients(layer: Normalisation, before: Tensor, gradient: Tensor) -> Tensor:

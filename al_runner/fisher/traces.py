@@ -13,6 +13,13 @@ from al_runner.fisher.layers import layers_of
 CACHED = 2**18  # numbers that fit a core's cache
 
 
+class Spectra(NamedTuple):
+    """What examples contribute along the directions of a block's two factors."""
+
+    psi: Tensor  # [n, i]
+    tau: Tensor  # [n, o]
+
+
 class Traces(NamedTuple):
     """A trace an example and block for each of the two factors, [n, l]."""
 
@@ -20,43 +27,75 @@ class Traces(NamedTuple):
     tau: Tensor
 
 
+Batch = Tensor | tuple[Tensor, Tensor | None]  # inputs, with labels or with the predictions in their place
+
+
 def product_traces(
-    net: nn.Module, batches: Iterable[Tensor], matrices: Mapping[str, Factors], count: int | None = None
+    net: nn.Module,
+    batches: Iterable[Batch],
+    matrices: Mapping[str, Factors],
+    count: int | None = None,
+    expected: bool = False,
 ) -> Traces:
     """tr(psi_x P) and tr(tau_x Q) for every example x and block of `matrices` (P, Q), in their order.
 
-    Labels are the predictions. With rows a_t of a layer's input, tr(psi_x P) = sum_t a_t' P a_t. Where `count`, the
-    number of examples, is given, the traces are never held twice.
+    Where a batch has no labels they are the predictions, or with `expected` the expectation over them. With rows a_t
+    of a layer's input, tr(psi_x P) = sum_t a_t' P a_t. Where `count`, the number of examples, is given, the traces
+    are never held twice.
     """
-    return _gathered(_traces(net, batches, matrices, _product), count)
+    return _gathered(map(_columns, _values(net, batches, matrices, _product, expected)), count)
 
 
 def squared_traces(
-    net: nn.Module, batches: Iterable[Tensor], matrices: Mapping[str, Factors], count: int | None = None
+    net: nn.Module,
+    batches: Iterable[Batch],
+    matrices: Mapping[str, Factors],
+    count: int | None = None,
+    expected: bool = False,
 ) -> Traces:
-    """tr(psi_x P psi_x) and tr(tau_x Q tau_x), float64; labels are the predictions.
+    """tr(psi_x P psi_x) and tr(tau_x Q tau_x), float64; labels as in `product_traces`.
 
     tr(psi_x P psi_x) = sum_st (a_s' P a_t) (a_s' a_t), a [t, t] matrix an example.
     """
-    return _gathered(_traces(net, batches, matrices, _squared), count)
+    return _gathered(map(_columns, _values(net, batches, matrices, _squared, expected)), count)
 
 
-def _traces(
+def spectra(
+    net: nn.Module, batches: Iterable[Batch], vectors: Mapping[str, Factors], expected: bool = False
+) -> dict[str, Spectra]:
+    """diag(V' psi_x V) and diag(W' tau_x W) for every example x and block of `vectors` (V, W); labels as above.
+
+    With the eigenvectors of the mean factors: what each example contributes along each of their directions.
+    """
+    parts = list(_values(net, batches, vectors, _squares, expected))
+    sides = {name: zip(*(part[name] for part in parts), strict=True) for name in vectors}
+    return {name: Spectra(*(torch.cat(side) for side in found)) for name, found in sides.items()}
+
+
+def _values(
     net: nn.Module,
-    batches: Iterable[Tensor],
+    batches: Iterable[Batch],
     matrices: Mapping[str, Factors],
-    trace: Callable[[Tensor, Tensor], Tensor],
-) -> Iterator[Traces]:
-    """The traces of one batch after the other."""
+    value: Callable[[Tensor, Tensor], Tensor],
+    expected: bool,
+) -> Iterator[dict[str, tuple[Tensor, Tensor]]]:
+    """`value` of the rows of each block's inputs and gradients and of its two matrices, one batch after the other."""
     layers = layers_of(net, set(matrices))
-    for x in batches:
+    for batch in batches:
+        x, y = (batch, None) if isinstance(batch, Tensor) else batch
         parts: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in matrices}
-        for name, (inputs, gradients) in samples(net, x, None, layers):
+        for name, (inputs, gradients) in samples(net, x, y, layers, expected=expected):
             # tau_x carries 1/T, so its traces carry it once or squared: scale the rows instead.
             scaled = gradients / gradients.shape[1] ** 0.5
-            parts[name].append((trace(inputs, matrices[name].psi), trace(scaled, matrices[name].tau)))
-        columns = [[torch.cat(column) for column in zip(*found, strict=True)] for found in parts.values()]
-        yield Traces(*(torch.stack(side, 1) for side in zip(*columns, strict=True)))
+            parts[name].append((value(inputs, matrices[name].psi), value(scaled, matrices[name].tau)))
+        yield {
+            name: (torch.cat([psi for psi, _ in found]), torch.cat([tau for _, tau in found]))
+            for name, found in parts.items()
+        }
+
+
+def _columns(values: dict[str, tuple[Tensor, Tensor]]) -> Traces:
+    return Traces(*(torch.stack(side, 1) for side in zip(*values.values(), strict=True)))
 
 
 def _gathered(parts: Iterator[Traces], count: int | None) -> Traces:
@@ -72,6 +111,11 @@ def _gathered(parts: Iterator[Traces], count: int | None) -> Traces:
     if table is None or start != count:
         raise ValueError(f"traces of {count} examples were asked for, but there are {start}")
     return table
+
+
+def _squares(rows: Tensor, vectors: Tensor) -> Tensor:
+    """Mean squares along the columns of `vectors`, [n, t, d], [d, d] -> [n, d]."""
+    return (rows @ vectors.to(rows.dtype)).square().sum(1)
 
 
 def _product(rows: Tensor, matrix: Tensor) -> Tensor:

@@ -24,9 +24,15 @@ from al_runner.fisher import (
 )
 from al_runner.pool import Pool
 from al_runner.strategies.base import Strategy
-from al_runner.strategies.free_energy import greedy, mean_random_z
+from al_runner.strategies.free_energy import Energy, greedy, mean_random_z
 from al_runner.types import Fitted
 
+CHOICES = {
+    "direction": ("minimise", "maximise"),
+    "size": ("parameters", "effective"),
+    "labels": ("predicted", "expected"),
+    "start": ("empty", "labelled"),
+}
 CHUNK = 128  # images a backward pass: a layer's patches then stay within tens of megabytes
 
 
@@ -51,19 +57,25 @@ class KfacVfe(Strategy):
 
     direction: str = "minimise"  # eq. 8 and the text of section 4; "maximise" is algorithm 1 as printed
     gamma: float = 0.0  # weight of the training factor; the paper prints no value
+    generalisation: float = 1.0  # weight of the generalisation factor; 0 leaves the training factor alone
     damping: float = 0.1  # relative: lam = damping * tr(M) / dim(M) for each inverted factor M
     invert_labelled: bool = False  # eqs. 13, 16, 17, 19 have the labelled factor itself; eq. 18, alg. 1 its inverse
     size: str = "parameters"  # N: "parameters", or "effective" = Z1 of the whole of U under damping
+    labels: str = "predicted"  # as the published code has it; "expected": the mean over the net's own prediction
+    start: str = "empty"  # "labelled": the labelled images count with the query, whose union stands for the pool
     pool_sample: int | None = None  # estimate the pool's factor from so many random unlabelled images; None: from all
     nystrom_rank: int | None = None  # invert larger factors from so many of their columns; None: all exactly
     skip_untreated: bool = False  # leave out layers without a Fisher block, and their parameters out of N
 
     def __post_init__(self) -> None:
-        for field, allowed in (("direction", ("minimise", "maximise")), ("size", ("parameters", "effective"))):
+        for field, allowed in CHOICES.items():
             if getattr(self, field) not in allowed:
                 raise UsageError(f"strategy.{field} is {getattr(self, field)!r}; choose one of {', '.join(allowed)}")
-        if not self.gamma >= 0:
-            raise UsageError(f"strategy.gamma is {self.gamma}; it must be 0 or more")
+        for field in ("gamma", "generalisation"):
+            if not getattr(self, field) >= 0:
+                raise UsageError(f"strategy.{field} is {getattr(self, field)}; it must be 0 or more")
+        if self.gamma == self.generalisation == 0:
+            raise UsageError("strategy.gamma and strategy.generalisation are both 0; one must be above 0")
         if not self.damping > 0:
             raise UsageError(f"strategy.damping is {self.damping}; it must be above 0 (0.1 is the default)")
         if self.pool_sample is not None and self.pool_sample < 1:
@@ -92,25 +104,33 @@ class KfacVfe(Strategy):
         """The query's positions among the candidates (by default all of `unlabelled`), int64 [n].
 
         For any classifier in evaluation mode, from its inputs to logits [n, classes], and inputs on its device.
-        `labelled`, batches of inputs and labels, are read where gamma > 0 alone; `rng`, by default seeded with 0, where
-        pool_sample, nystrom_rank or gamma are set. Images are read a few at a time. `factors` stand for the mean
-        factors of `unlabelled` where those are known already.
+        `labelled`, batches of inputs and labels, are read where gamma > 0 or start is "labelled"; `rng`, by default
+        seeded with 0, where pool_sample, nystrom_rank or gamma are set. Images are read a few at a time. `factors`
+        stand for the mean factors of `unlabelled` where those are known already.
         """
         candidates = unlabelled if candidates is None else candidates
         if not 1 <= n <= len(candidates):
             raise UsageError(f"{n} of {len(candidates)} candidates were asked for; ask for 1 or more, and no more")
-        if self.gamma and labelled is None:
-            raise UsageError("the training factor needs labelled images; give them, or set gamma to 0")
+        if labelled is None and (self.gamma or self.start == "labelled"):
+            raise UsageError("gamma above 0 and start=labelled need labelled images; give them, or leave both out")
+        labelled = list(labelled or ())
         rng = torch.Generator().manual_seed(0) if rng is None else rng
         if factors is None:
             sample = self._sampled(unlabelled, rng)
-            factors = mean_factors(net, ((x, None) for x in _batches(unlabelled, sample)), self.skip_untreated)
+            batches = ((x, None) for x in _batches(unlabelled, sample))
+            factors = mean_factors(net, batches, self.skip_untreated, self._expected)
         inverses = self._inverted(factors, rng)
-        general = product_traces(net, _batches(candidates), inverses, len(candidates))
-        training = self._training_traces(net, candidates, labelled or (), rng) if self.gamma else None
+        general = product_traces(net, _batches(candidates), inverses, len(candidates), self._expected)
+        before = product_traces(net, labelled, inverses, None, self._expected) if self.start == "labelled" else None
+        training = self._training_traces(net, candidates, labelled, rng) if self.gamma else None
         total = parameter_count(factors) if self.size == "parameters" else _effective_size(factors, inverses)
         reference = mean_random_z(training, n, rng) if training else 0.0
-        return greedy(general, training, n, total, self.gamma * reference, self.direction == "minimise")
+        energy = Energy(total, self.gamma * reference, self.generalisation, self.direction == "minimise")
+        return greedy(general, training, n, energy, before)
+
+    @property
+    def _expected(self) -> bool:
+        return self.labels == "expected"
 
     def _sampled(self, unlabelled: Images, rng: torch.Generator) -> Tensor | None:
         """Positions of the images that the pool's factors are estimated from; None stands for all."""
@@ -121,9 +141,9 @@ class KfacVfe(Strategy):
     def _training_traces(
         self, net: nn.Module, candidates: Images, labelled: Iterable[tuple[Tensor, Tensor]], rng: torch.Generator
     ) -> Traces:
-        factors = mean_factors(net, labelled, self.skip_untreated)
+        factors = mean_factors(net, labelled, self.skip_untreated, self._expected)
         middle = self._inverted(factors, rng) if self.invert_labelled else factors
-        return squared_traces(net, _batches(candidates), middle, len(candidates))
+        return squared_traces(net, _batches(candidates), middle, len(candidates), self._expected)
 
     def _inverted(self, factors: dict[str, Factors], rng: torch.Generator) -> dict[str, Factors]:
         return {name: Factors(self._inverse(psi, rng), self._inverse(tau, rng)) for name, (psi, tau) in factors.items()}

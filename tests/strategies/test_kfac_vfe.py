@@ -11,45 +11,43 @@ from al_runner.fisher import Factors, Traces, capture, damped_inverse, mean_fact
 from al_runner.learners.plain import SingleNet
 from al_runner.pool import Pool
 from al_runner.rng import stream
-from al_runner.strategies.free_energy import free_energy, greedy, mean_random_z, mean_z
+from al_runner.strategies.free_energy import Energy, greedy, mean_random_z, mean_z
 from al_runner.strategies.kfac_vfe import KfacVfe
-from al_runner.types import DataSet
 
 
-@pytest.fixture
-def net() -> nn.Module:
-    torch.manual_seed(0)
-    return (
-        nn.Sequential(nn.Conv2d(1, 2, 3), nn.Tanh(), nn.Flatten(), nn.Linear(8, 4), nn.Tanh(), nn.Linear(4, 3))
-        .double()
-        .eval()
-    )
-
-
-@pytest.fixture
-def pool() -> Pool:
-    torch.manual_seed(1)
-    images = torch.randint(0, 256, (60, 1, 4, 4)).double() / 255
-    ids = torch.arange(60)
-    data = DataSet(images, ids % 3, ids[10:50], ids[50:55], ids[55:], ("a", "b", "c"))
-    pool = Pool(data)
-    pool.buy(torch.tensor([12, 30, 31, 49]))
-    pool.draw_candidates(14, stream(0, "candidates"))
-    return pool
-
-
-def single(net: nn.Module, image: Tensor) -> dict[str, Factors]:
+def single(net: nn.Module, image: Tensor, label: Tensor | None = None) -> dict[str, Factors]:
     """An example's own factors, matrices and all."""
     return {
         name: Factors(s.inputs[0].T @ s.inputs[0], s.gradients[0].T @ s.gradients[0] / s.gradients.shape[1])
-        for name, s in capture(net, image[None]).items()
+        for name, s in capture(net, image[None], None if label is None else label[None]).items()
+    }
+
+
+def single_expected(net: nn.Module, image: Tensor) -> dict[str, Factors]:
+    """An example's factors, the second one as its expectation over the prediction."""
+    shares = net(image[None]).softmax(1)[0].detach()
+    each = [single(net, image, torch.tensor(label)) for label in range(len(shares))]
+    return {
+        name: Factors(factors.psi, sum(share * own[name].tau for share, own in zip(shares, each, strict=True)))  # type: ignore[arg-type]
+        for name, factors in each[0].items()
+    }
+
+
+def mean_of(parts: list[dict[str, Factors]]) -> dict[str, Factors]:
+    return {
+        name: Factors(*(torch.stack([part[name][i] for part in parts]).mean(0) for i in (0, 1))) for name in parts[0]
     }
 
 
 def naive(net: nn.Module, pool: Pool, n: int, strategy: KfacVfe) -> list[int]:
     """Algorithm 1 from matrices, every sum formed anew for every candidate of every step (gamma = 0 or Zref given)."""
-    total_factors = mean_factors(net, [(pool.x(pool.unlabelled), None)])
-    labelled = mean_factors(net, [(pool.x(pool.labelled), pool.y(pool.labelled))])
+    if strategy.labels == "expected":
+        own = {int(i): single_expected(net, pool.x(i)) for i in torch.cat([pool.unlabelled, pool.labelled])}
+    else:
+        own = {int(i): single(net, pool.x(i)) for i in pool.unlabelled}
+        own |= {int(i): single(net, pool.x(i), pool.y(i)) for i in pool.labelled}
+    total_factors = mean_of([own[int(i)] for i in pool.unlabelled])
+    labelled = mean_of([own[int(i)] for i in pool.labelled])
     rng = stream(0, "query")
 
     def inverted(matrix: Tensor) -> Tensor:
@@ -62,14 +60,14 @@ def naive(net: nn.Module, pool: Pool, n: int, strategy: KfacVfe) -> list[int]:
 
     inverse = {k: [inverted(m) for m in f] for k, f in total_factors.items()}
     middle = {k: [inverted(m) if strategy.invert_labelled else m for m in f] for k, f in labelled.items()}
-    factors = {int(i): single(net, pool.x(i)) for i in pool.candidates}
+    before = pool.labelled.tolist() if strategy.start == "labelled" else []
 
     def z(ids: list[int], squared: bool) -> float:
         total = 0.0
         for layer in inverse:
             sums = []
             for side in (0, 1):
-                matrices = [factors[i][layer][side] for i in ids]
+                matrices = [own[i][layer][side] for i in ids]
                 if squared:
                     sums.append(sum((m @ middle[layer][side] @ m).trace() for m in matrices))
                 else:
@@ -93,8 +91,8 @@ def naive(net: nn.Module, pool: Pool, n: int, strategy: KfacVfe) -> list[int]:
         energies = {}
         for i in candidates:
             if i not in chosen:
-                z1 = z([*chosen, i], False)
-                energies[i] = log(z1 / parameters) + parameters / z1
+                z1 = z([*before, *chosen, i], False)
+                energies[i] = strategy.generalisation * (log(z1 / parameters) + parameters / z1)
                 if strategy.gamma:
                     energies[i] += strategy.gamma * reference / z([*chosen, i], True)
         best = min if strategy.direction == "minimise" else max
@@ -112,6 +110,10 @@ def naive(net: nn.Module, pool: Pool, n: int, strategy: KfacVfe) -> list[int]:
         {"gamma": 1.0},
         {"gamma": 1.0, "invert_labelled": True},
         {"gamma": 10.0, "direction": "maximise", "invert_labelled": True, "size": "effective"},
+        {"labels": "expected"},
+        {"start": "labelled"},
+        {"generalisation": 0.0, "gamma": 1.0},
+        {"labels": "expected", "start": "labelled", "gamma": 1.0, "generalisation": 0.5},
         {"nystrom_rank": 2},
         {"nystrom_rank": 3, "gamma": 10.0, "invert_labelled": True, "size": "effective"},
     ],
@@ -158,6 +160,9 @@ def test_every_option_changes_some_selection(net: nn.Module, pool: Pool) -> None
     assert picks(size="effective") != plain
     assert picks(gamma=10.0) != plain
     assert picks(gamma=10.0, invert_labelled=True) != picks(gamma=10.0)
+    assert picks(gamma=10.0, generalisation=0.0) != picks(gamma=10.0)
+    assert picks(labels="expected") != plain
+    assert picks(start="labelled") != plain
     assert picks(nystrom_rank=2) != plain
     assert picks(nystrom_rank=10) == plain  # the largest factor is 10 x 10, of the convolution
 
@@ -172,7 +177,7 @@ def test_n_is_the_number_of_parameters(net: nn.Module, pool: Pool) -> None:
 def test_the_free_energy_is_least_at_n() -> None:
     """ln t + N / t has its one minimum at t = N: a query as informative as the pool itself."""
     z = torch.linspace(10, 1000, 991, dtype=torch.float64)
-    energy = free_energy(z, None, 100.0, 0.0)
+    energy = Energy(100.0)(z, None)
     assert z[energy.argmin()].item() == 100.0
     assert energy.min().item() == pytest.approx(1.0)
 
@@ -184,17 +189,17 @@ def traces(rows: int, columns: int, seed: int) -> Traces:
 
 def test_greedy_finds_the_best_single_candidate_and_never_one_twice() -> None:
     general = traces(9, 3, 0)
-    energy = free_energy((general.psi * general.tau).sum(1), None, 5.0, 0.0)
-    assert greedy(general, None, 1, 5.0, 0.0, minimise=True).item() == energy.argmin().item()
-    assert greedy(general, None, 1, 5.0, 0.0, minimise=False).item() == energy.argmax().item()
-    assert sorted(greedy(general, None, 9, 5.0, 0.0, minimise=True).tolist()) == list(range(9))
+    energy = Energy(5.0)((general.psi * general.tau).sum(1), None)
+    assert greedy(general, None, 1, Energy(5.0)).item() == energy.argmin().item()
+    assert greedy(general, None, 1, Energy(5.0, minimise=False)).item() == energy.argmax().item()
+    assert sorted(greedy(general, None, 9, Energy(5.0)).tolist()) == list(range(9))
 
 
 @pytest.mark.parametrize("minimise", [True, False])
 def test_images_without_any_gradient_are_chosen_last_or_first_but_never_twice(minimise: bool) -> None:
     general = Traces(torch.zeros(4, 2, dtype=torch.float64), torch.zeros(4, 2, dtype=torch.float64))
     general.psi[2], general.tau[2] = 1.0, 1.0
-    order = greedy(general, general, 4, 5.0, 1.0, minimise).tolist()
+    order = greedy(general, general, 4, Energy(5.0, 1.0, minimise=minimise)).tolist()
     assert sorted(order) == [0, 1, 2, 3]
     assert order[0 if minimise else -1] == 2
 
@@ -289,9 +294,9 @@ def test_scoring_candidates_in_parts_makes_no_difference(scored: int, monkeypatc
     general, training = traces(9, 3, 0), traces(9, 3, 1)
     general.psi[5], general.tau[5] = general.psi[2], general.tau[2]  # a tie, which falls to the earlier
     training.psi[5], training.tau[5] = training.psi[2], training.tau[2]
-    expected = greedy(general, training, 9, 5.0, 0.1, minimise=True).tolist()
+    expected = greedy(general, training, 9, Energy(5.0, 0.1)).tolist()
     monkeypatch.setattr("al_runner.strategies.free_energy.SCORED", scored)
-    assert greedy(general, training, 9, 5.0, 0.1, minimise=True).tolist() == expected
+    assert greedy(general, training, 9, Energy(5.0, 0.1)).tolist() == expected
     assert expected.index(2) < expected.index(5)
 
 

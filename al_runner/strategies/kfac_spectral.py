@@ -1,0 +1,131 @@
+"""The free energy of KFAC-VFE direction by direction: the determinant and the inverse that the paper bounds by traces.
+
+S the query being built, U the unlabelled and A the labelled images, D candidates, i and o the directions of a block's
+two factors, N = sum_l i o parameters.
+"""
+
+from dataclasses import dataclass
+from math import inf
+
+import torch
+from torch import Tensor, nn
+
+from al_runner.errors import UsageError
+from al_runner.fisher import Factors, Spectra, mean_factors, spectra, treatable_layers
+from al_runner.pool import Pool
+from al_runner.strategies.base import Strategy
+from al_runner.strategies.kfac_vfe import CHUNK
+from al_runner.types import Fitted
+
+CHOICES = {
+    "objective": ("divergence", "trace"),
+    "labels": ("predicted", "expected"),
+    "start": ("empty", "labelled"),
+}
+
+
+@dataclass(frozen=True)
+class KfacSpectral(Strategy):
+    """Greedily builds the query whose Fisher information stands for the pool's in every direction of its eigenbasis.
+
+    Ducoffe & Precioso (2017, eq. 8, 14, 15) put ln det(I_S I_U^-1) at N ln(Z1 / N) and tr(I_U I_S^-1) at N^2 / Z1, so
+    that a query of one repeated image costs no more than one of many. Here both are taken in the eigenbasis of the
+    pool's factors, where I_S is diagonal but for its damping: with r_i and r_o the query's share of the pool's
+    curvature along each direction, the divergence is sum_l o sum_i ln r_i + i sum_o ln r_o + sum_i 1/r_i sum_o 1/r_o.
+    Its last term alone, tr(I_U I_S^-1), is what BAIT minimises (Ash et al., 2021, eq. 4).
+    """
+
+    objective: str = "divergence"  # "trace": tr(I_U I_S^-1) alone
+    damping: float = 0.1  # relative: lam = damping * tr(M) / dim(M), added to the query's and the pool's curvature
+    labels: str = "predicted"  # "expected": the mean over the net's own prediction, a backward pass a class
+    start: str = "empty"  # "labelled": the labelled images count with the query, whose union stands for the pool
+    pool_sample: int | None = None  # estimate the pool's factors from so many random unlabelled images; None: from all
+
+    def __post_init__(self) -> None:
+        for field, allowed in CHOICES.items():
+            if getattr(self, field) not in allowed:
+                raise UsageError(f"strategy.{field} is {getattr(self, field)!r}; choose one of {', '.join(allowed)}")
+        if not self.damping > 0:
+            raise UsageError(f"strategy.damping is {self.damping}; it must be above 0 (0.1 is the default)")
+        if self.pool_sample is not None and self.pool_sample < 1:
+            raise UsageError(f"strategy.pool_sample is {self.pool_sample}; it must be 1 or more, or null for all")
+
+    def check(self, net: nn.Module) -> None:
+        treatable_layers(net)
+
+    def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
+        net, expected, ids = fitted.network(), self.labels == "expected", pool.unlabelled
+        if self.pool_sample is not None and self.pool_sample < len(ids):
+            ids = ids[torch.randperm(len(ids), generator=rng)[: self.pool_sample].to(ids.device)]
+        factors = mean_factors(net, ((pool.x(part), None) for part in ids.split(CHUNK)), expected=expected)
+        bases = {name: eigenbasis(pair, self.damping) for name, pair in factors.items()}
+        vectors = {name: basis.vectors for name, basis in bases.items()}
+        each = spectra(net, (pool.x(part) for part in pool.candidates.split(CHUNK)), vectors, expected)
+        before = None
+        if self.start == "labelled":
+            batches = ((pool.x(part), pool.y(part)) for part in pool.labelled.split(CHUNK))
+            before = spectra(net, batches, vectors, expected)
+        return pool.candidates[spread(each, before, bases, n, self.objective == "divergence")]
+
+
+@dataclass(frozen=True)
+class Basis:
+    """The eigenvectors of a block's two factors in the pool, its curvature along them, and what is added to it."""
+
+    vectors: Factors
+    values: Spectra  # float64 [i], [o]
+    damping: Spectra  # float64, one number each
+
+
+def eigenbasis(factors: Factors, damping: float) -> Basis:
+    """Directions of both factors, with the damping of `damped_inverse`."""
+    (psi_values, psi), (tau_values, tau) = (torch.linalg.eigh(matrix) for matrix in factors)
+    values = Spectra(psi_values.clamp_min(0), tau_values.clamp_min(0))
+    scales = (side.mean() for side in values)
+    lams = Spectra(*(damping * torch.where(scale > 0, scale, torch.ones_like(scale)) for scale in scales))
+    return Basis(Factors(psi, tau), values, lams)
+
+
+def spread(
+    each: dict[str, Spectra], before: dict[str, Spectra] | None, bases: dict[str, Basis], n: int, divergence: bool
+) -> Tensor:
+    """Add, `n` times, the candidate with the least objective of the query so far; positions int64 [n].
+
+    `each` are the candidates' spectra, [D, i] and [D, o] a block, `before` those of images that count as chosen.
+    """
+    count = 0 if before is None else len(next(iter(before.values())).psi)
+    sums = {
+        name: Spectra(*(side[0].double() * 0 for side in own))
+        if before is None
+        else Spectra(*(side.double().sum(0) for side in before[name]))
+        for name, own in each.items()
+    }
+    first = next(iter(each.values())).psi
+    closed = torch.zeros(len(first), dtype=torch.bool, device=first.device)
+    chosen = []
+    for size in range(count + 1, count + n + 1):
+        value = torch.zeros(len(closed), dtype=torch.float64, device=first.device)
+        for name, own in each.items():
+            value += block_objective(own, sums[name], size, bases[name], divergence)
+        if bool(value.isnan().any()):
+            raise ArithmeticError("the objective of a candidate is NaN: the net's gradients are not finite")
+        best = value.masked_fill(closed, inf).argmin()
+        closed[best] = True
+        chosen.append(best)
+        sums = {
+            name: Spectra(*(total + side[best] for total, side in zip(sums[name], each[name], strict=True)))
+            for name in each
+        }
+    return torch.stack(chosen)
+
+
+def block_objective(own: Spectra, total: Spectra, size: int, basis: Basis, divergence: bool) -> Tensor:
+    """One block's part for the query so far with each candidate added, float64 [D]; `size` counts the candidate in."""
+    psi, tau = (
+        ((side + sums) / size + lam) / (values + lam)
+        for side, sums, values, lam in zip(own, total, basis.values, basis.damping, strict=True)
+    )
+    trace: Tensor = psi.reciprocal().sum(1) * tau.reciprocal().sum(1)
+    if not divergence:
+        return trace
+    return tau.shape[1] * psi.log().sum(1) + psi.shape[1] * tau.log().sum(1) + trace
