@@ -16,7 +16,7 @@ from al_runner.strategies.kfac_spectral import KfacSpectral, eigenbasis
 
 
 def test_expected_factors_are_those_of_the_fisher_matrix_itself(net: nn.Module, pool: Pool) -> None:
-    """One image, last layer: psi (x) tau is the mean of grad ln p(y|x) grad ln p(y|x)', by torch.func class by class."""
+    """One image, last layer: psi (x) tau is the mean of grad ln p(y|x) grad ln p(y|x)', class by class."""
     x = pool.x(pool.candidates[:1])
     (psi, tau) = mean_factors(net, [(x, None)], expected=True)["5"]
     weights = dict(net.named_parameters())
