@@ -1,0 +1,104 @@
+"""Figure 3 of Ducoffe & Precioso (2017): seconds for one acquisition against the query's size, on the USPS net.
+
+Beside it what the paper does not show: seconds against the number of candidates, the pool's size and the net's width.
+One thread; every point is timed in turn, round after round, so that a machine whose speed drifts favours none; images
+are random, which changes no operation. Writes seconds.csv and seconds.png, and prints the slopes of log seconds on log
+size.
+
+    python scripts/ducoffe2017_figure3.py --out outputs/reproduced/ducoffe2017_figure3
+"""
+
+from argparse import ArgumentParser
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+
+import matplotlib as mpl
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+from scipy.stats import linregress
+
+from al_runner.models.ducoffe2017 import cnn
+from al_runner.models.inputs import NetBuilder
+from al_runner.rng import global_stream, stream
+from al_runner.strategies.kfac_vfe import KfacVfe
+
+POOL, CANDIDATES, QUERY = 4177, 240, 8  # the paper's protocol at the start of a run
+AXES = {
+    "query": ("images in the query", (8, 16, 32, 64, 128)),
+    "candidates": ("candidates", (240, 480, 960, 1920, 3840)),
+    "pool": ("unlabelled images in the pool", (500, 1000, 2000, 4000, 8000)),
+    "width": ("width of the net, times the paper's", (1, 2, 3, 4)),
+}
+
+
+def acquisition(
+    query: int = QUERY, candidates: int = CANDIDATES, pool: int = POOL, width: int = 1
+) -> Callable[[], object]:
+    """One choice of KFAC-VFE whole: the pool's factors, their inverses, the candidates' traces, the greedy search."""
+    rng = torch.Generator().manual_seed(0)
+    images = torch.randint(256, (pool, 1, 16, 16), generator=rng, dtype=torch.uint8)
+    model = partial(cnn, pool=(False, True), hidden=(300 * width, 50 * width), channels=20 * width)
+    with global_stream(stream(0, "init")):
+        net = NetBuilder(model, (1, 16, 16), 10, torch.tensor([127.5]), torch.tensor([73.9]))()
+    net = net.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    return lambda: KfacVfe().choose(net, images, query, images[:candidates])
+
+
+def measured(repeats: int) -> pd.DataFrame:
+    """Seconds of every point, `repeats` times each."""
+    works = {(axis, size): acquisition(**{axis: size}) for axis, (_, sizes) in AXES.items() for size in sizes}
+    for work in works.values():
+        work()
+    rows = []
+    for repeat in range(repeats):
+        for (axis, size), work in works.items():
+            start = perf_counter()
+            work()
+            rows.append({"axis": axis, "size": size, "repeat": repeat, "seconds": perf_counter() - start})
+    return pd.DataFrame(rows)
+
+
+def drawn(table: pd.DataFrame) -> Figure:
+    """A panel an axis: all times, their medians, and the slope."""
+    with mpl.rc_context({"font.size": 8, "axes.spines.top": False, "axes.spines.right": False}):
+        figure = Figure(figsize=(9, 2.8), layout="constrained")
+        for axes, (axis, (name, sizes)) in zip(figure.subplots(1, len(AXES), sharey=True), AXES.items(), strict=True):
+            part = table[table["axis"] == axis]
+            axes.plot(part["size"], part["seconds"], ".", color="#888888", markersize=3)
+            medians = part.groupby("size")["seconds"].median()
+            axes.plot(medians.index, medians, color="#0072B2", marker="o", markersize=4)
+            axes.set(xscale="log", yscale="log", xlabel=name, xticks=sizes, xticklabels=sizes)
+            axes.minorticks_off()
+            axes.set_title(f"slope {slope(part):.2f}", loc="left", fontsize=8)
+        figure.axes[0].set_ylabel("seconds for one acquisition")
+    return figure
+
+
+def slope(part: pd.DataFrame) -> float:
+    """Of log seconds on log size: 1 is linear, 0 is constant."""
+    logs = part[["size", "seconds"]].transform("log")
+    return float(linregress(logs["size"], logs["seconds"]).slope)
+
+
+def main() -> None:
+    parser = ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("outputs/ducoffe2017_figure3"))
+    parser.add_argument("--repeats", type=int, default=7)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    table = measured(arguments.repeats)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    table.to_csv(arguments.out / "seconds.csv", index=False)
+    drawn(table).savefig(arguments.out / "seconds.png", dpi=150)
+    for axis, part in table.groupby("axis", sort=False):
+        medians = ", ".join(
+            f"{size}: {part[part['size'] == size]['seconds'].median():.2f}" for size in part["size"].unique()
+        )
+        print(f"{axis:<11} slope {slope(part):.2f}   median seconds {medians}")
+
+
+if __name__ == "__main__":
+    main()
