@@ -97,7 +97,8 @@ def build(cfg: DictConfig, device: torch.device) -> Experiment:
     if cfg.seed < 0:
         raise UsageError(f"seed is {cfg.seed}; it must be 0 or more")
     strategy, budget = instantiate(cfg.strategy), instantiate(cfg.budget)
-    data = data_set(OmegaConf.to_yaml(cfg.dataset, resolve=True), str(Path(cfg.data_root).expanduser()), device)
+    parts = (OmegaConf.to_yaml(cfg.get(part) or {}, resolve=True) for part in ("dataset", "pool"))
+    data = data_set(*parts, str(Path(cfg.data_root).expanduser()), device)
     builder = net_builder(data, instantiate(cfg.model))
     learner = instantiate(cfg.learner, _partial_=True)(build=builder)
     experiment = Experiment(data, learner, strategy, budget, cfg.seed)
@@ -107,10 +108,11 @@ def build(cfg: DictConfig, device: torch.device) -> Experiment:
 
 
 @lru_cache(maxsize=4)
-def data_set(description: str, data_root: str, device: torch.device) -> DataSet:
-    """The data set of these YAML lines on its device, once for all jobs of a process."""
-    data: DataSet = instantiate(OmegaConf.create(description), data_root=data_root)
-    return data.to(device)
+def data_set(dataset: str, pool: str, data_root: str, device: torch.device) -> DataSet:
+    """The data set of these YAML lines on its device, its pool spoilt where asked, once for all jobs of a process."""
+    data: DataSet = instantiate(OmegaConf.create(dataset), data_root=data_root)
+    spoil = instantiate(OmegaConf.create(pool))
+    return (spoil(data) if spoil else data).to(device)
 
 
 def checked_net(cfg: DictConfig, builder: Callable[[], nn.Module]) -> nn.Module:

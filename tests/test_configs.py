@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import toy
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from omegaconf import DictConfig
@@ -46,6 +47,15 @@ def test_every_strategy_builds(name: str) -> None:
 @pytest.mark.parametrize("name", names("budget"))
 def test_every_budget_builds(name: str) -> None:
     assert isinstance(instantiate(composed(f"budget={name}").budget), Budget)
+
+
+@pytest.mark.parametrize("name", names("pool"))
+def test_every_pool_changes_the_training_images(name: str) -> None:
+    cfg = composed(f"pool={name}")
+    clean = toy.data_set()
+    spoilt = instantiate(cfg.pool)(clean)
+    assert not torch.equal(spoilt.images, clean.images) or not torch.equal(spoilt.labels, clean.labels)
+    assert cfg.hydra.runtime.choices.pool == name
 
 
 @pytest.mark.parametrize("name", names("training"))

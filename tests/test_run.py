@@ -74,6 +74,13 @@ def test_one_run_shows_its_progress_and_says_where_everything_is(al_run, tmp_pat
     assert al_run(*digits8(tmp_path, "strategy.damping=1.0", "overwrite=true"))[0] == 0
 
 
+def test_a_spoilt_pool_has_a_folder_of_its_own(al_run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    assert al_run(*digits8(tmp_path, "pool=label_noise", "pool.share=0.4", "strategy=random"))[0] == 0
+    assert al_run(*digits8(tmp_path, "strategy=random"))[0] == 0
+    folders = sorted(folder.relative_to(tmp_path).parts[0] for folder in tmp_path.glob("*/*/random/seed0"))
+    assert folders == ["digits", "digits-label_noise"]
+
+
 def test_strategies_of_one_seed_share_round_0(al_run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     first = []
     for strategy in ("random", "kfac_vfe", "curriculum"):
