@@ -14,7 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from torch import nn
+from torch import Tensor, nn
 
 from al_runner.engine.drive import drive
 from al_runner.engine.stacked import Stacked
@@ -103,7 +103,8 @@ def build(cfg: DictConfig, device: torch.device) -> Experiment:
     learner = instantiate(cfg.learner, _partial_=True)(build=builder)
     experiment = Experiment(data, learner, strategy, budget, cfg.seed)
     _ = experiment.purchases
-    strategy.check(checked_net(cfg, builder))
+    images = data.images[:2].cpu()
+    strategy.check(checked_net(cfg, builder, images), images)
     return experiment
 
 
@@ -115,12 +116,13 @@ def data_set(dataset: str, pool: str, data_root: str, device: torch.device) -> D
     return (spoil(data) if spoil else data).to(device)
 
 
-def checked_net(cfg: DictConfig, builder: Callable[[], nn.Module]) -> nn.Module:
-    """A net of the kind to be trained; UsageError where model or optimiser do not take their options."""
+def checked_net(cfg: DictConfig, builder: Callable[[], nn.Module], images: Tensor) -> nn.Module:
+    """A net of the kind to be trained; UsageError where model or optimiser do not take their options or the images."""
     try:
-        net = builder()
+        net = builder().eval()
         instantiate(cfg.training.optimizer)(net.parameters())
-    except (TypeError, ValueError) as error:
+        net(images)
+    except (TypeError, ValueError, RuntimeError) as error:
         raise UsageError(f"model={cfg.run.model} or training={cfg.run.training}: {error}") from error
     return net
 

@@ -92,9 +92,9 @@ def test_strategies_of_one_seed_share_round_0(al_run, tmp_path: Path) -> None:  
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["strategy=kfac"], "'strategy/kfac' Available options in 'strategy': curriculum entropy full kfac_vfe"),
+        (["strategy=kfac"], "'strategy/kfac' Available options in 'strategy': curriculum entropy full kfac_code2016"),
         (["stratgy=random"], "there is no option stratgy; al-run --help lists all groups"),
-        (["strategy.gama=1"], "there is no option strategy.gama; strategy has _target_, direction, gamma, damping"),
+        (["strategy.gama=1"], "there is no option strategy.gama; strategy has _target_, direction, gamma, generalisation, damping"),
         (["dataset=usps", "budget.querry=1"], "there is no option budget.querry; budget has _target_, initial, query"),
         (["strategy.gamma=-1"], "strategy.gamma is -1; it must be 0 or more"),
         (["budget.query=0"], "budget.query is 0"),
@@ -125,6 +125,37 @@ def test_a_mistake_gets_one_line_before_any_training(  # type: ignore[no-untyped
     assert "Traceback" not in output
     assert "Error executing job" not in output
     assert "labelled | test error" not in output
+    assert not list(tmp_path.rglob("rounds.csv"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["strategy=random", "model.inputs=63"],
+            "model=mine or training=adam: mat1 and mat2 shapes cannot be multiplied",
+        ),
+        (["strategy=kfac_vfe"], "layer 'net.shared' is used twice in one forward pass"),
+    ],
+    ids=["random", "kfac_vfe"],
+)
+def test_a_net_of_the_user_s_own_is_tried_on_images_before_any_training(  # type: ignore[no-untyped-def]
+    al_run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+) -> None:
+    (tmp_path / "user_net.py").write_text(
+        "from torch import nn\n"
+        "class Net(nn.Module):\n"
+        "    def __init__(self, image_shape, classes, inputs):\n"
+        "        super().__init__()\n"
+        "        self.first, self.shared = nn.Linear(inputs, 10), nn.Linear(10, 10)\n"
+        "    def forward(self, x):\n"
+        "        return self.shared(self.shared(self.first(x.flatten(1))))\n"
+    )
+    (tmp_path / "conf" / "model").mkdir(parents=True)
+    (tmp_path / "conf" / "model" / "mine.yaml").write_text("_target_: user_net.Net\n_partial_: true\ninputs: 64\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    code, output = al_run("--config-dir", str(tmp_path / "conf"), f"results={tmp_path}", "model=mine", *arguments)
+    assert (code, message in output) == (1, True)
     assert not list(tmp_path.rglob("rounds.csv"))
 
 

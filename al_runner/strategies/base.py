@@ -19,8 +19,11 @@ class Strategy:
         """What the method changes about training."""
         return learner
 
-    def check(self, net: nn.Module) -> None:
-        """UsageError where the method can't treat nets such as `net`; asked before any training."""
+    def check(self, net: nn.Module, x: Tensor) -> None:
+        """UsageError where the method can't treat nets such as `net`, on images such as `x`, uint8 [2, C, H, W].
+
+        Asked before any training, with a net of its own in evaluation mode.
+        """
 
     def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
         """`n` distinct ids out of `pool.candidates`, int64 [n]."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from al_runner.errors import UsageError
-from al_runner.fisher import Factors, mean_factors, product_traces, treatable_layers
+from al_runner.fisher import Factors, capture, mean_factors, product_traces
 from al_runner.pool import Pool
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.free_energy import greedy
@@ -36,8 +36,8 @@ class KfacCode2016(Strategy):
         if self.pool_batches < 1 or not self.damping > 0:
             raise UsageError("strategy.pool_batches must be 1 or more, and strategy.damping above 0")
 
-    def check(self, net: nn.Module) -> None:
-        treatable_layers(net)
+    def check(self, net: nn.Module, x: Tensor) -> None:
+        capture(net, x)
 
     def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
         net = copy.deepcopy(fitted.network()).double()  # so little damping needs factors without rounding

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from al_runner.errors import UsageError
-from al_runner.fisher import Factors, Spectra, mean_factors, spectra, treatable_layers
+from al_runner.fisher import Factors, Spectra, capture, mean_factors, spectra
 from al_runner.pool import Pool
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.kfac_vfe import CHUNK
@@ -50,8 +50,8 @@ class KfacSpectral(Strategy):
         if self.pool_sample is not None and self.pool_sample < 1:
             raise UsageError(f"strategy.pool_sample is {self.pool_sample}; it must be 1 or more, or null for all")
 
-    def check(self, net: nn.Module) -> None:
-        treatable_layers(net)
+    def check(self, net: nn.Module, x: Tensor) -> None:
+        capture(net, x)
 
     def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
         net, expected, ids = fitted.network(), self.labels == "expected", pool.unlabelled

@@ -14,13 +14,13 @@ from al_runner.errors import UsageError
 from al_runner.fisher import (
     Factors,
     Traces,
+    capture,
     damped_inverse,
     mean_factors,
     nystrom_inverse,
     parameter_count,
     product_traces,
     squared_traces,
-    treatable_layers,
 )
 from al_runner.pool import Pool
 from al_runner.strategies.base import Strategy
@@ -83,8 +83,8 @@ class KfacVfe(Strategy):
         if self.nystrom_rank is not None and self.nystrom_rank < 1:
             raise UsageError(f"strategy.nystrom_rank is {self.nystrom_rank}; it must be 1 or more, or null for exact")
 
-    def check(self, net: nn.Module) -> None:
-        treatable_layers(net, self.skip_untreated)
+    def check(self, net: nn.Module, x: Tensor) -> None:
+        capture(net, x, skip_untreated=self.skip_untreated)
 
     def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
         labelled = ((pool.x(ids), pool.y(ids)) for ids in pool.labelled.split(CHUNK))

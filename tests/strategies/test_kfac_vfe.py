@@ -248,9 +248,9 @@ def prelu_net() -> nn.Module:
 def test_an_untreated_layer_is_refused_before_training_or_left_out_when_asked(pool: Pool) -> None:
     net = prelu_net()
     with pytest.raises(UsageError, match="'2' is PReLU"):
-        KfacVfe().check(net)
+        KfacVfe().check(net, pool.x(pool.candidates[:2]))
     strategy = KfacVfe(skip_untreated=True, gamma=1.0)
-    strategy.check(net)
+    strategy.check(net, pool.x(pool.candidates[:2]))
     relu = nn.Sequential(net[0], net[1], nn.LeakyReLU(0.25), net[3]).eval()  # a PReLU's initial slope
     picks = [s.select(SingleNet(n, 0), pool, 6, stream(0, "query")) for s, n in ((strategy, net), (strategy, relu))]
     assert picks[0].tolist() == picks[1].tolist()
