@@ -12,7 +12,7 @@ from torch.nn.functional import nll_loss
 
 from al_runner.budget import Budget
 from al_runner.errors import UsageError
-from al_runner.pool import Pool, balanced_ids, class_shares, random_ids
+from al_runner.pool import ImagesOf, Pool, balanced_ids, class_shares, random_ids
 from al_runner.rng import Streams
 from al_runner.strategies.base import Strategy
 from al_runner.types import DataSet, Fitted, Learner, TrainData, mean_log_probs
@@ -65,29 +65,31 @@ class Experiment:
             ids = record.bought(round_)
             if ids is None:
                 if fitted is None and round_ > 0:  # resumed between a measurement and the next purchase
-                    fitted = await learner.fit(self.train_data(pool), Streams(self.seed, round_ - 1))
+                    fitted = await learner.fit(self.train_data(pool), Streams(self.seed, round_ - 1), None)
                 start = clock()
-                ids = self.choose(fitted, pool, size, round_)
+                ids = await self.choose(fitted, pool, size, round_)
                 record.buy(round_, ids, self.data.labels[ids], clock() - start)
             pool.buy(ids.to(self.data.images.device))
-            if record.measured(round_):
+            if record.measured(round_) and not learner.continues:
                 continue
             start = clock()
-            fitted = await learner.fit(self.train_data(pool), Streams(self.seed, round_))
+            fitted = await learner.fit(self.train_data(pool), Streams(self.seed, round_), fitted)
             seconds = clock() - start
-            record.measure(round_, {**self.measurements(fitted, pool), "fit_seconds": seconds})
+            if not record.measured(round_):
+                record.measure(round_, {**self.measurements(fitted, pool), "fit_seconds": seconds})
 
     def train_data(self, pool: Pool) -> TrainData:
-        return TrainData(pool.x(pool.labelled), pool.y(pool.labelled), *self.data.validation)
+        unlabelled = ImagesOf(pool, pool.unlabelled)
+        return TrainData(pool.x(pool.labelled), pool.y(pool.labelled), *self.data.validation, unlabelled)
 
-    def choose(self, fitted: Fitted | None, pool: Pool, size: int, round_: int) -> Tensor:
+    async def choose(self, fitted: Fitted | None, pool: Pool, size: int, round_: int) -> Tensor:
         """The ids of the next purchase: the initial set, then what the strategy selects of the candidates."""
         streams = Streams(self.seed, round_)
         if fitted is None:
             rng = streams("initial")
             return balanced_ids(self.data, size, rng) if self.plan.balanced else random_ids(pool, size, rng)
         pool.draw_candidates(self.plan.candidate_count, streams("candidates"))
-        ids = self.strategy.select(fitted, pool, size, streams("query"))
+        ids = await self.strategy.query(fitted, pool, size, streams)
         if len(ids) != size or not bool(torch.isin(ids, pool.candidates).all()):
             raise ValueError(f"{type(self.strategy).__name__} returned {len(ids)} ids for {size}, or not candidates")
         return ids

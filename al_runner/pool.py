@@ -1,5 +1,7 @@
 """Who is labelled: ids that were bought, ids that may be chosen, and labels that stay hidden until then."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -48,6 +50,20 @@ class Pool:
         self.labelled = torch.cat([self.labelled, ids])
         self.unlabelled = self._data.train[~self._bought[self._data.train]]
         self.candidates = self.unlabelled
+
+
+@dataclass(frozen=True)
+class ImagesOf:
+    """The images of a pool's `ids`, read when they are asked for, uint8."""
+
+    pool: Pool
+    ids: Tensor
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, rows: slice | Tensor, /) -> Tensor:
+        return self.pool.x(self.ids[rows])
 
 
 def random_ids(pool: Pool, count: int, rng: torch.Generator) -> Tensor:

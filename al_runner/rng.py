@@ -20,9 +20,14 @@ class Streams(NamedTuple):
 
     seed: int
     round: int
+    part: str = ""  # of the round, where it has several fits
 
     def __call__(self, purpose: str) -> torch.Generator:
-        return stream(self.seed, purpose, self.round)
+        return stream(self.seed, purpose + self.part, self.round)
+
+    def of(self, part: object) -> "Streams":
+        """The streams of one of several fits in the round, such as a member of an ensemble."""
+        return self._replace(part=f"{self.part}/{part}")
 
     def first_round(self) -> "Streams":
         return self._replace(round=0)

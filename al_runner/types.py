@@ -3,14 +3,15 @@
 N examples, C colour channels, H x W pixels, K posterior samples, Y classes.
 """
 
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import log
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
 from al_runner.errors import UsageError
 from al_runner.rng import Streams
@@ -47,13 +48,26 @@ class DataSet:
         return channels, height, width
 
 
+class Images(Protocol):
+    """A net's inputs by position: a tensor [n, ...], or anything that reads them when they are asked for."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: slice | Tensor, /) -> Tensor: ...
+
+
 class TrainData(NamedTuple):
-    """All that one fit may use: bought examples, and validation examples for early stopping."""
+    """All that one fit may use: bought examples, validation examples for early stopping, images without labels."""
 
     x: Tensor  # uint8 [N, C, H, W]
     y: Tensor  # int64 [N]
     val_x: Tensor
     val_y: Tensor
+    unlabelled: Images | None = None  # the pool's other images, uint8, for learners that use them
+
+    def plus(self, x: Tensor, y: Tensor) -> "TrainData":
+        """With more training examples: pseudo-labelled, generated or adversarial ones."""
+        return self._replace(x=torch.cat([self.x, x]), y=torch.cat([self.y, y]))
 
 
 PRECISIONS = ("float32", "tf32", "bfloat16")
@@ -99,6 +113,8 @@ class Fit(NamedTuple):
     recipe: Recipe
     data: TrainData
     streams: Streams
+    loss: Callable[[Any, Tensor], Tensor] = cross_entropy  # of the net's output in training and the labels, a mean
+    start: Mapping[str, Tensor] | None = None  # a state_dict to begin from in place of fresh weights
 
 
 class Trained(NamedTuple):
@@ -132,14 +148,24 @@ class Fitted(Protocol):
     def log_probs(self, x: Tensor) -> Tensor:
         """Log class probabilities in nats, uint8 [N, C, H, W] -> [N, K, Y]; K = 1 for a single net."""
 
+    def features(self, x: Tensor) -> Tensor:
+        """What the last dense layer sees, uint8 [N, C, H, W] -> [N, D]; UsageError where there is no such layer."""
+
     def network(self) -> nn.Module:
         """The single net behind the predictions, in evaluation mode; UsageError where there is none."""
 
 
 class Learner(Protocol):
-    """Turns bought examples into a `Fitted`."""
+    """Turns bought examples into a `Fitted`.
 
-    async def fit(self, data: TrainData, streams: Streams) -> Fitted: ...
+    `continues` tells whether a fit depends on `previous`, that of the round before: a resumed run then does all its
+    fits again.
+    """
+
+    @property
+    def continues(self) -> bool: ...
+
+    async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None) -> Fitted: ...
 
 
 def chunks(x: Tensor) -> tuple[Tensor, ...]:

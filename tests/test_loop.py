@@ -3,16 +3,19 @@ from dataclasses import replace
 import pytest
 import torch
 import toy
-from torch import Tensor
+from torch import Tensor, nn
 
 from al_runner.engine.drive import drive
+from al_runner.errors import UsageError
+from al_runner.learners.plain import Plain, SingleNet
 from al_runner.pool import Pool
+from al_runner.rng import Streams
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.full import Full
 from al_runner.strategies.kfac_vfe import KfacVfe
 from al_runner.strategies.random import Random
 from al_runner.strategies.uncertainty import TopScore, curriculum, entropy, least_confidence, margin, uncertainty
-from al_runner.types import Fitted
+from al_runner.types import Fit, Fitted, TrainData, trained
 
 SCORES = (least_confidence, margin, entropy, uncertainty, curriculum)
 ALL = [Random(), KfacVfe(), KfacVfe(gamma=1.0), *(TopScore(score) for score in SCORES)]
@@ -139,3 +142,66 @@ def test_selecting_leaves_net_and_mode_alone() -> None:
 
     for strategy in ALL:
         run(Watched(strategy))
+
+
+class Continuing:
+    """Begins every fit from the weights of the round before."""
+
+    continues = True
+
+    def __init__(self, base: Plain):
+        self.base = base
+
+    async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None) -> SingleNet:
+        start = None if previous is None else previous.network().state_dict()
+        (result,) = await trained([Fit(self.base.build, self.base.recipe, data, streams, start=start)])
+        return SingleNet(result.net.eval(), result.steps)
+
+
+@pytest.mark.parametrize("rounds", range(6))
+def test_a_learner_that_goes_on_from_its_last_weights_resumes_too(rounds: int) -> None:
+    def run_from(memory: toy.Memory) -> toy.Memory:
+        experiment = toy.experiment(KfacVfe())
+        drive(replace(experiment, learner=Continuing(experiment.learner)).run(memory))  # type: ignore[arg-type]
+        return memory
+
+    whole, part = run_from(toy.Memory()), toy.Memory()
+    assert whole.untimed()[0] == run(KfacVfe()).untimed()[0]
+    assert whole.untimed()[1:] != run(KfacVfe()).untimed()[1:]
+    part.ids, part.rows = whole.ids[:rounds], whole.rows[:rounds]
+    assert run_from(part).untimed() == whole.untimed()
+
+
+def test_a_fit_may_use_images_without_labels() -> None:
+    pool = Pool(toy.data_set())
+    pool.buy(pool.unlabelled[:6])
+    data = toy.experiment().train_data(pool)
+    assert data.unlabelled is not None
+    assert len(data.unlabelled) == len(pool.unlabelled)
+    assert torch.equal(data.unlabelled[3:5], pool.x(pool.unlabelled[3:5]))
+    more = data.plus(data.unlabelled[:2], torch.tensor([1, 2]))
+    assert (len(more.x), more.y[-2:].tolist(), len(data.x)) == (8, [1, 2], 6)
+
+
+class Asking(Random):
+    """Trains a net to choose by."""
+
+    async def query(self, fitted: Fitted, pool: Pool, n: int, streams: Streams) -> Tensor:
+        base = toy.experiment().learner
+        (one, other) = await trained(
+            [Fit(base.build, base.recipe, toy.experiment().train_data(pool), streams.of(i)) for i in range(2)]  # type: ignore[attr-defined]
+        )
+        assert not torch.equal(*(next(result.net.parameters()) for result in (one, other)))
+        return await super().query(fitted, pool, n, streams)
+
+
+def test_a_strategy_may_ask_for_fits() -> None:
+    assert torch.equal(torch.cat(run(Asking()).ids), torch.cat(run(Random()).ids))
+
+
+def test_features_are_what_the_last_dense_layer_sees() -> None:
+    net = nn.Sequential(nn.Flatten(), nn.Linear(4, 3), nn.Tanh(), nn.Linear(3, 2)).eval()
+    x = torch.rand(600, 1, 2, 2)
+    assert torch.allclose(SingleNet(net, 0).features(x), net[:3](x))
+    with pytest.raises(UsageError, match="last dense layer"):
+        SingleNet(nn.Flatten(), 0).features(x)

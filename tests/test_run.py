@@ -94,7 +94,10 @@ def test_strategies_of_one_seed_share_round_0(al_run, tmp_path: Path) -> None:  
     [
         (["strategy=kfac"], "'strategy/kfac' Available options in 'strategy': curriculum entropy full kfac_code2016"),
         (["stratgy=random"], "there is no option stratgy; al-run --help lists all groups"),
-        (["strategy.gama=1"], "there is no option strategy.gama; strategy has _target_, direction, gamma, generalisation, damping"),
+        (
+            ["strategy.gama=1"],
+            "there is no option strategy.gama; strategy has _target_, direction, gamma, generalisation, damping",
+        ),
         (["dataset=usps", "budget.querry=1"], "there is no option budget.querry; budget has _target_, initial, query"),
         (["strategy.gamma=-1"], "strategy.gamma is -1; it must be 0 or more"),
         (["budget.query=0"], "budget.query is 0"),

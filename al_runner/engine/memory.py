@@ -26,7 +26,7 @@ def step_bytes(fit: Fit) -> int:
 
     rows = slice(fit.recipe.batch_size)
     with saved_tensors_hooks(note, lambda tensor: tensor):
-        objective(net(fit.data.x[rows]), fit.data.y[rows], weights, fit.recipe)
+        objective(fit, net(fit.data.x[rows]), fit.data.y[rows], weights)
     activations = sum(size for place, size in kept.items() if place not in held)
     return COPIES * sum(weight.nbytes for weight in weights) + 2 * activations
 

@@ -11,7 +11,7 @@ from al_runner.engine.parts import initial_net, objective, optimizer_for, orders
 from al_runner.engine.stopping import Patience, require_finite, steps_per_check
 from al_runner.layers import seeded_layers
 from al_runner.rng import global_stream
-from al_runner.types import Fit, Recipe, Trained, chunks
+from al_runner.types import Fit, Trained, chunks
 
 
 def train_all(fits: Sequence[Fit]) -> list[Trained | Exception]:
@@ -41,7 +41,7 @@ def train(fit: Fit) -> Trained:
     with global_stream(fit.streams("dropout"), device), precision(recipe, device):
         while not rule.over:
             block = [ids.to(device) for ids in islice(batches, per_check)]
-            losses = [step(net, optimizer, data.x[ids], data.y[ids], recipe) for ids in block]
+            losses = [step(net, optimizer, data.x[ids], data.y[ids], fit) for ids in block]
             require_finite(torch.stack(losses), steps)
             steps += per_check
             if rule.lowest(error_rate(net, data.val_x, data.val_y)):
@@ -51,9 +51,9 @@ def train(fit: Fit) -> Trained:
     return Trained(without_augmentation(net, recipe), steps, perf_counter() - start)
 
 
-def step(net: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor, recipe: Recipe) -> Tensor:
+def step(net: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor, fit: Fit) -> Tensor:
     """One optimiser step; the loss before it, detached."""
-    loss = objective(net(x), y, net.parameters(), recipe)
+    loss = objective(fit, net(x), y, net.parameters())
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()

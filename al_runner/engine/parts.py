@@ -3,10 +3,10 @@
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from al_runner.layers import seed_layers
 from al_runner.rng import global_stream
@@ -20,6 +20,8 @@ def initial_net(fit: Fit) -> nn.Module:
         net = fit.build()
         if fit.recipe.init is not None:
             fit.recipe.init(net)
+    if fit.start is not None:
+        net.load_state_dict(fit.start)
     if fit.recipe.augment is not None:
         net = nn.Sequential(OrderedDict(augment=fit.recipe.augment(), net=net))
     seed_layers(net, fit.streams("dropout"))
@@ -53,11 +55,11 @@ def orders(count: int, recipe: Recipe, rng: torch.Generator) -> Iterator[Tensor]
         yield from order.split(recipe.batch_size)
 
 
-def objective(logits: Tensor, y: Tensor, weights: Iterable[Tensor], recipe: Recipe) -> Tensor:
-    """Mean cross-entropy in nats, plus the penalty on the unsquared norms of the weight tensors of one net."""
-    loss = cross_entropy(logits, y)
-    if recipe.norm_penalty:
-        loss = loss + recipe.norm_penalty * sum(weight.norm() for weight in weights if weight.ndim > 1)
+def objective(fit: Fit, output: Any, y: Tensor, weights: Iterable[Tensor]) -> Tensor:
+    """The fit's loss of a minibatch, plus the penalty on the unsquared norms of the weight tensors of one net."""
+    loss = fit.loss(output, y)
+    if fit.recipe.norm_penalty:
+        loss = loss + fit.recipe.norm_penalty * sum(weight.norm() for weight in weights if weight.ndim > 1)
     return loss
 
 

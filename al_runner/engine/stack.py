@@ -35,7 +35,7 @@ class Stack:
     """
 
     def __init__(self, fits: Sequence[Fit]):
-        self._recipe, first = fits[0].recipe, fits[0].data
+        self._fit, self._recipe, first = fits[0], fits[0].recipe, fits[0].data
         self._device = first.x.device
         nets = [initial_net(fit) for fit in fits]
         self._template = copy.deepcopy(nets[0])
@@ -48,7 +48,7 @@ class Stack:
         self._streams = [self._buffers[name] for name in stream_names(self._template)]
         self._optimizer = optimizer_for(self._recipe, self._weights.values())  # type: ignore[arg-type]
         self._best = {name: value.detach().clone() for name, value in self._state().items()}
-        self._x, self._y = (torch.stack([part[i] for part in (fit.data for fit in fits)]) for i in (0, 1))
+        self._x, self._y = torch.stack([fit.data.x for fit in fits]), torch.stack([fit.data.y for fit in fits])
         self._val_x, self._val_y, self._val_axis = shared(fits)
         self._steps = steps_per_check(self._recipe, self._x.shape[1])
         graphs = self._x.is_cuda and fits_in_graph(self._optimizer)
@@ -151,7 +151,7 @@ class Stack:
             stream.add_(1)
 
     def _loss(self, weights: dict[str, Tensor], buffers: dict[str, Tensor], x: Tensor, y: Tensor) -> Tensor:
-        return objective(self._forward(weights, buffers, x), y, weights.values(), self._recipe)
+        return objective(self._fit, self._forward(weights, buffers, x), y, weights.values())
 
     def _forward(self, weights: dict[str, Tensor], buffers: dict[str, Tensor], x: Tensor) -> Tensor:
         out: Tensor = functional_call(self._template, (weights, buffers), (x,))

@@ -17,7 +17,7 @@ ELEMENTWISE = {
 
 def kind(fit: Fit) -> str:
     """Equal for fits of one architecture and one recipe; the repr of a function or a class names it."""
-    return f"{fit.build!r} {fit.recipe!r}"
+    return f"{fit.build!r} {fit.recipe!r} {fit.loss!r}"
 
 
 @torch.no_grad()

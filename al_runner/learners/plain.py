@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from al_runner.errors import UsageError
 from al_runner.rng import Streams
-from al_runner.types import Fit, Recipe, TrainData, chunks, trained
+from al_runner.types import Fit, Fitted, Recipe, TrainData, chunks, trained
 
 
 @dataclass(frozen=True)
@@ -23,8 +25,23 @@ class SingleNet:
         logits = torch.cat([self.net(part) for part in chunks(x)])
         return logits.log_softmax(-1)[:, None]
 
+    @torch.inference_mode()
+    def features(self, x: Tensor) -> Tensor:
+        return torch.cat([last_inputs(self.net, part) for part in chunks(x)])
+
     def network(self) -> nn.Module:
         return self.net
+
+
+def last_inputs(net: nn.Module, x: Tensor) -> Tensor:
+    """What the net's last dense layer sees, [N, D]; UsageError where it has none."""
+    layers = [layer for layer in net.modules() if isinstance(layer, nn.Linear)]
+    if not layers:
+        raise UsageError("features are the inputs of a net's last dense layer; choose a model that has one")
+    seen: list[Tensor] = []
+    with layers[-1].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0])):
+        net(x)
+    return seen[0].flatten(1)
 
 
 @dataclass(frozen=True)
@@ -33,7 +50,8 @@ class Plain:
 
     build: Callable[[], nn.Module]
     recipe: Recipe
+    continues: ClassVar[bool] = False
 
-    async def fit(self, data: TrainData, streams: Streams) -> SingleNet:
+    async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None = None) -> SingleNet:
         (result,) = await trained([Fit(self.build, self.recipe, data, streams)])
         return SingleNet(result.net.eval(), result.steps)

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from al_runner.budget import Budget
 from al_runner.pool import Pool
+from al_runner.rng import Streams
 from al_runner.types import Fitted, Learner
 
 
@@ -25,6 +26,13 @@ class Strategy:
         Asked before any training, with a net of its own in evaluation mode.
         """
 
+    async def query(self, fitted: Fitted, pool: Pool, n: int, streams: Streams) -> Tensor:
+        """What the loop asks for: `n` distinct ids out of `pool.candidates`, int64 [n].
+
+        A method that trains a net to choose overrides this one and awaits `trained`, as a learner does.
+        """
+        return self.select(fitted, pool, n, streams("query"))
+
     def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
-        """`n` distinct ids out of `pool.candidates`, int64 [n]."""
+        """The same for a method that chooses by the fitted model alone."""
         raise NotImplementedError

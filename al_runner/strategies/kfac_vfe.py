@@ -5,7 +5,6 @@ S the query of K images being built, U the unlabelled and A the labelled images,
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -22,10 +21,10 @@ from al_runner.fisher import (
     product_traces,
     squared_traces,
 )
-from al_runner.pool import Pool
+from al_runner.pool import ImagesOf, Pool
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.free_energy import Energy, greedy, mean_random_z
-from al_runner.types import Fitted
+from al_runner.types import Fitted, Images
 
 CHOICES = {
     "direction": ("minimise", "maximise"),
@@ -34,14 +33,6 @@ CHOICES = {
     "start": ("empty", "labelled"),
 }
 CHUNK = 128  # images a backward pass: a layer's patches then stay within tens of megabytes
-
-
-class Images(Protocol):
-    """A net's inputs by their positions: a tensor [n, ...], or anything that reads them when they are asked for."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, rows: slice | Tensor, /) -> Tensor: ...
 
 
 @dataclass(frozen=True)
@@ -88,7 +79,7 @@ class KfacVfe(Strategy):
 
     def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
         labelled = ((pool.x(ids), pool.y(ids)) for ids in pool.labelled.split(CHUNK))
-        unlabelled, candidates = _PoolImages(pool, pool.unlabelled), _PoolImages(pool, pool.candidates)
+        unlabelled, candidates = ImagesOf(pool, pool.unlabelled), ImagesOf(pool, pool.candidates)
         return pool.candidates[self.choose(fitted.network(), unlabelled, n, candidates, labelled, rng)]
 
     def choose(
@@ -153,20 +144,6 @@ class KfacVfe(Strategy):
         if rank is None or size <= rank:
             return damped_inverse(matrix, self.damping)
         return nystrom_inverse(matrix, self.damping, torch.randperm(size, generator=rng)[:rank].to(matrix.device))
-
-
-@dataclass(frozen=True)
-class _PoolImages:
-    """The images of a pool's `ids`."""
-
-    pool: Pool
-    ids: Tensor
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def __getitem__(self, rows: slice | Tensor, /) -> Tensor:
-        return self.pool.x(self.ids[rows])
 
 
 def _batches(images: Images, positions: Tensor | None = None) -> Iterator[Tensor]:

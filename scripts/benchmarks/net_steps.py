@@ -65,7 +65,7 @@ def resident(fit: Fit) -> Way:
 
     def run(count: int) -> Tensor:
         batches = [ids.to(device) for ids in order_of(fit, count)]
-        return torch.stack([step(net, optimizer, fit.data.x[at], fit.data.y[at], fit.recipe) for at in batches])
+        return torch.stack([step(net, optimizer, fit.data.x[at], fit.data.y[at], fit) for at in batches])
 
     return run
 

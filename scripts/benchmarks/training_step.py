@@ -43,7 +43,7 @@ def work(image: int, batch: int, pool: tuple[bool, ...], hidden: tuple[int, ...]
         net = initial_net(fit)
         optimizer = recipe.optimizer(net.parameters())
         batches = islice(orders(len(y), recipe, fit.streams("order")), STEPS)
-        return torch.stack([step(net, optimizer, x[at], y[at], recipe) for at in batches]).tolist()
+        return torch.stack([step(net, optimizer, x[at], y[at], fit) for at in batches]).tolist()
 
     def plain(dataset: Images) -> list[float]:
         net = plain_net(image, pool, hidden)

@@ -127,7 +127,7 @@ def test_the_norm_penalty_is_the_sum_of_unsquared_norms() -> None:
     net = nn.Linear(3, 2).double()
     x, y = torch.randn(4, 3, dtype=torch.float64), torch.tensor([0, 1, 0, 1])
     plain, penalised = (
-        one_by_one.step(net, torch.optim.SGD(net.parameters(), lr=0.0), x, y, toy.recipe(norm_penalty=weight))
+        one_by_one.step(net, torch.optim.SGD(net.parameters(), lr=0.0), x, y, fit(toy.recipe(norm_penalty=weight)))
         for weight in (0.0, 0.001)
     )
     assert (penalised - plain).item() == pytest.approx(0.001 * net.weight.square().sum().sqrt().item())
@@ -146,3 +146,21 @@ def test_error_rate_by_hand() -> None:
     logits = torch.tensor([[2.0, 1.0], [0.0, 1.0], [3.0, 1.0], [1.0, 0.0]])
     assert error_rate(net, logits, torch.tensor([0, 1, 1, 1])) == 0.5
     assert error_rate(net, logits.repeat(300, 1), torch.tensor([0, 1, 1, 0]).repeat(300)) == 0.25
+
+
+def test_a_fit_may_have_a_loss_of_its_own_and_begin_from_given_weights() -> None:
+    def squared(logits: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return (logits - nn.functional.one_hot(y, 3)).square().mean()
+
+    def sgd(lr: float) -> Recipe:
+        return replace(toy.recipe(max_checks=1), optimizer=partial(torch.optim.SGD, lr=lr))
+
+    first = train(fit(toy.recipe()))
+    still = fit(sgd(0.0), seed=5)._replace(start=first.net.state_dict())
+    assert same_weights(train(still).net, first.net)
+    moved = still._replace(recipe=sgd(0.1), loss=squared)
+    assert not same_weights(train(moved).net, first.net)
+    net = initial_net(moved)
+    x, y = moved.data.x[:8], moved.data.y[:8]
+    wanted = squared(net(x), y)
+    assert one_by_one.step(net, torch.optim.SGD(net.parameters(), lr=0.1), x, y, moved) == wanted

@@ -170,9 +170,7 @@ def losses_of_a_stack(asked: list[Fit], steps: int) -> Tensor:
 def losses_alone(fit: Fit, steps: int) -> Tensor:
     net = initial_net(fit)
     optimizer = optimizer_for(fit.recipe, net.parameters())
-    return torch.stack(
-        [step(net, optimizer, fit.data.x[ids], fit.data.y[ids], fit.recipe) for ids in batches_of(fit, steps)]
-    )
+    return torch.stack([step(net, optimizer, fit.data.x[ids], fit.data.y[ids], fit) for ids in batches_of(fit, steps)])
 
 
 @pytest.mark.parametrize("name", test_configs.names("model"))

@@ -1,0 +1,35 @@
+"""Several nets as one posterior."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from al_runner.errors import UsageError
+from al_runner.learners.plain import SingleNet
+from al_runner.types import Trained
+
+
+@dataclass(frozen=True)
+class Committee:
+    """Trained nets, in evaluation mode, as posterior samples of equal weight."""
+
+    nets: Sequence[nn.Module]
+    steps: int
+
+    @classmethod
+    def of(cls, results: Sequence[Trained]) -> "Committee":
+        """What the engine returned for its members; steps are theirs together."""
+        return cls([result.net.eval() for result in results], sum(result.steps for result in results))
+
+    def log_probs(self, x: Tensor) -> Tensor:
+        """Uint8 [N, C, H, W] -> [N, K, Y], a member a sample."""
+        return torch.cat([SingleNet(net, 0).log_probs(x) for net in self.nets], 1)
+
+    def features(self, x: Tensor) -> Tensor:
+        """The members' features side by side, [N, K D]."""
+        return torch.cat([SingleNet(net, 0).features(x) for net in self.nets], 1)
+
+    def network(self) -> nn.Module:
+        raise UsageError("this strategy needs one net's gradients, and a committee has several; use learner=plain")
