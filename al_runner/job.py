@@ -2,8 +2,8 @@
 
 import logging
 import os
-from collections.abc import Callable
-from functools import lru_cache, partial
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from time import perf_counter
 from typing import Any, cast
@@ -25,6 +25,7 @@ from al_runner.loop import Experiment
 from al_runner.models.inputs import net_builder
 from al_runner.progress import Lines
 from al_runner.records import RunFolder, provenance
+from al_runner.state import RUNNING, Noted
 from al_runner.types import DataSet
 
 log = logging.getLogger(__name__)
@@ -47,31 +48,44 @@ async def run_job(cfg: DictConfig, clock: Callable[[], float], progress: Lines, 
 
     `clock` gives the seconds spent on this job; where there are several GPUs, job number `device_number` has its own.
     """
+    hydra = HydraConfig.get()
     label = f"{cfg.run.dataset} {cfg.run.strategy}{'-' if cfg.name else ''}{cfg.name} seed {cfg.seed}"
-    folder = Path(HydraConfig.get().runtime.output_dir)
+    folder = Path(hydra.runtime.output_dir)
     try:
         torch.set_num_threads(cfg.threads)
         torch.backends.cudnn.allow_tf32 = False  # training.precision says where it is wanted
-        with FileLock(folder / ".lock", timeout=0):
-            await run_in(folder, cfg, label, torch_device(cfg.device, device_number), clock, progress)
+        with FileLock(folder / ".lock", timeout=0), Noted(folder, hydra.overrides.task, explain) as noted:
+            await run_in(folder, cfg, label, torch_device(cfg.device, device_number), clock, progress, noted)
     except Timeout:
         raise UsageError(f"{folder} is in use by another process; wait for it, or choose another name=") from None
     except Exception as error:
-        if HydraConfig.get().mode is RunMode.MULTIRUN:  # a single run's error ends the program and is shown there
+        if hydra.mode is RunMode.MULTIRUN:  # a single run's error ends the program and is shown there
             progress.failed(label, explain(error) if isinstance(error, MENDABLE) else None)
         raise
 
 
 async def run_in(
-    folder: Path, cfg: DictConfig, label: str, device: torch.device, clock: Callable[[], float], progress: Lines
+    folder: Path,
+    cfg: DictConfig,
+    label: str,
+    device: torch.device,
+    clock: Callable[[], float],
+    progress: Lines,
+    noted: Noted,
 ) -> None:
     """Carry the run out in its own folder, every round that is still to come."""
     experiment = build(cfg, device)
     settings = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
     config = {key: value for key, value in settings.items() if key not in PLACE}
     rounds = len(experiment.purchases)
-    record = RunFolder(folder, config, cfg.overwrite, partial(progress.measured, label, rounds))
+
+    def announce(row: Mapping[str, Any]) -> None:
+        noted.write(RUNNING)
+        progress.measured(label, rounds, row)
+
+    record = RunFolder(folder, config, cfg.overwrite, announce)
     record.require_labels(experiment.data.labels)
+    noted.runs(rounds)
     progress.opened(label, rounds, record.rows)
     if len(record.rows) == rounds:
         return

@@ -22,8 +22,9 @@ LAYERS = {
     "strategies": {"types", "rng", "pool", "budget", "fisher", "errors"},
     "loop": {"types", "rng", "pool", "budget", "strategies", "errors"},
     "records": {"errors", "atomic"},
-    "analysis": {"errors", "atomic"},
+    "analysis": {"errors", "atomic", "state"},
     "progress": set(),
+    "state": {"atomic"},
 }
 KNOW_HYDRA = {"run", "job", "sweeps", "explain", "plugins"}
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -1,0 +1,103 @@
+"""What a run is doing: state.json in its folder, written by the run and read by al-status."""
+
+import json
+import os
+import socket
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from al_runner.atomic import replace_file
+
+WAITING, RUNNING, DONE, FAILED, STOPPED = "waiting", "running", "done", "failed", "stopped"
+SILENT = 3600  # seconds without a word after which a run on another machine counts as stopped
+
+
+@dataclass(frozen=True)
+class State:
+    """One moment of a run."""
+
+    state: str
+    overrides: tuple[str, ...]  # of the command line, enough to run it again
+    cwd: str  # where it was given
+    rounds: int = 0  # in all, 0 where not known yet
+    error: str = ""  # of a failed run, one line
+    host: str = ""
+    pid: int = 0
+    born: float = 0.0  # when that process began, so that a later one of the same number is not taken for it
+    updated: str = ""  # UTC
+
+    def now(self, state: str, **changes: Any) -> "State":
+        """The same run in another state, at this moment and in this process."""
+        me: dict[str, Any] = {"host": socket.gethostname(), "pid": os.getpid(), "born": psutil.Process().create_time()}
+        return replace(self, **{"error": "", **me, **changes}, state=state, updated=datetime.now(UTC).isoformat())
+
+    def seen(self) -> "State":
+        """As it must be read: a run that says it is running, but whose process is gone, was stopped."""
+        return replace(self, state=STOPPED) if self.state == RUNNING and not self._alive() else self
+
+    def _alive(self) -> bool:
+        if self.host != socket.gethostname():
+            return (datetime.now(UTC) - datetime.fromisoformat(self.updated)).total_seconds() < SILENT
+        try:
+            return abs(psutil.Process(self.pid).create_time() - self.born) < 1
+        except psutil.Error:
+            return False
+
+
+class Noted:
+    """Keeps the folder's state.json up to date while a run is under way, whatever way it ends."""
+
+    def __init__(self, folder: Path, overrides: Sequence[str], explain: Callable[[BaseException], str]):
+        self._folder, self._explain = folder, explain
+        self._now = State(RUNNING, tuple(overrides), os.getcwd())
+        self._foreign = (folder / "config.yaml").exists()  # until this run is known to be the one that is held
+
+    def __enter__(self) -> "Noted":
+        return self
+
+    def runs(self, rounds: int) -> None:
+        """The run is the folder's own, and under way."""
+        self._foreign = False
+        self.write(RUNNING, rounds=rounds)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if self._foreign and error is not None:
+            return
+        if isinstance(error, Exception):
+            self.write(FAILED, error=self._explain(error))
+        else:  # an interruption, or the end
+            self.write(STOPPED if error is not None else DONE)
+
+    def write(self, state: str, **changes: Any) -> None:
+        """Replace state.json; where that fails, the run goes on without."""
+        self._now = self._now.now(state, **changes)
+        with suppress(OSError):
+            write(self._folder, self._now)
+
+
+def write(folder: Path, state: State) -> None:
+    """Replace the folder's state; OSError where it can't be written."""
+    replace_file(folder / "state.json", (json.dumps(asdict(state), indent=2) + "\n").encode())
+
+
+def read(folder: Path) -> State | None:
+    """The folder's state as it must be read now, None where there is none or it is damaged."""
+    try:
+        held = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+        return State(**{**held, "overrides": tuple(held["overrides"])}).seen()
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def wait(folder: Path, overrides: Sequence[str]) -> None:
+    """Note that the run will be started, unless it is running or done."""
+    held = read(folder)
+    if held is None or held.state not in (RUNNING, DONE):
+        new = State(WAITING, tuple(overrides), os.getcwd(), held.rounds if held else 0)
+        write(folder, new.now(WAITING))

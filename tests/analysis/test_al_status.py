@@ -1,0 +1,92 @@
+import os
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from al_runner.analysis.status import main, runs_under
+from al_runner.state import DONE, RUNNING, STOPPED, WAITING, State, write
+
+
+def made(folder: Path, now: str, rows: int = 0, rounds: int = 10, **changes: object) -> None:
+    """A run of `rows` recorded rounds, 60 and 6 seconds each."""
+    folder.mkdir(parents=True)
+    header = "round,labelled,test_error,test_accuracy,best_test_error,val_error,train_error,test_nll,steps"
+    errors = [f"0.{40 - r},0.{60 + r},0.{40 - r}" for r in range(rows)]
+    lines = [f"{r},{10 * (r + 1)},{error},0.4,0,1.5,64,60.0,6.0" for r, error in enumerate(errors)]
+    (folder / "rounds.csv").write_text("\n".join([f"{header},fit_seconds,select_seconds", *lines]) + "\n")
+    keys = ("dataset", "model", "learner", "training", "budget", "strategy")
+    run = "".join(f"  {key}: {key}\n" for key in keys)
+    (folder / "config.yaml").write_text(f"run:\n{run}  name: ''\n  seed: 0\n")
+    write(folder, State(now, ("seed=0",), os.getcwd()).now(now, rounds=rounds, **changes))
+
+
+def shown(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    code = main(list(arguments))
+    out, err = capsys.readouterr()
+    return code, " ".join(out.split()), err
+
+
+def test_every_state_is_told_with_what_is_left(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made(tmp_path / "a", RUNNING, rows=6)
+    made(tmp_path / "b", DONE, rows=10)
+    made(tmp_path / "c", WAITING)
+    made(tmp_path / "d", "failed", rows=2, error="round 2: the training loss is not finite [see the log]")
+    made(tmp_path / "e", RUNNING, rows=2)
+    gone = State(RUNNING, (), "", 10).now(RUNNING)
+    write(tmp_path / "e", replace(gone, born=1.0))
+    code, out, _ = shown(capsys, str(tmp_path))
+    assert code == 0
+    assert "a running 6/10 60 35.00 about 4 min" in out  # 4 rounds of 60 + 6 seconds
+    assert "b done 10/10 100 31.00 c" in out
+    assert "c waiting 0/10 d" in out
+    assert "d failed 2/10 20 39.00 about 9 min round 2: the training loss is not finite [see the log]" in out
+    assert "e stopped 2/10" in out
+    assert out.endswith("1 running, 1 done, 1 failed, 1 stopped, 1 waiting")
+
+
+def test_a_damaged_run_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made(tmp_path / "a", DONE, rows=3)
+    (tmp_path / "a" / "rounds.csv").write_text("round,labelled\n0")
+    code, out, _ = shown(capsys, str(tmp_path))
+    assert (code, "a failed 0/10" in out, "rounds.csv" in out) == (0, True, True)
+
+
+def test_a_folder_without_runs_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for folder in (tmp_path, tmp_path / "nowhere"):
+        code, _, err = shown(capsys, str(folder))
+        assert code == 2
+        assert err.startswith("al-status: ")
+
+
+QUICK = ["model=usps_cnn", "budget.max_rounds=3", "training.max_checks=1", "training.check_every=2", "strategy=random"]
+
+
+def test_what_failed_or_was_stopped_is_run_again(tmp_path: Path) -> None:
+    """A job that a missing file stopped runs once the file is there; what is done is left alone."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    run = [sys.executable, "-m", "al_runner.run", "results=out", *QUICK]
+
+    def called(*command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+
+    assert called(*run, "name=whole").returncode == 0
+    code = called(*run, "dataset=npz", "dataset.path=mine.npz", "budget=digits", "name=mine").returncode
+    assert code == 1
+    states = {folder.folder.parts[-2]: folder.state.state for folder in runs_under(tmp_path)}
+    assert states == {"random-whole": DONE, "random-mine": "failed"}
+    make = (
+        "import numpy as np; from sklearn.datasets import load_digits; d = load_digits();"
+        "i = (d.images * 15).astype(np.uint8); l = d.target;"
+        "np.savez('mine.npz', train_images=i[:1200], train_labels=l[:1200], test_images=i[1200:], test_labels=l[1200:])"
+    )
+    assert called(sys.executable, "-c", make).returncode == 0
+    again = called(sys.executable, "-m", "al_runner.analysis.status", "out", "--retry-failed")
+    assert again.returncode == 0, again.stderr
+    assert "mine.npz does not exist" in re.sub(r"\s+", " ", again.stdout)
+    assert {run.state.state for run in runs_under(tmp_path)} == {DONE}
+    assert "finished already" not in again.stdout
+    assert STOPPED not in called(sys.executable, "-m", "al_runner.analysis.status", "out").stdout
