@@ -269,7 +269,7 @@ def test_help_shows_the_groups(al_run) -> None:  # type: ignore[no-untyped-def]
 def test_shell_completion_knows_the_strategies(tmp_path: Path) -> None:
     process = subprocess.run(
         [sys.executable, "-m", "al_runner.run", "-sc", "query=bash"],
-        env={**os.environ, "COMP_LINE": "al-run strategy=kf", "COMP_POINT": "18"},
+        env={**os.environ, "COMP_LINE": "al-run strategy=kfac_v", "COMP_POINT": "22"},
         capture_output=True,
         text=True,
         check=True,
