@@ -3,11 +3,14 @@
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from al_runner.errors import UsageError
 from al_runner.fisher.capture import samples
 from al_runner.fisher.layers import treatable_layers
+
+NARROW = 64  # columns below which a product's halves are no faster than the whole
 
 
 class Factors(NamedTuple):
@@ -61,9 +64,19 @@ def factor_sums(
         count += len(x)
         for name, (inputs, gradients) in samples(net, x, y, layers, skip_untreated, expected):
             rows, outputs = inputs.flatten(0, 1), gradients.flatten(0, 1)
-            psi, tau = (rows.T @ rows).double(), (outputs.T @ outputs).double() / gradients.shape[1]
+            psi, tau = gram(rows).double(), gram(outputs).double() / gradients.shape[1]
             _add(sums, name, Factors(psi, tau))
     return FactorSums(count, sums)
+
+
+def gram(rows: Tensor) -> Tensor:
+    """A' A for A [rows, d], what lies below the diagonal blocks copied from above: half the operations for a wide A."""
+    d = rows.shape[1]
+    if d < NARROW:
+        return rows.T @ rows
+    left, right = rows[:, : d // 2], rows[:, d // 2 :]
+    above = left.T @ right
+    return torch.cat([torch.cat([gram(left), above], 1), torch.cat([above.T, gram(right)], 1)])
 
 
 def added(parts: Iterable[FactorSums]) -> FactorSums:

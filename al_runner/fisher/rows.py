@@ -12,7 +12,8 @@ from torch.nn.functional import batch_norm, group_norm, layer_norm, pad
 
 from al_runner.fisher.layers import Convolution, Dense, Layer, Normalisation, block_names
 
-ROWS = 2**24  # numbers in the rows made at once, 64 MB in single precision
+ROWS = 2**24  # numbers in the rows made at once at most, 64 MB in single precision
+FEW = 2**19  # numbers that stay in cache between being written and multiplied; memory fresh from the system costs more
 
 
 class LayerSamples(NamedTuple):
@@ -36,11 +37,17 @@ def block_samples(
         return
     groups = layer.groups if isinstance(layer, Convolution) else 1
     positions = gradients[0][0].numel() // len(layer.weight)
-    few = max(1, ROWS // (positions * layer.weight[0].numel()))
+    few = _few(positions, layer.weight[0].numel(), len(gradients) * len(layer.weight))
     for x, *parts in zip(before.split(few), *(gradient.split(few) for gradient in gradients), strict=True):
         chunks = zip(x.chunk(groups, 1), *(part.chunk(groups, 1) for part in parts), strict=True)
         for block, (a, *own) in zip(block_names(name, layer), chunks, strict=True):
             yield block, LayerSamples(_inputs(layer, a), _joined([_positions(part, layer) for part in own]))
+
+
+def _few(positions: int, inputs: int, outputs: int) -> int:
+    """Examples whose rows are made at once: many rows for a wide block, whose i x i products are costly to add up."""
+    numbers = min(ROWS, max(FEW, 16 * inputs**2))
+    return max(1, numbers // (positions * max(inputs, outputs)))
 
 
 def _joined(rows: list[Tensor]) -> Tensor:
@@ -87,8 +94,9 @@ def _inputs(layer: Dense | Convolution, values: Tensor) -> Tensor:
     shape = rows.shape
     where = 2 if isinstance(layer, Dense) else 1 + len(layer.kernel_size)  # the first axis of a position's inputs
     size = shape[where:].numel()
-    out = values.new_ones(*shape[:where], size + (layer.bias is not None))
+    out = values.new_empty(*shape[:where], size + (layer.bias is not None))
     out[..., :size].view(shape).copy_(rows)
+    out[..., size:] = 1
     return out.flatten(1, -2)
 
 
