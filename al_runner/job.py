@@ -117,6 +117,7 @@ def build(cfg: DictConfig, device: torch.device) -> Experiment:
     learner = instantiate(cfg.learner, _partial_=True)(build=builder)
     experiment = Experiment(data, learner, strategy, budget, cfg.seed)
     _ = experiment.purchases
+    strategy.check_learner(strategy.wrap(learner))
     images = data.images[:2].cpu()
     strategy.check(checked_net(cfg, builder, images), images)
     return experiment

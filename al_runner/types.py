@@ -165,6 +165,10 @@ class Learner(Protocol):
     @property
     def continues(self) -> bool: ...
 
+    @property
+    def samples(self) -> int:
+        """K of its fits' `log_probs`."""
+
     async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None) -> Fitted: ...
 
 

@@ -1,5 +1,8 @@
 """What every strategy in conf/strategy must hold, whatever it computes."""
 
+from copy import deepcopy
+from functools import cache
+
 import pytest
 import test_configs
 import torch
@@ -8,11 +11,15 @@ from hydra.utils import instantiate
 from torch import Tensor, nn
 
 from al_runner.engine.drive import drive
-from al_runner.learners.plain import SingleNet
+from al_runner.errors import UsageError
+from al_runner.learners.committee import Committee
+from al_runner.learners.ensemble import Ensemble
+from al_runner.learners.plain import Plain, SingleNet
+from al_runner.models.inputs import net_builder
 from al_runner.pool import Pool
 from al_runner.rng import Streams, stream
 from al_runner.strategies.base import Strategy
-from al_runner.types import DataSet, Fitted
+from al_runner.types import DataSet, Fitted, Learner
 
 STRATEGIES = [name for name in test_configs.names("strategy") if name != "full"]
 
@@ -23,13 +30,38 @@ def strategy(request: pytest.FixtureRequest) -> Strategy:
     return built
 
 
-@pytest.fixture(scope="module")
-def fitted() -> SingleNet:
+@cache
+def learners() -> list[Learner]:
+    build = net_builder(toy.data_set(), toy.model)
+    return [Plain(build, toy.recipe()), Ensemble(build, toy.recipe(), members=3)]
+
+
+@cache
+def fit(learner: Learner) -> Fitted:
     run = toy.experiment()
-    pool = Pool(run.data)
-    pool.buy(run.data.train[:12])
-    result: SingleNet = drive(run.learner.fit(run.train_data(pool), Streams(0, 0)))  # type: ignore[arg-type]
-    return result
+    return drive(learner.fit(run.train_data(pool_of(run.data)), Streams(0, 0), None))  # type: ignore[arg-type]
+
+
+def accepts(strategy: Strategy, learner: Learner) -> bool:
+    try:
+        strategy.check_learner(learner)
+    except UsageError:
+        return False
+    return True
+
+
+@pytest.fixture
+def fitted(strategy: Strategy) -> Fitted:
+    """What the first learner fits that the strategy does not refuse."""
+    return fit(next(learner for learner in learners() if accepts(strategy, learner)))
+
+
+def nets(fitted: Fitted) -> list[nn.Module]:
+    return list(fitted.nets) if isinstance(fitted, Committee) else [fitted.network()]
+
+
+def posterior(nets: list[nn.Module]) -> Fitted:
+    return SingleNet(nets[0], 0) if len(nets) == 1 else Committee(nets, 0)
 
 
 def pool_of(data: DataSet, bought: Tensor | None = None) -> Pool:
@@ -44,26 +76,26 @@ def select(strategy: Strategy, fitted: Fitted, pool: Pool, n: int, seed: int = 0
 
 
 @pytest.mark.parametrize("n", [1, 7, 40])
-def test_n_distinct_candidates_by_their_absolute_ids(strategy: Strategy, fitted: SingleNet, n: int) -> None:
+def test_n_distinct_candidates_by_their_absolute_ids(strategy: Strategy, fitted: Fitted, n: int) -> None:
     pool = pool_of(toy.data_set())
     ids = select(strategy, fitted, pool, n)
     assert len(set(ids)) == n
     assert set(ids) <= set(pool.candidates.tolist())
 
 
-def test_the_whole_pool_can_be_taken(strategy: Strategy, fitted: SingleNet) -> None:
+def test_the_whole_pool_can_be_taken(strategy: Strategy, fitted: Fitted) -> None:
     pool = pool_of(toy.data_set())
     ids = strategy.select(fitted, pool, len(pool.unlabelled), stream(0, "query"))
     assert ids.dtype == torch.int64
     assert sorted(ids.tolist()) == pool.unlabelled.tolist()
 
 
-def test_the_same_seed_gives_the_same_ids_and_another_seed_others(strategy: Strategy, fitted: SingleNet) -> None:
+def test_the_same_seed_gives_the_same_ids_and_another_seed_others(strategy: Strategy, fitted: Fitted) -> None:
     picks = [select(strategy, fitted, pool_of(toy.data_set()), 7, seed) for seed in (0, 0, 1)]
     assert picks[0] == picks[1] != picks[2]
 
 
-def test_labels_that_were_not_bought_make_no_difference(strategy: Strategy, fitted: SingleNet) -> None:
+def test_labels_that_were_not_bought_make_no_difference(strategy: Strategy, fitted: Fitted) -> None:
     data = toy.data_set()
     labels = (data.labels + 1) % 3
     labels[data.train[:12]] = data.labels[data.train[:12]]
@@ -71,7 +103,7 @@ def test_labels_that_were_not_bought_make_no_difference(strategy: Strategy, fitt
     assert select(strategy, fitted, pool_of(data), 7) == select(strategy, fitted, pool_of(other), 7)
 
 
-def test_test_and_validation_images_make_no_difference(strategy: Strategy, fitted: SingleNet) -> None:
+def test_test_and_validation_images_make_no_difference(strategy: Strategy, fitted: Fitted) -> None:
     data = toy.data_set()
     images = data.images.clone()
     images[torch.cat([data.val, data.test])] = 0
@@ -79,7 +111,7 @@ def test_test_and_validation_images_make_no_difference(strategy: Strategy, fitte
     assert select(strategy, fitted, pool_of(data), 7) == select(strategy, fitted, pool_of(other), 7)
 
 
-def test_the_order_of_the_candidates_makes_no_difference(strategy: Strategy, fitted: SingleNet) -> None:
+def test_the_order_of_the_candidates_makes_no_difference(strategy: Strategy, fitted: Fitted) -> None:
     if type(strategy).__name__ == "Random":
         pytest.skip("a random choice is a choice of positions")
     pool = pool_of(toy.data_set())
@@ -89,14 +121,15 @@ def test_the_order_of_the_candidates_makes_no_difference(strategy: Strategy, fit
     assert torch.equal(strategy.select(fitted, pool, 7, stream(0, "query")), first)
 
 
-def test_nothing_about_the_net_changes(strategy: Strategy, fitted: SingleNet) -> None:
-    assert all(parameter.grad is None for parameter in fitted.net.parameters())
-    before = {name: value.clone() for name, value in fitted.net.state_dict().items()}
+def test_nothing_about_the_net_changes(strategy: Strategy, fitted: Fitted) -> None:
+    net = nn.ModuleList(nets(fitted))
+    assert all(parameter.grad is None for parameter in net.parameters())
+    before = {name: value.clone() for name, value in net.state_dict().items()}
     state = torch.random.get_rng_state()
     select(strategy, fitted, pool_of(toy.data_set()), 7)
-    assert all(torch.equal(value, before[name]) for name, value in fitted.net.state_dict().items())
-    assert not any(module.training for module in fitted.net.modules())
-    assert all(parameter.grad is None for parameter in fitted.net.parameters())
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+    assert not any(module.training for part in nets(fitted) for module in part.modules())
+    assert all(parameter.grad is None for parameter in net.parameters())
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
@@ -116,20 +149,18 @@ class Certain(nn.Module):
         return out
 
 
-def test_predictions_of_probability_1_are_no_trouble(strategy: Strategy) -> None:
-    pool = pool_of(toy.data_set())
-    assert len(set(select(strategy, SingleNet(Certain().eval(), 0), pool, 7))) == 7
+def test_predictions_of_probability_1_are_no_trouble(strategy: Strategy, fitted: Fitted) -> None:
+    certain = posterior([Certain().eval() for _ in nets(fitted)])
+    assert len(set(select(strategy, certain, pool_of(toy.data_set()), 7))) == 7
 
 
-def test_images_that_are_all_alike_are_no_trouble(strategy: Strategy, fitted: SingleNet) -> None:
+def test_images_that_are_all_alike_are_no_trouble(strategy: Strategy, fitted: Fitted) -> None:
     data = toy.data_set()
     same = DataSet(torch.full_like(data.images, 9), data.labels, data.train, data.val, data.test, data.classes)
     assert len(set(select(strategy, fitted, pool_of(same), 7))) == 7
 
 
-def test_single_and_double_precision_agree(strategy: Strategy, fitted: SingleNet) -> None:
-    import copy
-
-    double = SingleNet(copy.deepcopy(fitted.net).double(), 0)
+def test_single_and_double_precision_agree(strategy: Strategy, fitted: Fitted) -> None:
+    double = posterior([deepcopy(net).double() for net in nets(fitted)])
     picks = [select(strategy, net, pool_of(toy.data_set()), 7) for net in (fitted, double)]
     assert picks[0] == picks[1]

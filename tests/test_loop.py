@@ -148,6 +148,7 @@ class Continuing:
     """Begins every fit from the weights of the round before."""
 
     continues = True
+    samples = 1
 
     def __init__(self, base: Plain):
         self.base = base

@@ -92,7 +92,7 @@ def test_strategies_of_one_seed_share_round_0(al_run, tmp_path: Path) -> None:  
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["strategy=kfac"], "'strategy/kfac' Available options in 'strategy': curriculum entropy full kfac_code2016"),
+        (["strategy=kfac"], "'strategy/kfac' Available options in 'strategy': bald"),
         (["stratgy=random"], "there is no option stratgy; al-run --help lists all groups"),
         (
             ["strategy.gama=1"],
@@ -100,6 +100,7 @@ def test_strategies_of_one_seed_share_round_0(al_run, tmp_path: Path) -> None:  
         ),
         (["dataset=usps", "budget.querry=1"], "there is no option budget.querry; budget has _target_, initial, query"),
         (["strategy.gamma=-1"], "strategy.gamma is -1; it must be 0 or more"),
+        (["strategy=bald"], "bald needs K > 1 posterior samples; use learner=dropout or learner=ensemble"),
         (["budget.query=0"], "budget.query is 0"),
         (["budget.initial=-5"], "budget.initial is -5"),
         (["budget.query=5000", "budget.candidates=all"], "the training set has 1097 images"),

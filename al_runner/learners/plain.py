@@ -51,6 +51,7 @@ class Plain:
     build: Callable[[], nn.Module]
     recipe: Recipe
     continues: ClassVar[bool] = False
+    samples: ClassVar[int] = 1
 
     async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None = None) -> SingleNet:
         (result,) = await trained([Fit(self.build, self.recipe, data, streams)])

@@ -26,6 +26,9 @@ class Strategy:
         Asked before any training, with a net of its own in evaluation mode.
         """
 
+    def check_learner(self, learner: Learner) -> None:
+        """UsageError where the method can't choose by what `learner` fits, after `wrap`; asked before any training."""
+
     async def query(self, fitted: Fitted, pool: Pool, n: int, streams: Streams) -> Tensor:
         """What the loop asks for: `n` distinct ids out of `pool.candidates`, int64 [n].
 

@@ -16,7 +16,9 @@ from al_runner.types import Fitted, mean_log_probs
 
 def least_confidence(log_probs: Tensor) -> Tensor:
     """1 - max_y p(y | x), [N, K, Y] -> [N] in [0, 1 - 1/Y] (Lewis & Gale, 1994)."""
-    return 1 - mean_log_probs(log_probs).exp().amax(1)
+    # The sum of the others: near certainty 1 - p would be 0 for all alike.
+    others = mean_log_probs(log_probs).sort(1, descending=True).values[:, 1:]
+    return others.exp().sum(1)
 
 
 def margin(log_probs: Tensor) -> Tensor:

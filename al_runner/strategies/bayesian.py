@@ -1,0 +1,100 @@
+"""Scores of single images by what posterior samples disagree on, highest first.
+
+N examples, K posterior samples, Y classes; log_probs [N, K, Y] in nats, samples normalised.
+Every score is constant 0 for K = 1. Max entropy is strategies/uncertainty.py's `entropy`, the variation ratio of the
+mean its `least_confidence`: both take the mean over K samples, and need no second.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import ceil, log, sqrt
+
+import torch
+from torch import Tensor
+
+from al_runner.errors import UsageError
+from al_runner.pool import Pool, random_ids
+from al_runner.strategies.base import Strategy
+from al_runner.strategies.uncertainty import entropy
+from al_runner.types import Fitted, Learner, mean_log_probs
+
+CHUNK = 4096  # images whose score is computed at a time, in double precision
+ROUNDING = 1e-5  # how far float32 predictions may take a score beyond its range
+
+
+def bald(log_probs: Tensor) -> Tensor:
+    """Mutual information I[y; w | x] in nats, [N, K, Y] -> [N] in [0, ln min(K, Y)] (Houlsby et al., 2011, eq. 2).
+
+    As the mean divergence of a sample from the mean prediction: the entropies whose difference it also is cancel.
+    """
+    _, samples, classes = log_probs.shape
+    log_probs = log_probs.double()
+    p = log_probs.exp()
+    divergences = torch.where(p > 0, p * (log_probs - mean_log_probs(log_probs)[:, None]), 0.0).sum(2)
+    return in_range(divergences.mean(1), log(min(samples, classes)), "bald")
+
+
+def variation_ratios(log_probs: Tensor) -> Tensor:
+    """Share of samples that vote against the most voted class, [N, K, Y] -> [N] in [0, 1 - ceil(K / Y) / K].
+
+    1 - f_m / T (Freeman, 1965; Beluch et al., 2018); a sample votes for its most likely class, the first of equals.
+    """
+    _, samples, classes = log_probs.shape
+    votes = torch.nn.functional.one_hot(log_probs.argmax(2), classes).sum(1)
+    against = (samples - votes.amax(1)).double() / samples
+    finite = torch.where(log_probs.isnan().any(2).any(1), torch.nan, against)  # argmax would hide it
+    return in_range(finite, 1 - ceil(samples / classes) / samples, "variation_ratios")
+
+
+def mean_std(log_probs: Tensor) -> Tensor:
+    """Mean over classes of a probability's standard deviation over samples, [N, K, Y] -> [N] in [0, sqrt(Y - 1) / Y].
+
+    sigma_c = sqrt(E[p_c^2] - E[p_c]^2) (Kampffmeyer et al., 2016; Gal et al., 2017, section 4).
+    """
+    classes = log_probs.shape[2]
+    scores = log_probs.double().exp().std(1, correction=0).mean(1)
+    return in_range(scores, sqrt(classes - 1) / classes, "mean_std")
+
+
+def in_range(scores: Tensor, highest: float, name: str) -> Tensor:
+    """The scores without what rounding took below 0 or above `highest`; ArithmeticError where it is more, or NaN."""
+    if not bool(((scores >= -ROUNDING) & (scores <= highest + ROUNDING)).all()):
+        raise ArithmeticError(
+            f"a score of {name} is not in [0, {highest:.6g}]: the predictions are NaN or don't add to 1"
+        )
+    return scores.clamp(0, highest)
+
+
+@dataclass(frozen=True)
+class Disagreement(Strategy):
+    """The candidates of highest score; equals by the entropy of their mean prediction, then the earlier candidate.
+
+    With few samples most candidates are equals: five votes have few outcomes. A single net's score, 0 for every
+    candidate, is refused, unless `one_sample` is "random": what it amounts to where it is computed all the same, as for
+    the deterministic net of Gal et al. (2017, figure 2), a point mass in place of the posterior.
+    """
+
+    score: Callable[[Tensor], Tensor]
+    one_sample: str = "refuse"
+
+    def __post_init__(self) -> None:
+        if self.one_sample not in ("refuse", "random"):
+            raise UsageError(f"strategy.one_sample is {self.one_sample!r}; choose one of refuse, random")
+
+    def check_learner(self, learner: Learner) -> None:
+        self._require(learner.samples)
+
+    def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
+        log_probs = fitted.log_probs(pool.x(pool.candidates))
+        self._require(log_probs.shape[1])
+        if log_probs.shape[1] == 1:
+            return random_ids(pool, n, rng)
+        scores = torch.cat([self.score(part) for part in log_probs.split(CHUNK)])
+        entropies = torch.cat([entropy(part.double()) for part in log_probs.split(CHUNK)])
+        order = entropies.argsort(descending=True, stable=True)
+        return pool.candidates[order[scores[order].argsort(descending=True, stable=True)][:n]]
+
+    def _require(self, samples: int) -> None:
+        if samples == 1 and self.one_sample == "refuse":
+            name = getattr(getattr(self.score, "func", self.score), "__name__", "this strategy")
+            raise UsageError(f"{name} needs K > 1 posterior samples; use learner=dropout or learner=ensemble")
