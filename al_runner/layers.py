@@ -30,6 +30,7 @@ class SeededDropout(Seeded):
     def __init__(self, p: float, channels: bool = False):
         super().__init__()
         self.p, self.channels = p, channels
+        self.shared = False  # one mask for all examples of a batch
 
     def extra_repr(self) -> str:
         return f"p={self.p}, channels={self.channels}"
@@ -41,6 +42,8 @@ class SeededDropout(Seeded):
         if dropped == 65536:
             return torch.zeros_like(x)
         shape = torch.Size([*x.shape[:2], *[1] * (x.ndim - 2)]) if self.channels else x.shape
+        if self.shared:
+            shape = torch.Size([1, *shape[1:]])
         kept = self.bits(shape.numel()) >= dropped - 32768
         return x * (kept.view(shape).to(x.dtype) * (65536 / (65536 - dropped)))
 

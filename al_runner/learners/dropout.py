@@ -1,0 +1,121 @@
+"""A net's dropout as its posterior (Gal & Ghahramani, 2016).
+
+N images, T posterior samples, Y classes; a prefix is what a net computes before its first dropout layer.
+"""
+
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass
+from itertools import chain
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from al_runner.errors import UsageError
+from al_runner.layers import SeededDropout
+from al_runner.learners.plain import SingleNet
+from al_runner.rng import Streams
+from al_runner.types import Fit, Fitted, Recipe, TrainData, chunks, trained
+
+DROPOUT = (SeededDropout, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
+
+
+@dataclass(frozen=True)
+class DropoutNet:
+    """A trained net and `samples` draws of its dropout masks, the same draws at every call.
+
+    Masks hang on an image's place in the call; shared ones on the sample alone, and a sample is then one function of
+    the image.
+    """
+
+    net: nn.Module
+    steps: int
+    prefix: nn.Module
+    rest: nn.Module  # shares the net's parameters; its dropout is on, everything else in evaluation mode
+    first: tuple[int, ...]  # the stream of every dropout layer at its first mask
+    samples: int
+
+    @classmethod
+    def of(cls, net: nn.Module, steps: int, samples: int, shared_masks: bool, rng: torch.Generator) -> "DropoutNet":
+        """The net's posterior, its masks drawn from `rng`."""
+        net.eval()
+        own = {id(tensor): tensor for tensor in chain(net.parameters(), net.buffers())}
+        prefix, rest = split(deepcopy(net, own))
+        for layer in dropout_layers(rest):
+            layer.stream = layer.stream.clone()
+            layer.shared = shared_masks
+            layer.train()
+        first = torch.randint(2**62, (len(dropout_layers(rest)),), generator=rng)
+        return cls(net, steps, prefix, rest, tuple(first.tolist()), samples)
+
+    @torch.inference_mode()
+    def log_probs(self, x: Tensor) -> Tensor:
+        """Uint8 [N, C, H, W] -> [N, T, Y]; beside the result only one pass's activations are kept."""
+        return torch.cat([self._sampled(part, place) for place, part in enumerate(chunks(x))])
+
+    def _sampled(self, x: Tensor, place: int) -> Tensor:
+        layers = dropout_layers(self.rest)
+        features = self.prefix(x)
+        samples = []
+        for t in range(self.samples):
+            for layer, first in zip(layers, self.first, strict=True):
+                layer.stream.fill_(first + t + (0 if layer.shared else place * self.samples))
+            samples.append(self.rest(features).log_softmax(-1))
+        return torch.stack(samples, 1)
+
+    def features(self, x: Tensor) -> Tensor:
+        """Those of the net without dropout."""
+        return SingleNet(self.net, self.steps).features(x)
+
+    def network(self) -> nn.Module:
+        return self.net
+
+
+def split(net: nn.Module) -> tuple[nn.Module, nn.Module]:
+    """A net's layers before its first dropout layer, and the others.
+
+    Containers other than nn.Sequential are not taken apart: what comes before dropout inside them is part of the rest.
+    """
+    layers = in_order(net)
+    cut = next(place for place, layer in enumerate(layers) if dropout_layers(layer))
+    return nn.Sequential(*layers[:cut]), nn.Sequential(*layers[cut:])
+
+
+def in_order(net: nn.Module) -> list[nn.Module]:
+    """The layers of nested nn.Sequential, first to last."""
+    return [layer for child in net for layer in in_order(child)] if type(net) is nn.Sequential else [net]
+
+
+def dropout_layers(net: nn.Module) -> list[SeededDropout]:
+    """In the order of the modules."""
+    return [layer for layer in net.modules() if isinstance(layer, SeededDropout)]
+
+
+@dataclass(frozen=True)
+class Dropout:
+    """One net, and `samples` draws of its dropout masks as posterior samples, their mean the prediction.
+
+    With `shared_masks` all images see the same masks in a sample, otherwise every image its own.
+    """
+
+    build: Callable[[], nn.Module]
+    recipe: Recipe
+    samples: int = 100
+    shared_masks: bool = False
+    continues: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        if self.samples < 1:
+            raise UsageError(f"learner.samples is {self.samples}; it must be 1 or more")
+        with torch.random.fork_rng(devices=[]):
+            net = self.build()
+        if not any(isinstance(layer, DROPOUT) and layer.p > 0 for layer in net.modules()):
+            raise UsageError(
+                "learner=dropout needs a net with dropout layers; use model=gal2017_cnn or learner=ensemble"
+            )
+
+    async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None = None) -> DropoutNet:
+        (result,) = await trained([Fit(self.build, self.recipe, data, streams)])
+        rng = streams("posterior masks")
+        return DropoutNet.of(result.net, result.steps, self.samples, self.shared_masks, rng)

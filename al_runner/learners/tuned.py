@@ -1,0 +1,66 @@
+"""Weight decay chosen on the validation images (Gal et al., 2017, section 5.1)."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import ClassVar
+
+import torch
+from torch import nn
+from torch.nn.functional import nll_loss
+
+from al_runner.errors import UsageError
+from al_runner.learners.together import together
+from al_runner.rng import Streams
+from al_runner.types import Fitted, Learner, Recipe, TrainData, mean_log_probs
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """Another learner, fitted anew with every weight decay of a list; in every round the best fit is kept.
+
+    The best has the lowest mean negative log-likelihood (nats) of its mean prediction on the validation images, the
+    first of equals: a hundred images tell few errors apart. All fits start from the same streams.
+    """
+
+    build: Callable[[], nn.Module]
+    recipe: Recipe
+    of: Callable[..., Learner]  # from build= and recipe= to the learner that is tuned
+    weight_decays: Sequence[float] = (0.0, 1e-5, 1e-4, 1e-3, 1e-2)
+    continues: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        if not self.weight_decays or min(self.weight_decays) < 0:
+            raise UsageError(f"learner.weight_decays is {list(self.weight_decays)}; give one or more, each 0 or above")
+        try:
+            decayed(self.recipe, 0.0).optimizer([nn.Parameter(torch.zeros(1))])
+        except TypeError as error:
+            raise UsageError(f"training.optimizer takes no weight decay ({error}); use training=adam") from error
+        if self.learners[0].continues:
+            raise UsageError(
+                "learner.of goes on from its last fit, which may have been dropped; choose one that doesn't"
+            )
+
+    @cached_property
+    def learners(self) -> list[Learner]:
+        """One for every weight decay."""
+        return [self.of(build=self.build, recipe=decayed(self.recipe, decay)) for decay in self.weight_decays]
+
+    @property
+    def samples(self) -> int:
+        return self.learners[0].samples
+
+    async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None = None) -> Fitted:
+        fits = await together([learner.fit(data, streams, None) for learner in self.learners])
+        return min(fits, key=lambda fitted: validation_loss(fitted, data))
+
+
+def decayed(recipe: Recipe, weight_decay: float) -> Recipe:
+    """The recipe with its optimiser at this weight decay: of torch's Adam, half the squared L2 norm times it."""
+    optimizer: Callable[..., torch.optim.Optimizer] = recipe.optimizer
+    return replace(recipe, optimizer=partial(optimizer, weight_decay=weight_decay))
+
+
+def validation_loss(fitted: Fitted, data: TrainData) -> float:
+    """Mean negative log-likelihood of the mean prediction, nats."""
+    return float(nll_loss(mean_log_probs(fitted.log_probs(data.val_x)).double(), data.val_y))
