@@ -1,0 +1,60 @@
+"""Core-set: centres from which no image is far (Sener & Savarese, 2018).
+
+N candidates, L labelled images, D features.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from al_runner.pool import Pool
+from al_runner.strategies.base import Strategy
+from al_runner.strategies.features import features_of, require_features
+from al_runner.types import Fitted
+
+BLOCK = 1024  # rows and columns of distances that are held at once
+
+
+def squared_distances(x: Tensor, y: Tensor) -> Tensor:
+    """Squared Euclidean distances, [N, D], [M, D] -> [N, M], none below 0 whatever rounding does to the product."""
+    return (x.square().sum(1)[:, None] + y.square().sum(1) - 2 * x @ y.T).clamp_min_(0)
+
+
+def nearest(x: Tensor, centres: Tensor) -> Tensor:
+    """Distance to the closest of `centres`, [N, D], [L, D] -> [N]; infinite where there is none."""
+    least = x.new_full((len(x),), torch.inf)
+    shift = x.mean(0)  # distances stay, and the products lose less to rounding
+    for rows, kept in zip(x.split(BLOCK), least.split(BLOCK), strict=True):
+        for part in centres.split(BLOCK) if len(centres) else ():
+            torch.minimum(kept, squared_distances(rows - shift, part - shift).amin(1), out=kept)
+    return least.sqrt_()
+
+
+def k_center(x: Tensor, centres: Tensor, n: int) -> Tensor:
+    """Positions in `x` of `n` greedy centres beside `centres`: the farthest point each time, [N, D], [L, D] -> [n].
+
+    The largest distance to a centre is at most twice the least there is (Gonzalez, 1985; Sener & Savarese, 2018,
+    algorithm 1). Ties fall to the earlier point. Time O((L + n) N D), memory beyond the features O(N).
+    """
+    least, chosen = nearest(x, centres), []
+    for _ in range(n):
+        farthest = least.argmax()
+        chosen.append(farthest)
+        # One centre's distances are bound by reading x, with a product or without: so without its rounding.
+        new = torch.cdist(x[farthest][None], x, compute_mode="donot_use_mm_for_euclid_dist")[0]
+        torch.minimum(least, new, out=least)
+        least[farthest] = -1  # below every distance, so that even copies of it are chosen before it is again
+    return torch.stack(chosen)
+
+
+@dataclass(frozen=True)
+class CoreSet(Strategy):
+    """The greedy k-center choice on the net's features, the labelled images being centres already."""
+
+    def check(self, net: nn.Module, x: Tensor) -> None:
+        require_features(net)
+
+    def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
+        centres = features_of(fitted, pool, pool.labelled)
+        return pool.candidates[k_center(features_of(fitted, pool, pool.candidates), centres, n)]

@@ -1,0 +1,24 @@
+"""Images as points: the features that a net has learned, for methods that choose by distance or likeness."""
+
+import torch
+from torch import Tensor, nn
+
+from al_runner.errors import UsageError
+from al_runner.pool import Pool
+from al_runner.types import Fitted
+
+CHUNK = 8192  # images read at once
+
+
+def features_of(fitted: Fitted, pool: Pool, ids: Tensor) -> Tensor:
+    """What the net's last dense layer sees of the images `ids`, [N, D]; ArithmeticError where one is not finite."""
+    features = torch.cat([fitted.features(pool.x(part)) for part in ids.split(CHUNK)])
+    if not bool(features.isfinite().all()):
+        raise ArithmeticError("a feature is not finite: the net's activations are NaN or infinite")
+    return features
+
+
+def require_features(net: nn.Module) -> None:
+    """UsageError for a net without a dense layer, which has no features to choose by."""
+    if not any(isinstance(layer, nn.Linear) for layer in net.modules()):
+        raise UsageError("this strategy chooses by the inputs of a net's last dense layer; take a model= that has one")
