@@ -1,0 +1,93 @@
+"""DeepFool: about the smallest change of an image that changes its class (Moosavi-Dezfooli et al., 2016, algorithm 2).
+
+N examples, Y classes, f_k the logit of class k.
+"""
+
+from dataclasses import dataclass
+from math import inf
+
+import torch
+from torch import Tensor, nn
+
+from al_runner.errors import UsageError
+
+CHUNK = 256  # images changed at a time
+
+
+@dataclass(frozen=True)
+class DeepFool:
+    """Steps to the nearest boundary of a net that is taken as linear around every step, in L2."""
+
+    steps: int = 10  # at most
+    overshoot: float = 0.02  # the share by which the whole way is lengthened, so as to be across the boundary
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise UsageError(f"strategy.steps is {self.steps}; it must be 1 or more")
+        if not self.overshoot >= 0:
+            raise UsageError(f"strategy.overshoot is {self.overshoot}; it must be 0 or more")
+
+    def distances(self, net: nn.Module, x: Tensor) -> Tensor:
+        """Length of the way to another class, without the overshoot, in pixel values, [N, ...] -> [N].
+
+        Infinite where the net keeps to its class. For a net in evaluation mode, from images to logits [N, Y].
+        ArithmeticError where a logit is NaN.
+        """
+        ways = [self._ways(net, part) for part in x.split(CHUNK)]
+        return torch.cat([r.flatten(1).norm(dim=1).masked_fill(~fooled, inf) for r, fooled in ways])
+
+    def twins(self, net: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Images the net takes for another class, float [N, ...], and whether there is one, bool [N].
+
+        Neither rounded nor clipped to the range of pixels, as small a change as it was found.
+        """
+        ways = [self._ways(net, part) for part in x.split(CHUNK)]
+        r, fooled = (torch.cat(side) for side in zip(*ways, strict=True))
+        return x + (1 + self.overshoot) * r, fooled
+
+    def _ways(self, net: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Sums of the steps, [N, ...], and whether they and the overshoot lead to another class, [N]."""
+        x = x.to(next(weight.dtype for weight in net.parameters()))
+        r = torch.zeros_like(x)
+        with torch.no_grad():
+            label = net(x).argmax(1)
+            fooled = lead(net(x), label) <= 0
+        for _ in range(self.steps):
+            at = (~fooled).nonzero()[:, 0]
+            if not len(at):
+                break
+            r[at] += to_boundary(net, x[at] + (1 + self.overshoot) * r[at], label[at])
+            with torch.no_grad():
+                fooled[at] = lead(net(x[at] + (1 + self.overshoot) * r[at]), label[at]) <= 0
+        return r, fooled
+
+
+def lead(logits: Tensor, label: Tensor) -> Tensor:
+    """By how much the label's logit exceeds all others, [N, Y], [N] -> [N]; ArithmeticError where it is NaN."""
+    own = logits.gather(1, label[:, None])
+    ahead: Tensor = (own - logits.scatter(1, label[:, None], -inf)).amin(1)
+    if bool(ahead.isnan().any()):
+        raise ArithmeticError("a distance can't be measured: the net's predictions are NaN")
+    return ahead
+
+
+def to_boundary(net: nn.Module, x: Tensor, label: Tensor) -> Tensor:
+    """The step |f_k - f_y| / ||w||^2 w, w = grad(f_k - f_y), for the class k of least |f_k - f_y| / ||w||, [N, ...].
+
+    y is `label`, [N]. Zeros where no gradient leads anywhere.
+    """
+    shape = (-1, *[1] * (x.ndim - 1))
+    with torch.enable_grad():
+        x = x.detach().requires_grad_()
+        logits = net(x)
+        own = logits.gather(1, label[:, None])[:, 0]
+        (towards_own,) = torch.autograd.grad(own.sum(), x, retain_graph=True)
+        least, step = torch.full_like(own.detach(), inf), torch.zeros_like(x)
+        for k in range(logits.shape[1]):
+            (towards,) = torch.autograd.grad(logits[:, k].sum(), x, retain_graph=True)
+            w = towards - towards_own
+            norm, gap = w.flatten(1).norm(dim=1), (logits[:, k] - own).detach().abs()
+            nearer = (label != k) & (norm > 0) & (gap / norm < least)
+            least = torch.where(nearer, gap / norm, least)
+            step = torch.where(nearer.view(shape), (gap / norm.square()).view(shape) * w, step)
+    return step.detach()

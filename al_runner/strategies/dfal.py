@@ -1,0 +1,82 @@
+"""DFAL: the images closest to a decision boundary (Ducoffe & Precioso, 2018)."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from al_runner.pool import Pool
+from al_runner.rng import Streams
+from al_runner.strategies.base import Strategy
+from al_runner.strategies.deepfool import DeepFool
+from al_runner.types import Fitted, Learner, TrainData
+
+
+@dataclass(frozen=True)
+class Dfal(Strategy):
+    """The candidates that DeepFool changes least; those that it can't change come last, in their order.
+
+    With `twins`, every image that a query bought is trained on a second time, as DeepFool changed it against the net
+    that chose it, under its own label.
+    """
+
+    steps: int = 10  # of DeepFool, at most
+    overshoot: float = 0.02  # as in Moosavi-Dezfooli et al. (2016); the published code of DFAL has none
+    twins: bool = False
+
+    def __post_init__(self) -> None:
+        _ = self.search
+
+    @property
+    def search(self) -> DeepFool:
+        return DeepFool(self.steps, self.overshoot)
+
+    def wrap(self, learner: Learner) -> Learner:
+        return WithTwins(learner, self.search) if self.twins else learner
+
+    def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
+        distances = self.search.distances(fitted.network(), pool.x(pool.candidates))
+        return pool.candidates[distances.argsort(stable=True)[:n]]
+
+
+@dataclass(frozen=True)
+class Twinned:
+    """What a learner returned, and the twins among what it was trained on."""
+
+    fitted: Fitted
+    bought: int  # labels there were
+    x: Tensor  # the twins, [N, C, H, W], and their labels, [N]
+    y: Tensor
+
+    @property
+    def steps(self) -> int:
+        return self.fitted.steps
+
+    def log_probs(self, x: Tensor) -> Tensor:
+        return self.fitted.log_probs(x)
+
+    def features(self, x: Tensor) -> Tensor:
+        return self.fitted.features(x)
+
+    def network(self) -> nn.Module:
+        return self.fitted.network()
+
+
+@dataclass(frozen=True)
+class WithTwins:
+    """Trains on the twins of all queries so far, those of the newest made with the net of the round before."""
+
+    base: Learner
+    search: DeepFool
+    continues: ClassVar[bool] = True
+
+    async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None) -> Twinned:
+        bought, x, y = len(data.y), data.x[:0], data.y[:0]
+        if isinstance(previous, Twinned):
+            new, labels = data.x[previous.bought :], data.y[previous.bought :]
+            twins, fooled = self.search.twins(previous.network(), new)
+            x, y = torch.cat([previous.x, twins[fooled]]), torch.cat([previous.y, labels[fooled]])
+            previous = previous.fitted
+        fitted = await self.base.fit(data.plus(x, y), streams, previous)
+        return Twinned(fitted, bought, x, y)

@@ -1,0 +1,68 @@
+"""Expected gradient length (Settles & Craven, 2008): images whose label would move the weights most.
+
+N examples, Y classes; of a layer's block t positions, i inputs, o outputs.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from al_runner.fisher import LayerSamples, capture, treatable_layers
+from al_runner.fisher.capture import samples
+from al_runner.pool import Pool
+from al_runner.strategies.base import Strategy
+from al_runner.types import Fitted
+
+POSITIONS = 1024  # images times classes in one pass
+
+
+@dataclass(frozen=True)
+class Egl(Strategy):
+    """The candidates of largest sum_y p(y | x) ||grad -ln p(y | x)||, the gradient by all weights of the net."""
+
+    skip_untreated: bool = False  # leave out layers whose gradients single examples can't be given
+
+    def check(self, net: nn.Module, x: Tensor) -> None:
+        capture(net, x, skip_untreated=self.skip_untreated)
+
+    def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
+        lengths = expected_lengths(fitted.network(), pool.x(pool.candidates), self.skip_untreated)
+        if not bool(lengths.isfinite().all()):
+            raise ArithmeticError("a gradient is not finite: the net's predictions are NaN")
+        return pool.candidates[lengths.argsort(descending=True, stable=True)[:n]]
+
+
+def expected_lengths(net: nn.Module, x: Tensor, skip_untreated: bool = False) -> Tensor:
+    """Expectation of the gradient's L2 norm over the net's own prediction, [N, ...] -> [N].
+
+    One forward and Y backward passes. UsageError for a layer without a Fisher block, unless it is to be left out.
+    """
+    with torch.no_grad():
+        classes = net(x[:1]).shape[1]
+    return torch.cat([_lengths(net, part, skip_untreated) for part in x.split(max(1, POSITIONS // classes))])
+
+
+def _lengths(net: nn.Module, x: Tensor, skip_untreated: bool) -> Tensor:
+    with torch.no_grad():
+        p = net(x).softmax(1)
+    squares: dict[str, list[Tensor]] = {}
+    for name, part in samples(net, x, None, treatable_layers(net, skip_untreated), skip_untreated, expected=True):
+        squares.setdefault(name, []).append(squared_norms(part))
+    total = torch.stack([torch.cat(parts) for parts in squares.values()]).sum(0)
+    # A class's gradients come times sqrt(Y p), so their squares are Y p ||g||^2.
+    lengths: Tensor = (total * p / p.shape[1]).sqrt().sum(1)
+    return lengths
+
+
+def squared_norms(part: LayerSamples) -> Tensor:
+    """||sum_t g_t a_t'||^2 of a block's gradient for every class, from rows [N, t, i] and [N, Y t, o], [N, Y].
+
+    As sum_st (g_s' g_t) (a_s' a_t) where that is less work than the gradient itself, [N, Y, o, i].
+    """
+    a, g = part.inputs, part.gradients.unflatten(1, (-1, part.inputs.shape[1]))
+    if a.shape[1] ** 2 <= a.shape[2] * g.shape[3]:
+        products: Tensor = (g @ g.mT) * (a @ a.mT)[:, None]
+        return products.sum((2, 3)).clamp_min(0)
+    gradients: Tensor = g.mT @ a[:, None]
+    return gradients.square().sum((2, 3))

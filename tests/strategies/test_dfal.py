@@ -1,0 +1,173 @@
+"""DeepFool against the closed form of linear classifiers, and the twins."""
+
+from itertools import pairwise
+from math import inf
+
+import pytest
+import torch
+import toy
+from torch import Tensor, nn
+
+from al_runner.engine.drive import drive
+from al_runner.errors import UsageError
+from al_runner.learners.plain import SingleNet
+from al_runner.pool import Pool
+from al_runner.rng import Streams, stream
+from al_runner.strategies.deepfool import CHUNK, DeepFool, to_boundary
+from al_runner.strategies.dfal import Dfal, Twinned
+from al_runner.types import Fitted, TrainData
+
+
+def linear(classes: int, inputs: int = 12) -> nn.Module:
+    torch.manual_seed(classes)
+    return nn.Sequential(nn.Flatten(), nn.Linear(inputs, classes)).double().eval()
+
+
+def images(n: int) -> Tensor:
+    return torch.randint(0, 256, (n, 1, 3, 4), generator=torch.Generator().manual_seed(n)).to(torch.uint8)
+
+
+def closed_form(net: nn.Module, x: Tensor) -> Tensor:
+    """Min over k != y of |f_k - f_y| / ||w_k - w_y||, one example and class after another."""
+    weight = net[1].weight.detach()  # type: ignore[index]
+    found = []
+    for f in net(x.double()).detach():
+        y = int(f.argmax())
+        others = [k for k in range(len(f)) if k != y]
+        found.append(min(abs(f[k] - f[y]) / (weight[k] - weight[y]).norm() for k in others))
+    return torch.stack(found)
+
+
+@pytest.mark.parametrize("classes", [2, 3, 7])
+def test_the_distance_of_a_linear_classifier_is_the_closed_form(classes: int) -> None:
+    net, x = linear(classes), images(CHUNK + 20)
+    for search in (DeepFool(), DeepFool(steps=1), DeepFool(overshoot=0.5)):
+        assert torch.allclose(search.distances(net, x), closed_form(net, x), rtol=1e-12)
+
+
+def test_a_net_of_two_classes_needs_newton_s_steps() -> None:
+    """f = (0, u^2 - 4) of the one pixel u: the root 2 by Newton's method from u = 5, which DeepFool then is."""
+
+    class Square(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.root = nn.Parameter(torch.tensor(2.0, dtype=torch.float64))
+
+        def forward(self, x: Tensor) -> Tensor:
+            u = x.flatten(1)
+            return torch.cat([0 * u, u.square() - self.root**2], 1)
+
+    u, newton = 5.0, []
+    for _ in range(4):
+        u -= (u * u - 4) / (2 * u)
+        newton.append(u)
+    x = torch.full((1, 1, 1, 1), 5, dtype=torch.uint8)
+    assert float(5 + to_boundary(Square(), x.double(), torch.tensor([1]))) == pytest.approx(newton[0], rel=1e-12)
+    # With an overshoot of 0 convex Newton never crosses the root in exact arithmetic: the search gives up.
+    assert DeepFool(steps=3, overshoot=0).distances(Square(), x).tolist() == [inf]
+    crossing = DeepFool(steps=20, overshoot=0.02).distances(Square(), x)
+    assert float(crossing) * 1.02 >= 3 > float(crossing) * 0.98
+
+
+def test_the_way_leads_to_another_class_and_is_no_longer_than_found() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(12, 9), nn.Tanh(), nn.Linear(9, 4)).double().eval()
+    x, search = images(30).double() / 100, DeepFool(steps=30)
+    twins, fooled = search.twins(net, x)
+    assert int(fooled.sum()) > 20
+    assert torch.equal(net(twins).argmax(1) != net(x).argmax(1), fooled)
+    lengths = (twins - x).flatten(1).norm(dim=1) / 1.02
+    assert torch.allclose(search.distances(net, x)[fooled], lengths[fooled], rtol=1e-10)
+    assert bool((search.distances(net, x)[~fooled] == inf).all())
+
+
+def test_images_are_treated_one_by_one() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(12, 9), nn.Tanh(), nn.Linear(9, 4)).double().eval()
+    x = images(12).double() / 100
+    apart = torch.cat([DeepFool().distances(net, image[None]) for image in x])
+    assert torch.allclose(DeepFool().distances(net, x), apart, rtol=1e-10)
+
+
+def test_a_tie_is_a_distance_of_0_and_no_gradient_one_without_end() -> None:
+    net = linear(2)
+    with torch.no_grad():
+        net[1].weight[1], net[1].bias[1] = net[1].weight[0], net[1].bias[0]  # type: ignore[index]
+    assert DeepFool().distances(net, images(3)).tolist() == [0.0, 0.0, 0.0]
+    with torch.no_grad():
+        net[1].bias[1] += 1  # type: ignore[index]
+    assert DeepFool().distances(net, images(3)).tolist() == [inf, inf, inf]
+
+
+def test_nan_predictions_are_refused() -> None:
+    net = linear(2)
+    nn.init.constant_(net[1].bias, float("nan"))  # type: ignore[index]
+    with pytest.raises(ArithmeticError, match="NaN"):
+        DeepFool().distances(net, images(2))
+
+
+def test_the_nearest_are_chosen_as_absolute_ids() -> None:
+    data = toy.data_set()
+    pool = Pool(data)
+    pool.buy(data.train[:5])
+    pool.draw_candidates(30, stream(0, "candidates"))
+    net = linear(3, 36)
+    order = closed_form(net, data.images[pool.candidates]).argsort()[:6]
+    assert torch.equal(Dfal().select(SingleNet(net, 0), pool, 6, stream(0, "query")), pool.candidates[order])
+
+
+class Linear:
+    """A learner that keeps what it was given and returns one linear net after another."""
+
+    continues = False
+
+    def __init__(self) -> None:
+        self.seen: list[TrainData] = []
+
+    async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None) -> SingleNet:
+        assert previous is None or isinstance(previous, SingleNet)
+        self.seen.append(data)
+        torch.manual_seed(len(self.seen))
+        return SingleNet(nn.Sequential(nn.Flatten(), nn.Linear(12, 3)).double().eval(), 7)
+
+
+def test_every_query_s_twins_are_made_by_the_net_that_chose_it_and_stay() -> None:
+    base, x, y = Linear(), images(9), torch.arange(9) % 3
+    learner = Dfal(twins=True).wrap(base)
+    fitted: list[Fitted] = []
+    for bought in (4, 6, 9):
+        data = TrainData(x[:bought], y[:bought], x[:1], y[:1])
+        fitted.append(drive(learner.fit(data, Streams(0, 0), fitted[-1] if fitted else None)))  # type: ignore[arg-type]
+    assert learner.continues
+    assert [len(data.y) for data in base.seen] == [4, 6 + 2, 9 + 2 + 3]
+    assert base.seen[2].y.tolist() == [*y.tolist(), *y[4:].tolist()]
+    assert torch.equal(base.seen[2].x[:9], x)
+    for (start, end), net in zip(pairwise((4, 6, 9)), fitted, strict=False):
+        twins = base.seen[2].x[9 - 4 + start : 9 - 4 + end]
+        assert torch.equal(twins, DeepFool().twins(net.network(), x[start:end])[0])
+        assert not bool((net.network()(twins).argmax(1) == net.network()(x[start:end].double()).argmax(1)).any())
+    last = fitted[-1]
+    assert isinstance(last, Twinned)
+    assert torch.equal(last.log_probs(x.double()), last.network()(x.double()).log_softmax(1)[:, None])
+    assert torch.equal(last.features(x.double()), x.double().flatten(1))
+    assert last.steps == 7
+
+
+@pytest.mark.parametrize("rounds", [0, 2, 3])
+def test_a_run_with_twins_resumes(rounds: int) -> None:
+    def run(memory: toy.Memory, strategy: Dfal) -> toy.Memory:
+        drive(toy.experiment(strategy).run(memory))
+        return memory
+
+    whole, part = run(toy.Memory(), Dfal(twins=True)), toy.Memory()
+    plain = run(toy.Memory(), Dfal())
+    assert whole.untimed()[0] == plain.untimed()[0]
+    assert whole.untimed()[1:] != plain.untimed()[1:]
+    part.ids, part.rows = whole.ids[:rounds], whole.rows[:rounds]
+    assert run(part, Dfal(twins=True)).untimed() == whole.untimed()
+
+
+def test_options_that_mean_nothing_are_refused() -> None:
+    for options, named in (({"steps": 0}, "strategy.steps"), ({"overshoot": -0.1}, "strategy.overshoot")):
+        with pytest.raises(UsageError, match=named):
+            Dfal(**options)  # type: ignore[arg-type]
