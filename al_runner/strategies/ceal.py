@@ -76,6 +76,10 @@ class PseudoLabelling:
     def continues(self) -> bool:
         return self.labeller == "previous" or self.base.continues
 
+    @property
+    def samples(self) -> int:
+        return self.base.samples
+
     async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None) -> Fitted:
         if streams.round > 0 and data.unlabelled is not None:
             labeller = previous

@@ -71,6 +71,10 @@ class WithTwins:
     search: DeepFool
     continues: ClassVar[bool] = True
 
+    @property
+    def samples(self) -> int:
+        return self.base.samples
+
     async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None) -> Twinned:
         bought, x, y = len(data.y), data.x[:0], data.y[:0]
         if isinstance(previous, Twinned):
