@@ -72,7 +72,7 @@ def drawn(table: pd.DataFrame) -> Figure:
             axes.plot(medians.index, medians, color="#0072B2", marker="o", markersize=4)
             axes.set(xscale="log", yscale="log", xlabel=name, xticks=sizes, xticklabels=sizes)
             axes.minorticks_off()
-            axes.set_title(f"slope {slope(part):.2f}", loc="left", fontsize=8)
+            axes.set_title(f"slope {slope(part):z.2f}", loc="left", fontsize=8)
         figure.axes[0].set_ylabel("seconds for one acquisition")
     return figure
 
@@ -97,7 +97,7 @@ def main() -> None:
         medians = ", ".join(
             f"{size}: {part[part['size'] == size]['seconds'].median():.2f}" for size in part["size"].unique()
         )
-        print(f"{axis:<11} slope {slope(part):.2f}   median seconds {medians}")
+        print(f"{axis:<11} slope {slope(part):z.2f}   median seconds {medians}")
 
 
 if __name__ == "__main__":
