@@ -77,13 +77,14 @@ async def run_in(
     experiment = build(cfg, device)
     settings = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
     config = {key: value for key, value in settings.items() if key not in PLACE}
-    rounds = len(experiment.purchases)
+    plan = experiment.purchases
+    rounds = len(plan)
 
     def announce(row: Mapping[str, Any]) -> None:
         noted.write(RUNNING)
         progress.measured(label, rounds, row)
 
-    record = RunFolder(folder, config, cfg.overwrite, announce)
+    record = RunFolder(folder, config, cfg.overwrite, announce, plan)
     record.require_labels(experiment.data.labels)
     noted.runs(rounds)
     progress.opened(label, rounds, record.rows)

@@ -6,10 +6,12 @@ import json
 import platform
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,8 @@ COLUMNS = (
 )
 ACQUIRED = ("round", "id", "label")
 FILES = ("rounds.csv", "acquired.csv", "config.yaml", "provenance.json")
+# When a run ends does not change how it begins: these may differ where the purchases made so far stay as they are.
+ENDS = ("budget.max_labelled", "budget.max_fraction", "budget.max_rounds")
 
 
 class RunFolder:
@@ -42,6 +46,7 @@ class RunFolder:
 
     Every file is written whole to a temporary neighbour and moved into place, so a crash at any moment leaves
     the last complete state. UsageError where the folder holds another configuration, is damaged, or can't be written.
+    `plan` are the sizes of the purchases asked for now, of which those made so far must be the first.
     """
 
     def __init__(
@@ -50,6 +55,7 @@ class RunFolder:
         config: Mapping[str, Any],
         overwrite: bool = False,
         announce: Callable[[Mapping[str, Any]], None] = lambda row: None,
+        plan: Sequence[int] | None = None,
     ):
         self.path, self._announce = path, announce
         self._select_seconds: dict[int, float] = {}
@@ -59,6 +65,8 @@ class RunFolder:
         self.rows = _read(path / "rounds.csv", COLUMNS)
         self._acquired = _read(path / "acquired.csv", ACQUIRED)
         self._require_whole()
+        if plan is not None:
+            self._require_begins(plan)
         write(path / "config.yaml", yaml.safe_dump(dict(config), sort_keys=False))
 
     def bought(self, round_: int) -> Tensor | None:
@@ -111,7 +119,7 @@ class RunFolder:
         if not file.exists():
             return
         held, asked = _flat(yaml.safe_load(file.read_text()) or {}), _flat(config)
-        changed = [key for key in sorted({*held, *asked}) if held.get(key) != asked.get(key)]
+        changed = [key for key in sorted({*held, *asked} - {*ENDS}) if held.get(key) != asked.get(key)]
         if changed:
             shown = "; ".join(f"{key}: {held.get(key)} there, {asked.get(key)} asked" for key in changed[:5])
             more = f"; and {len(changed) - 5} more" if len(changed) > 5 else ""
@@ -129,6 +137,21 @@ class RunFolder:
                 f"{self.path}: rounds.csv and acquired.csv do not belong together; "
                 "restore them from a copy, or start anew with overwrite=true"
             )
+
+    def _require_begins(self, plan: Sequence[int]) -> None:
+        made = Counter(int(row["round"]) for row in self._acquired)
+        sizes = [made[round_] for round_ in range(len(made))]
+        if sizes != list(plan[: len(sizes)]):
+            raise UsageError(
+                f"{self.path} holds purchases of {_sizes(sizes)}, and {_sizes(plan)} are asked: a run can be continued "
+                "from whole queries, but not cut; give this one name=..., or start anew with overwrite=true"
+            )
+
+
+def _sizes(plan: Sequence[int]) -> str:
+    """[8, 20, 20, 20] -> "8, 3 times 20"."""
+    groups = ((size, len(list(same))) for size, same in groupby(plan))
+    return ", ".join(f"{times} times {size}" if times > 1 else str(size) for size, times in groups)
 
 
 def write(path: Path, text: str) -> None:

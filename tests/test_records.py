@@ -4,7 +4,9 @@ import os
 import resource
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -18,7 +20,7 @@ from al_runner.strategies.kfac_vfe import KfacVfe
 CONFIG = {"seed": 0, "strategy": {"gamma": 0.0}}
 
 
-def folder(path: Path, config: dict = CONFIG, **options: bool) -> RunFolder:
+def folder(path: Path, config: dict = CONFIG, **options: Any) -> RunFolder:
     return RunFolder(path, config, **options)
 
 
@@ -108,6 +110,28 @@ def test_another_configuration_is_refused_with_the_difference(tmp_path: Path) ->
     assert (tmp_path / "rounds.csv").read_bytes() == before
     assert folder(tmp_path, other, overwrite=True).rows == []
     assert not (tmp_path / "acquired.csv").exists()
+
+
+def test_a_longer_budget_continues_a_run(tmp_path: Path) -> None:
+    """Stopped after two queries, then asked for four: the rows of a run that was asked for four at once."""
+    run(tmp_path / "whole")
+    asked = toy.experiment(KfacVfe())
+    for rounds in (2, 4):
+        part = replace(asked, budget=replace(asked.budget, max_rounds=rounds))
+        config = {**CONFIG, "budget": {"max_rounds": rounds}}
+        drive(part.run(folder(tmp_path / "part", config, plan=part.purchases)))
+    assert untimed(tmp_path / "part") == untimed(tmp_path / "whole")
+    assert rows(tmp_path / "part", "acquired.csv") == rows(tmp_path / "whole", "acquired.csv")
+    assert "max_rounds: 4" in (tmp_path / "part" / "config.yaml").read_text()
+
+
+@pytest.mark.parametrize("plan", [[6, 5, 5], [6, 5, 5, 5, 2], [6, 5, 5, 5, 6], []])
+def test_a_run_is_neither_cut_nor_continued_from_a_query_of_another_size(tmp_path: Path, plan: list[int]) -> None:
+    run(tmp_path)
+    before = (tmp_path / "config.yaml").read_bytes()
+    with pytest.raises(UsageError, match=r"holds purchases of 6, 4 times 5.*name=.*overwrite=true"):
+        folder(tmp_path, {**CONFIG, "budget": {"max_rounds": 2}}, plan=plan)
+    assert (tmp_path / "config.yaml").read_bytes() == before
 
 
 @pytest.mark.parametrize("name", ["rounds.csv", "acquired.csv"])
