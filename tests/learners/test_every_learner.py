@@ -1,0 +1,57 @@
+"""What every learner in conf/learner must hold, whatever it fits."""
+
+import pytest
+import test_configs
+import torch
+import toy
+from hydra.utils import instantiate
+
+from al_runner.engine.drive import drive
+from al_runner.engine.one_by_one import train_all
+from al_runner.models.inputs import net_builder
+from al_runner.pool import Pool
+from al_runner.rng import Streams
+from al_runner.types import Fitted, Learner, TrainData
+
+
+@pytest.fixture(params=test_configs.names("learner"))
+def learner(request: pytest.FixtureRequest) -> Learner:
+    quick = ("training.max_checks=2", "training.check_every=2", "training.batch_size=8")
+    cfg = test_configs.composed(f"learner={request.param}", *quick)
+    built: Learner = instantiate(cfg.learner, _partial_=True)(build=net_builder(toy.data_set(), toy.model))
+    return built
+
+
+def data() -> TrainData:
+    run = toy.experiment()
+    pool = Pool(run.data)
+    pool.buy(run.data.train[:12])
+    return run.train_data(pool)
+
+
+def fit(learner: Learner, seed: int = 0) -> Fitted:
+    return drive(learner.fit(data(), Streams(seed, 0), None), train_all)  # type: ignore[arg-type]
+
+
+def test_it_has_the_samples_it_says_and_they_are_distributions(learner: Learner) -> None:
+    log_probs = fit(learner).log_probs(toy.data_set().images)
+    assert log_probs.shape == (160, learner.samples, 3)
+    assert torch.allclose(log_probs.double().exp().sum(2), torch.ones(160, learner.samples).double(), atol=1e-6)
+
+
+def test_its_predictions_are_the_same_at_every_call_and_hang_on_its_streams_alone(learner: Learner) -> None:
+    images, state = toy.data_set().images, torch.random.get_rng_state()
+    fitted = fit(learner)
+    torch.rand(5)
+    first = fitted.log_probs(images)
+    assert torch.equal(fitted.log_probs(images), first)
+    assert torch.equal(fit(learner).log_probs(images), first)
+    torch.random.set_rng_state(state)
+    fit(learner)
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_predicting_changes_no_images(learner: Learner) -> None:
+    images = toy.data_set().images
+    fit(learner).log_probs(images)
+    assert torch.equal(images, toy.data_set().images)
