@@ -79,7 +79,8 @@ class Recipe:
 
     Every `check_every` steps, or every pass over the data where that is longer, the validation error
     is taken. Training ends once it has not fallen to (1 - min_improvement) times its best for `patience`
-    checks, or after `max_checks`; the weights with the lowest validation error are restored.
+    checks, or after `max_checks`, or at the first error of at most `target_error`; the weights with the lowest
+    validation error are restored. A fit that is to end at a training error has its training examples as `val_x`.
     """
 
     optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
@@ -88,6 +89,7 @@ class Recipe:
     patience: int = 10
     min_improvement: float = 0.0
     max_checks: int = 200
+    target_error: float | None = None  # a validation error, in [0, 1), that is good enough to end training at once
     reshuffle: bool = True  # draw a new order for every pass; false keeps the order of purchase
     norm_penalty: float = 0.0  # times the sum of the weight tensors' unsquared L2 norms
     init: Callable[[nn.Module], object] | None = None  # None keeps the layers' own initialisation
@@ -103,6 +105,8 @@ class Recipe:
             raise UsageError(f"training.precision is {self.precision}; it must be one of {', '.join(PRECISIONS)}")
         if not 0 <= self.min_improvement < 1:
             raise UsageError(f"training.min_improvement is {self.min_improvement}; it must be in [0, 1)")
+        if self.target_error is not None and not 0 <= self.target_error < 1:
+            raise UsageError(f"training.target_error is {self.target_error}; it must be in [0, 1), or null")
 
 
 class Fit(NamedTuple):

@@ -76,11 +76,11 @@ class Stack:
     def errors(self) -> Tensor:
         """Validation error rates in evaluation mode, float64 [E]."""
         self._template.eval()
-        axes = (0, 0, self._val_axis)
+        axes, examples = (0, 0, self._val_axis), 0 if self._val_axis is None else 1
         rows = max(1, EVALUATION_ROWS // len(self))
         wrong = torch.zeros(len(self), dtype=torch.int64, device=self._device)
         with precision(self._recipe, self._device):
-            parts = zip(self._val_x.split(rows, -4), self._val_y.split(rows, -1), strict=True)
+            parts = zip(self._val_x.split(rows, examples), self._val_y.split(rows, examples), strict=True)
             for x, y in parts:
                 logits = vmap(self._forward, axes)(self._weights, self._buffers, x)
                 wrong += (logits.argmax(-1) != y).sum(-1)

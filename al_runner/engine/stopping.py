@@ -36,7 +36,9 @@ class Patience:
 
     @property
     def over(self) -> bool:
-        return self._stale == self._recipe.patience or self._checks == self._recipe.max_checks
+        recipe = self._recipe
+        reached = recipe.target_error is not None and self._lowest <= recipe.target_error
+        return reached or self._stale == recipe.patience or self._checks == recipe.max_checks
 
 
 def steps_per_check(recipe: Recipe, count: int) -> int:

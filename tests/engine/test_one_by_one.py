@@ -13,6 +13,7 @@ from al_runner.engine import one_by_one
 from al_runner.engine.one_by_one import error_rate, train
 from al_runner.engine.parts import initial_net, orders
 from al_runner.engine.stopping import NonFiniteLoss, require_finite
+from al_runner.errors import UsageError
 from al_runner.layers import seeded_layers
 from al_runner.models.inputs import net_builder
 from al_runner.rng import Streams
@@ -87,6 +88,8 @@ def scripted(monkeypatch: pytest.MonkeyPatch, errors: list[float]) -> list[nn.Mo
         ({"min_improvement": 0.05}, [0.40, 0.39, 0.385, 0.38, 0.375, 0.37, 0.365], 7, 6),  # 0.38 = 0.95 * 0.40 counts
         ({"min_improvement": 0.05}, [0.40, 0.39, 0.385, 0.381, 0.1], 4, 3),  # and the lowest is restored all the same
         ({}, [0.0, 0.0, 0.0, 0.0], 4, 0),
+        ({"target_error": 0.25}, [0.5, 0.6, 0.25, 0.1], 3, 2),
+        ({"target_error": 0.0}, [0.5, 0.01, 0.0, 0.0], 3, 2),
     ],
 )
 def test_stopping_and_restoring(
@@ -97,6 +100,12 @@ def test_stopping_and_restoring(
     assert len(snapshots) == checks
     assert same_weights(result.net, snapshots[best])
     assert result.steps == checks * 4
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.0])
+def test_a_target_that_is_no_error_is_refused(value: float) -> None:
+    with pytest.raises(UsageError, match=r"training.target_error is .*; it must be in \[0, 1\)"):
+        toy.recipe(target_error=value)
 
 
 def test_a_check_comes_at_least_once_a_pass() -> None:

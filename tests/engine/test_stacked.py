@@ -13,7 +13,7 @@ from hydra.utils import instantiate
 from torch import Tensor, nn
 
 from al_runner.engine import stacked
-from al_runner.engine.one_by_one import step, train
+from al_runner.engine.one_by_one import error_rate, step, train
 from al_runner.engine.parts import initial_net, optimizer_for, orders
 from al_runner.engine.stack import Stack
 from al_runner.engine.stackable import obstacle
@@ -116,6 +116,7 @@ def test_final_weights_equal_those_of_the_one_by_one_engine(model: str, optimize
         {"augment": partial(FlipAndShift, 1)},
         {"same_init": True, "reshuffle": False},
         {"check_every": 1, "min_improvement": 0.05},
+        {"target_error": 0.25},
         {"batch_size": 64},
         {"batch_size": 7},
         {"batch_size": 1, "check_every": 50, "max_checks": 2},
@@ -125,6 +126,28 @@ def test_final_weights_equal_those_of_the_one_by_one_engine(model: str, optimize
 def test_every_part_of_a_recipe_is_the_same_in_a_stack(changes: dict[str, object]) -> None:
     asked = fits(toy.model, recipe(**changes))
     require_equal(train_stack(asked), [train(fit) for fit in asked], 1e-9)
+
+
+def test_training_ends_at_a_training_error_in_both_engines() -> None:
+    """Points in place of images, as a classifier of features has them, and each net's own as its validation set."""
+    rng = torch.Generator().manual_seed(0)
+    settings = recipe(check_every=1, patience=400, max_checks=400, target_error=0.02)
+    asked = []
+    for seed in range(3):
+        x = torch.randn(60, 5, generator=rng, dtype=torch.float64)
+        y = (x[:, 0] > x[:, 1]).long()
+        asked.append(Fit(partial(layers, 5), settings, TrainData(x, y, x, y), Streams(seed, 0)))
+    alone = [train(fit) for fit in asked]
+    for fit, result in zip(asked, alone, strict=True):
+        assert error_rate(result.net, fit.data.x, fit.data.y) <= 0.02
+        before = fit._replace(recipe=recipe(check_every=1, patience=400, max_checks=result.steps // 8 - 1))
+        assert error_rate(train(before).net, fit.data.x, fit.data.y) > 0.02
+    assert len({result.steps for result in alone}) > 1
+    require_equal(train_stack(asked), alone, 1e-9)
+
+
+def layers(inputs: int) -> nn.Module:
+    return nn.Sequential(nn.Linear(inputs, 16), nn.ReLU(), nn.Linear(16, 2)).double()
 
 
 def test_validation_images_may_differ_between_nets() -> None:
