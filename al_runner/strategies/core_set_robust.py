@@ -1,0 +1,163 @@
+"""Core-set without its outliers: the k-center problem as mixed-integer programmes (Sener & Savarese, 2018).
+
+N candidates, L labelled images, D features; the radius of a choice is the distance within which all candidates but the
+outliers have a centre.
+"""
+
+import logging
+from dataclasses import dataclass, replace
+from time import perf_counter
+
+import numpy as np
+import torch
+from scipy.optimize import Bounds, LinearConstraint, milp
+from scipy.sparse import csr_array, eye_array, hstack
+from torch import Tensor, nn
+
+from al_runner.budget import Budget
+from al_runner.errors import UsageError
+from al_runner.pool import Pool
+from al_runner.strategies.base import Strategy
+from al_runner.strategies.core_set import k_center, nearest
+from al_runner.strategies.features import features_of, require_features
+from al_runner.types import Fitted
+
+log = logging.getLogger(__name__)
+
+SOLVED, INFEASIBLE = 0, 2  # of scipy.optimize.milp's status
+
+
+@dataclass(frozen=True)
+class Cover:
+    """A choice of centres, and what is known of the best one."""
+
+    chosen: Tensor  # positions of candidates, [n]
+    radius: float
+    bound: float  # no choice has a smaller radius
+    programmes: int = 0  # solved for it
+    undecided: int = 0  # of them, ended by the time limit
+
+    @property
+    def gap(self) -> float:
+        """How much smaller the best radius may be, in parts of this one, [0, 1]; 0: it is the best."""
+        return 1 - self.bound / self.radius if self.radius > self.bound else 0.0
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Candidates to be covered by `n` of them beside the labelled images, all but `outliers`; float64."""
+
+    between: Tensor  # distances of the candidates, [N, N]
+    labelled: Tensor  # distance to the closest labelled image, infinite where there is none, [N]
+    n: int
+    outliers: int
+
+    def radius(self, chosen: Tensor, outliers: int) -> float:
+        """Of the centres `chosen`, all but the `outliers` farthest candidates counted."""
+        least = torch.minimum(self.labelled, self.between[:, chosen].amin(1)) if len(chosen) else self.labelled
+        kept = len(least) - outliers
+        return float(least.kthvalue(kept).values) if kept > 0 else 0.0
+
+    def next_distance(self, delta: float) -> float:
+        """The least distance above `delta` that there is; between the two the same choices cover."""
+        above = (part[part > delta] for part in (self.between, self.labelled))
+        return min(float(part.min()) for part in above if len(part))
+
+    def within(self, delta: float, seconds: float) -> tuple[Tensor | None, bool]:
+        """Positions of at most `n` centres whose radius is at most `delta`, and whether that is decided.
+
+        None and True: there are no such centres. None and False: `seconds` were not enough to tell.
+        The programme of the paper: y_j = 1 where j is a centre, z_i = 1 where i is an outlier.
+        """
+        open_ = (self.labelled > delta).nonzero()[:, 0]
+        rows, columns = (self.between[open_] <= delta).nonzero().numpy().T
+        candidates = len(self.labelled)
+        covering = csr_array((np.ones(len(rows)), (rows, columns)), shape=(len(open_), candidates))
+        is_centre = np.repeat([1.0, 0.0], [candidates, len(open_)])
+        result = milp(
+            np.zeros(len(is_centre)),
+            integrality=is_centre,  # with every y whole, no z between 0 and 1 is needed
+            bounds=Bounds(0, 1),
+            constraints=[
+                LinearConstraint(hstack([covering, eye_array(len(open_))]).tocsr(), lb=1),
+                LinearConstraint(is_centre, ub=self.n),
+                LinearConstraint(1 - is_centre, ub=self.outliers),
+            ],
+            options={"time_limit": seconds},
+        )
+        if result.x is not None:
+            chosen = torch.from_numpy(result.x[:candidates] > 0.5).nonzero()[:, 0]
+            if len(chosen) <= self.n and self.radius(chosen, self.outliers) <= delta:  # whatever the solver's tolerance
+                return chosen, True
+        return None, result.status == INFEASIBLE
+
+
+def robust_k_center(x: Tensor, centres: Tensor, n: int, outliers: int, gap: float, seconds: float) -> Cover:
+    """`n` centres beside `centres` of least radius but for `outliers` points, to `gap`, [N, D], [L, D] in float64.
+
+    Bisection between a radius that a choice has and a bound below which none has one, a programme of at most `seconds`
+    at a time; what it can't decide in time counts as impossible, but moves no bound. Greedy k-center gives both ends:
+    at its radius r after n + outliers points, these and the farthest one left are all r apart and r from `centres`, so
+    that, outliers aside, two of them share a centre at r / 2 or more.
+    """
+    between = torch.cdist(x, x, compute_mode="donot_use_mm_for_euclid_dist").cpu()
+    problem = Problem(between, nearest(x, centres).cpu(), n, outliers)
+    greedy = k_center(x, centres, min(n + outliers, len(x))).cpu()
+    best = Cover(greedy[:n], problem.radius(greedy[:n], outliers), problem.radius(greedy, 0) / 2)
+    low = best.bound
+    while best.radius - low > gap * best.radius:
+        delta = min((low + best.radius) / 2, float(np.nextafter(best.radius, 0)))
+        chosen, decided = problem.within(delta, seconds)
+        best = replace(best, programmes=best.programmes + 1, undecided=best.undecided + (not decided))
+        if chosen is not None:
+            rest = k_center(x, torch.cat([centres, x[chosen.to(x.device)]]), n)[: n - len(chosen)].cpu()
+            chosen = torch.cat([chosen, rest])
+            best = replace(best, chosen=chosen, radius=problem.radius(chosen, outliers))
+        else:
+            low = problem.next_distance(delta)
+            best = replace(best, bound=low) if decided else best
+    return best
+
+
+@dataclass(frozen=True)
+class CoreSetRobust(Strategy):
+    """The choice within whose radius all but a share of the candidates lie, the labelled images being centres already.
+
+    Every query says in the log how far from the best its choice may be.
+    """
+
+    outliers: float = 1e-4  # share of the candidates that need no centre
+    gap: float = 0.01  # how much smaller the best radius may be, in parts of it, where time allows
+    time_limit: float = 60.0  # seconds for one programme; a query solves about log2(1 / gap) of them
+    max_candidates: int = 5000  # a random subset where there are more: a programme grows with their square
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.outliers < 1:
+            raise UsageError(f"strategy.outliers is {self.outliers}; it is a share of the candidates, in [0, 1)")
+        if not 0 <= self.gap < 1:
+            raise UsageError(f"strategy.gap is {self.gap}; it must be in [0, 1)")
+        if not self.time_limit > 0:
+            raise UsageError(f"strategy.time_limit is {self.time_limit}; it must be above 0 seconds")
+
+    def plan(self, budget: Budget) -> Budget:
+        if self.max_candidates < budget.query:
+            raise UsageError(
+                f"strategy.max_candidates is {self.max_candidates}, fewer than budget.query={budget.query}; raise it"
+            )
+        return replace(budget, candidates=min(budget.candidate_count, self.max_candidates))
+
+    def check(self, net: nn.Module, x: Tensor) -> None:
+        require_features(net)
+
+    def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
+        start, ids = perf_counter(), pool.candidates.sort().values  # one programme, whatever their order
+        x, centres = (features_of(fitted, pool, part).double() for part in (ids, pool.labelled))
+        outliers = int(self.outliers * len(ids))
+        cover = robust_k_center(x, centres, n, outliers, self.gap, self.time_limit)
+        log.info(
+            "core-set: radius %.4g for all but %d of %d candidates, at best %.4g (gap %.1f %%); "
+            "%d programmes, %d ended by the limit of %g s, %.1f s together",
+            *(cover.radius, outliers, len(ids), cover.bound, 100 * cover.gap),
+            *(cover.programmes, cover.undecided, self.time_limit, perf_counter() - start),
+        )
+        return ids[cover.chosen.to(ids.device)]
