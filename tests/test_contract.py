@@ -1,7 +1,7 @@
 """What every strategy in conf/strategy must hold, whatever it computes."""
 
-from copy import deepcopy
-from functools import cache
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import pytest
 import test_configs
@@ -10,16 +10,17 @@ import toy
 from hydra.utils import instantiate
 from torch import Tensor, nn
 
-from al_runner.engine.drive import drive
+from al_runner.engine import one_by_one
+from al_runner.engine.drive import Engine, drive
 from al_runner.errors import UsageError
 from al_runner.learners.committee import Committee
 from al_runner.learners.ensemble import Ensemble
-from al_runner.learners.plain import Plain, SingleNet
+from al_runner.learners.plain import Plain
 from al_runner.models.inputs import net_builder
 from al_runner.pool import Pool
 from al_runner.rng import Streams, stream
 from al_runner.strategies.base import Strategy
-from al_runner.types import DataSet, Fitted, Learner
+from al_runner.types import DataSet, Fit, Fitted, Learner, Trained
 
 STRATEGIES = [name for name in test_configs.names("strategy") if name != "full"]
 
@@ -30,16 +31,12 @@ def strategy(request: pytest.FixtureRequest) -> Strategy:
     return built
 
 
-@cache
-def learners() -> list[Learner]:
-    build = net_builder(toy.data_set(), toy.model)
-    return [Plain(build, toy.recipe()), Ensemble(build, toy.recipe(), members=3)]
-
-
-@cache
-def fit(learner: Learner) -> Fitted:
+def fit(strategy: Strategy, build: Callable[[], nn.Module], train_all: Engine) -> Fitted:
+    """By the first learner that the strategy does not refuse, changed as the strategy wants it."""
+    learners = [strategy.wrap(learner(build, toy.recipe())) for learner in (Plain, partial(Ensemble, members=3))]
+    learner = next(learner for learner in learners if accepts(strategy, learner))
     run = toy.experiment()
-    return drive(learner.fit(run.train_data(pool_of(run.data)), Streams(0, 0), None))  # type: ignore[arg-type]
+    return drive(learner.fit(run.train_data(pool_of(run.data)), Streams(0, 0), None), train_all)  # type: ignore[arg-type]
 
 
 def accepts(strategy: Strategy, learner: Learner) -> bool:
@@ -50,18 +47,26 @@ def accepts(strategy: Strategy, learner: Learner) -> bool:
     return True
 
 
+BUILD = net_builder(toy.data_set(), toy.model)
+
+
 @pytest.fixture
 def fitted(strategy: Strategy) -> Fitted:
-    """What the first learner fits that the strategy does not refuse."""
-    return fit(next(learner for learner in learners() if accepts(strategy, learner)))
+    return fit(strategy, BUILD, one_by_one.train_all)
+
+
+def in_double(fits: Sequence[Fit]) -> list[Trained]:
+    """The same weights as those of the `fitted` nets, in double precision."""
+    results = [one_by_one.train(fit) for fit in fits]
+    return [result._replace(net=result.net.double()) for result in results]
+
+
+def untrained(fits: Sequence[Fit]) -> list[Trained]:
+    return [Trained(fit.build(), 0, 0.0) for fit in fits]
 
 
 def nets(fitted: Fitted) -> list[nn.Module]:
     return list(fitted.nets) if isinstance(fitted, Committee) else [fitted.network()]
-
-
-def posterior(nets: list[nn.Module]) -> Fitted:
-    return SingleNet(nets[0], 0) if len(nets) == 1 else Committee(nets, 0)
 
 
 def pool_of(data: DataSet, bought: Tensor | None = None) -> Pool:
@@ -138,19 +143,18 @@ class Certain(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.layer = nn.Linear(36, 3)
-        self.double()
+        self.maps, self.layer = nn.Conv2d(1, 1, 1), nn.Linear(36, 3)
         with torch.no_grad():
             self.layer.weight.zero_()
             self.layer.bias.copy_(torch.tensor([1e4, 0.0, 0.0]))
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.layer(x.flatten(1).double())
+        out: Tensor = self.layer(self.maps(x.to(self.layer.weight.dtype)).flatten(1))
         return out
 
 
-def test_predictions_of_probability_1_are_no_trouble(strategy: Strategy, fitted: Fitted) -> None:
-    certain = posterior([Certain().eval() for _ in nets(fitted)])
+def test_predictions_of_probability_1_are_no_trouble(strategy: Strategy) -> None:
+    certain = fit(strategy, Certain, untrained)
     assert len(set(select(strategy, certain, pool_of(toy.data_set()), 7))) == 7
 
 
@@ -161,6 +165,6 @@ def test_images_that_are_all_alike_are_no_trouble(strategy: Strategy, fitted: Fi
 
 
 def test_single_and_double_precision_agree(strategy: Strategy, fitted: Fitted) -> None:
-    double = posterior([deepcopy(net).double() for net in nets(fitted)])
+    double = fit(strategy, BUILD, in_double)
     picks = [select(strategy, net, pool_of(toy.data_set()), 7) for net in (fitted, double)]
     assert picks[0] == picks[1]
