@@ -80,7 +80,7 @@ class Experiment:
 
     def train_data(self, pool: Pool) -> TrainData:
         unlabelled = ImagesOf(pool, pool.unlabelled)
-        return TrainData(pool.x(pool.labelled), pool.y(pool.labelled), *self.data.validation, unlabelled)
+        return TrainData(pool.x(pool.labelled), pool.y(pool.labelled), *self.data.validation, unlabelled, pool.old)
 
     async def choose(self, fitted: Fitted | None, pool: Pool, size: int, round_: int) -> Tensor:
         """The ids of the next purchase: the initial set, then what the strategy selects of the candidates."""

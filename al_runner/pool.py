@@ -11,14 +11,15 @@ from al_runner.types import DataSet
 class Pool:
     """The training ids of a data set, their labels readable only once bought.
 
-    `labelled` holds the bought ids in order of purchase, `unlabelled` all others in ascending order,
-    `candidates` those of the unlabelled that the next query may choose from. All int64 ids into `DataSet.images`.
+    `labelled` holds the bought ids in order of purchase, the first `old` of them from before the newest purchase;
+    `unlabelled` all others in ascending order, `candidates` those of the unlabelled that the next query may choose
+    from. All int64 ids into `DataSet.images`.
     """
 
     def __init__(self, data: DataSet):
         self._data = data
         self._bought = torch.zeros(len(data.images), dtype=torch.bool, device=data.images.device)
-        self.labelled = data.train[:0]
+        self.labelled, self.old = data.train[:0], 0
         self.unlabelled = data.train
         self.candidates = data.train
 
@@ -47,6 +48,7 @@ class Pool:
         if len(foreign):
             raise ValueError(f"id {int(foreign[0])} is not an unlabelled id of the pool")
         self._bought[ids] = True
+        self.old = len(self.labelled)
         self.labelled = torch.cat([self.labelled, ids])
         self.unlabelled = self._data.train[~self._bought[self._data.train]]
         self.candidates = self.unlabelled

@@ -64,6 +64,7 @@ class TrainData(NamedTuple):
     val_x: Tensor
     val_y: Tensor
     unlabelled: Images | None = None  # the pool's other images, uint8, for learners that use them
+    old: int = 0  # the first so many examples were there before the newest purchase
 
     def plus(self, x: Tensor, y: Tensor) -> "TrainData":
         """With more training examples: pseudo-labelled, generated or adversarial ones."""
@@ -119,6 +120,8 @@ class Fit(NamedTuple):
     streams: Streams
     loss: Callable[[Any, Tensor], Tensor] = cross_entropy  # of the net's output in training and the labels, a mean
     start: Mapping[str, Tensor] | None = None  # a state_dict to begin from in place of fresh weights
+    # Relative chances, [N] on the CPU, with which minibatches are drawn, with replacement; None: passes over all.
+    chances: Tensor | None = None
 
 
 class Trained(NamedTuple):

@@ -35,7 +35,7 @@ def train(fit: Fit) -> Trained:
     device = data.x.device
     net = initial_net(fit)
     optimizer = optimizer_for(recipe, net.parameters())
-    batches = orders(len(data.y), recipe, fit.streams("order"))
+    batches = orders(len(data.y), recipe, fit.streams("order"), fit.chances)
     per_check, rule, steps, best = steps_per_check(recipe, len(data.y)), Patience(recipe), 0, weights(net)
     # Dropout layers have streams of their own; the global one is for a net's own calls of torch's random functions.
     with global_stream(fit.streams("dropout"), device), precision(recipe, device):

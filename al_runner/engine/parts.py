@@ -48,8 +48,11 @@ def fits_in_graph(optimizer: torch.optim.Optimizer) -> bool:
     return isinstance(optimizer, torch.optim.SGD) or all(group.get("capturable") for group in optimizer.param_groups)
 
 
-def orders(count: int, recipe: Recipe, rng: torch.Generator) -> Iterator[Tensor]:
-    """Minibatches of positions without end, pass after pass over `count` examples, on the CPU."""
+def orders(count: int, recipe: Recipe, rng: torch.Generator, chances: Tensor | None = None) -> Iterator[Tensor]:
+    """Minibatches of positions without end, on the CPU: pass after pass over `count` examples, or by their chances."""
+    if chances is not None:
+        while True:
+            yield torch.multinomial(chances, recipe.batch_size, replacement=True, generator=rng)
     while True:
         order = torch.randperm(count, generator=rng) if recipe.reshuffle else torch.arange(count)
         yield from order.split(recipe.batch_size)

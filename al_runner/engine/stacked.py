@@ -35,7 +35,8 @@ class Stacked:
         """Carry out the fits, in stacks of those that match; the exception where one failed."""
         groups: dict[str, list[int]] = {}
         for place, fit in enumerate(fits):
-            groups.setdefault(f"{kind(fit)} {tuple(fit.data.x.shape)} {fit.data.x.device}", []).append(place)
+            where = f"{tuple(fit.data.x.shape)} {fit.data.x.device} {fit.chances is None}"
+            groups.setdefault(f"{kind(fit)} {where}", []).append(place)
         outcomes: dict[int, Outcome] = {}
         for places in groups.values():
             outcomes.update(zip(places, self._train_group([fits[place] for place in places]), strict=True))
@@ -94,7 +95,7 @@ class Member:
     """One fit of a stack: its minibatches, its stopping rule, its share of the time, and what came of it."""
 
     def __init__(self, fit: Fit):
-        self.batches = orders(len(fit.data.y), fit.recipe, fit.streams("order"))
+        self.batches = orders(len(fit.data.y), fit.recipe, fit.streams("order"), fit.chances)
         self.rule = Patience(fit.recipe)
         self.seconds = 0.0
         self.outcome: Outcome | None = None

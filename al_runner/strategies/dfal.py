@@ -45,7 +45,6 @@ class Twinned:
     """What a learner returned, and the twins among what it was trained on."""
 
     fitted: Fitted
-    bought: int  # labels there were
     x: Tensor  # the twins, [N, C, H, W], and their labels, [N]
     y: Tensor
 
@@ -76,11 +75,10 @@ class WithTwins:
         return self.base.samples
 
     async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None) -> Twinned:
-        bought, x, y = len(data.y), data.x[:0], data.y[:0]
+        x, y = data.x[:0], data.y[:0]
         if isinstance(previous, Twinned):
-            new, labels = data.x[previous.bought :], data.y[previous.bought :]
-            twins, fooled = self.search.twins(previous.network(), new)
-            x, y = torch.cat([previous.x, twins[fooled]]), torch.cat([previous.y, labels[fooled]])
+            twins, fooled = self.search.twins(previous.network(), data.x[data.old :])
+            x, y = torch.cat([previous.x, twins[fooled]]), torch.cat([previous.y, data.y[data.old :][fooled]])
             previous = previous.fitted
         fitted = await self.base.fit(data.plus(x, y), streams, previous)
-        return Twinned(fitted, bought, x, y)
+        return Twinned(fitted, x, y)

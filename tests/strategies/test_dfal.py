@@ -135,8 +135,8 @@ def test_every_query_s_twins_are_made_by_the_net_that_chose_it_and_stay() -> Non
     base, x, y = Linear(), images(9), torch.arange(9) % 3
     learner = Dfal(twins=True).wrap(base)
     fitted: list[Fitted] = []
-    for bought in (4, 6, 9):
-        data = TrainData(x[:bought], y[:bought], x[:1], y[:1])
+    for old, bought in pairwise((0, 4, 6, 9)):
+        data = TrainData(x[:bought], y[:bought], x[:1], y[:1], old=old)
         fitted.append(drive(learner.fit(data, Streams(0, 0), fitted[-1] if fitted else None)))  # type: ignore[arg-type]
     assert learner.continues
     assert [len(data.y) for data in base.seen] == [4, 6 + 2, 9 + 2 + 3]

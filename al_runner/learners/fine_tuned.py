@@ -1,0 +1,54 @@
+"""One net that goes on from the weights of the round before (Kaeding et al., 2016, section 3).
+
+N examples.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from al_runner.errors import UsageError
+from al_runner.learners.plain import SingleNet
+from al_runner.rng import Streams
+from al_runner.types import Fit, Fitted, Recipe, TrainData, trained
+
+
+@dataclass(frozen=True)
+class FineTuned:
+    """Trained by `first` from fresh weights in the first round, by `recipe` from the last weights in all others.
+
+    With `novel`, this share of the examples that minibatches are drawn from is the newest purchase, the rest what was
+    there before; without, all are trained on alike. The optimiser starts anew in every round.
+    """
+
+    build: Callable[[], nn.Module]
+    recipe: Recipe
+    first: Recipe
+    novel: float | None = None
+    continues: ClassVar[bool] = True
+    samples: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        if self.novel is not None and not 0 < self.novel < 1:
+            raise UsageError(f"learner.novel is {self.novel}; it must be between 0 and 1, or null for no mixture")
+
+    async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None = None) -> SingleNet:
+        if previous is None:
+            fit = Fit(self.build, self.first, data, streams)
+        else:
+            start = previous.network().state_dict()
+            fit = Fit(self.build, self.recipe, data, streams, start=start, chances=self.chances(data))
+        (result,) = await trained([fit])
+        return SingleNet(result.net.eval(), result.steps)
+
+    def chances(self, data: TrainData) -> Tensor | None:
+        """Of every example to be drawn, [N]; None where there is nothing to mix."""
+        new = len(data.y) - data.old
+        if self.novel is None or 0 in (data.old, new):
+            return None
+        return torch.tensor([(1 - self.novel) / data.old, self.novel / new]).repeat_interleave(
+            torch.tensor([data.old, new])
+        )
