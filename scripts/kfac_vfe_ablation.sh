@@ -3,7 +3,7 @@
 # better, on USPS with 40 labels a round to 650; five paired seeds. About 1 hour on 2 CPU cores; interrupted, it resumes.
 set -euo pipefail
 runs=${RUNS:-outputs/kfac_vfe_ablation}
-sweep() { al-run -m experiment=kfac_vfe_ablation results="$runs" seed="${SEEDS:-0,1,2,3,4}" "$@"; }
+sweep() { al-run -m experiment=compare_usps results="$runs" seed="${SEEDS:-0,1,2,3,4}" "$@"; }
 
 sweep strategy=random,uncertainty,kfac_vfe,kfac_spectral
 sweep strategy=kfac_vfe strategy.direction=maximise name=maximise

@@ -5,7 +5,7 @@
 set -euo pipefail
 runs=${RUNS:-outputs/kfac_vfe_where}
 sweep() {
-    al-run -m experiment=kfac_vfe_ablation results="$runs" seed="${SEEDS:-0,1,2,3,4}" \
+    al-run -m experiment=compare_usps results="$runs" seed="${SEEDS:-0,1,2,3,4}" \
         strategy=random,uncertainty,kfac_vfe,kfac_spectral "$@"
 }
 
