@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from al_runner.engine.drive import drive
 from al_runner.engine.one_by_one import train
 from al_runner.errors import UsageError
-from al_runner.layers import SeededDropout, seed_layers
+from al_runner.layers import seed_layers
 from al_runner.learners.dropout import Dropout, DropoutNet, dropout_layers, split
 from al_runner.models.gal2017 import cnn
 from al_runner.models.inputs import net_builder
@@ -56,15 +56,32 @@ def naive(net: nn.Module, fitted: DropoutNet, x: Tensor, t: int, shared: bool) -
         layer.shared = shared
         layer.stream.fill_(first + t)
     with torch.no_grad():
-        return net(x).log_softmax(1)
+        return net(x).log_softmax(-1)
 
 
+@pytest.mark.parametrize(("double", "rounding"), [(True, 1e-14), (False, 1e-6)])
 @pytest.mark.parametrize("shared", [False, True])
-def test_samples_are_passes_of_the_whole_net_with_their_masks(shared: bool) -> None:
-    fitted = posterior(net(), shared=shared)
-    apart = torch.stack([naive(net(), fitted, X, t, shared) for t in range(5)], 1)
-    assert torch.allclose(fitted.log_probs(X), apart, rtol=0, atol=1e-14)
+def test_samples_are_passes_of_the_whole_net_with_their_masks(shared: bool, double: bool, rounding: float) -> None:
+    x = X if double else X.float()
+    fitted = posterior(net(double), shared=shared)
+    apart = torch.stack([naive(net(double), fitted, x, t, shared) for t in range(5)], 1)
+    assert torch.allclose(fitted.log_probs(x), apart, rtol=0, atol=rounding)
     assert float(apart.std(1).min()) > 0
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_mask_on_the_weights_is_the_mask_on_the_images(bias: bool) -> None:
+    """Also after a flattening, with a sequence's positions, and where everything is dropped or nothing."""
+    dense = nn.Linear(18, 3, bias)
+    for p, flat in [(0.5, True), (0.5, False), (1.0, True), (0.0, True)]:
+        layers = nn.Sequential(nn.Conv2d(1, 2, 1), nn.Dropout(p), nn.Flatten(), dense)
+        if not flat:
+            layers = nn.Sequential(nn.Identity(), nn.Dropout(p), dense)
+        seed_layers(layers, stream(0, "dropout"))
+        fitted = posterior(layers.double(), shared=True)
+        x = torch.rand(4, 1, 3, 3, dtype=torch.float64) if flat else torch.rand(4, 5, 18, dtype=torch.float64)
+        apart = torch.stack([naive(layers, fitted, x, t, True) for t in range(5)], 1)
+        assert torch.allclose(fitted.log_probs(x), apart, rtol=0, atol=1e-14)
 
 
 def test_the_masks_are_dropout_s_own() -> None:
@@ -134,8 +151,8 @@ def test_the_paper_s_net_is_split_before_its_dense_part() -> None:
     trained = nn.Sequential(cnn((1, 28, 28), 10))
     seed_layers(trained, stream(0, "dropout"))
     prefix, rest = split(trained)
-    assert [type(layer).__name__ for layer in prefix] == ["Conv2d", "ReLU", "Conv2d", "MaxPool2d", "ReLU"]  # type: ignore[attr-defined]
-    assert isinstance(rest[0], SeededDropout)  # type: ignore[index]
+    assert [type(layer).__name__ for layer in prefix] == ["Conv2d", "ReLU", "Conv2d", "MaxPool2d", "ReLU", "Flatten"]  # type: ignore[attr-defined]
+    assert [type(layer).__name__ for layer in rest] == ["MaskedLinear", "ReLU", "MaskedLinear"]  # type: ignore[attr-defined]
 
 
 def data() -> TrainData:
