@@ -78,15 +78,17 @@ PRECISIONS = ("float32", "tf32", "bfloat16")
 class Recipe:
     """How a net is trained from scratch; the fields are the keys of conf/training/*.yaml.
 
-    Every `check_every` steps, or every pass over the data where that is longer, the validation error
+    Every `check_every` steps, or every `check_passes` passes over the data where that is longer, the validation error
     is taken. Training ends once it has not fallen to (1 - min_improvement) times its best for `patience`
     checks, or after `max_checks`, or at the first error of at most `target_error`; the weights with the lowest
-    validation error are restored. A fit that is to end at a training error has its training examples as `val_x`.
+    validation error are restored. A fit that is to end at a training error has its training examples as `val_x`; one
+    of a fixed number of passes has that number as `check_passes`, and `max_checks` 1.
     """
 
     optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
     batch_size: int = 64
     check_every: int = 1
+    check_passes: int = 1
     patience: int = 10
     min_improvement: float = 0.0
     max_checks: int = 200
@@ -99,7 +101,7 @@ class Recipe:
     precision: str = "float32"  # tf32: faster products on a GPU; bfloat16: autocast; both for training alone
 
     def __post_init__(self) -> None:
-        for field in ("batch_size", "check_every", "patience", "max_checks"):
+        for field in ("batch_size", "check_every", "check_passes", "patience", "max_checks"):
             if getattr(self, field) < 1:
                 raise UsageError(f"training.{field} is {getattr(self, field)}; it must be 1 or more")
         if self.precision not in PRECISIONS:

@@ -43,7 +43,7 @@ class Patience:
 
 def steps_per_check(recipe: Recipe, count: int) -> int:
     """Optimiser steps between two checks on `count` examples."""
-    return max(recipe.check_every, ceil(count / recipe.batch_size))
+    return max(recipe.check_every, recipe.check_passes * ceil(count / recipe.batch_size))
 
 
 def require_finite(losses: Tensor, steps_before: int) -> None:

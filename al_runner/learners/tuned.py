@@ -26,7 +26,7 @@ class Tuned:
     build: Callable[[], nn.Module]
     recipe: Recipe
     of: Callable[..., Learner]  # from build= and recipe= to the learner that is tuned
-    weight_decays: Sequence[float] = (0.0, 1e-5, 1e-4, 1e-3, 1e-2)
+    weight_decays: Sequence[float] = (1e-4, 1e-3, 1e-2)
     continues: ClassVar[bool] = False
 
     def __post_init__(self) -> None:

@@ -47,9 +47,10 @@ def test_every_round_has_initial_weights_of_its_own_unless_asked_otherwise() -> 
     assert not same_weights(initial_net(fit(same, 0)), initial_net(fit(same, 0, seed=1)))
 
 
-def test_a_fit_equals_the_textbook_loop() -> None:
+@pytest.mark.parametrize("length", [{"check_every": 9}, {"check_every": 1, "check_passes": 3}], ids=str)
+def test_a_fit_equals_the_textbook_loop(length: dict[str, int]) -> None:
     """Adam over shuffled passes, written out; one check at the end, so nothing is restored or stopped."""
-    recipe = toy.recipe(check_every=9, max_checks=1)
+    recipe = toy.recipe(**length, max_checks=1)
     wanted = fit(recipe)
     result = train(wanted)
     net = initial_net(wanted)

@@ -116,6 +116,7 @@ def test_final_weights_equal_those_of_the_one_by_one_engine(model: str, optimize
         {"augment": partial(FlipAndShift, 1)},
         {"same_init": True, "reshuffle": False},
         {"check_every": 1, "min_improvement": 0.05},
+        {"check_every": 1, "check_passes": 2},
         {"target_error": 0.25},
         {"batch_size": 64},
         {"batch_size": 7},
