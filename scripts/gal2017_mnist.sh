@@ -7,3 +7,4 @@ al-run -m experiment=gal2017_mnist results="$runs" seed="${SEEDS:-0,1,2}" budget
     strategy="${STRATEGIES:-bald,variation_ratios,entropy,random,mean_std}" "$@"
 
 al-plot "$runs" --out outputs/reproduced/gal2017_mnist
+python "$(dirname "$0")/gal2017_tables.py" "$runs" --out outputs/reproduced/gal2017_mnist
