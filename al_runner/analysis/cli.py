@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from al_runner.analysis.figures import compare
-from al_runner.analysis.files import save, write
+from al_runner.analysis.files import as_csv, save, write
 from al_runner.analysis.notes import notes
 from al_runner.analysis.runs import COMBINATION, load
 from al_runner.analysis.summary import as_text, summarise
@@ -76,11 +76,6 @@ def figure_stem(key: Sequence[str], alone: bool, best: bool) -> str:
 def default_title(key: Sequence[str], others: Sequence[Sequence[str]]) -> str:
     """Data set and model, and whatever else tells this figure from the others."""
     return ", ".join(part for i, part in enumerate(key) if i < 2 or len({other[i] for other in others}) > 1)
-
-
-def as_csv(frame: pd.DataFrame) -> bytes:
-    """The table as UTF-8 CSV whose numbers read back exactly."""
-    return frame.to_csv(index=False, lineterminator="\n").encode()
 
 
 def _parser() -> argparse.ArgumentParser:

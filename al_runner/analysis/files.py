@@ -4,6 +4,7 @@ from io import BytesIO
 from pathlib import Path
 
 import matplotlib as mpl
+import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -32,3 +33,8 @@ def save(figure: Figure, path: Path) -> Path:
     with mpl.rc_context({"svg.hashsalt": "al-plot"}):
         figure.savefig(stream, format=kind, dpi=200, metadata={"Date": None} if kind == "svg" else None)
     return write(path, stream.getvalue())
+
+
+def as_csv(frame: pd.DataFrame) -> bytes:
+    """The table as UTF-8 CSV whose numbers read back exactly."""
+    return frame.to_csv(index=False, lineterminator="\n").encode()

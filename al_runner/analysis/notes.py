@@ -1,6 +1,6 @@
 """What a reader of the curves should know about the runs behind them, one line each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,16 +8,24 @@ import pandas as pd
 
 from al_runner.analysis.curves import by_seed, split_by_curve
 from al_runner.analysis.runs import COMBINATION, curve_names, read_config, run_folders
+from al_runner.analysis.text import listed
 
 
 def notes(directory: Path, frame: pd.DataFrame) -> list[str]:
     """Runs that have not begun, are shorter than others, or don't fit together; none for a whole set of runs."""
     configs = {folder.relative_to(directory).as_posix(): read_config(folder) for folder in run_folders(directory)}
-    waiting = [folder for folder in configs if folder not in set(frame["folder"])]
-    found = [f"left out, no round finished yet: {_listed(waiting)}"] if waiting else []
+    found = waiting(directory, frame)
     for _, runs in frame.groupby(list(COMBINATION), sort=True):
         found += [*_short(runs), *_uneven(runs), *_mixed(runs, configs)]
     return found
+
+
+def waiting(directory: Path, frame: pd.DataFrame) -> list[str]:
+    """The runs of which no round is finished yet, in one line, if there are any."""
+    folders = [folder.relative_to(directory).as_posix() for folder in run_folders(directory)]
+    begun = set(frame["folder"])
+    unbegun = [folder for folder in folders if folder not in begun]
+    return [f"left out, no round finished yet: {listed(unbegun)}"] if unbegun else []
 
 
 def _short(runs: pd.DataFrame) -> list[str]:
@@ -26,9 +34,9 @@ def _short(runs: pd.DataFrame) -> list[str]:
     short = ends[ends < ends.max()]
     if short.empty:
         return []
-    listed = _listed([f"{folder} (to {end:,})" for folder, end in short.items()])
+    named = listed([f"{folder} (to {end:,})" for folder, end in short.items()])
     return [
-        f"unfinished or shorter than {ends.max():,} labels: {listed}; a mean is drawn only where all seeds of a "
+        f"unfinished or shorter than {ends.max():,} labels: {named}; a mean is drawn only where all seeds of a "
         "strategy are present"
     ]
 
@@ -54,7 +62,7 @@ def _mixed(runs: pd.DataFrame, configs: Mapping[str, Mapping[str, Any]]) -> list
         keys = sorted({key for setting in settings for key in setting})
         mixed = [key for key in keys if any(s.get(key) != settings[0].get(key) for s in settings)]
         if mixed:
-            found.append(f"{name}: its seeds differ in {_listed(mixed)}; give variants of a strategy a name=")
+            found.append(f"{name}: its seeds differ in {listed(mixed)}; give variants of a strategy a name=")
     return found
 
 
@@ -69,8 +77,3 @@ def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[f"{prefix}{key}"] = value
     return flat
-
-
-def _listed(names: Sequence[str], most: int = 5) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more

@@ -10,8 +10,7 @@ from made_runs import make_run
 from pandas.testing import assert_frame_equal
 
 from al_runner.analysis import files
-from al_runner.analysis.cli import as_csv
-from al_runner.analysis.files import write
+from al_runner.analysis.files import as_csv, write
 from al_runner.analysis.runs import KEYS, TIDY, load
 from al_runner.errors import UsageError
 

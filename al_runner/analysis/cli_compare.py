@@ -1,0 +1,49 @@
+"""The command al-compare: run folders in; who is better, by how much and how surely, as tables."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from al_runner.analysis.compare import BASELINE
+from al_runner.analysis.comparison import Comparison, save_tables
+from al_runner.analysis.notes import waiting
+from al_runner.analysis.runs import load
+from al_runner.analysis.verdict import all_gaps
+from al_runner.errors import UsageError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run al-compare's command line; 2 and one line on stderr where something is the user's to mend, else 0."""
+    options = _parser().parse_args(argv)
+    targets = [value / 100 for value in options.target] if options.target else None
+    try:
+        frame = load(options.directory)
+        comparison = Comparison.of(frame, options.at, options.baseline, targets)
+        for line in [*waiting(options.directory, frame), *all_gaps(comparison.cases)]:
+            print(f"al-compare: {line}", file=sys.stderr)
+        print("\n\n".join([*comparison.verdicts, *(table.as_text() for table in comparison.shown)]))
+        written = save_tables(comparison, options.out or options.directory)
+    except UsageError as error:
+        print(f"al-compare: {error}", file=sys.stderr)
+        return 2
+    print("\n" + "\n".join(map(str, written)))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="al-compare", description="Which strategy is better, by how much, how surely."
+    )
+    parser.add_argument("directory", metavar="DIR", type=Path, help="holds run folders at any depth, or a results.csv")
+    parser.add_argument("--out", metavar="DIR", type=Path, help="where the files go; default: DIR")
+    parser.add_argument("--at", metavar="LABELS", type=int, help="the budget; default: the most that a run has")
+    parser.add_argument("--baseline", metavar="NAME", default=BASELINE, help="held against; default: random")
+    parser.add_argument(
+        "--target", metavar="PERCENT", type=float, action="append", help="an error to reach; can be given often"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

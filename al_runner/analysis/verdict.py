@@ -1,0 +1,124 @@
+"""What the tables come to, in sentences; and what is missing of them."""
+
+from collections.abc import Sequence
+from math import isfinite, isnan
+
+import pandas as pd
+
+from al_runner.analysis.compare import Case
+from al_runner.analysis.curves import interval
+from al_runner.analysis.paired import LEAST_PAIRS, LEVEL, seeds_text
+from al_runner.analysis.text import listed, p_value, percent, points
+
+
+def verdict(case: Case) -> str:
+    """Which curve of a case ends lowest, by how much and how surely; or why nothing is ranked."""
+    return refusal(case) if case.ranked.empty else " ".join([_at_the_end(case), *_on_the_way(case)])
+
+
+def _on_the_way(case: Case) -> list[str]:
+    """One sentence where another curve than the finally best has the least error on average over the budget."""
+    means = pd.Series({str(name): case.values(str(name), "area").mean() for name in case.ranked.index}).dropna()
+    if means.empty or means.idxmin() == case.ranked.index[0]:
+        return []
+    name = str(means.idxmin())
+    area = interval(case.values(name, "area"))
+    return [f"On average over the budget {name} errs least, {percent(*area)}."]
+
+
+def _at_the_end(case: Case) -> str:
+    best = str(case.ranked.index[0])
+    final = interval(case.values(best, "final"))
+    start = f"With {case.budget.end:,} labels {best} ends lowest, at {percent(*final)}"
+    if case.baseline not in case.ranked.index:
+        return f"{start}; there is no {case.baseline} with {LEAST_PAIRS} finished seeds to hold it against."
+    if best == case.baseline:
+        return f"{start}: nothing beats {case.baseline}. {_lead(case, best, str(case.ranked.index[1]))}"
+    parts = [f"{start}. {_lead(case, best, case.baseline)}"]
+    second = str(case.ranked.index[1])
+    if second != case.baseline:
+        parts.append(_lead(case, best, second))
+    return " ".join(parts)
+
+
+def _lead(case: Case, best: str, other: str) -> str:
+    """One sentence on `best` against `other`."""
+    test = case.test(best, other, "final")
+    p = corrected_p(case, best, other)
+    less = f"{points(-test.mean, test.half)} below {other}'s ({test.pairs} paired seeds, {p_value(p)} by Holm)"
+    if not isnan(p) and p < LEVEL:
+        return f"That is {less}."
+    return f"Its error is {less}, which chance may have made: {_remedy(test.seeds_needed)}."
+
+
+def _remedy(seeds: float) -> str:
+    if not isfinite(seeds):
+        return "no number of seeds can tell them apart by this"
+    return f"to tell them apart would take about {seeds_text(seeds)} seeds, were the difference real"
+
+
+def corrected_p(case: Case, left: str, right: str) -> float:
+    """Student's p of the final errors' difference, corrected for all pairs of the case (Holm, 1979)."""
+    found = (row for row in case.pairs if row["measure"] == "final" and {row["first"], row["second"]} == {left, right})
+    return float(next(found)["t_holm"])
+
+
+def refusal(case: Case) -> str:
+    """Why a case is not ranked, how many seeds its variance asks for, and what would help."""
+    counts = {name: len(case.values(name, "final")) for name in case.parts}
+    have = ", ".join(f"{name} {count}" for name, count in counts.items())
+    if len(counts) < 2:
+        return f"Not ranked: {next(iter(counts))} is the only strategy here; run another one with the same seeds."
+    reason = (
+        f"Not ranked: {LEAST_PAIRS} paired seeds are the least, and finished at {case.budget.end:,} labels are {have}"
+    )
+    return ". ".join([reason, _variance(case), *_other_budget(case)]) + "."
+
+
+def _variance(case: Case) -> str:
+    others = [name for name in case.parts if name != case.baseline]
+    held = [(name, case.test(name, case.baseline, "final")) for name in others] if case.baseline in case.parts else []
+    judged = [(name, test) for name, test in held if test.pairs >= 2 and isfinite(test.seeds_needed)]
+    if not judged:
+        return f"One seed shows no variance, so how many it takes can't be told; begin with {LEAST_PAIRS}"
+    needs = [f"{name} {max(LEAST_PAIRS, int(test.seeds_needed)):,}" for name, test in judged]
+    return f"To tell a strategy from {case.baseline}, the observed variance asks for about this many: {listed(needs)}"
+
+
+def _other_budget(case: Case) -> list[str]:
+    """The longest budget that would be ranked, where there is one."""
+    at = rankable(case)
+    return [] if at is None else [f"With --at {at} there are {LEAST_PAIRS} paired seeds of every curve"]
+
+
+def rankable(case: Case) -> int | None:
+    """The most labels that three shared seeds of every curve reach, None where there are no such seeds."""
+    ends = case.each.pivot(index="seed", columns="curve", values="labelled").dropna().min(axis=1)
+    if len(ends) < LEAST_PAIRS:
+        return None
+    at = int(ends.sort_values().iloc[-LEAST_PAIRS])
+    return at if at > case.budget.start else None
+
+
+def gaps(case: Case) -> list[str]:
+    """Runs that a case lacks: seeds that other curves have, and runs that stop short of the budget's end."""
+    where = ", ".join(case.key[:2])
+    seeds = set(case.each["seed"])
+    absent = [
+        f"{name} seed {seed}"
+        for name in case.parts
+        for seed in sorted(seeds - set(case.each.loc[case.each["curve"] == name, "seed"]))
+    ]
+    short = case.each[~case.each["finished"]]
+    unfinished = [f"{row['curve']} seed {row['seed']} (to {row['labelled']:,})" for row in short.to_dict("records")]
+    found = [f"{where}: missing, though other strategies have it: {listed(absent)}"] if absent else []
+    if unfinished:
+        found.append(f"{where}: left out, short of {case.budget.end:,} labels: {listed(unfinished)}")
+    if case.baseline not in case.parts:
+        found.append(f"{where}: no strategy {case.baseline} to compare with; run it, or name another --baseline")
+    return found
+
+
+def all_gaps(found: Sequence[Case]) -> list[str]:
+    """`gaps` of every case."""
+    return [gap for case in found for gap in gaps(case)]
