@@ -1,0 +1,73 @@
+"""Discriminative active learning: label what looks least like the labelled images (Gissin & Shalev-Shwartz, 2019).
+
+P labelled images and candidates together, D features.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from al_runner.errors import UsageError
+from al_runner.pool import Pool, class_shares
+from al_runner.rng import Streams
+from al_runner.strategies.base import Strategy
+from al_runner.strategies.features import features_of, require_features
+from al_runner.types import Fit, Fitted, Recipe, TrainData, trained
+
+
+@dataclass(frozen=True)
+class Discriminative(Strategy):
+    """The candidates that a classifier of features is surest are unlabelled, in several mini-queries (algorithm 1).
+
+    Each has a classifier of its own, to which the choices of those before count as labelled. It sees at most
+    `subsample` candidates for every labelled image, drawn anew, and chooses among these, as the published code does.
+    """
+
+    recipe: Recipe  # of the classifier; it ends at `target_error` on the examples it is trained on
+    hidden: Sequence[int] = (256, 256, 256)
+    mini_queries: int = 20  # or one for every image, where a query has fewer
+    subsample: int = 10
+
+    def __post_init__(self) -> None:
+        for field in ("mini_queries", "subsample"):
+            if getattr(self, field) < 1:
+                raise UsageError(f"strategy.{field} is {getattr(self, field)}; it must be 1 or more")
+
+    def check(self, net: nn.Module, x: Tensor) -> None:
+        require_features(net)
+
+    async def query(self, fitted: Fitted, pool: Pool, n: int, streams: Streams) -> Tensor:
+        points = torch.cat([pool.labelled, pool.candidates.sort().values])
+        x = features_of(fitted, pool, points).float()
+        labelled = torch.arange(len(points), device=x.device) < len(pool.labelled)
+        chosen = []
+        for part, size in enumerate(class_shares(n, min(n, self.mini_queries))):
+            chosen.append(await self.mini_query(x, labelled, size, streams.of(f"mini-query {part}")))
+            labelled[chosen[-1]] = True
+        return points[torch.cat(chosen)]
+
+    async def mini_query(self, x: Tensor, labelled: Tensor, size: int, streams: Streams) -> Tensor:
+        """Positions of the `size` points surest to be unlabelled, [P, D] and bool [P] -> [size]."""
+        known, others = labelled.nonzero()[:, 0], (~labelled).nonzero()[:, 0]
+        order = torch.randperm(len(others), generator=streams("query")).to(x.device)
+        some = others[order[: max(size, self.subsample * len(known))]]
+        seen = torch.cat([x[known], x[some]])
+        y = (torch.arange(len(seen), device=x.device) >= len(known)).long()
+        build = partial(classifier, x.shape[1], tuple(self.hidden))
+        (result,) = await trained([Fit(build, self.recipe, TrainData(seen, y, seen, y), streams)])
+        with torch.inference_mode():
+            is_labelled, is_not = result.net.eval()(x[some]).unbind(1)
+        # The odds rank as the probability does, and go on where it is rounded to 1.
+        return some[(is_not - is_labelled).argsort(descending=True, stable=True)[:size]]
+
+
+def classifier(inputs: int, hidden: Sequence[int]) -> nn.Sequential:
+    """Dense layers with ReLU between, from features [N, inputs] to the logits of labelled and unlabelled, [N, 2]."""
+    layers: list[nn.Module] = []
+    for before, width in pairwise((inputs, *hidden)):
+        layers += [nn.Linear(before, width), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Linear((inputs, *hidden)[-1], 2))
