@@ -16,17 +16,24 @@ class Budget:
     initial: int | str  # labels before the first fit, or "all"
     query: int  # labels bought in every later round
     balanced: bool = False  # the same number of every class in the initial set
+    known: int | None = None  # where balanced: of the data set's first so many classes alone
     max_labelled: int | None = None  # stop at this many labels
     max_fraction: float | None = None  # stop at this fraction of the training set, in (0, 1]
     max_rounds: int | None = None  # stop after this many queries
     candidates: int | str = "all"  # what a query chooses from: a number, a multiple of the query ("30x") or "all"
+    sets: int | None = None  # a query buys one of so many random sets of candidates that share their hidden class
 
     def __post_init__(self) -> None:
         if self.initial != "all":
             self._positive("initial", self.initial)
         self._positive("query", self.query)
-        if self.max_labelled is not None:
-            self._positive("max_labelled", self.max_labelled)
+        for name in ("max_labelled", "known", "sets"):
+            if getattr(self, name) is not None:
+                self._positive(name, getattr(self, name))
+        if self.known and not self.balanced:
+            raise UsageError(
+                "budget.known is of an initial set with equally many of every class; set budget.balanced=true"
+            )
         if self.max_fraction is not None and not 0 < self.max_fraction <= 1:
             raise UsageError(f"budget.max_fraction is {self.max_fraction}; it must be in (0, 1]")
         if self.max_rounds is not None and (not isinstance(self.max_rounds, int) or self.max_rounds < 0):

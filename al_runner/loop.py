@@ -50,8 +50,18 @@ class Experiment:
         """Labels bought in every round; UsageError where the budget does not fit the data set."""
         sizes = self.plan.purchases(len(self.data.train))
         if self.plan.balanced:
-            require_every_class(self.data, sizes[0])
+            require_every_class(self.data, sizes[0], self.known)
+        if self.plan.sets and not self.strategy.chooses_sets:
+            raise UsageError(
+                f"budget.sets is {self.plan.sets}, but {type(self.strategy).__name__} chooses image by image; "
+                "use strategy=emoc, random, entropy, least_confidence, margin or curriculum, or set budget.sets=null"
+            )
         return sizes
+
+    @property
+    def known(self) -> int:
+        """Classes that a balanced initial set is drawn from."""
+        return self.plan.known or len(self.data.classes)
 
     async def run(self, record: Record, clock: Callable[[], float] = perf_counter) -> None:
         """Every round in turn; rounds that `record` holds are replayed from it, not done again.
@@ -87,8 +97,11 @@ class Experiment:
         streams = Streams(self.seed, round_)
         if fitted is None:
             rng = streams("initial")
-            return balanced_ids(self.data, size, rng) if self.plan.balanced else random_ids(pool, size, rng)
-        pool.draw_candidates(self.plan.candidate_count, streams("candidates"))
+            return balanced_ids(self.data, size, self.known, rng) if self.plan.balanced else random_ids(pool, size, rng)
+        rng = streams("candidates")
+        pool.draw_candidates(self.plan.candidate_count, rng)
+        if self.plan.sets:
+            pool.draw_sets(self.plan.sets, size, rng)
         ids = await self.strategy.query(fitted, pool, size, streams)
         if len(ids) != size or not bool(torch.isin(ids, pool.candidates).all()):
             raise ValueError(f"{type(self.strategy).__name__} returned {len(ids)} ids for {size}, or not candidates")
@@ -114,10 +127,12 @@ def score(fitted: Fitted, data: DataSet, ids: Tensor) -> tuple[float, float]:
     return float((mean.argmax(1) != labels).sum()) / len(ids), float(nll_loss(mean.double(), labels))
 
 
-def require_every_class(data: DataSet, initial: int) -> None:
-    """UsageError unless a balanced start of `initial` images can be had."""
+def require_every_class(data: DataSet, initial: int, known: int) -> None:
+    """UsageError unless a balanced start of `initial` images of the first `known` classes can be had."""
+    if known > len(data.classes):
+        raise UsageError(f"budget.known is {known}, but the data set has {len(data.classes)} classes; lower it")
     counts = torch.bincount(data.labels[data.train], minlength=len(data.classes)).tolist()
-    for name, count, share in zip(data.classes, counts, class_shares(initial, len(data.classes)), strict=True):
+    for name, count, share in zip(data.classes, counts, class_shares(initial, known), strict=False):
         if count < share:
             raise UsageError(
                 f"budget.balanced wants {share} images of class {name!r}, but the training set has {count}; "

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from al_runner.errors import UsageError
 from al_runner.types import DataSet
 
 
@@ -22,6 +23,12 @@ class Pool:
         self.labelled, self.old = data.train[:0], 0
         self.unlabelled = data.train
         self.candidates = data.train
+        self._sets: Tensor | None = None
+
+    @property
+    def sets(self) -> Tensor:
+        """What a query may choose, ids [M, K]: every candidate by itself, or the sets that were drawn."""
+        return self.candidates[:, None] if self._sets is None else self._sets
 
     def x(self, ids: Tensor) -> Tensor:
         """Images, uint8 [N, C, H, W]."""
@@ -36,7 +43,31 @@ class Pool:
     def draw_candidates(self, count: int, rng: torch.Generator) -> None:
         """Make `count` random unlabelled ids (or all, where there are fewer) the candidates, in random order."""
         order = torch.randperm(len(self.unlabelled), generator=rng).to(self.unlabelled.device)
-        self.candidates = self.unlabelled[order[:count]]
+        self.candidates, self._sets = self.unlabelled[order[:count]], None
+
+    def draw_sets(self, count: int, size: int, rng: torch.Generator) -> None:
+        """Make `count` random sets of `size` candidates, each of one class, what a query may choose.
+
+        Every class that has enough is as likely (Kaeding et al., 2016, section 3). Reads hidden labels, as only a
+        simulated oracle can; of whom the query learns which images share theirs. UsageError where no class has enough.
+        """
+        labels = self._data.labels[self.candidates]
+        large = [ids for label in labels.unique() if len(ids := self.candidates[labels == label]) >= size]
+        if not large:
+            raise UsageError(f"no class has {size} unlabelled images left for a set; lower budget.max_labelled")
+        classes = torch.randint(len(large), (count,), generator=rng).tolist()
+        self._sets = torch.stack([shuffled(large[place], rng)[:size] for place in classes])
+        self.candidates = self._sets.unique()
+
+    def over_sets(self, scores: Tensor) -> Tensor:
+        """Mean over every set of the candidates' scores, [N] -> [M]."""
+        places = torch.empty(len(self._bought), dtype=torch.int64, device=self.candidates.device)
+        places[self.candidates] = torch.arange(len(scores), device=places.device)
+        return scores[places[self.sets]].mean(1)
+
+    def best(self, scores: Tensor, count: int) -> Tensor:
+        """`count` ids, of the sets of highest score, [M]; ties fall to the earlier set."""
+        return self.sets[scores.argsort(descending=True, stable=True)].flatten()[:count]
 
     def buy(self, ids: Tensor) -> None:
         """Reveal the labels of `ids`; ValueError unless they are distinct unlabelled ids of the pool."""
@@ -51,7 +82,12 @@ class Pool:
         self.old = len(self.labelled)
         self.labelled = torch.cat([self.labelled, ids])
         self.unlabelled = self._data.train[~self._bought[self._data.train]]
-        self.candidates = self.unlabelled
+        self.candidates, self._sets = self.unlabelled, None
+
+
+def shuffled(ids: Tensor, rng: torch.Generator) -> Tensor:
+    """The ids, or whatever the rows are, in random order."""
+    return ids[torch.randperm(len(ids), generator=rng).to(ids.device)]
 
 
 @dataclass(frozen=True)
@@ -69,9 +105,8 @@ class ImagesOf:
 
 
 def random_ids(pool: Pool, count: int, rng: torch.Generator) -> Tensor:
-    """`count` of the pool's candidates at random, in random order."""
-    order = torch.randperm(len(pool.candidates), generator=rng)[:count]
-    return pool.candidates[order.to(pool.candidates.device)]
+    """`count` of the pool's candidates at random, in random order; whole sets where they were drawn."""
+    return shuffled(pool.sets, rng).flatten()[:count]
 
 
 def class_shares(count: int, classes: int) -> list[int]:
@@ -79,8 +114,8 @@ def class_shares(count: int, classes: int) -> list[int]:
     return [count // classes + (label < count % classes) for label in range(classes)]
 
 
-def balanced_ids(data: DataSet, count: int, rng: torch.Generator) -> Tensor:
-    """`count` random training ids, equally many of every class; reads all labels, as only a simulated start can."""
-    order = data.train[torch.randperm(len(data.train), generator=rng).to(data.train.device)]
-    shares = enumerate(class_shares(count, len(data.classes)))
+def balanced_ids(data: DataSet, count: int, classes: int, rng: torch.Generator) -> Tensor:
+    """`count` random training ids, equally many of the first `classes`; reads labels, as only a simulated start can."""
+    order = shuffled(data.train, rng)
+    shares = enumerate(class_shares(count, classes))
     return torch.cat([order[data.labels[order] == label][:share] for label, share in shares])

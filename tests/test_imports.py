@@ -12,7 +12,7 @@ LAYERS = {
     "atomic": set(),
     "layers": {"rng"},
     "types": {"errors", "rng"},
-    "pool": {"types"},
+    "pool": {"types", "errors"},
     "budget": {"errors"},
     "data": {"types", "rng", "errors", "atomic"},
     "models": {"types", "errors"},

@@ -5,12 +5,15 @@ import torch
 import toy
 from torch import Tensor, nn
 
+from al_runner.budget import Budget
 from al_runner.engine.drive import drive
 from al_runner.errors import UsageError
 from al_runner.learners.plain import Plain, SingleNet
 from al_runner.pool import Pool
 from al_runner.rng import Streams
 from al_runner.strategies.base import Strategy
+from al_runner.strategies.ceal import Ceal
+from al_runner.strategies.emoc import Emoc
 from al_runner.strategies.full import Full
 from al_runner.strategies.kfac_vfe import KfacVfe
 from al_runner.strategies.random import Random
@@ -182,6 +185,31 @@ def test_a_fit_may_use_images_without_labels() -> None:
     assert torch.equal(data.unlabelled[3:5], pool.x(pool.unlabelled[3:5]))
     more = data.plus(data.unlabelled[:2], torch.tensor([1, 2]))
     assert (len(more.x), more.y[-2:].tolist(), len(data.x)) == (8, [1, 2], 6)
+
+
+SETS = [Random(), Emoc(images=9), Ceal(entropy), *(TopScore(score) for score in SCORES)]
+
+
+@pytest.mark.parametrize("strategy", SETS, ids=lambda strategy: type(strategy).__name__)
+def test_whole_sets_are_bought_and_a_run_of_them_resumes(strategy: Strategy) -> None:
+    def run_sets(memory: toy.Memory) -> toy.Memory:
+        budget = Budget(initial=6, query=4, max_labelled=17, balanced=True, known=2, sets=20)
+        drive(replace(toy.experiment(strategy), budget=budget).run(memory))
+        return memory
+
+    whole, labels = run_sets(toy.Memory()), toy.data_set().labels
+    assert labels[whole.ids[0]].sort().values.tolist() == [0, 0, 0, 1, 1, 1]
+    assert [len(ids) for ids in whole.ids] == [6, 4, 4, 3]  # the last set is as large as the budget allows
+    assert all(len(labels[ids].unique()) == 1 for ids in whole.ids[1:])
+    part = toy.Memory()
+    part.ids, part.rows = whole.ids[:2], whole.rows[:2]
+    assert run_sets(part).untimed() == whole.untimed()
+
+
+def test_a_strategy_that_chooses_image_by_image_gets_no_sets() -> None:
+    experiment = toy.experiment(KfacVfe())
+    with pytest.raises(UsageError, match=r"KfacVfe chooses image by image.* budget\.sets=null"):
+        _ = replace(experiment, budget=replace(experiment.budget, sets=10)).purchases
 
 
 class Asking(Random):

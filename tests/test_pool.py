@@ -77,19 +77,67 @@ def test_candidates_are_a_seeded_random_subset_without_repeats() -> None:
 def test_a_balanced_start_has_every_class_as_often() -> None:
     data = data_set()
     for count, expected in ((6, [2, 2, 2]), (7, [3, 2, 2])):
-        ids = balanced_ids(data, count, stream(0, "initial"))
+        ids = balanced_ids(data, count, 3, stream(0, "initial"))
         assert torch.bincount(data.labels[ids]).tolist() == expected
         assert len(set(ids.tolist())) == count
         assert bool(torch.isin(ids, data.train).all())
-    assert not torch.equal(balanced_ids(data, 6, stream(0, "initial")), balanced_ids(data, 6, stream(1, "initial")))
+    assert not torch.equal(*(balanced_ids(data, 6, 3, stream(seed, "initial")) for seed in (0, 1)))
+
+
+def test_a_balanced_start_may_be_of_the_first_classes_alone() -> None:
+    data = data_set()
+    ids = balanced_ids(data, 7, 2, stream(0, "initial"))
+    assert torch.bincount(data.labels[ids], minlength=3).tolist() == [4, 3, 0]
+    require_every_class(data, 10, 2)
+    with pytest.raises(UsageError, match=r"budget\.known is 4, but the data set has 3 classes"):
+        require_every_class(data, 10, 4)
+
+
+def test_sets_are_distinct_candidates_of_one_class() -> None:
+    """Classes of 5, 4 and 4 candidates: where 5 are wanted one class is left, and every class is as likely for 4."""
+    pool, labels = Pool(data_set()), data_set().labels
+    pool.buy(torch.tensor([6, 19]))
+    assert torch.equal(pool.sets, pool.candidates[:, None])
+    pool.draw_sets(3000, 4, stream(0, "candidates"))
+    assert pool.sets.shape == (3000, 4)
+    assert all(len(ids.unique()) == 4 for ids in pool.sets[:50])
+    assert bool(torch.isin(pool.sets, pool.unlabelled).all())
+    of_class = labels[pool.sets]
+    assert bool((of_class == of_class[:, :1]).all())
+    shares = torch.bincount(of_class[:, 0]).double() / 3000
+    assert float((shares - 1 / 3).abs().max()) < 0.035  # 4 standard deviations
+    assert torch.equal(pool.candidates, pool.sets.unique())
+    pool.draw_candidates(100, stream(0, "candidates"))
+    assert torch.equal(pool.sets, pool.candidates[:, None])
+    pool.draw_sets(9, 5, stream(0, "candidates"))
+    assert set(labels[pool.sets].flatten().tolist()) == {2}
+    pool.buy(pool.sets[0])
+    assert torch.equal(pool.sets, pool.unlabelled[:, None])
+    with pytest.raises(UsageError, match=r"no class has 5 unlabelled images left.*budget\.max_labelled"):
+        pool.draw_sets(9, 5, stream(0, "candidates"))
+
+
+def test_the_best_sets_by_their_mean_score() -> None:
+    pool = Pool(data_set())
+    pool.draw_candidates(6, stream(0, "candidates"))
+    scores = torch.tensor([0.0, 3.0, 1.0, 3.0, 2.0, 1.0])
+    assert torch.equal(pool.over_sets(scores), scores)
+    order = [1, 3, 4, 2, 5, 0]  # ties fall to the earlier
+    assert torch.equal(pool.best(scores, 6), pool.candidates[order])
+    assert torch.equal(pool.best(scores, 4), pool.candidates[order[:4]])
+    pool.draw_candidates(100, stream(0, "candidates"))
+    pool.draw_sets(7, 3, stream(0, "sets"))
+    means = torch.stack([(ids.double() ** 2).mean() for ids in pool.sets])
+    assert torch.allclose(pool.over_sets(pool.candidates.double() ** 2), means)
+    assert torch.equal(pool.best(means, 3), pool.sets[int(means.argmax())])
 
 
 def test_a_class_without_examples_is_named() -> None:
     data = data_set()
     missing = DataSet(data.images, data.labels.clamp(max=1), data.train, data.val, data.test, data.classes)
-    require_every_class(missing, 2)
+    require_every_class(missing, 2, 3)
     with pytest.raises(UsageError, match=r"1 images of class 'c', but the training set has 0.*balanced=false"):
-        require_every_class(missing, 3)
+        require_every_class(missing, 3, 3)
 
 
 def test_random_ids_come_from_the_candidates() -> None:

@@ -1,5 +1,7 @@
 """What every strategy is."""
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
@@ -10,7 +12,12 @@ from al_runner.types import Fitted, Learner
 
 
 class Strategy:
-    """Chooses what to label next. A new one overrides `select`, and more where it changes more."""
+    """Chooses what to label next. A new one overrides `select`, and more where it changes more.
+
+    `chooses_sets` tells whether it chooses among `pool.sets` (budget.sets), not only among single images.
+    """
+
+    chooses_sets: ClassVar[bool] = False
 
     def plan(self, budget: Budget) -> Budget:
         """What the method changes about the purchases."""

@@ -1,6 +1,7 @@
 """Random sampling: the baseline of every comparison."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -12,7 +13,9 @@ from al_runner.types import Fitted
 
 @dataclass(frozen=True)
 class Random(Strategy):
-    """Every candidate is equally likely."""
+    """Every candidate, or every set of candidates, is equally likely."""
+
+    chooses_sets: ClassVar[bool] = True
 
     def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
         return random_ids(pool, n, rng)

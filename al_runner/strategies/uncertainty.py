@@ -5,6 +5,7 @@ N examples, K posterior samples, Y classes; log_probs [N, K, Y] in nats.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -45,12 +46,13 @@ def curriculum(log_probs: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class TopScore(Strategy):
-    """The candidates of highest score; ties fall to the earlier candidate."""
+    """The candidates, or the sets of candidates, of highest mean score; ties fall to the earlier one."""
 
     score: Callable[[Tensor], Tensor]
+    chooses_sets: ClassVar[bool] = True
 
     def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
         scores = self.score(fitted.log_probs(pool.x(pool.candidates)))
         if not bool(scores.isfinite().all()):
             raise ArithmeticError("a score is not finite: the net's predictions are NaN")
-        return pool.candidates[scores.argsort(descending=True, stable=True)[:n]]
+        return pool.best(pool.over_sets(scores), n)

@@ -1,0 +1,94 @@
+"""Expected model output change (Kaeding et al., 2016): images whose label would move the net's outputs most.
+
+N candidates, E images that outputs are taken of, G gradients of one pass, M sets of K images, Y classes.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, grad, jvp, vmap
+from torch.nn.functional import cross_entropy
+
+from al_runner.errors import UsageError
+from al_runner.pool import Pool, shuffled
+from al_runner.strategies.base import Strategy
+from al_runner.types import Fitted, mean_log_probs
+
+Params = dict[str, Tensor]
+OUTPUTS: dict[str, Callable[[Tensor], Tensor]] = {
+    "logits": lambda logits: logits,
+    "probabilities": lambda logits: logits.softmax(1),
+}
+GRADIENTS = 16  # taken at a time, G
+IMAGES = {"cuda": 512, "cpu": 64}  # whose changes they make are taken at a time
+
+
+@dataclass(frozen=True)
+class Emoc(Strategy):
+    """The candidates, or the set of candidates, that change the outputs most if they have their likeliest label.
+
+    A set's score is the sum over its images, which all have the label that is likeliest for the whole set.
+    """
+
+    images: int | None = 500  # of the training set, that outputs are compared on; None: all
+    outputs: str = "logits"  # what f is: "logits", which the loss is a function of, or "probabilities"
+    chooses_sets: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if self.images is not None and self.images < 1:
+            raise UsageError(f"strategy.images is {self.images}; it must be 1 or more, or null for all")
+        if self.outputs not in OUTPUTS:
+            raise UsageError(f"strategy.outputs is {self.outputs!r}; choose one of {', '.join(OUTPUTS)}")
+
+    def check(self, net: nn.Module, x: Tensor) -> None:
+        try:
+            output_changes(net, x, torch.zeros(len(x), dtype=torch.int64, device=x.device), x, self.outputs)
+        except (RuntimeError, NotImplementedError) as error:
+            line = str(error).partition("\n")[0]
+            raise UsageError(f"EMOC takes forward-mode derivatives, which this net has not: {line}") from error
+
+    def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
+        net, known = fitted.network(), torch.cat([pool.labelled, pool.unlabelled])
+        over = pool.x(shuffled(known, rng)[: self.images])
+        labels = set_labels(fitted, pool)[:, None].expand_as(pool.sets)
+        pairs, where = torch.stack([pool.sets, labels], 2).flatten(0, 1).unique(dim=0, return_inverse=True)
+        changes = output_changes(net, pool.x(pairs[:, 0]), pairs[:, 1], over, self.outputs)
+        if not bool(changes.isfinite().all()):
+            raise ArithmeticError("an output's change is not finite: the net's predictions are NaN")
+        return pool.best(changes[where].view(pool.sets.shape).sum(1), n)
+
+
+def set_labels(fitted: Fitted, pool: Pool) -> Tensor:
+    """Of every set the class that all its images share most likely, the highest product of probabilities, [M]."""
+    log_probs = mean_log_probs(fitted.log_probs(pool.x(pool.candidates)))
+    return torch.stack([pool.over_sets(of_class) for of_class in log_probs.unbind(1)], 1).argmax(1)
+
+
+def output_changes(net: nn.Module, x: Tensor, y: Tensor, over: Tensor, outputs: str = "logits") -> Tensor:
+    """Mean over e of ||J_e grad L(x, y)||_1, J_e the Jacobian of e's output by all weights, [N], [N], [E] -> [N].
+
+    Eq. 5 without the sum over a set; L is the cross-entropy in nats. One forward-mode product a candidate and image.
+    """
+    weights = {name: weight.detach() for name, weight in net.named_parameters() if weight.requires_grad}
+
+    def output(weights: Params, x: Tensor) -> Tensor:
+        logits: Tensor = functional_call(net, weights, (x,))
+        return logits
+
+    def loss(weights: Params, x: Tensor, y: Tensor) -> Tensor:
+        return cross_entropy(output(weights, x[None]), y[None])
+
+    def change(part: Tensor, gradient: Params) -> Tensor:
+        moved: Tensor = jvp(lambda w: OUTPUTS[outputs](output(w, part)), (weights,), (gradient,))[1]
+        return moved.abs().sum()
+
+    found = []
+    for images, labels in zip(x.split(GRADIENTS), y.split(GRADIENTS), strict=True):
+        gradients = vmap(grad(loss), (None, 0, 0))(weights, images, labels)
+        parts = over.split(IMAGES["cuda" if x.is_cuda else "cpu"])
+        found.append(torch.stack([vmap(partial(change, part))(gradients) for part in parts]).sum(0) / len(over))
+    return torch.cat(found)

@@ -1,0 +1,164 @@
+"""EMOC against Jacobians multiplied out, finite differences, and sets taken one by one."""
+
+from functools import partial
+from itertools import product
+
+import pytest
+import test_configs
+import torch
+from hydra.utils import instantiate
+from torch import Tensor, nn
+from torch.func import functional_call, jacrev
+from torch.nn.functional import cross_entropy
+
+from al_runner.errors import UsageError
+from al_runner.learners.plain import SingleNet
+from al_runner.pool import Pool
+from al_runner.rng import stream
+from al_runner.strategies import emoc
+from al_runner.strategies.emoc import OUTPUTS, Emoc, output_changes, set_labels
+
+X = torch.rand(9, 1, 4, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+OVER = torch.rand(7, 1, 4, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+Y = torch.arange(9) % 3
+
+
+def flat(tensors: dict[str, Tensor], keep: int) -> Tensor:
+    return torch.cat([tensor.flatten(keep) for tensor in tensors.values()], keep)
+
+
+def multiplied_out(net: nn.Module, outputs: str) -> Tensor:
+    """E_x ||J g||_1 with the whole Jacobian J, [E, Y, P], of every image's gradient g, [P]."""
+    weights = {name: weight.detach() for name, weight in net.named_parameters()}
+    jacobian = jacrev(lambda w: OUTPUTS[outputs](functional_call(net, w, (OVER,))))(weights)
+    found = []
+    for x, y in zip(X, Y, strict=True):
+        loss = cross_entropy(net(x[None]), y[None])
+        gradient = torch.cat([part.flatten() for part in torch.autograd.grad(loss, list(net.parameters()))])
+        found.append((flat(jacobian, 2) @ gradient).abs().sum(1).mean())
+    return torch.stack(found)
+
+
+@pytest.mark.parametrize("outputs", OUTPUTS)
+def test_changes_are_the_jacobian_times_the_gradient(net: nn.Module, outputs: str) -> None:
+    expected = multiplied_out(net, outputs)
+    assert torch.allclose(output_changes(net, X, Y, OVER, outputs), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("outputs", OUTPUTS)
+def test_changes_are_the_limit_of_a_step_along_the_gradient(net: nn.Module, outputs: str) -> None:
+    """Central differences: their error falls with the square of the step."""
+    changes, errors = output_changes(net, X, Y, OVER, outputs), []
+    for gamma in (1e-2, 1e-3):
+        found = []
+        for x, y in zip(X, Y, strict=True):
+            gradients = torch.autograd.grad(cross_entropy(net(x[None]), y[None]), list(net.parameters()))
+            sides = []
+            for sign in (1, -1):
+                weights = {
+                    name: (weight + sign * gamma * gradient).detach()
+                    for (name, weight), gradient in zip(net.named_parameters(), gradients, strict=True)
+                }
+                sides.append(OUTPUTS[outputs](functional_call(net, weights, (OVER,))))
+            found.append(((sides[0] - sides[1]) / (2 * gamma)).abs().sum(1).mean())
+        errors.append(float((torch.stack(found) / changes - 1).abs().max()))
+    assert errors[1] < 1e-6
+    assert errors[0] / errors[1] == pytest.approx(100, rel=0.05)
+
+
+def test_parts_make_no_difference(net: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = output_changes(net, X, Y, OVER)
+    monkeypatch.setattr(emoc, "GRADIENTS", 2)
+    monkeypatch.setattr(emoc, "IMAGES", {"cpu": 3, "cuda": 3})
+    assert torch.allclose(output_changes(net, X, Y, OVER), whole, rtol=1e-12)
+
+
+def test_frozen_weights_do_not_change(net: nn.Module) -> None:
+    before = output_changes(net, X, Y, OVER)
+    net[0].weight.requires_grad_(False)  # type: ignore[index]
+    assert bool((output_changes(net, X, Y, OVER) < before).all())
+
+
+@pytest.mark.parametrize("model", test_configs.names("model"))
+def test_every_model_has_forward_mode_derivatives(model: str) -> None:
+    torch.manual_seed(0)
+    net = instantiate(test_configs.composed(f"model={model}").model)((1, 28, 28), 3).eval()
+    Emoc().check(net, torch.rand(2, 1, 28, 28))
+
+
+def test_a_net_without_them_is_refused_before_any_training() -> None:
+    class Own(torch.autograd.Function):
+        @staticmethod
+        def forward(x: Tensor) -> Tensor:
+            return x.clone()
+
+        @staticmethod
+        def setup_context(ctx: object, inputs: object, output: object) -> None: ...
+
+        @staticmethod
+        def backward(ctx: object, gradient: Tensor) -> Tensor:  # type: ignore[override]
+            return gradient
+
+    class Net(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            out: Tensor = Own.apply(super().forward(x.flatten(1)))  # type: ignore[no-untyped-call]
+            return out
+
+    with pytest.raises(UsageError, match="forward-mode derivatives"):
+        Emoc().check(Net(16, 3), torch.rand(2, 1, 4, 4))
+
+
+def test_single_images_are_chosen_by_the_change_of_their_likeliest_label(net: nn.Module, pool: Pool) -> None:
+    over = pool.x(torch.arange(10, 50))  # the training set
+    x = pool.x(pool.candidates)
+    changes = [output_changes(net, image[None], net(image[None]).argmax(1), over)[0] for image in x]
+    order = torch.stack(changes).argsort(descending=True)[:5]
+    chosen = Emoc(images=None).select(SingleNet(net, 0), pool, 5, stream(0, "query"))
+    assert torch.equal(chosen, pool.candidates[order])
+
+
+def test_the_set_of_largest_summed_change_under_its_common_label_is_chosen(net: nn.Module, pool: Pool) -> None:
+    with torch.no_grad():  # predictions of every class
+        net[5].weight *= 10  # type: ignore[index]
+        net[5].bias -= net(pool.x(torch.arange(60))).mean(0)  # type: ignore[index]
+    pool.draw_candidates(100, stream(0, "candidates"))
+    pool.draw_sets(8, 4, stream(0, "candidates"))
+    over, found = pool.x(torch.arange(10, 50)), []
+    for ids in pool.sets:
+        x = pool.x(ids)
+        likelihoods = [net(x).softmax(1)[:, y].prod() for y in range(3)]
+        y = int(torch.stack(likelihoods).argmax())
+        found.append(sum(float(output_changes(net, image[None], torch.tensor([y]), over)) for image in x))
+    chosen = Emoc(images=None).select(SingleNet(net, 0), pool, 4, stream(0, "query"))
+    assert torch.equal(chosen, pool.sets[int(torch.tensor(found).argmax())])
+    own = net(pool.x(pool.sets.flatten())).argmax(1).view(8, 4)
+    agree = own == set_labels(SingleNet(net, 0), pool)[:, None]
+    assert 8 < int(agree.sum()) < 32
+
+
+def test_outputs_are_compared_on_random_training_images(net: nn.Module, pool: Pool) -> None:
+    fitted, seen = SingleNet(net, 0), []
+
+    def spy(*args: object, over: Tensor) -> Tensor:
+        seen.append(over)
+        return torch.arange(len(args[0]), dtype=torch.float64)  # type: ignore[arg-type]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(emoc, "output_changes", lambda net, x, y, over, outputs: spy(x, over=over))
+        for seed, images in product((0, 0, 1), (6, None)):
+            Emoc(images=images).select(fitted, pool, 3, stream(seed, "query"))
+    first, everything, again, _, other, _ = seen
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    training = pool.x(torch.arange(10, 50)).flatten(1)
+    assert torch.equal(everything.flatten(1).sort(0).values, training.sort(0).values)
+    assert all(bool((row == training).all(1).any()) for row in first.flatten(1))
+    assert len(first) == 6
+
+
+@pytest.mark.parametrize(
+    ("options", "named"), [({"images": 0}, r"strategy\.images"), ({"outputs": "labels"}, "logits, probabilities")]
+)
+def test_options_that_mean_nothing_are_refused(options: dict[str, object], named: str) -> None:
+    with pytest.raises(UsageError, match=named):
+        partial(Emoc, **options)()
