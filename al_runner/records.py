@@ -34,6 +34,7 @@ COLUMNS = (
     "steps",
     "fit_seconds",
     "select_seconds",
+    "classes",
 )
 ACQUIRED = ("round", "id", "label")
 FILES = ("rounds.csv", "acquired.csv", "config.yaml", "provenance.json")
@@ -62,8 +63,9 @@ class RunFolder:
         if overwrite:
             self._remove()
         self._require_same(config)
-        self.rows = _read(path / "rounds.csv", COLUMNS)
         self._acquired = _read(path / "acquired.csv", ACQUIRED)
+        rows = _read(path / "rounds.csv", COLUMNS, COLUMNS[:-1])  # 0.1.0 had no classes
+        self.rows = [{**row, "classes": self._classes(int(row["round"]))} for row in rows]
         self._require_whole()
         if plan is not None:
             self._require_begins(plan)
@@ -87,7 +89,8 @@ class RunFolder:
         best = min([row["test_error"], *(float(earlier["test_error"]) for earlier in self.rows)])
         # Unknown for a purchase that an earlier, interrupted process made.
         seconds = self._select_seconds.get(round_, "")
-        full = {"round": round_, **row, "best_test_error": best, "select_seconds": seconds}
+        classes = self._classes(round_)
+        full = {"round": round_, **row, "best_test_error": best, "select_seconds": seconds, "classes": classes}
         rows = [*self.rows, full]
         write(self.path / "rounds.csv", _csv(COLUMNS, rows))
         self.rows = rows
@@ -108,6 +111,10 @@ class RunFolder:
         file = self.path / "provenance.json"
         entries = json.loads(file.read_text()) if file.exists() else []
         write(file, json.dumps([*entries, facts], indent=2) + "\n")
+
+    def _classes(self, round_: int) -> int:
+        """How many different labels were bought by the end of a round."""
+        return len({int(row["label"]) for row in self._acquired if int(row["round"]) <= round_})
 
     def _remove(self) -> None:
         for name in FILES:
@@ -200,13 +207,13 @@ def _git_commit() -> str | None:
     return None
 
 
-def _read(path: Path, columns: Sequence[str]) -> list[dict[str, Any]]:
-    """Rows of a CSV of ours, none where the file is missing; UsageError where it is damaged."""
+def _read(path: Path, *headers: Sequence[str]) -> list[dict[str, Any]]:
+    """Rows of a CSV of ours with one of these headers, none where it is missing; UsageError where it is damaged."""
     if not path.exists():
         return []
     text = path.read_text(encoding="utf-8")
     reader = csv.DictReader(text.splitlines())
-    whole = tuple(reader.fieldnames or ()) == tuple(columns) and text.endswith("\n")
+    whole = tuple(reader.fieldnames or ()) in headers and text.endswith("\n")
     rows = list(reader)
     try:
         numbers = all(float(value) == float(value) for row in rows for value in row.values() if value != "")

@@ -53,6 +53,23 @@ def test_a_run_leaves_its_rows(tmp_path: Path) -> None:
     assert [int(row["round"]) for row in acquired] == [0] * 6 + [1] * 5 + [2] * 5 + [3] * 5 + [4] * 5
 
 
+def test_the_classes_found_so_far_are_counted(tmp_path: Path) -> None:
+    """Also those of a run that 0.1.0 began, whose table has no such column."""
+    labels = [[2, 2], [2], [0, 2], [1]]
+    measured = dict.fromkeys(COLUMNS[1:-1], 0.0)
+    record = folder(tmp_path)
+    for round_, bought in enumerate(labels[:3]):
+        record.buy(round_, torch.arange(len(bought)) + 2 * round_, torch.tensor(bought), 0.1)
+        record.measure(round_, {**measured, "labelled": sum(map(len, labels[: round_ + 1]))})
+    assert [row["classes"] for row in rows(tmp_path)] == ["1", "1", "2"]
+    table = (tmp_path / "rounds.csv").read_text().splitlines()
+    (tmp_path / "rounds.csv").write_text("".join(line.rpartition(",")[0] + "\n" for line in table))
+    record = folder(tmp_path)
+    record.buy(3, torch.tensor([9]), torch.tensor(labels[3]), 0.1)
+    record.measure(3, {**measured, "labelled": 6})
+    assert [row["classes"] for row in rows(tmp_path)] == ["1", "1", "2", "3"]
+
+
 def test_the_running_minimum_is_a_column_of_its_own(tmp_path: Path) -> None:
     record = folder(tmp_path)
     measured = dict.fromkeys(COLUMNS, 0.0)

@@ -15,7 +15,8 @@ from al_runner.errors import UsageError
 COMBINATION = ("dataset", "model", "learner", "training", "budget")  # what one figure holds constant
 KEYS = (*COMBINATION, "strategy", "name", "seed")
 RATES = ("test_error", "test_accuracy", "best_test_error", "val_error", "train_error")
-COLUMNS = ("round", "labelled", *RATES, "test_nll", "steps", "fit_seconds", "select_seconds")
+COLUMNS = ("round", "labelled", *RATES, "test_nll", "steps", "fit_seconds", "select_seconds", "classes")
+UNKNOWN = ("select_seconds", "classes")  # of a purchase that an interrupted process made; before 0.2
 COUNTS = ("seed", "round", "labelled", "steps")
 TIDY = (*KEYS, *COLUMNS, "folder")
 
@@ -25,8 +26,9 @@ Row = dict[str, Any]
 def load(directory: Path) -> pd.DataFrame:
     """Every run under `directory`, one row a run and round, columns TIDY, sorted by them.
 
-    Errors are fractions, seconds are per round, `select_seconds` is NaN where unknown. A directory without run
-    folders is read from its results.csv. UsageError where there is no run, or a file is damaged or foreign.
+    Errors are fractions, seconds are per round, `classes` are those labelled; what UNKNOWN names may be NaN. A
+    directory without run folders is read from its results.csv. UsageError where there is no run, or a file is damaged
+    or foreign.
     """
     directory = Path(directory)
     folders = run_folders(directory)
@@ -115,7 +117,7 @@ def _read_csv(file: Path, columns: Sequence[str]) -> list[Row]:
             rows, header = list(reader), reader.fieldnames or ()
     except (OSError, ValueError, csv.Error) as error:
         raise UsageError(f"{file} can't be read ({_one_line(error)}); restore it from a copy") from error
-    missing = [name for name in columns if name not in header]
+    missing = [name for name in columns if name not in (*header, "classes")]
     if missing:
         raise UsageError(f"{file} has no column {missing[0]}; restore it from a copy, or move it away")
     return [_typed(row, columns, f"{file}, line {line}") for line, row in enumerate(rows, start=2)]
@@ -127,16 +129,16 @@ def _typed(row: Mapping[str, str], columns: Sequence[str], where: str) -> Row:
     typed: Row = {}
     for name in columns:
         try:
-            typed[name] = _parser(name)(row[name])
+            typed[name] = _parser(name)(row.get(name, ""))
         except ValueError:
-            raise UsageError(f"{where}: {name} is {row[name]!r}; restore the file from a copy") from None
+            raise UsageError(f"{where}: {name} is {row.get(name)!r}; restore the file from a copy") from None
     return typed
 
 
 def _parser(name: str) -> Callable[[str], Any]:
     if name in COUNTS:
         return int
-    if name == "select_seconds":  # unknown for a purchase that an interrupted process made
+    if name in UNKNOWN:
         return lambda text: _number(text) if text else nan
     return _number if name in COLUMNS else str
 

@@ -36,5 +36,7 @@ def make_run(
         writer.writerow(COLUMNS)
         for i, (count, error) in enumerate(zip(counts, errors, strict=True)):
             select = "" if i == 0 else 0.5
-            writer.writerow([i, count, error, 1 - error, best[i], error / 2, 0.0, 0.1, 100, 1.5 + seed, select])
+            writer.writerow(
+                [i, count, error, 1 - error, best[i], error / 2, 0.0, 0.1, 100, 1.5 + seed, select, min(10, i + 2)]
+            )
     return folder

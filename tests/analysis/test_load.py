@@ -89,6 +89,17 @@ def test_a_config_without_a_run_is_named(tmp_path):
         load(tmp_path)
 
 
+def test_the_classes_of_a_run_of_0_1_0_are_unknown(tmp_path):
+    file = make_run(tmp_path, "entropy", 0, ERRORS) / "rounds.csv"
+    assert load(tmp_path)["classes"].tolist() == [2, 3, 4]
+    file.write_text("".join(line.rpartition(",")[0] + "\n" for line in file.read_text().splitlines()))
+    frame = load(tmp_path)
+    assert frame["classes"].isna().all()
+    (tmp_path / "again").mkdir()
+    write(tmp_path / "again" / "results.csv", as_csv(frame))
+    pd.testing.assert_frame_equal(load(tmp_path / "again"), frame)
+
+
 @pytest.mark.parametrize(
     ("before", "after", "message"),
     [
@@ -100,7 +111,7 @@ def test_a_config_without_a_run_is_named(tmp_path):
         ("\n2,24,0.2,", "\n2,24,,", "line 4: test_error is ''"),
         ("\n2,24,0.2,", "\n2,24,0.2,0.3,", "line 4: the fields"),
         ("\n2,24,0.2,", "\n2,24,0.05,", "best_test_error is not the lowest"),
-        (",0.5\n2,", "\n2,", "line 3: the fields"),
+        (",3\n2,", "\n2,", "line 3: the fields"),
         ("\n2,24,", '\n2,"24,', "can't be read"),
     ],
 )
