@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from al_runner.engine import one_by_one
 from al_runner.engine.drive import Engine, drive
+from al_runner.engine.parts import initial_net
 from al_runner.errors import UsageError
 from al_runner.learners.committee import Committee
 from al_runner.learners.ensemble import Ensemble
@@ -65,7 +66,7 @@ def in_double(fits: Sequence[Fit]) -> list[Trained]:
 
 
 def untrained(fits: Sequence[Fit]) -> list[Trained]:
-    return [Trained(fit.build(), 0, 0.0) for fit in fits]
+    return [Trained(initial_net(fit), 0, 0.0) for fit in fits]
 
 
 def nets(fitted: Fitted) -> list[nn.Module]:
@@ -136,7 +137,7 @@ def test_the_order_of_the_candidates_makes_no_difference(strategy: Strategy, fit
 @pytest.mark.parametrize("batchnorm", [False, True])
 def test_nothing_about_the_net_changes(strategy: Strategy, fitted: Fitted, batchnorm: bool) -> None:
     if batchnorm:
-        fitted = posterior([normed_net(seed) for seed, _ in enumerate(nets(fitted))])
+        fitted = fit(strategy, normed, untrained)
     net = nn.ModuleList(nets(fitted))
     assert all(parameter.grad is None for parameter in net.parameters())
     before = {name: value.clone() for name, value in net.state_dict().items()}
@@ -148,17 +149,16 @@ def test_nothing_about_the_net_changes(strategy: Strategy, fitted: Fitted, batch
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
-def normed_net(seed: int) -> nn.Module:
+def normed() -> nn.Module:
     """Toy images through a BatchNorm with statistics of its own."""
 
     def model(shape: tuple[int, int, int], classes: int) -> nn.Module:
         convolution, *rest = toy.model(shape, classes)  # type: ignore[misc]
         return nn.Sequential(convolution, nn.BatchNorm2d(4), *rest)
 
-    torch.manual_seed(seed)
     net = net_builder(toy.data_set(), model)()
     net(toy.data_set().images)
-    return net.eval()
+    return net
 
 
 class Certain(nn.Module):
