@@ -1,0 +1,26 @@
+"""The MNIST net of Gissin & Shalev-Shwartz (2019)."""
+
+from torch import nn
+
+from al_runner.errors import UsageError
+
+
+def cnn(image_shape: tuple[int, int, int], classes: int, channels: int = 32, hidden: int = 128) -> nn.Sequential:
+    """Two valid 3 x 3 convolutions, the second twice as wide, both max-pooled, dropout between two dense layers."""
+    height, width = (((size - 2) // 2 - 2) // 2 for size in image_shape[1:])
+    if min(height, width) < 1:
+        size = f"{image_shape[1]} x {image_shape[2]}"
+        raise UsageError(f"images of {size} pixels are too small for this net; use model=small_cnn")
+    return nn.Sequential(
+        nn.Conv2d(image_shape[0], channels, 3),
+        nn.MaxPool2d(2),
+        nn.ReLU(),  # the same after the pool as before it, at a quarter of the work
+        nn.Conv2d(channels, 2 * channels, 3),
+        nn.MaxPool2d(2),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(2 * channels * height * width, hidden),
+        nn.ReLU(),
+        nn.Dropout(0.5),
+        nn.Linear(hidden, classes),
+    )
