@@ -93,6 +93,8 @@ class Recipe:
     min_improvement: float = 0.0
     max_checks: int = 200
     target_error: float | None = None  # a validation error, in [0, 1), that is good enough to end training at once
+    drop_after: Sequence[int] = ()  # after so many checks each, the learning rate is multiplied by `drop_by`
+    drop_by: float = 0.1
     reshuffle: bool = True  # draw a new order for every pass; false keeps the order of purchase
     norm_penalty: float = 0.0  # times the sum of the weight tensors' unsquared L2 norms
     init: Callable[[nn.Module], object] | None = None  # None keeps the layers' own initialisation
@@ -106,6 +108,8 @@ class Recipe:
                 raise UsageError(f"training.{field} is {getattr(self, field)}; it must be 1 or more")
         if self.precision not in PRECISIONS:
             raise UsageError(f"training.precision is {self.precision}; it must be one of {', '.join(PRECISIONS)}")
+        if self.drop_by < 0:
+            raise UsageError(f"training.drop_by is {self.drop_by}; it must be 0 or more (0.1 is the default)")
         if not 0 <= self.min_improvement < 1:
             raise UsageError(f"training.min_improvement is {self.min_improvement}; it must be in [0, 1)")
         if self.target_error is not None and not 0 <= self.target_error < 1:

@@ -7,7 +7,15 @@ from time import perf_counter
 import torch
 from torch import Tensor, nn
 
-from al_runner.engine.parts import initial_net, objective, optimizer_for, orders, precision, without_augmentation
+from al_runner.engine.parts import (
+    drop_rate,
+    initial_net,
+    objective,
+    optimizer_for,
+    orders,
+    precision,
+    without_augmentation,
+)
 from al_runner.engine.stopping import Patience, require_finite, steps_per_check
 from al_runner.layers import seeded_layers
 from al_runner.rng import global_stream
@@ -46,6 +54,7 @@ def train(fit: Fit) -> Trained:
             steps += per_check
             if rule.lowest(error_rate(net, data.val_x, data.val_y)):
                 best = weights(net)
+            drop_rate(optimizer, recipe, rule.checks)
     net.load_state_dict(best)
     net.zero_grad()  # frees the gradients
     return Trained(without_augmentation(net, recipe), steps, perf_counter() - start)

@@ -43,6 +43,14 @@ def optimizer_for(recipe: Recipe, parameters: Iterable[nn.Parameter]) -> torch.o
     return optimizer
 
 
+def drop_rate(optimizer: torch.optim.Optimizer, recipe: Recipe, checks: int) -> bool:
+    """Lower the learning rate where the recipe says so after this many checks; whether it does."""
+    drops = checks in recipe.drop_after
+    for group in optimizer.param_groups if drops else []:
+        group["lr"] *= recipe.drop_by
+    return drops
+
+
 def fits_in_graph(optimizer: torch.optim.Optimizer) -> bool:
     """Whether a captured step of the optimiser does the same at every replay."""
     return isinstance(optimizer, torch.optim.SGD) or all(group.get("capturable") for group in optimizer.param_groups)

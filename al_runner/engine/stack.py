@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from al_runner.engine.parts import (
+    drop_rate,
     fits_in_graph,
     initial_net,
     objective,
@@ -99,6 +100,11 @@ class Stack:
         net.load_state_dict({name: value[row] for name, value in self._best.items()}, strict=False)
         return without_augmentation(net.to(memory_format=torch.channels_last), self._recipe)  # type: ignore[call-overload]
 
+    def drop_rate(self, checks: int) -> None:
+        """Lower the learning rate where the recipe says so after this many checks."""
+        if drop_rate(self._optimizer, self._recipe, checks):
+            self._replays.clear()  # a CUDA graph holds the rate it was captured with
+
     def keep(self, rows: Sequence[int]) -> None:
         """Go on with the nets at `rows` alone."""
         at = torch.tensor(rows, device=self._device)
@@ -108,6 +114,8 @@ class Stack:
             for name, value in weights.items()
         }
         self._optimizer = optimizer_for(self._recipe, self._weights.values())  # type: ignore[arg-type]
+        for group, before in zip(self._optimizer.param_groups, optimizer.param_groups, strict=True):
+            group["lr"] = before["lr"]
         for weight, kept in zip(weights.values(), self._weights.values(), strict=True):
             self._optimizer.state[kept] = {
                 name: value.index_select(0, at) if isinstance(value, Tensor) and value.shape == weight.shape else value

@@ -120,6 +120,7 @@ def train_stack(fits: Sequence[Fit]) -> list[Outcome]:
         if improved:
             stack.remember(improved)
         steps += per_check
+        stack.drop_rate(steps // per_check)
         share = (perf_counter() - start) / len(training)
         for row in training:
             member = rows[row]

@@ -21,11 +21,11 @@ class Patience:
     def __init__(self, recipe: Recipe):
         self._recipe = recipe
         self._lowest = self._target = float("inf")
-        self._checks = self._stale = 0
+        self.checks = self._stale = 0
 
     def lowest(self, error: float) -> bool:
         """Take note of a check's validation error; whether it is the lowest so far, the first of equals."""
-        self._checks += 1
+        self.checks += 1
         if error < self._target and error <= (1 - self._recipe.min_improvement) * self._target:
             self._target, self._stale = error, 0
         else:
@@ -38,7 +38,7 @@ class Patience:
     def over(self) -> bool:
         recipe = self._recipe
         reached = recipe.target_error is not None and self._lowest <= recipe.target_error
-        return reached or self._stale == recipe.patience or self._checks == recipe.max_checks
+        return reached or self._stale == recipe.patience or self.checks == recipe.max_checks
 
 
 def steps_per_check(recipe: Recipe, count: int) -> int:

@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 
 from al_runner.engine import one_by_one
 from al_runner.engine.one_by_one import error_rate, train
-from al_runner.engine.parts import initial_net, orders
+from al_runner.engine.parts import drop_rate, initial_net, orders
 from al_runner.engine.stopping import NonFiniteLoss, require_finite
 from al_runner.errors import UsageError
 from al_runner.layers import seeded_layers
@@ -174,3 +174,16 @@ def test_a_fit_may_have_a_loss_of_its_own_and_begin_from_given_weights() -> None
     x, y = moved.data.x[:8], moved.data.y[:8]
     wanted = squared(net(x), y)
     assert one_by_one.step(net, torch.optim.SGD(net.parameters(), lr=0.1), x, y, moved) == wanted
+
+
+def test_the_learning_rate_drops_after_its_checks() -> None:
+    """At a rate of 0 nothing moves any more: what is trained for 9 checks is what was after 2."""
+    sgd = {"optimizer": partial(torch.optim.SGD, lr=0.05), "patience": 9}
+    short = train(fit(replace(toy.recipe(), **sgd, max_checks=2)))
+    dropped = train(fit(replace(toy.recipe(), **sgd, max_checks=9, drop_after=(2,), drop_by=0.0)))
+    assert same_weights(short.net, dropped.net)
+    assert not same_weights(short.net, train(fit(replace(toy.recipe(), **sgd, max_checks=9))).net)
+    optimizer = torch.optim.SGD([{"params": [nn.Parameter(torch.zeros(1))], "lr": rate} for rate in (0.4, 0.8)])
+    drops = [drop_rate(optimizer, replace(toy.recipe(), drop_after=(3, 5), drop_by=0.5), n) for n in range(1, 6)]
+    assert drops == [False, False, True, False, True]
+    assert [group["lr"] for group in optimizer.param_groups] == [0.1, 0.2]

@@ -118,6 +118,7 @@ def test_final_weights_equal_those_of_the_one_by_one_engine(model: str, optimize
         {"check_every": 1, "min_improvement": 0.05},
         {"check_every": 1, "check_passes": 2},
         {"target_error": 0.25},
+        {"drop_after": [2, 5], "drop_by": 0.3},
         {"batch_size": 64},
         {"batch_size": 7},
         {"batch_size": 1, "check_every": 50, "max_checks": 2},

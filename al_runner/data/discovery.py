@@ -1,0 +1,45 @@
+"""Pools with classes that the start does not know (Kaeding et al., 2016, section 3)."""
+
+from dataclasses import replace
+
+import torch
+
+from al_runner.errors import UsageError
+from al_runner.rng import stream
+from al_runner.types import DataSet
+
+
+def class_discovery(
+    data: DataSet, known: int, novel: int | None = None, pool: int | None = None, start: int = 0, seed: int = 0
+) -> DataSet:
+    """Keep `known` and `novel` random classes, the known ones first, each group in its old order.
+
+    `pool` random training images of every class stay, and of the known ones another `start`, for an initial set that
+    has none of the others (budget.known). `novel` None keeps all other classes, `pool` None all images. Validation and
+    test keep all theirs of these classes. Ids stay; the label of an image of another class is -1.
+    """
+    order = torch.randperm(len(data.classes), generator=stream(seed, "known classes"))
+    others = len(order) - known if novel is None else novel
+    if known < 1 or others < 0 or known + others > len(order):
+        raise UsageError(
+            f"pool.known is {known} and pool.novel {novel}, but the data set has {len(order)} classes; "
+            "know 1 or more, and no more in all than there are"
+        )
+    kept = torch.cat([order[:known].sort().values, order[known : known + others].sort().values])
+    numbers = torch.full((len(order),), -1)
+    numbers[kept] = torch.arange(len(kept))
+    labels = numbers[data.labels]
+    parts = {name: (ids := getattr(data, name))[labels[ids] >= 0] for name in ("train", "val", "test")}
+    rng = stream(seed, "pool of known and novel")
+    shuffled = parts["train"][torch.randperm(len(parts["train"]), generator=rng)]
+    by_class = [shuffled[labels[shuffled] == label] for label in range(len(kept))]
+    if pool is not None:
+        by_class = [ids[: pool + start * (label < known)] for label, ids in enumerate(by_class)]
+        for label, ids in enumerate(by_class):
+            if len(ids) < pool + start * (label < known):
+                raise UsageError(
+                    f"pool.pool is {pool} and pool.start {start}, but there are {len(ids)} training images of class "
+                    f"{data.classes[kept[label]]!r}; lower them"
+                )
+    parts["train"] = torch.cat(by_class).sort().values
+    return replace(data, labels=labels, classes=tuple(data.classes[i] for i in kept), **parts)

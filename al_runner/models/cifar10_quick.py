@@ -1,0 +1,27 @@
+"""The small CIFAR-10 net of Krizhevsky's cuda-convnet as it comes with Caffe (Jia et al., 2014)."""
+
+import torch
+from torch import nn
+
+
+def cifar10_quick(image_shape: tuple[int, int, int], classes: int, hidden: int = 64) -> nn.Sequential:
+    """Three padded 5 x 5 convolutions of 32, 32 and 64 filters, a 3 x 3 pool of stride 2 each, and two dense layers.
+
+    The first pool takes maxima, the others means, and no ReLU stands between the dense layers, as there. Initial
+    weights are torch's, not theirs, of a standard deviation down to 1e-4.
+    """
+    convolutions = nn.Sequential(
+        nn.Conv2d(image_shape[0], 32, 5, padding=2),
+        nn.MaxPool2d(3, 2, ceil_mode=True),
+        nn.ReLU(),
+        nn.Conv2d(32, 32, 5, padding=2),
+        nn.ReLU(),
+        nn.AvgPool2d(3, 2, ceil_mode=True),
+        nn.Conv2d(32, 64, 5, padding=2),
+        nn.ReLU(),
+        nn.AvgPool2d(3, 2, ceil_mode=True),
+        nn.Flatten(),
+    )
+    with torch.no_grad():
+        width = convolutions(torch.zeros(1, *image_shape)).shape[1]
+    return nn.Sequential(*convolutions, nn.Linear(width, hidden), nn.Linear(hidden, classes))

@@ -1,0 +1,60 @@
+import pytest
+import torch
+import toy
+
+from al_runner.data.discovery import class_discovery
+from al_runner.errors import UsageError
+from al_runner.types import DataSet
+
+
+def ten_classes(n: int = 1000) -> DataSet:
+    """The label is the image's one pixel; parts are interleaved."""
+    ids = torch.arange(n)
+    labels = ids // 4 % 10
+    images = labels.to(torch.uint8)[:, None, None, None]
+    names = tuple(f"class {label}" for label in range(10))
+    return DataSet(images, labels, ids[ids % 4 < 2], ids[ids % 4 == 2], ids[ids % 4 == 3], names)
+
+
+def test_known_classes_come_first_and_have_more_images() -> None:
+    clean = ten_classes()
+    data = class_discovery(clean, known=3, novel=4, pool=20, start=10)
+    assert len(data.classes) == len(set(data.classes)) == 7
+    assert torch.bincount(data.labels[data.train]).tolist() == [30] * 3 + [20] * 4
+    assert bool(torch.isin(data.train, clean.train).all())
+    assert torch.equal(data.train, data.train.unique())
+    assert list(data.classes[:3]) == sorted(data.classes[:3])
+    assert list(data.classes[3:]) == sorted(data.classes[3:])
+    for part in ("train", "val", "test"):
+        for id_ in getattr(data, part).tolist():
+            assert data.classes[data.labels[id_]] == f"class {int(data.images[id_])}"
+    for part in ("val", "test"):
+        kept = torch.isin(getattr(clean, part), getattr(data, part))
+        assert torch.equal(kept, data.labels[getattr(clean, part)] >= 0)
+        assert len(getattr(data, part)) == 7 * 25
+    assert int((data.labels < 0).sum()) == 3 * 100
+
+
+def test_other_seeds_know_other_classes() -> None:
+    known = {class_discovery(ten_classes(), 3, 4, seed=seed).classes[:3] for seed in (0, 0, 1, 2)}
+    assert len(known) == 3
+
+
+def test_all_that_is_not_limited_stays() -> None:
+    data = class_discovery(ten_classes(), 4)
+    assert sorted(data.classes) == sorted(ten_classes().classes)
+    assert torch.equal(data.train, ten_classes().train)
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"known": 0}, "the data set has 3 classes"),
+        ({"known": 2, "novel": 2}, "the data set has 3 classes"),
+        ({"known": 4}, "the data set has 3 classes"),
+        ({"known": 1, "pool": 20, "start": 90}, r"pool\.pool is 20 and pool\.start 90"),
+    ],
+)
+def test_what_the_data_set_has_not_is_refused(options: dict[str, int], named: str) -> None:
+    with pytest.raises(UsageError, match=named):
+        class_discovery(toy.data_set(), **options)
