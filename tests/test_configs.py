@@ -109,6 +109,12 @@ def test_an_experiment_composes_and_the_command_line_has_the_last_word(name: str
     assert (overridden["dataset"], overridden["budget"], overridden["model"]) == ("svhn", "small", "small_cnn")
 
 
+def test_class_discovery_knows_other_classes_in_every_run() -> None:
+    cfg = composed("experiment=kaeding2016_cifar100", "seed=3")
+    assert (cfg.pool.seed, cfg.pool.known, cfg.budget.known, cfg.budget.sets) == (3, 10, 10, 1000)
+    assert isinstance(instantiate(cfg.learner.first), Recipe)
+
+
 def test_a_strategy_of_the_user_s_own_needs_no_code_here(tmp_path: Path) -> None:
     """--config-dir adds a search path; here the same through Hydra's own override."""
     (tmp_path / "strategy").mkdir()

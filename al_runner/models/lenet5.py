@@ -1,0 +1,28 @@
+"""LeNet-5 (LeCun et al., 1998) as Ducoffe & Precioso (2018) have it."""
+
+import torch
+from torch import nn
+
+from al_runner.errors import UsageError
+
+
+def lenet5(image_shape: tuple[int, int, int], classes: int, dropout: float = 0.5) -> nn.Sequential:
+    """Valid 5 x 5 convolutions of 6 and 16 filters, each max-pooled, a 1 x 1 convolution of 120, dense 84; ReLU."""
+    if min(image_shape[1:]) < 16:
+        size = f"{image_shape[1]} x {image_shape[2]}"
+        raise UsageError(f"images of {size} pixels are too small for this net; use model=small_cnn")
+    convolutions = nn.Sequential(
+        nn.Conv2d(image_shape[0], 6, 5),
+        nn.MaxPool2d(2),
+        nn.ReLU(),
+        nn.Conv2d(6, 16, 5),
+        nn.MaxPool2d(2),
+        nn.ReLU(),
+        nn.Conv2d(16, 120, 1),
+        nn.ReLU(),
+        nn.Flatten(),
+    )
+    with torch.no_grad():
+        width = convolutions(torch.zeros(1, *image_shape)).shape[1]
+    dense = nn.Linear(width, 84), nn.ReLU(), nn.Dropout(dropout), nn.Linear(84, classes)
+    return nn.Sequential(*convolutions, *dense)
