@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 
 import al_runner.run  # noqa: F401 - registers the resolvers
 from al_runner.budget import Budget
+from al_runner.errors import UsageError
 from al_runner.explain import conf_dir
 from al_runner.strategies.base import Strategy
 from al_runner.types import Recipe
@@ -79,11 +80,25 @@ def test_the_small_cnn_fits_any_size(size: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "shape", "parameters"), [("mnist_cnn", (1, 28, 28), 154780), ("usps_cnn", (1, 16, 16), 235680)]
+    ("name", "shape", "parameters"),
+    [
+        ("mnist_cnn", (1, 28, 28), 154780),
+        ("usps_cnn", (1, 16, 16), 235680),
+        ("beluch2018_s_cnn", (1, 28, 28), 1199882),
+        ("beluch2018_k_cnn", (3, 32, 32), 1250858),
+    ],
 )
 def test_the_paper_s_nets_have_the_paper_s_size(name: str, shape: tuple[int, int, int], parameters: int) -> None:
     net = instantiate(composed(f"model={name}").model)(shape, 10)
     assert sum(p.numel() for p in net.parameters()) == parameters
+
+
+def test_half_the_width_is_half_the_filters_and_units() -> None:
+    net = instantiate(composed("model=beluch2018_k_cnn", "model.width=0.5").model)((3, 32, 32), 10)
+    wide = [layer.weight.shape[0] for layer in net if hasattr(layer, "weight")]
+    assert wide == [16, 16, 32, 32, 256, 10]
+    with pytest.raises(UsageError, match=r"model\.width is 0"):
+        instantiate(composed("model=beluch2018_k_cnn", "model.width=0").model)((3, 32, 32), 10)
 
 
 @pytest.mark.parametrize("name", names("dataset"))

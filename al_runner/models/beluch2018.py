@@ -1,0 +1,45 @@
+"""The plain nets of Beluch et al. (2018): Keras's example CNNs for MNIST (S-CNN) and CIFAR-10 (K-CNN)."""
+
+from collections.abc import Sequence
+
+from torch import nn
+
+from al_runner.errors import UsageError
+
+
+def cnn(
+    image_shape: tuple[int, int, int],
+    classes: int,
+    blocks: Sequence[Sequence[int]],
+    padded: bool,
+    hidden: int,
+    width: float = 1.0,
+) -> nn.Sequential:
+    """Blocks of 3 x 3 convolutions with a 2 x 2 max-pool and dropout 0.25, a dense layer, dropout 0.5, a dense layer.
+
+    `blocks` has the filters of every convolution, a list a block; with `padded` all but a block's last keep the size.
+    `width` multiplies filters and hidden units (Beluch et al.'s smaller members). ReLU throughout.
+    """
+    if width <= 0:
+        raise UsageError(f"model.width is {width}; it must be above 0")
+    layers: list[nn.Module] = []
+    before, height_now, width_now = image_shape
+    for block in blocks:
+        for place, filters in enumerate(block):
+            keeps = padded and place < len(block) - 1
+            after = scaled(filters, width)
+            layers += [nn.Conv2d(before, after, 3, padding=int(keeps)), nn.ReLU()]
+            before, height_now, width_now = after, height_now - 2 * (not keeps), width_now - 2 * (not keeps)
+        layers[-1:] = [nn.MaxPool2d(2), nn.ReLU(), nn.Dropout(0.25)]  # ReLU after the pool: the same for less work
+        height_now, width_now = height_now // 2, width_now // 2
+    if min(height_now, width_now) < 1:
+        size = f"{image_shape[1]} x {image_shape[2]}"
+        raise UsageError(f"images of {size} pixels are too small for this net; use model=small_cnn")
+    units = scaled(hidden, width)
+    layers += [nn.Flatten(), nn.Linear(before * height_now * width_now, units), nn.ReLU(), nn.Dropout(0.5)]
+    return nn.Sequential(*layers, nn.Linear(units, classes))
+
+
+def scaled(count: int, width: float) -> int:
+    """`count` filters or units times `width`, at least one."""
+    return max(1, round(count * width))
