@@ -2,35 +2,41 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple
 
 import pandas as pd
+from matplotlib.figure import Figure
 
-from al_runner.analysis.figures import compare
+from al_runner.analysis.curves import Spread
+from al_runner.analysis.figures import Look, differences, facets, learning_curves, times
 from al_runner.analysis.files import as_csv, save, write
 from al_runner.analysis.notes import notes
 from al_runner.analysis.runs import COMBINATION, load
 from al_runner.analysis.summary import as_text, summarise
 from al_runner.errors import UsageError
 
+FORMATS = ("png", "svg", "pdf")
 
-class Look(NamedTuple):
-    """How the figures are drawn."""
 
-    best: bool
-    split: int | None
-    log: bool
-    title: str | None
+@dataclass(frozen=True)
+class Plan:
+    """What al-plot draws of a folder."""
+
+    look: Look = field(default_factory=Look)
+    title: str | None = None  # None: chosen
+    difference: bool = False
+    time: bool = False
+    facet: tuple[str, ...] = ()
+    formats: tuple[str, ...] = ("png", "svg")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run al-plot's command line; 2 and one line on stderr where something is the user's to mend, else 0."""
     options = _parser().parse_args(argv)
-    look = Look(options.best, options.split, options.log, options.title)
     try:
-        written = plot(options.directory, options.out or options.directory, look)
+        written = plot(options.directory, options.out or options.directory, _plan(options))
     except UsageError as error:
         print(f"al-plot: {error}", file=sys.stderr)
         return 2
@@ -38,39 +44,48 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def plot(directory: Path, out: Path, look: Look) -> list[Path]:
+def plot(directory: Path, out: Path, plan: Plan) -> list[Path]:
     """Write everything al-plot writes into `out`, print the table, and return the files."""
-    if look.split is not None and look.split < 1:
-        raise UsageError(f"--split is {look.split}; it must be a number of labels, 1 or more")
     frame = load(directory)
     for note in notes(directory, frame):
         print(f"al-plot: {note}", file=sys.stderr)
     summary = summarise(frame)
     written = [write(out / "results.csv", as_csv(frame)), write(out / "summary.csv", as_csv(summary))]
-    written += draw(frame, out, look)
+    for stem, figure in draw(frame, plan):
+        written += [save(figure, out / f"{stem}.{suffix}") for suffix in plan.formats]
     print(as_text(summary))
     return written
 
 
-def draw(frame: pd.DataFrame, out: Path, look: Look) -> list[Path]:
-    """One figure a combination, as PNG and SVG."""
-    written = []
+def draw(frame: pd.DataFrame, plan: Plan) -> Iterator[tuple[str, Figure]]:
+    """The figures with their file names, without suffix: for every combination, or one for all with facets."""
+    if plan.facet:
+        yield _stem("facets", (), plan.look), facets(frame, plan.facet, replace(plan.look, title=plan.title or ""))
+        return
     combinations = {tuple(map(str, key)): runs for key, runs in frame.groupby(list(COMBINATION), sort=True)}
     for key, runs in combinations.items():
         if (runs["strategy"] == "full").all():
             print(f"al-plot: no figure for {', '.join(key)}: it has no strategy but full", file=sys.stderr)
             continue
-        title = default_title(key, list(combinations)) if look.title is None else look.title
-        figure = compare(runs, look.best, look.split, look.log, title)
-        stem = figure_stem(key, alone=len(combinations) == 1, best=look.best)
-        written += [save(figure, out / f"{stem}{suffix}") for suffix in (".png", ".svg")]
-    return written
+        title = default_title(key, list(combinations)) if plan.title is None else plan.title
+        look = replace(plan.look, title=title)
+        names = key if len(combinations) > 1 else ()
+        yield _stem("", names, look), learning_curves(runs, look)
+        if plan.difference:
+            yield _stem("difference", names, look), differences(runs, look)
+        if plan.time:
+            yield "-".join(("time", *_safe(names))), times(runs, look)
 
 
-def figure_stem(key: Sequence[str], alone: bool, best: bool) -> str:
-    """The file name of a combination's figure; a running minimum is never filed as the test error."""
-    parts = ["best_test_error" if best else "test_error", *([] if alone else key)]
-    return "-".join(part.replace("/", "_") for part in parts)
+def _stem(kind: str, names: Sequence[str], look: Look) -> str:
+    """The file name of a figure; a running minimum is never filed as the test error."""
+    accuracy = look.accuracy and kind != "difference"
+    what = f"{'best_' if look.best else ''}test_{'accuracy' if accuracy else 'error'}{'_' if kind else ''}{kind}"
+    return "-".join((what, *_safe(names)))
+
+
+def _safe(names: Sequence[str]) -> list[str]:
+    return [name.replace("/", "_") for name in names]
 
 
 def default_title(key: Sequence[str], others: Sequence[Sequence[str]]) -> str:
@@ -78,14 +93,43 @@ def default_title(key: Sequence[str], others: Sequence[Sequence[str]]) -> str:
     return ", ".join(part for i, part in enumerate(key) if i < 2 or len({other[i] for other in others}) > 1)
 
 
+def _plan(options: argparse.Namespace) -> Plan:
+    if options.split is not None and options.split < 1:
+        raise UsageError(f"--split is {options.split}; it must be a number of labels, 1 or more")
+    interval = options.interval or ("bootstrap" if options.median else "t")
+    look = Look(
+        best=options.best,
+        accuracy=options.accuracy,
+        log=options.log,
+        split=options.split,
+        spread=Spread("median" if options.median else "mean", interval),
+        published=None if options.published is None else tuple(options.published),
+    )
+    facet = tuple(options.facet.split(",")) if options.facet else ()
+    unknown = [key for key in facet if key not in COMBINATION]
+    if unknown:
+        raise UsageError(f"--facet is {options.facet}; give some of {', '.join(COMBINATION)}, with commas")
+    formats = tuple(options.format or ("png", "svg"))
+    return Plan(look, options.title, options.difference, options.time, facet, formats)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="al-plot", description="Curves and tables of all runs under a folder.")
-    parser.add_argument("directory", metavar="DIR", type=Path, help="holds run folders at any depth, or a results.csv")
-    parser.add_argument("--out", metavar="DIR", type=Path, help="where the files go; default: DIR")
-    parser.add_argument("--best", action="store_true", help="draw the lowest test error so far (a running minimum)")
-    parser.add_argument("--split", metavar="LABELS", type=int, help="where the right panel begins; default: chosen")
-    parser.add_argument("--log", action="store_true", help="logarithmic error axis")
-    parser.add_argument("--title", metavar="T", help='default: data set and model; "" for none')
+    add = parser.add_argument
+    add("directory", metavar="DIR", type=Path, help="holds run folders at any depth, or a results.csv")
+    add("--out", metavar="DIR", type=Path, help="where the files go; default: DIR")
+    add("--best", action="store_true", help="draw the lowest test error so far (a running minimum)")
+    add("--accuracy", action="store_true", help="draw accuracy in place of error")
+    add("--median", action="store_true", help="median in place of mean, with a bootstrap interval")
+    add("--interval", choices=("t", "bootstrap", "seeds"), help="95%% band, or every seed as a thin line; default: t")
+    add("--difference", action="store_true", help="also the differences to random, paired by seed")
+    add("--time", action="store_true", help="also the seconds per round")
+    add("--facet", metavar="KEYS", help="one figure with a panel a value of these, e.g. dataset or model,budget")
+    add("--published", metavar="PAPER", nargs="*", help="overlay published results; default: of all papers there are")
+    add("--split", metavar="LABELS", type=int, help="where the right panel begins; default: chosen")
+    add("--log", action="store_true", help="logarithmic error axis")
+    add("--title", metavar="T", help='default: data set and model; "" for none')
+    add("--format", choices=FORMATS, action="append", help="can be given often; default: png and svg")
     return parser
 
 

@@ -5,10 +5,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from al_runner.analysis.compare import BASELINE
 from al_runner.analysis.comparison import Comparison, save_tables
 from al_runner.analysis.notes import waiting
-from al_runner.analysis.runs import load
+from al_runner.analysis.runs import BASELINE, load
 from al_runner.analysis.verdict import all_gaps
 from al_runner.errors import UsageError
 

@@ -17,10 +17,9 @@ import pandas as pd
 from al_runner.analysis.curves import interval, split_by_curve
 from al_runner.analysis.measures import Budget, budget_of, labels_to, measures
 from al_runner.analysis.paired import LEAST_PAIRS, Test, holm, paired_test, ranks, share_beaten
-from al_runner.analysis.runs import COMBINATION, KEYS, curve_names
+from al_runner.analysis.runs import BASELINE, COMBINATION, KEYS, curve_names
 from al_runner.errors import UsageError
 
-BASELINE = "random"
 MEASURES = ("final", "area")
 PAIR_COLUMNS = ("measure", "first", "second", *Test._fields, "t_holm", "wilcoxon_holm")
 TARGETS = (0.2, 0.1, 0.05, 0.02, 0.01)

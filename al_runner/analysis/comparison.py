@@ -9,6 +9,7 @@ import pandas as pd
 from al_runner.analysis import compare
 from al_runner.analysis.compare import Case
 from al_runner.analysis.files import as_csv, write
+from al_runner.analysis.runs import BASELINE
 from al_runner.analysis.tables import Shown, shown_labels, shown_penalties, shown_ranks, shown_results, shown_tests
 from al_runner.analysis.verdict import verdict
 
@@ -30,7 +31,7 @@ class Comparison:
         cls,
         frame: pd.DataFrame,
         at: int | None = None,
-        baseline: str = compare.BASELINE,
+        baseline: str = BASELINE,
         targets: Sequence[float] | None = None,
     ) -> "Comparison":
         """Compare the runs of a tidy table up to `at` labels; errors to reach in `targets` are fractions."""

@@ -1,71 +1,187 @@
-"""The pictures: strategies against each other, and a single run."""
+"""The pictures, each a function of the tidy table (`load`): nothing is drawn that results.csv does not hold."""
 
 from collections.abc import Sequence
-from itertools import cycle, islice
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from al_runner.analysis.curves import Curve, automatic_split, curves
+from al_runner.analysis.curves import Curve, Spread, automatic_split, curves, difference_curves
 from al_runner.analysis.files import save
-from al_runner.analysis.runs import curve_names, read_run, table
+from al_runner.analysis.panels import (
+    draw_lines,
+    draw_published,
+    draw_truths,
+    dress,
+    legend,
+    limit,
+    log_limits,
+    published_handles,
+)
+from al_runner.analysis.published import matching
+from al_runner.analysis.runs import BASELINE, COMBINATION, curve_names, read_run, table
+from al_runner.analysis.style import pens, sheet
 from al_runner.errors import UsageError
 
-# Okabe & Ito (2008); black first for the baseline, yellow last because it is faint on white.
-COLOURS = ("#000000", "#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
-MARKERS = ("", "o", "s", "^", "D", "v", "P", "X", "<")
-DASHES = ("-", "-", (0, (7, 1.2)), (0, (7, 1, 1.2, 1)), (0, (1.5, 0.8)))
-TRUTH = "#555555"
-STYLE: dict[Any, Any] = {
-    "font.size": 9,
-    "axes.labelsize": 9,
-    "axes.titlesize": 9,
-    "legend.fontsize": 8.5,
-    "xtick.labelsize": 8,
-    "ytick.labelsize": 8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.linewidth": 0.7,
-    "lines.linewidth": 1.2,
-}
-ERROR = "test error (%)"
 LOWEST = "lowest test error so far{}\n(a running minimum)"
+HIGHEST = "highest test accuracy so far (%)\n(a running maximum)"
+LABELLED = "labelled images"
+WIDTH, HEIGHT = 6.3, 3.2  # inches, a text column
 
 
-def compare(
-    runs: pd.DataFrame, best: bool = False, split: int | None = None, log: bool = False, title: str = ""
-) -> Figure:
-    """Every strategy of one combination: mean test error in percent with its 95% band against labelled images.
+@dataclass(frozen=True)
+class Look:
+    """How curves are drawn; UsageError where two choices don't go together."""
+
+    best: bool = False  # the best so far, labelled as a running minimum
+    accuracy: bool = False
+    log: bool = False
+    split: int | None = None  # label count at which the right panel begins; None: chosen
+    title: str = ""
+    spread: Spread = field(default_factory=Spread)
+    published: tuple[str, ...] | None = None  # papers whose results are overlaid; empty: all that have any
+
+    def __post_init__(self) -> None:
+        if self.log and self.accuracy:
+            raise UsageError("a logarithmic axis shows errors; leave out --accuracy or --log")
+
+    @property
+    def axis(self) -> str:
+        """The y axis' label."""
+        if self.best:
+            return HIGHEST if self.accuracy else LOWEST.format(" (%)")
+        return f"test {'accuracy' if self.accuracy else 'error'} (%)"
+
+
+def learning_curves(runs: pd.DataFrame, look: Look | None = None) -> Figure:
+    """Every strategy of one combination against labelled images, in percent, with its interval over seeds.
 
     Early rounds left, later ones right with a scale of their own; one panel where there are under six rounds.
-    `best` draws the running minimum instead. UsageError where there is no curve, or `split` leaves a panel empty.
+    UsageError where there is no curve, or `look.split` leaves a panel empty.
     """
-    found = curves(runs, "best_test_error" if best else "test_error")
+    look = look or Look()
+    found = _found(runs, look)
     lines = [curve for curve in found if not curve.truth]
-    truths = [curve for curve in found if curve.truth]
-    if not lines:
-        raise UsageError("no curve to draw: there is no strategy but full; run another one, e.g. strategy=random")
-    panels = _panels(lines, split)
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(6.3, 3.2), layout="constrained")
-        all_axes = figure.subplots(1, len(panels), squeeze=False)[0]
-        for axes, (low, high), heading in zip(all_axes, panels, _headings(panels), strict=True):
-            _draw_truths(axes, truths)
-            _draw_lines(axes, lines, low, high)
-            _dress(axes, log)
-            _limit(axes, found, low, high, log)
+    spans = _spans(lines, look.split)
+    pen = pens(curve.name for curve in lines)
+    points = _points(runs, lines, look)
+    with sheet():
+        figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
+        all_axes = figure.subplots(1, len(spans), squeeze=False)[0]
+        for axes, span, heading in zip(all_axes, spans, _headings(spans), strict=True):
+            shown = [curve.flipped() for curve in found] if look.accuracy else found
+            draw_truths(axes, [curve for curve in shown if curve.truth])
+            draw_lines(axes, [curve for curve in shown if not curve.truth], pen, span)
+            draw_published(axes, points, pen, look.accuracy)
+            dress(axes, look.log)
+            limit(axes, shown, span, look.log)
             axes.set_title(heading, color="#333333")
-            axes.set_xlabel("labelled images")
-        all_axes[0].set_ylabel(LOWEST.format(" (%)") if best else ERROR)
-        _legend(figure, all_axes[0], len(truths))
-        if title:
-            figure.suptitle(title, fontsize=10)
+            axes.set_xlabel(LABELLED)
+        all_axes[0].set_ylabel(look.axis)
+        legend(figure, all_axes, published_handles(points))
+        if look.title:
+            figure.suptitle(look.title, fontsize=10)
+    return figure
+
+
+def facets(frame: pd.DataFrame, by: Sequence[str], look: Look | None = None) -> Figure:
+    """Small multiples: a panel for every value of the columns `by` (of COMBINATION), the same pens in all of them.
+
+    The panels are whole curves, each with a scale of its own. UsageError where `frame` differs in more than `by`.
+    """
+    look = look or Look()
+    rest = [key for key in COMBINATION if key not in by and frame[key].nunique() > 1]
+    if rest:
+        raise UsageError(f"the runs differ in {', '.join(rest)} too; add it to --facet, or draw each by itself")
+    panels = {key: part for key, part in frame.groupby(list(by), sort=True) if (part["strategy"] != "full").any()}
+    if not panels:
+        raise UsageError("no curve to draw: there is no strategy but full; run another one, e.g. strategy=random")
+    found = {key: _found(part, look) for key, part in panels.items()}
+    pen = pens({curve.name for curves_ in found.values() for curve in curves_ if not curve.truth})
+    columns = min(3, len(panels))
+    rows = -(-len(panels) // columns)
+    with sheet():
+        figure = Figure(figsize=(WIDTH, 2.3 * rows + 0.8), layout="constrained")
+        all_axes = list(figure.subplots(rows, columns, squeeze=False).flat)
+        for place, (axes, (key, curves_)) in enumerate(zip(all_axes, found.items(), strict=False)):
+            shown = [curve.flipped() for curve in curves_] if look.accuracy else curves_
+            lines = [curve for curve in shown if not curve.truth]
+            (span,) = _spans(lines, None, whole=True)
+            draw_truths(axes, [curve for curve in shown if curve.truth])
+            draw_lines(axes, lines, pen, span)
+            dress(axes, look.log)
+            limit(axes, shown, span, look.log)
+            axes.set_title(", ".join(map(str, key if isinstance(key, tuple) else (key,))), color="#333333")
+            if place >= len(found) - columns:
+                axes.set_xlabel(LABELLED)
+            if place % columns == 0:
+                axes.set_ylabel(look.axis)
+        for axes in all_axes[len(found) :]:
+            axes.set_visible(False)
+        legend(figure, all_axes[: len(found)], counts=False)
+        if look.title:
+            figure.suptitle(look.title, fontsize=10)
+    return figure
+
+
+def differences(runs: pd.DataFrame, look: Look | None = None, baseline: str = BASELINE) -> Figure:
+    """Every strategy minus the baseline in percentage points, paired by seed, with the interval of the differences.
+
+    Below the line is better. UsageError where no curve shares a seed and a label count with the baseline.
+    """
+    look = look or Look()
+    found = difference_curves(runs, baseline, "best_test_error" if look.best else "test_error", look.spread)
+    if not found:
+        raise UsageError(f"no difference to draw: nothing shares a seed and a label count with {baseline}; run both")
+    spans = _spans(found, look.split)
+    pen = pens(curve.name for curve in found)
+    with sheet():
+        figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
+        all_axes = figure.subplots(1, len(spans), squeeze=False)[0]
+        for axes, span, heading in zip(all_axes, spans, _headings(spans), strict=True):
+            axes.axhline(0, color="#000000", linewidth=1.2)
+            draw_lines(axes, found, pen, span)
+            dress(axes)
+            limit(axes, found, span, log=False, floor=None)
+            axes.set_ylim(min(axes.get_ylim()[0], 0), max(axes.get_ylim()[1], 0))
+            axes.set_title(heading, color="#333333")
+            axes.set_xlabel(LABELLED)
+        so_far = "lowest so far, " if look.best else ""
+        all_axes[0].set_ylabel(f"test error - {baseline}'s (points)\n{so_far}paired by seed; below 0 is better")
+        legend(figure, all_axes)
+        if look.title:
+            figure.suptitle(look.title, fontsize=10)
+    return figure
+
+
+def times(runs: pd.DataFrame, look: Look | None = None) -> Figure:
+    """Seconds a round for training and for choosing the query, logarithmic, against labelled images.
+
+    Medians over the seeds, which may have run on machines of different load.
+    """
+    look = look or Look()
+    curves_ = runs[runs["strategy"] != "full"]
+    panels = (("fit_seconds", "training, seconds a round"), ("select_seconds", "choosing, seconds a round"))
+    with sheet():
+        figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
+        all_axes = figure.subplots(1, 2)
+        pen = pens(curve_names(curves_).unique())
+        for axes, (column, label) in zip(all_axes, panels, strict=True):
+            timed = curves_[curves_["round"] > 0] if column == "select_seconds" else curves_
+            found = curves(timed, column, Spread("median", "seeds"))
+            if found:
+                (span,) = _spans(found, None, whole=True)
+                draw_lines(axes, found, pen, span, scale=1.0, bands=False)
+                dress(axes, log=True)
+                seconds = np.concatenate([curve.centre[curve.centre > 0] for curve in found])
+                if len(seconds):
+                    log_limits(axes, float(seconds.min()) / 1.3, float(seconds.max()) * 1.3)
+            axes.set(xlabel=LABELLED, ylabel=label)
+        legend(figure, all_axes)
+        if look.title:
+            figure.suptitle(look.title, fontsize=10)
     return figure
 
 
@@ -75,7 +191,7 @@ def draw_run(folder: Path) -> Path:
     if not rows:
         raise UsageError(f"{folder} has no finished round to draw yet; wait for the first")
     run = table(rows)
-    with mpl.rc_context(STYLE):
+    with sheet():
         figure = Figure(figsize=(5, 3.4), layout="constrained")
         axes = figure.subplots()
         marker = "o" if len(run) == 1 else ""  # full: a single round is no line
@@ -84,112 +200,41 @@ def draw_run(folder: Path) -> Path:
             ("best_test_error", LOWEST.format(""), {"color": "#000000", "linestyle": "--"}),
             ("test_error", "test error", {"color": "#0072B2"}),
         )
-        for column, label, look in shown:
-            axes.plot(run["labelled"], 100 * run[column], label=label, marker=marker, markersize=5, **look)
-        _dress(axes, log=False)
+        for column, label, drawn in shown:
+            axes.plot(run["labelled"], 100 * run[column], label=label, marker=marker, markersize=5, **drawn)
+        dress(axes)
         axes.set_ylim(bottom=0)
-        axes.set(xlabel="labelled images", ylabel="error (%)")
+        axes.set(xlabel=LABELLED, ylabel="error (%)")
         axes.set_title(f"{run['dataset'][0]}, {run['model'][0]}: {curve_names(run)[0]}, seed {run['seed'][0]}")
-        figure.legend(loc="outside lower center", ncols=3, frameon=False)
+        figure.legend(loc="outside lower center", ncols=3)
     return save(figure, Path(folder) / "curve.png")
 
 
-def _panels(lines: Sequence[Curve], split: int | None) -> list[tuple[int, int]]:
+def _found(runs: pd.DataFrame, look: Look) -> list[Curve]:
+    """The curves of one combination; UsageError where there is none but ground truth."""
+    found = curves(runs, "best_test_error" if look.best else "test_error", look.spread)
+    if all(curve.truth for curve in found):
+        raise UsageError("no curve to draw: there is no strategy but full; run another one, e.g. strategy=random")
+    return found
+
+
+def _points(runs: pd.DataFrame, lines: Sequence[Curve], look: Look) -> pd.DataFrame:
+    """The published results to overlay, none unless asked for."""
+    span = min(int(c.labelled[0]) for c in lines), max(int(c.labelled[-1]) for c in lines)
+    wanted = () if look.published is None else [curve.name for curve in lines]
+    return matching(str(runs["dataset"].iloc[0]), wanted, look.published or (), span)
+
+
+def _spans(lines: Sequence[Curve], split: int | None, whole: bool = False) -> list[tuple[int, int]]:
     """Label counts from and to, of every panel."""
     low, high = min(int(c.labelled[0]) for c in lines), max(int(c.labelled[-1]) for c in lines)
     if split is not None and not low < split < high:
         raise UsageError(f"--split is {split}; the curves go from {low} to {high} labels, so choose one in between")
-    at = automatic_split(lines) if split is None else split
+    at = automatic_split(lines) if split is None and not whole else split
     return [(low, high)] if at is None else [(low, at), (at, high)]
 
 
-def _headings(panels: Sequence[tuple[int, int]]) -> list[str]:
-    if len(panels) == 1:
+def _headings(spans: Sequence[tuple[int, int]]) -> list[str]:
+    if len(spans) == 1:
         return [""]
-    return [f"up to {panels[0][1]:,} labels", f"from {panels[1][0]:,} labels (own scale)"]
-
-
-def _draw_lines(axes: Axes, lines: Sequence[Curve], low: int, high: int) -> None:
-    for place, curve in enumerate(lines, start=0 if lines[0].name == "random" else 1):
-        colour = COLOURS[0 if place == 0 else 1 + (place - 1) % (len(COLOURS) - 1)]
-        label = f"{curve.name} (n = {curve.seeds})"
-        mean, half = 100 * curve.mean, 100 * curve.half
-        if curve.seeds > 1:
-            axes.fill_between(
-                curve.labelled, mean - half, mean + half, color=colour, alpha=min(0.15, 0.6 / len(lines)), linewidth=0
-            )
-        axes.plot(
-            curve.labelled,
-            mean,
-            label=label,
-            color=colour,
-            linestyle=DASHES[place % len(DASHES)],
-            marker=MARKERS[place % len(MARKERS)] if len(mean) > 1 else "o",
-            markersize=5,
-            markeredgecolor="white",
-            markeredgewidth=0.6,
-            markevery=_sparse(curve, low, high, place / len(lines)),
-        )
-
-
-def _sparse(curve: Curve, low: int, high: int, shift: float) -> list[int]:
-    """Indices of up to six rounds in the panel, shifted so that curves don't put their markers in one place."""
-    inside = np.flatnonzero((curve.labelled >= low) & (curve.labelled <= high))
-    if len(inside) <= 6:
-        return [int(i) for i in inside]
-    places = (np.arange(6) + 0.1 + 0.8 * shift) / 6 * (len(inside) - 1)
-    return [int(inside[round(place)]) for place in places]
-
-
-def _draw_truths(axes: Axes, truths: Sequence[Curve]) -> None:
-    """Ground truth: what training on every label gives."""
-    for curve, dashes in zip(truths, islice(cycle(((0, (4, 3)), (0, (1, 2)))), len(truths)), strict=True):
-        variant = curve.name.removeprefix("full").removeprefix("-")
-        label = f"full training set{', ' if variant else ''}{variant} (n = {curve.seeds})"
-        mean, half = 100 * curve.mean[-1], 100 * curve.half[-1]
-        if curve.seeds > 1:
-            axes.axhspan(mean - half, mean + half, color=TRUTH, alpha=0.12, linewidth=0)
-        axes.axhline(mean, color=TRUTH, linestyle=dashes, linewidth=1, label=label)
-
-
-def _dress(axes: Axes, log: bool) -> None:
-    axes.grid(axis="y", color="#DDDDDD", linewidth=0.5)
-    axes.set_axisbelow(True)
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-    if log:
-        axes.set_yscale("log", nonpositive="clip")
-
-
-def _limit(axes: Axes, found: Sequence[Curve], low: int, high: int, log: bool) -> None:
-    """Fit the panel to its means, and to their bands as far as these leave the means readable."""
-    inside = [
-        (c.mean[keep], np.nan_to_num(c.half[keep]))
-        for c in found
-        for keep in [np.ones_like(c.mean, dtype=bool) if c.truth else (c.labelled >= low) & (c.labelled <= high)]
-    ]
-    mean, half = (100 * np.concatenate(part) for part in zip(*inside, strict=True))
-    bottom, top = float(mean.min()), float(mean.max())
-    room = max(top - bottom, 0.02 * top, 0.01)  # a single or constant curve still wants some height
-    lowest = max(float((mean - half).min()), bottom - room / 2)
-    highest = min(float((mean + half).max()), top + room / 2)
-    margin = 0.03 * (high - low) or 1
-    axes.set_xlim(low - margin, high + margin)
-    if log:
-        positive = float(mean[mean > 0].min(initial=top)) or 1.0
-        limits = max(lowest, positive / 2) / 1.05, max(highest, positive) * 1.05
-        axes.set_ylim(limits)
-        narrow = limits[1] < 5 * limits[0]  # 1, 2 and 5 might all lie outside
-        axes.yaxis.set_major_locator(MaxNLocator(5) if narrow else LogLocator(subs=(1.0, 2.0, 5.0)))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axes.yaxis.set_minor_locator(NullLocator())
-    else:
-        axes.set_ylim(max(0.0, lowest - 0.05 * room), highest + 0.05 * room)
-
-
-def _legend(figure: Figure, axes: Axes, truths: int) -> None:
-    """Below the panels, where it can't cover a curve; ground truth last."""
-    handles, labels = axes.get_legend_handles_labels()
-    handles, labels = handles[truths:] + handles[:truths], labels[truths:] + labels[:truths]
-    columns = min(3, len(labels))
-    figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False, handlelength=3.2)
+    return [f"up to {spans[0][1]:,} labels", f"from {spans[1][0]:,} labels (own scale)"]

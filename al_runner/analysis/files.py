@@ -3,13 +3,15 @@
 from io import BytesIO
 from pathlib import Path
 
-import matplotlib as mpl
 import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from al_runner.analysis.style import sheet
 from al_runner.atomic import replace_file
 from al_runner.errors import UsageError
+
+UNDATED: dict[str, dict[str, None]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
 
 
 def write(path: Path, content: bytes) -> Path:
@@ -25,13 +27,13 @@ def write(path: Path, content: bytes) -> Path:
 
 
 def save(figure: Figure, path: Path) -> Path:
-    """Write the figure in the format of the suffix, .png at 200 dpi or .svg; the same figure gives the same bytes."""
+    """Write the figure in its suffix's format (.png at 200 dpi, .svg, .pdf); the same figure gives the same bytes."""
     FigureCanvasAgg(figure)
     stream = BytesIO()
     kind = path.suffix.removeprefix(".")
-    # Dates and random ids would make a committed figure differ at every drawing.
-    with mpl.rc_context({"svg.hashsalt": "al-plot"}):
-        figure.savefig(stream, format=kind, dpi=200, metadata={"Date": None} if kind == "svg" else None)
+    # Dates and random ids would make a committed figure differ at every drawing; the sheet fixes the latter.
+    with sheet():
+        figure.savefig(stream, format=kind, dpi=200, metadata=UNDATED.get(kind))
     return write(path, stream.getvalue())
 
 

@@ -6,7 +6,7 @@ from math import isnan
 import pandas as pd
 
 from al_runner.analysis.curves import Interval, by_seed, interval, paired_difference, split_by_curve
-from al_runner.analysis.runs import COMBINATION
+from al_runner.analysis.runs import BASELINE, COMBINATION
 
 HEAD = (
     "strategy",
@@ -30,7 +30,7 @@ def summarise(frame: pd.DataFrame) -> pd.DataFrame:
     for key, runs in frame.groupby(list(COMBINATION), sort=True):
         where = dict(zip(COMBINATION, key, strict=True))
         parts = split_by_curve(runs)
-        rows += [where | {"curve": name} | _measures(name, part, parts.get("random")) for name, part in parts.items()]
+        rows += [where | {"curve": name} | _measures(name, part, parts.get(BASELINE)) for name, part in parts.items()]
     return pd.DataFrame(rows)
 
 
@@ -39,7 +39,7 @@ def _measures(name: str, runs: pd.DataFrame, baseline: pd.DataFrame | None) -> d
     final = interval(errors.iloc[-1] if len(errors) else [])
     area = interval(errors.mean(axis=0) if len(errors) else [])
     final_gap = area_gap = interval([])
-    compared = baseline is not None and name != "random" and not (runs["strategy"] == "full").all()
+    compared = baseline is not None and name != BASELINE and not (runs["strategy"] == "full").all()
     if compared and baseline is not None:
         final_gap, area_gap = paired_difference(runs, baseline)
     later = runs[runs["round"] > 0]  # the initial set is drawn, not selected

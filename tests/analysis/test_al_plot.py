@@ -52,6 +52,21 @@ def test_one_figure_a_combination(tmp_path, capsys):
     assert "no figure for mnist" in capsys.readouterr().err
 
 
+def test_every_kind_of_figure(tmp_path):
+    for dataset in ("usps", "mnist"):
+        for strategy in ("random", "entropy"):
+            make_run(tmp_path, strategy, 0, FALL, dataset=dataset)
+    usps, out = tmp_path / "usps-usps_cnn-plain-adam8-usps", tmp_path / "out"
+    options = "--accuracy", "--median", "--difference", "--time", "--format", "pdf", "--out"
+    assert al_plot(usps, *options, out) == 0
+    tables = ["results.csv", "summary.csv"]
+    assert names(out) == [*tables, "test_accuracy.pdf", "test_error_difference.pdf", "time.pdf"]
+    assert (out / "time.pdf").read_bytes().startswith(b"%PDF")
+    assert al_plot(tmp_path, "--facet", "dataset", "--best", "--out", tmp_path / "facets") == 0
+    stem = "best_test_error_facets"
+    assert names(tmp_path / "facets") == [f"{stem}.png", f"{stem}.svg", *tables]
+
+
 def test_unfinished_runs_are_named_in_one_line(tmp_path, capsys):
     make_run(tmp_path, "random", 0, FALL)
     short = make_run(tmp_path, "random", 1, FALL[:6])
@@ -85,6 +100,10 @@ def test_uneven_and_unlike_seeds_are_named(tmp_path, capsys):
         (["runs", "--split", "-5"], "--split is -5; it must be a number of labels"),
         (["runs", "--split", "0"], "--split is 0"),
         (["runs", "--split", "5000"], "--split is 5000; the curves go from 8 to 80 labels"),
+        (["runs", "--median", "--interval", "t"], "choose --interval bootstrap or seeds"),
+        (["runs", "--accuracy", "--log"], "leave out --accuracy or --log"),
+        (["runs", "--facet", "size"], "--facet is size; give some of dataset, model"),
+        (["runs", "--difference"], "no difference to draw"),
         (["runs", "--out", "file"], "can't be written"),
         (["file"], "file is not a directory"),
     ],

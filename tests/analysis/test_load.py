@@ -42,6 +42,40 @@ def test_results_csv_alone_equals_the_folders(tmp_path):
     assert as_csv(alone) == as_csv(frame)
 
 
+def test_a_table_made_elsewhere_needs_little(tmp_path):
+    lines = [
+        "dataset,strategy,seed,labelled,test_error",
+        "cars,ours,1,20,0.2",
+        "cars,ours,1,10,0.4",
+        "cars,random,1,10,0.4",
+    ]
+    (tmp_path / "results.csv").write_text("\n".join(lines) + "\n")
+    frame = load(tmp_path)
+    assert tuple(frame.columns) == TIDY
+    ours = frame[frame["strategy"] == "ours"]
+    assert ours[["round", "labelled", "test_error", "test_accuracy", "best_test_error"]].to_numpy().tolist() == [
+        [0, 10, 0.4, 0.6, 0.4],
+        [1, 20, 0.2, 0.8, 0.2],
+    ]
+    assert ours["val_error"].isna().all()
+    write(tmp_path / "again" / "results.csv", as_csv(frame))
+    assert_frame_equal(load(tmp_path / "again"), frame)
+    (tmp_path / "results.csv").write_text("\n".join([*lines, "cars,random,1,20,"]) + "\n")
+    with pytest.raises(UsageError, match="line 5: test_error is ''"):
+        load(tmp_path)
+
+
+def test_energy_is_kept_where_it_was_measured(tmp_path):
+    file = make_run(tmp_path, "entropy", 0, ERRORS) / "rounds.csv"
+    head, *rows = file.read_text().splitlines()
+    file.write_text("\n".join([f"{head},energy_joules", *(f"{row},{7 * i}" for i, row in enumerate(rows))]) + "\n")
+    make_run(tmp_path, "random", 0, ERRORS)
+    frame = load(tmp_path)
+    assert frame.groupby("strategy")["energy_joules"].sum().tolist() == [21, 0]
+    write(tmp_path / "alone" / "results.csv", as_csv(frame))
+    assert_frame_equal(load(tmp_path / "alone"), frame)
+
+
 def test_run_folders_come_before_an_earlier_results_csv(tmp_path):
     make_run(tmp_path, "entropy", 0, ERRORS)
     (tmp_path / "results.csv").write_text("old\n")
