@@ -26,6 +26,9 @@ class Record(Protocol):
 
     def buy(self, round_: int, ids: Tensor, labels: Tensor, seconds: float) -> None: ...
 
+    def predicted(self, round_: int, ids: Tensor, classes: Tensor, confidence: Tensor) -> None:
+        """What the model said of the images of `buy` before their labels were known; nothing depends on it."""
+
     def measured(self, round_: int) -> bool: ...
 
     def measure(self, round_: int, row: dict[str, float]) -> None: ...
@@ -79,6 +82,9 @@ class Experiment:
                 start = clock()
                 ids = await self.choose(fitted, pool, size, round_)
                 record.buy(round_, ids, self.data.labels[ids], clock() - start)
+                if fitted is not None:
+                    confidence, classes = mean_log_probs(fitted.log_probs(self.data.images[ids])).exp().max(1)
+                    record.predicted(round_, ids, classes, confidence)
             pool.buy(ids.to(self.data.images.device))
             if record.measured(round_) and not learner.continues:
                 continue

@@ -37,7 +37,8 @@ COLUMNS = (
     "classes",
 )
 ACQUIRED = ("round", "id", "label")
-FILES = ("rounds.csv", "acquired.csv", "config.yaml", "provenance.json")
+PREDICTED = ("round", "id", "prediction", "confidence")
+FILES = ("rounds.csv", "acquired.csv", "predicted.csv", "config.yaml", "provenance.json")
 # When a run ends does not change how it begins: these may differ where the purchases made so far stay as they are.
 ENDS = ("budget.max_labelled", "budget.max_fraction", "budget.max_rounds")
 
@@ -64,6 +65,7 @@ class RunFolder:
             self._remove()
         self._require_same(config)
         self._acquired = _read(path / "acquired.csv", ACQUIRED)
+        self._predicted = _read(path / "predicted.csv", PREDICTED)
         rows = _read(path / "rounds.csv", COLUMNS, COLUMNS[:-1])  # 0.1.0 had no classes
         self.rows = [{**row, "classes": self._classes(int(row["round"]))} for row in rows]
         self._require_whole()
@@ -81,6 +83,14 @@ class RunFolder:
         write(self.path / "acquired.csv", _csv(ACQUIRED, rows))
         self._acquired = rows
         self._select_seconds[round_] = seconds
+
+    def predicted(self, round_: int, ids: Tensor, classes: Tensor, confidence: Tensor) -> None:
+        new = zip(ids.tolist(), classes.tolist(), confidence.tolist(), strict=True)
+        self._predicted += [
+            {"round": round_, "id": id_, "prediction": label, "confidence": round(share, 6)}
+            for id_, label, share in new
+        ]
+        write(self.path / "predicted.csv", _csv(PREDICTED, self._predicted))
 
     def measured(self, round_: int) -> bool:
         return round_ < len(self.rows)

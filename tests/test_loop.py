@@ -1,4 +1,4 @@
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
@@ -234,3 +234,20 @@ def test_features_are_what_the_last_dense_layer_sees() -> None:
     assert torch.allclose(SingleNet(net, 0).features(x), net[:3](x))
     with pytest.raises(UsageError, match="last dense layer"):
         SingleNet(nn.Flatten(), 0).features(x)
+
+
+def test_what_the_model_said_before_it_was_told_is_kept() -> None:
+    said = []
+
+    @dataclass(frozen=True)
+    class Noting(Random):
+        def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
+            ids = super().select(fitted, pool, n, rng)
+            said.append(fitted.log_probs(pool.x(ids)).exp().mean(1))
+            return ids
+
+    memory = run(Noting())
+    assert len(memory.predictions) == len(said) == 4  # nothing was known before the initial set
+    for (classes, confidence), probabilities in zip(memory.predictions, said, strict=True):
+        assert torch.equal(classes, probabilities.argmax(1))
+        assert torch.allclose(confidence, probabilities.max(1).values)

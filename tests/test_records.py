@@ -217,3 +217,17 @@ def test_provenance_keeps_one_entry_for_every_start(tmp_path: Path) -> None:
     assert entries[0]["seed"] == 3
     assert entries[0]["torch"] == torch.__version__
     assert {"device", "git_commit", "command", "started", "python", "al-runner"} <= set(entries[0])
+
+
+def test_predictions_are_kept_beside_the_purchases(tmp_path: Path) -> None:
+    run(tmp_path)
+    acquired, predicted = rows(tmp_path, "acquired.csv"), rows(tmp_path, "predicted.csv")
+    assert [(row["round"], row["id"]) for row in predicted] == [
+        (row["round"], row["id"]) for row in acquired if row["round"] != "0"
+    ]
+    assert all(0 <= int(row["prediction"]) < 10 and 0 < float(row["confidence"]) <= 1 for row in predicted)
+    before = (tmp_path / "predicted.csv").read_bytes()
+    RunFolder(tmp_path, CONFIG)
+    assert (tmp_path / "predicted.csv").read_bytes() == before
+    RunFolder(tmp_path, CONFIG, overwrite=True)
+    assert not (tmp_path / "predicted.csv").exists()

@@ -47,6 +47,7 @@ class Memory:
     def __init__(self) -> None:
         self.ids: list[Tensor] = []
         self.rows: list[dict[str, float]] = []
+        self.predictions: list[tuple[Tensor, Tensor]] = []
 
     def bought(self, round_: int) -> Tensor | None:
         return self.ids[round_] if round_ < len(self.ids) else None
@@ -54,6 +55,11 @@ class Memory:
     def buy(self, round_: int, ids: Tensor, labels: Tensor, seconds: float) -> None:
         assert round_ == len(self.ids)
         self.ids.append(ids)
+
+    def predicted(self, round_: int, ids: Tensor, classes: Tensor, confidence: Tensor) -> None:
+        assert round_ == len(self.ids) - 1
+        assert ids.tolist() == self.ids[-1].tolist()
+        self.predictions.append((classes, confidence))
 
     def measured(self, round_: int) -> bool:
         return round_ < len(self.rows)
