@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Every method under one protocol (conf/experiment/compare_usps.yaml): USPS, the same splits, initial sets, net and training,
+# 40 labels a round to 650, five paired seeds. Methods that need a committee have one, and random beside them with the same.
+# About 6 hours on 2 CPU cores, half of them for the committees; interrupted, it resumes.
+set -euo pipefail
+runs=${RUNS:-outputs/compare_usps}
+sweep() { al-run -m experiment=compare_usps results="$runs" seed="${SEEDS:-0,1,2,3,4}" "$@"; }
+
+sweep strategy=random,uncertainty,margin,entropy,kfac_vfe,kfac_spectral,core_set,ceal,dfal,egl,learning_loss
+sweep strategy=discriminative,core_set_robust
+sweep strategy=dfal strategy.twins=true name=twins
+sweep strategy=emoc strategy.images=100 # of the default's 500: its time grows with candidates times images
+sweep strategy=random,entropy,bald,variation_ratios,mean_std learner=ensemble
+sweep strategy=random,suggestive_annotation learner=bootstrap
+
+al-plot "$runs" --out outputs/reproduced/compare_usps --facet learner
+al-compare "$runs" --out outputs/reproduced/compare_usps
