@@ -20,5 +20,6 @@ def test_a_data_set_says_what_it_is_and_brings_its_model_and_budget(path):
     assert {"model", "budget"} <= set(brought)
     target = get_method(settings.pop("_target_"))
     inspect.signature(target).bind(data_root="", **settings)
-    assert settings.get("name", path.stem) == path.stem
-    assert set(settings["split"]) == {"_target_", "val", "test", "seed"}
+    name = settings.get("name", path.stem)
+    assert path.stem == name or path.stem.startswith(f"{name}_")
+    assert set(settings["split"]) - {"classes"} == {"_target_", "val", "test", "seed"}

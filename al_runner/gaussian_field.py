@@ -1,0 +1,109 @@
+"""Gaussian fields over images, and the risk that a label would leave (Zhu, Ghahramani & Lafferty, 2003).
+
+L labelled and U unlabelled images, C classes; float64. Images are the nodes of a graph whose edges weigh
+w_ij = exp(-d_ij / scale^2), d the mean squared difference of pixels in [0, 1]. The harmonic function f is, at an
+unlabelled node, the weighted mean of its neighbours' f, at a labelled one its label: f_u is the chance that a walk from
+u, its steps as likely as their edges are heavy, meets a label of that class first. P are the steps' probabilities.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import one_hot
+
+from al_runner.errors import UsageError
+
+ENTRIES = 2**22  # of the largest tensor that is held, beside U x U
+
+
+def log_weights(x: Tensor, y: Tensor, scale: float) -> Tensor:
+    """ln w of every pair, uint8 [N, ...] and [M, ...] -> [N, M]."""
+    x, y = (images.flatten(1).double() / 255 for images in (x, y))
+    squared = x.square().sum(1)[:, None] + y.square().sum(1) - 2 * x @ y.T
+    return -squared.clamp_min_(0) / (x.shape[1] * scale**2)
+
+
+def steps(labelled: Tensor, unlabelled: Tensor, scale: float) -> tuple[Tensor, Tensor]:
+    """P from every unlabelled image to the unlabelled, [U, U], and to the labelled ones, [U, L]; none to itself."""
+    among = log_weights(unlabelled, unlabelled, scale).fill_diagonal_(-torch.inf)
+    whole = torch.cat([among, log_weights(unlabelled, labelled, scale)], 1).softmax(1)
+    return whole[:, : len(unlabelled)], whole[:, len(unlabelled) :]
+
+
+def harmonic(labelled: Tensor, f: Tensor, unlabelled: Tensor, scale: float) -> Tensor:
+    """f at the unlabelled images, [U, C], from that at the labelled ones, [L, C]: f_u = (I - P_uu)^-1 P_ul f_l."""
+    among, to_labels = steps(labelled, unlabelled, scale)
+    solution = solved(among, to_labels @ f)
+    require_whole(solution)
+    return solution.clamp(0, 1)
+
+
+def solved(among: Tensor, right: Tensor) -> Tensor:
+    """(I - P_uu)^-1 times `right`, [U, U], [U, R] -> [U, R]."""
+    identity = torch.eye(len(among), dtype=among.dtype, device=among.device)
+    solution: Tensor
+    solution, singular = torch.linalg.solve_ex(identity - among, right)
+    if bool(singular):
+        raise falls_apart()
+    return solution
+
+
+def require_whole(f: Tensor) -> None:
+    """UsageError unless the rows of `f` are distributions."""
+    if not bool(((f.sum(1) - 1).abs() < 1e-6).all()):
+        raise falls_apart()
+
+
+def falls_apart() -> UsageError:
+    """What to do about a graph whose parts have no edge in common."""
+    return UsageError(
+        "images are too far apart for this length scale: weights round to 0, and no label reaches some of the images; "
+        "raise length_scale"
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Field:
+    """The harmonic function at unlabelled images, and what any new label would make of it."""
+
+    f: Tensor  # [U, C]
+    visits: Tensor  # (I - P_uu)^-1, [U, U]: how often a walk from u is at v; the Laplacian's inverse times v's degree
+
+    @classmethod
+    def of(cls, labelled: Tensor, y: Tensor, unlabelled: Tensor, scale: float) -> "Field":
+        """From uint8 images [L, ...], labels [L], images [U, ...]; classes up to the highest label take part."""
+        among, to_labels = steps(labelled, unlabelled, scale)
+        visits = solved(among, torch.eye(len(among), dtype=among.dtype, device=among.device))
+        f = visits @ (to_labels @ one_hot(y).double())
+        require_whole(f)
+        return cls(f, visits)
+
+    def expected_risks(self) -> Tensor:
+        """Expected risk once an image's label is known, for every image, [U].
+
+        Sum over y of f_ky R(f^+(k, y)), R(f) = sum over u of 1 - max_c f_uc, f^+(k, y) = f + (e_y - f_k) v_uk / v_kk:
+        of Zhu et al. (2003) for two classes.
+        """
+        count, classes = self.f.shape
+        moves = self.visits / self.visits.diagonal()  # [U, U], column k: how much f_u follows a change of f_k
+        risks = []
+        for part in torch.arange(count, device=self.f.device).split(max(1, ENTRIES // max(1, count * classes))):
+            expected = torch.zeros(len(part), dtype=self.f.dtype, device=self.f.device)
+            for label in range(classes):
+                change = -self.f[part]
+                change[:, label] += 1
+                after = self.f[:, None] + moves[:, part, None] * change  # [U, k, C]
+                expected += self.f[part, label] * (1 - after.amax(2)).sum(0)
+            risks.append(expected)
+        return torch.cat(risks)
+
+    def labelled_as(self, k: int, label: int) -> "Field":
+        """The field without image `k`, which has that label now: a rank-one downdate, O(U^2)."""
+        rest = torch.arange(len(self.f), device=self.f.device) != k
+        column, row = self.visits[rest, k], self.visits[k, rest]
+        change = -self.f[k]
+        change[label] += 1
+        f = self.f[rest] + (column / self.visits[k, k])[:, None] * change
+        visits = self.visits[rest][:, rest] - (column / self.visits[k, k])[:, None] * row
+        return Field(f, visits)

@@ -1,0 +1,84 @@
+"""The harmonic function as a classifier: no net, but a graph of labelled and unlabelled images (Zhu et al., 2003)."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import one_hot
+
+from al_runner.errors import UsageError
+from al_runner.gaussian_field import harmonic, log_weights
+from al_runner.models.inputs import NetBuilder
+from al_runner.rng import Streams
+from al_runner.types import Fitted, TrainData, chunks
+
+LEAST = 1e-12  # the least probability that is reported: a label that no walk meets would make a loss infinite
+
+
+@dataclass(frozen=True)
+class HarmonicFunction:
+    """Values at a graph's nodes; an image elsewhere takes the mean of all nodes, weighted by its edges to them.
+
+    As if it were a node that the others don't see (Delalleau, Bengio & Le Roux, 2005). The prediction is the value
+    times `masses`, normalised.
+    """
+
+    nodes: Tensor  # uint8 [M, C, H, W]
+    f: Tensor  # float64 [M, Y]
+    masses: Tensor  # float64 [Y]
+    scale: float
+    steps: ClassVar[int] = 0
+
+    def log_probs(self, x: Tensor) -> Tensor:
+        """Uint8 [N, C, H, W] -> [N, 1, Y]."""
+        f = [log_weights(part, self.nodes, self.scale).softmax(1) @ self.f for part in chunks(x)]
+        masses = torch.cat(f) * self.masses
+        return (masses / masses.sum(1, keepdim=True)).clamp_min(LEAST).log()[:, None]
+
+    def features(self, x: Tensor) -> Tensor:
+        raise UsageError("learner=harmonic has no net, so no features; use another learner")
+
+    def network(self) -> nn.Module:
+        raise UsageError(
+            "learner=harmonic has no net; use another learner, or a strategy that needs no net's gradients"
+        )
+
+
+@dataclass(frozen=True)
+class Harmonic:
+    """The harmonic function on the bought images and `nodes` unlabelled ones, drawn anew in every round; None: all.
+
+    With `normalise_mass` the classes' shares of all unlabelled values are those of the bought labels, each counted once
+    more than it is (Zhu et al., 2003, class mass normalisation): few labels leave the function flat, its sides of 1/2
+    without meaning. Time O(nodes^3), memory O(nodes^2).
+    """
+
+    build: NetBuilder  # tells the number of classes; no net is built
+    length_scale: float
+    nodes: int | None = 4000
+    normalise_mass: bool = True
+    continues: ClassVar[bool] = False
+    samples: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        if self.length_scale <= 0:
+            raise UsageError(f"learner.length_scale is {self.length_scale}; it must be above 0")
+        if self.nodes is not None and self.nodes < 1:
+            raise UsageError(f"learner.nodes is {self.nodes}; it must be 1 or more, or null for all images")
+
+    async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None = None) -> HarmonicFunction:
+        unlabelled, classes = self._unlabelled(data, streams), self.build.classes
+        labels = one_hot(data.y, classes).double()
+        f = harmonic(data.x, labels, unlabelled, self.length_scale)
+        masses = torch.ones_like(labels[0])
+        if self.normalise_mass and len(f):
+            masses = (labels.sum(0) + 1) / f.sum(0).clamp_min(LEAST)
+        nodes = torch.cat([data.x, unlabelled])
+        return HarmonicFunction(nodes, torch.cat([labels, f]), masses, self.length_scale)
+
+    def _unlabelled(self, data: TrainData, streams: Streams) -> Tensor:
+        if data.unlabelled is None:
+            return data.x[:0]
+        drawn = torch.randperm(len(data.unlabelled), generator=streams("nodes"))[: self.nodes]
+        return data.unlabelled[drawn.to(data.x.device)]

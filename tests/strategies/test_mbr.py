@@ -1,0 +1,57 @@
+"""The choice of least expected risk against a search with refits."""
+
+import pytest
+import torch
+import toy
+
+from al_runner.errors import UsageError
+from al_runner.gaussian_field import Field
+from al_runner.pool import Pool
+from al_runner.rng import stream
+from al_runner.strategies import mbr
+from al_runner.strategies.mbr import Mbr
+
+SCALE = 0.3
+
+
+def pool() -> Pool:
+    data = toy.data_set()
+    pool = Pool(data)
+    pool.buy(data.train[:12])
+    pool.draw_candidates(20, stream(0, "candidates"))
+    return pool
+
+
+def choose(strategy: Mbr, pool: Pool, n: int) -> list[int]:
+    return strategy.select(None, pool, n, stream(0, "query")).tolist()  # type: ignore[arg-type]
+
+
+def test_every_choice_is_the_least_risk_after_those_before_it_as_predicted() -> None:
+    whole = pool()
+    x, y = whole.x(whole.labelled), whole.y(whole.labelled)
+    left, chosen = whole.candidates.tolist(), []
+    for _ in range(4):
+        field = Field.of(x, y, whole.x(torch.tensor(left)), SCALE)  # anew, with no downdate
+        k = int(field.expected_risks().argmin())
+        x, y = torch.cat([x, whole.x(torch.tensor([left[k]]))]), torch.cat([y, field.f[k].argmax()[None]])
+        chosen.append(left.pop(k))
+    assert choose(Mbr(SCALE), pool(), 4) == chosen
+
+
+def test_the_top_are_the_least_risks_of_single_queries() -> None:
+    one = pool()
+    field = Field.of(one.x(one.labelled), one.y(one.labelled), one.x(one.candidates), SCALE)
+    expected = one.candidates[field.expected_risks().argsort()[:4]].tolist()
+    assert choose(Mbr(SCALE, batch="top"), one, 4) == expected
+    assert choose(Mbr(SCALE), one, 1) == expected[:1]
+    assert choose(Mbr(SCALE), one, 4) != expected
+
+
+def test_what_can_t_be_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match=r"strategy\.length_scale is 0"):
+        Mbr(0)
+    with pytest.raises(UsageError, match="choose one of predicted, top"):
+        Mbr(1.0, batch="random")
+    monkeypatch.setattr(mbr, "LARGEST", 19)
+    with pytest.raises(UsageError, match=r"which are 20; set budget\.candidates=2000"):
+        choose(Mbr(SCALE), pool(), 1)
