@@ -1,17 +1,21 @@
-"""A data set without some of its classes."""
+"""Splits that look at the classes: some of them alone, or a test set of as many images of each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from al_runner.data.arrays import Arrays
 from al_runner.data.split import Split
 from al_runner.errors import UsageError
+from al_runner.rng import stream
 from al_runner.types import DataSet
 
 NOWHERE = -1  # the label of an image that no part of the split holds
+
+Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -31,27 +35,57 @@ class ClassSplit(Split):
                 f"dataset.split.classes is {list(self.classes)}; give two or more different ones of "
                 f"0 .. {len(arrays.classes) - 1}"
             )
-        renumbered = np.full(len(arrays.classes), NOWHERE, dtype=np.int64)
-        renumbered[chosen] = np.arange(len(chosen))
-        train, test = renumbered[arrays.train_labels], renumbered[arrays.test_labels]
-        rows = torch.from_numpy(np.flatnonzero(np.concatenate([train, test]) != NOWHERE))
-        kept = super().apply(
-            Arrays(
-                arrays.train_images[train != NOWHERE],
-                train[train != NOWHERE],
-                arrays.test_images[test != NOWHERE],
-                test[test != NOWHERE],
-                arrays.classes[chosen],
+        numbers = np.full(len(arrays.classes), NOWHERE, dtype=np.int64)
+        numbers[chosen] = np.arange(len(chosen))
+        images, labels = whole(arrays)
+        labels = numbers[labels]
+        rows, official = np.flatnonzero(labels != NOWHERE), len(arrays.train_images)
+        parts = rows[rows < official], rows[rows >= official]
+        return with_all_rows(super().apply(taken(images, labels, *parts, arrays.classes[chosen])), images, labels, rows)
+
+
+@dataclass(frozen=True)
+class EqualTestSplit(Split):
+    """A test set of `per_class` images of every class, drawn from all; `test` is not read."""
+
+    per_class: int = 100
+
+    def apply(self, arrays: Arrays) -> DataSet:
+        images, labels = whole(arrays)
+        fewest = int(np.bincount(labels, minlength=len(arrays.classes)).min())
+        if not 0 < self.per_class < fewest:
+            raise UsageError(
+                f"dataset.split.per_class is {self.per_class}, but a class has {fewest} images; give 1 to {fewest - 1}"
             )
-        )
-        images = np.concatenate([arrays.train_images, arrays.test_images])
-        if images.ndim == 3:
-            images = images.reshape(*images.shape, 1)
-        return replace(
-            kept,
-            images=torch.from_numpy(images).permute(0, 3, 1, 2),
-            labels=torch.from_numpy(np.concatenate([train, test])),
-            train=rows[kept.train],
-            val=rows[kept.val],
-            test=rows[kept.test],
-        )
+        order = torch.randperm(len(images), generator=stream(self.seed, "test split")).numpy()
+        test = [order[labels[order] == label][: self.per_class] for label in range(len(arrays.classes))]
+        rows = np.sort(np.concatenate(test))
+        rest = np.setdiff1d(np.arange(len(images)), rows)
+        split = Split(self.val, None, self.seed).apply(taken(images, labels, rest, rows, arrays.classes))
+        return with_all_rows(split, images, labels, np.concatenate([rest, rows]))
+
+
+def whole(arrays: Arrays) -> tuple[NDArray[np.uint8], Rows]:
+    """All images and labels, train first."""
+    images = np.concatenate([arrays.train_images, arrays.test_images])
+    return images, np.concatenate([arrays.train_labels, arrays.test_labels])
+
+
+def taken(images: NDArray[np.uint8], labels: Rows, train: Rows, test: Rows, classes: NDArray[np.str_]) -> Arrays:
+    """These rows of them."""
+    return Arrays(images[train], labels[train], images[test], labels[test], classes)
+
+
+def with_all_rows(split: DataSet, images: NDArray[np.uint8], labels: Rows, rows: Rows) -> DataSet:
+    """A split of some `rows` as one of all images, in their own numbers."""
+    if images.ndim == 3:
+        images = images.reshape(*images.shape, 1)
+    ids = torch.from_numpy(rows)
+    return replace(
+        split,
+        images=torch.from_numpy(images).permute(0, 3, 1, 2),
+        labels=torch.from_numpy(labels),
+        train=ids[split.train],
+        val=ids[split.val],
+        test=ids[split.test],
+    )

@@ -1,6 +1,5 @@
 """The user's own images, one sub-folder a class."""
 
-import hashlib
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from al_runner.data.arrays import Arrays
-from al_runner.data.images import SUFFIXES, stacked
+from al_runner.data.images import SUFFIXES, fingerprint, stacked
 from al_runner.data.prepared import prepared
 from al_runner.data.split import Split
 from al_runner.errors import UsageError
@@ -62,12 +61,8 @@ def _image_files(root: Path) -> list[Path]:
 
 def _name(root: Path, listings: list[Listing], resize: Sequence[int] | None, channels: int | None) -> str:
     """A name that changes with the folder's place, its files and the options."""
-    facts = [str(root), str(resize), str(channels)]
-    for listing in listings:
-        for files in listing.values():
-            facts += [f"{file} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files]
-    digest = hashlib.sha256("\n".join(facts).encode(errors="surrogateescape")).hexdigest()
-    return f"folder-{root.name[:40]}-{digest[:12]}"
+    files = [file for listing in listings for group in listing.values() for file in group]
+    return f"folder-{root.name[:40]}-{fingerprint(root, files, (str(resize), str(channels)))}"
 
 
 def _arrays(listings: list[Listing], resize: Sequence[int] | None, channels: int | None) -> Arrays:

@@ -3,6 +3,7 @@
 N images of H x W pixels.
 """
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -33,6 +34,12 @@ def stacked(files: Sequence[Path], resize: Sequence[int] | None, channels: int |
     if len({image.ndim for image in images}) > 1:  # some grey, some not
         images = [image if image.ndim == 3 else image[..., None].repeat(3, -1) for image in images]
     return np.stack(images)
+
+
+def fingerprint(root: Path, files: Sequence[Path], options: Sequence[str]) -> str:
+    """Twelve characters that change with the folder's place, its files' names, sizes and times, and the options."""
+    facts = [str(root), *options, *(f"{file} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files)]
+    return hashlib.sha256("\n".join(facts).encode(errors="surrogateescape")).hexdigest()[:12]
 
 
 def _read(file: Path, resize: Sequence[int] | None, channels: int | None) -> NDArray[np.uint8]:

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from al_runner.data.arrays import Arrays
-from al_runner.data.class_split import ClassSplit
+from al_runner.data.class_split import ClassSplit, EqualTestSplit
 from al_runner.data.split import Split
 from al_runner.errors import UsageError
 
@@ -41,3 +41,21 @@ def test_all_classes_in_their_order_are_the_plain_split() -> None:
 def test_classes_that_can_t_be_are_named(classes: list[int]) -> None:
     with pytest.raises(UsageError, match=r"dataset\.split\.classes is .*two or more different ones of 0 \.\. 4"):
         ClassSplit(classes=classes, val=10).apply(ARRAYS)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_an_equal_test_set_has_as_many_of_every_class(seed: int) -> None:
+    data = EqualTestSplit(per_class=7, val=15, seed=seed).apply(ARRAYS)
+    assert torch.bincount(data.labels[data.test]).tolist() == [7] * 5
+    assert torch.cat([data.train, data.val, data.test]).sort().values.tolist() == list(range(120))
+    assert [len(part) for part in (data.train, data.val, data.test)] == [70, 15, 35]
+    assert data.labels.tolist() == LABELS.tolist()
+    again, other = (EqualTestSplit(per_class=7, val=15, seed=other).apply(ARRAYS) for other in (seed, seed + 2))
+    assert torch.equal(again.test, data.test)
+    assert not torch.equal(other.test, data.test)
+
+
+@pytest.mark.parametrize("per_class", [0, 24])
+def test_an_equal_test_set_that_can_t_be_had_is_named(per_class: int) -> None:
+    with pytest.raises(UsageError, match=rf"per_class is {per_class}, but a class has 24 images; give 1 to 23"):
+        EqualTestSplit(per_class=per_class, val=5).apply(ARRAYS)

@@ -1,0 +1,68 @@
+"""Image files in one folder, their labels in a CSV beside it."""
+
+import csv
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from al_runner.data.arrays import Arrays
+from al_runner.data.images import fingerprint, stacked
+from al_runner.data.prepared import prepared
+from al_runner.data.split import Split
+from al_runner.errors import UsageError
+from al_runner.types import DataSet
+
+
+def image_csv(
+    data_root: str,
+    name: str,
+    path: str | None,
+    images: str,
+    suffix: str,
+    labels: str,
+    get: str,
+    resize: Sequence[int] | None,
+    channels: int | None,
+    split: Split,
+) -> DataSet:
+    """The images `images`/NAME`suffix` below `path` (None: below `data_root`/`name`) that the file `labels` names.
+
+    It has a line NAME,LABEL an image and no header; classes are the labels in the order of their names. `get` tells
+    where missing files come from. UsageError names what is missing or can't be read.
+    """
+    root = Path(path).expanduser() if path else Path(data_root).expanduser() / name
+    for part in (images, labels):
+        if not (root / part).exists():
+            raise UsageError(f"{name}: {root / part} is missing; {get}, and unpack it into {root}")
+    named = _labels(root / labels)
+    files = [root / images / f"{image}{suffix}" for image in named]
+    absent = [file for file in files if not file.exists()]
+    if absent:
+        raise UsageError(
+            f"{name}: {absent[0]} is missing, and {len(absent) - 1} more of the {len(files)} that {labels} names; {get}"
+        )
+    make = partial(_arrays, files, list(named.values()), resize, channels)
+    options = (str(resize), str(channels), *named.values())
+    return split.apply(prepared(data_root, f"{name}-{fingerprint(root, files, options)}", make))
+
+
+def _labels(file: Path) -> dict[str, str]:
+    """Label by image name, in the file's order."""
+    with file.open(encoding="utf-8-sig", newline="") as stream:
+        lines = [line for line in csv.reader(stream) if line]
+    wrong = next((number for number, line in enumerate(lines, 1) if len(line) != 2 or not all(line)), None)
+    if wrong is not None or not lines:
+        raise UsageError(f"{file}, line {wrong or 1}: NAME,LABEL is wanted; restore the file")
+    named = {name.strip(): label.strip() for name, label in lines}
+    if len(named) < len(lines):
+        raise UsageError(f"{file} names an image twice; remove one of the lines")
+    return named
+
+
+def _arrays(files: Sequence[Path], names: Sequence[str], resize: Sequence[int] | None, channels: int | None) -> Arrays:
+    classes = sorted(set(names))
+    numbers = np.array([classes.index(name) for name in names], dtype=np.int64)
+    pixels = stacked(files, resize, channels)
+    return Arrays(pixels, numbers, pixels[:0], numbers[:0], np.array(classes))

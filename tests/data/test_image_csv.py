@@ -1,0 +1,78 @@
+"""ISIC 2016's own form, a folder of images and a CSV of labels, on made images."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from al_runner.errors import UsageError
+
+FOLDER, LABELS = "ISBI2016_ISIC_Part3_Training_Data", "ISBI2016_ISIC_Part3_Training_GroundTruth.csv"
+SMALL = ("resize=[8,8]", "split.per_class=4", "split.val=5")
+
+
+@pytest.fixture
+def isic(tmp_path: Path) -> Path:
+    """Forty lesions of 12 x 16, every fourth malignant, in the challenge's layout below data_root."""
+    root = tmp_path / "isic2016"
+    (root / FOLDER).mkdir(parents=True)
+    lines = []
+    for number in range(40):
+        kind = "malignant" if number % 4 == 0 else "benign"
+        Image.fromarray(np.full((12, 16, 3), 6 * number, dtype=np.uint8)).save(root / FOLDER / f"ISIC_{number:07}.jpg")
+        lines.append(f"ISIC_{number:07},{kind}\n")
+    (root / LABELS).write_text("".join(lines))
+    (root / FOLDER / "ISIC_9999999.jpg").write_bytes(b"not named in the CSV")
+    return root
+
+
+def test_the_files_the_csv_names_come_back_with_their_labels(load, isic: Path) -> None:
+    data = load("isic2016", isic.parent, *SMALL)
+    assert data.classes == ("benign", "malignant")
+    assert data.labels.tolist() == [int(number % 4 == 0) for number in range(40)]
+    assert data.image_shape == (3, 8, 8)
+    grey = data.images.double().mean((1, 2, 3))
+    assert torch.allclose(grey, 6.0 * torch.arange(40).double(), atol=2)  # JPEG
+    assert torch.bincount(data.labels[data.test]).tolist() == [4, 4]
+    assert (len(data.train), len(data.val), len(data.test)) == (27, 5, 8)
+
+
+def test_the_folder_may_be_anywhere_and_a_changed_label_is_noticed(load, isic: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    isic.rename(elsewhere)
+    before = load("isic2016", tmp_path / "root", f"path={elsewhere}", *SMALL)
+    labels = elsewhere / LABELS
+    labels.write_text(labels.read_text().replace("ISIC_0000001,benign", "ISIC_0000001,malignant"))
+    after = load("isic2016", tmp_path / "root", f"path={elsewhere}", *SMALL)
+    assert (before.labels != after.labels).nonzero().flatten().tolist() == [1]
+
+
+def test_without_the_files_the_error_says_what_to_download_and_where_to_put_it(load, tmp_path: Path) -> None:
+    root = tmp_path / "isic2016"
+    for part, expected in ((FOLDER, root / FOLDER), (LABELS, root / LABELS)):
+        with pytest.raises(Exception, match=re.escape(f"isic2016: {expected} is missing; download the training data")):
+            load("isic2016", tmp_path, *SMALL)
+        with pytest.raises(Exception, match=re.escape(f"isic-archive.com/data/#2016, and unpack it into {root}")):
+            load("isic2016", tmp_path, *SMALL)
+        (root / part).mkdir(parents=True)
+
+
+def test_a_missing_image_is_named(load, isic: Path) -> None:
+    for number in (3, 7):
+        (isic / FOLDER / f"ISIC_{number:07}.jpg").unlink()
+    with pytest.raises(Exception, match=r"ISIC_0000003\.jpg is missing, and 1 more of the 40 that ISBI2016"):
+        load("isic2016", isic.parent, *SMALL)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"), [("ISIC_1\n", "line 41: NAME,LABEL is wanted"), ("ISIC_0000000,benign\n", "an image twice")]
+)
+def test_a_damaged_csv_is_named(load, isic: Path, line: str, message: str) -> None:
+    labels = isic / LABELS
+    labels.write_text(labels.read_text() + line)
+    with pytest.raises(Exception, match=message) as caught:
+        load("isic2016", isic.parent, *SMALL)
+    assert isinstance(caught.value.__cause__, UsageError) or isinstance(caught.value, UsageError)
