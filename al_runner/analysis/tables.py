@@ -104,7 +104,8 @@ def shown_labels(table: pd.DataFrame, baseline: str) -> list[Shown]:
 def _needed(row: Row) -> tuple[str, str]:
     if row["reached"] < row["seeds"] or not row["seeds"]:
         return f"{row['reached']}/{row['seeds']}", "-"
-    saving = percent(row["saving"], row["saving_half"]) if row["pairs"] else "-"
+    saving = number(100 * row["saving"], 100 * row["saving_half"]) if row["pairs"] else "-"
+    saving += "" if saving == "-" else "%"
     return number(row["labels"], row["labels_half"]), saving
 
 
@@ -127,7 +128,8 @@ def _test(row: Row) -> tuple[str, ...]:
 
 def shown_penalties(matrix: pd.DataFrame, cases: int) -> list[Shown]:
     """`compare.penalties`; none where there is no entry."""
-    if matrix.drop(index="mean").isna().all(axis=None):
+    matrix = matrix.dropna(axis="columns", how="all").dropna(axis="index", how="all")
+    if matrix.empty:
         return []
     rows = tuple(
         (str(name), *("-" if isnan(v) else f"{v:.2f}" for v in values)) for name, *values in matrix.itertuples()

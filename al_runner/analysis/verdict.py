@@ -27,34 +27,28 @@ def _on_the_way(case: Case) -> list[str]:
 
 
 def _at_the_end(case: Case) -> str:
+    """One sentence on the finally best curve, against the baseline and the next best."""
     best = str(case.ranked.index[0])
-    final = interval(case.values(best, "final"))
-    start = f"With {case.budget.end:,} labels {best} ends lowest, at {percent(*final)}"
+    start = f"With {case.budget.end:,} labels {best} ends lowest, at {percent(*interval(case.values(best, 'final')))}"
     if case.baseline not in case.ranked.index:
         return f"{start}; there is no {case.baseline} with {LEAST_PAIRS} finished seeds to hold it against."
-    if best == case.baseline:
-        return f"{start}: nothing beats {case.baseline}. {_lead(case, best, str(case.ranked.index[1]))}"
-    parts = [f"{start}. {_lead(case, best, case.baseline)}"]
     second = str(case.ranked.index[1])
-    if second != case.baseline:
-        parts.append(_lead(case, best, second))
-    return " ".join(parts)
+    if best == case.baseline:
+        return f"{start}, so nothing beats it; {_lead(case, best, second)}."
+    leads = [_lead(case, best, other) for other in dict.fromkeys((case.baseline, second))]
+    return f"{', '.join([start, *leads])}."
 
 
 def _lead(case: Case, best: str, other: str) -> str:
-    """One sentence on `best` against `other`."""
+    """A clause on `best` against `other`."""
     test = case.test(best, other, "final")
     p = corrected_p(case, best, other)
-    less = f"{points(-test.mean, test.half)} below {other}'s ({test.pairs} paired seeds, {p_value(p)} by Holm)"
+    lead = points(-test.mean, test.half)
+    facts = f"{test.pairs} paired seeds, {p_value(p)} by Holm"
     if not isnan(p) and p < LEVEL:
-        return f"That is {less}."
-    return f"Its error is {less}, which chance may have made: {_remedy(test.seeds_needed)}."
-
-
-def _remedy(seeds: float) -> str:
-    if not isfinite(seeds):
-        return "no number of seeds can tell them apart by this"
-    return f"to tell them apart would take about {seeds_text(seeds)} seeds, were the difference real"
+        return f"{lead} below {other} ({facts})"
+    needed = f"about {seeds_text(test.seeds_needed)}" if isfinite(test.seeds_needed) else "no number of"
+    return f"but its lead of {lead} over {other} may be chance ({facts}; {needed} seeds would tell)"
 
 
 def corrected_p(case: Case, left: str, right: str) -> float:

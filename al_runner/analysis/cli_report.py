@@ -1,0 +1,51 @@
+"""The command al-report: run folders in; one self-contained HTML page out."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from al_runner.analysis.files import write
+from al_runner.analysis.notes import waiting
+from al_runner.analysis.report.page import page
+from al_runner.analysis.report.source import Source
+from al_runner.analysis.runs import BASELINE
+from al_runner.errors import UsageError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run al-report's command line; 2 and one line on stderr where something is the user's to mend, else 0."""
+    options = _parser().parse_args(argv)
+    try:
+        source = Source.of(options.directory, options.data.expanduser(), options.at, options.baseline)
+        for line in waiting(options.directory, source.frame):
+            print(f"al-report: {line}", file=sys.stderr)
+        file = write(options.out or options.directory / "report.html", page(source).encode())
+    except UsageError as error:
+        print(f"al-report: {error}", file=sys.stderr)
+        return 2
+    print(f"{file} ({file.stat().st_size / 1e6:.1f} MB)")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="al-report", description="One HTML page to read and to send.")
+    add = parser.add_argument
+    add("directory", metavar="DIR", type=Path, help="holds run folders at any depth, or a results.csv")
+    add("--out", metavar="FILE", type=Path, help="default: DIR/report.html")
+    add("--at", metavar="LABELS", type=int, help="the budget; default: the most that a run has")
+    add("--baseline", metavar="NAME", default=BASELINE, help="held against; default: random")
+    root = Path(os.environ.get("AL_DATA") or "~/.cache/al-runner")
+    add(
+        "--data",
+        metavar="DIR",
+        type=Path,
+        default=root,
+        help="where data sets are prepared; default: AL_DATA, or the cache",
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

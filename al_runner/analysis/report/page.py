@@ -1,0 +1,134 @@
+"""The page's parts, gathered from a folder, and the page itself."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, select_autoescape
+
+from al_runner.analysis.compare import Case
+from al_runner.analysis.report.checklist import WARNING, Check, Evidence, checklist
+from al_runner.analysis.report.images import Images
+from al_runner.analysis.report.sheets import contact_sheet
+from al_runner.analysis.report.source import Source, case_images, purchase_measures
+from al_runner.analysis.report.views import bought_views, error_views, time_views, view_data
+from al_runner.analysis.style import pens
+from al_runner.analysis.text import seconds
+from al_runner.analysis.verdict import all_gaps, verdict
+
+HERE = Path(__file__).parent
+
+
+def page(source: Source) -> str:
+    """The report as one HTML document that asks the network for nothing."""
+    cases = source.comparison.cases
+    checks = checklist(Evidence(cases, source.configs, source.bought, source.starts))
+    sections = [section(source, place) for place in range(len(cases))]
+    escape = select_autoescape(["jinja"])
+    environment = Environment(loader=FileSystemLoader(HERE), autoescape=escape, trim_blocks=True)
+    shown = {table.title: table for table in source.comparison.shown}
+    titles = [", ".join(filter(None, case.key)) for case in cases]
+    return environment.get_template("page.html.jinja").render(
+        title=source.directory.resolve().name,
+        question=question(cases),
+        sections=sections,
+        gaps=all_gaps(cases),
+        overall=[table for title, table in shown.items() if not title.endswith(tuple(titles))],
+        checks=checks,
+        counts=_counts(checks),
+        provenance=origins(source.starts),
+        style=(HERE / "page.css").read_text(encoding="utf-8"),
+        script=(HERE / "page.js").read_text(encoding="utf-8"),
+        data=_json({"charts": {name: chart for part in sections for name, chart in part["charts"].items()}}),
+        sheets=_json([part["sheet"] for part in sections if isinstance(part["sheet"], dict)]),
+    )
+
+
+def question(cases: Sequence[Case]) -> str:
+    """What the folder's runs can answer."""
+    where = "; ".join(f"{', '.join(filter(None, case.key[:2]))}, {case.budget.end:,} labels" for case in cases)
+    many = len({name for case in cases for name in case.parts})
+    return (
+        f"Which of {many} strategies leaves the least test error for a labelling budget, how sure is it, and how many "
+        f"labels does it save against {cases[0].baseline}? ({where})"
+    )
+
+
+def section(source: Source, place: int) -> dict[str, Any]:
+    """All that the page says of one case."""
+    case = source.comparison.cases[place]
+    title = ", ".join(filter(None, case.key))
+    pen = pens(case.parts)
+    runs = pd.concat([part for part in case.parts.values() if len(part)] or [case.runs])
+    images = case_images(source, case)
+    measured = purchase_measures(source, runs, images if isinstance(images, Images) else None)
+    charts = {
+        f"errors{place}": [view_data(view, pen) for view in error_views(case, runs)],
+        f"bought{place}": [view_data(view, pen) for view in bought_views(measured)],
+        f"time{place}": [view_data(view, pen) for view in time_views(runs)],
+    }
+    sheet = contact_sheet(source, case, images) if isinstance(images, Images) else None
+    return {
+        "place": place,
+        "title": title,
+        "verdict": verdict(case),
+        "charts": {name: views for name, views in charts.items() if views},
+        "tables": [table for table in source.comparison.shown if table.title.endswith(f": {title}")],
+        "time": spent(case),
+        "sheet": sheet,
+        "no_images": images if isinstance(images, str) else "",
+        "runs": [run["title"] for run in sheet["runs"]] if sheet else [],
+    }
+
+
+def spent(case: Case) -> list[dict[str, Any]]:
+    """Where a run's time went, medians over finished runs: seconds and widths in percent of the longest."""
+    totals = {
+        name: part.groupby("seed")[["fit_seconds", "select_seconds"]].sum().median()
+        for name, part in case.parts.items()
+        if len(part)
+    }
+    longest = max((float(total.sum()) for total in totals.values()), default=0.0) or 1.0
+    return [
+        {
+            "name": name,
+            "fit": seconds(float(total["fit_seconds"])),
+            "select": seconds(float(total["select_seconds"])),
+            "fit_width": 100 * float(total["fit_seconds"]) / longest,
+            "select_width": 100 * float(total["select_seconds"]) / longest,
+        }
+        for name, total in totals.items()
+    ]
+
+
+def origins(starts: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[tuple[str, list[tuple[str, int]]]]:
+    """Every recorded fact with its different values and how many starts have each; times as first and last."""
+    entries = [entry for own in starts.values() for entry in own]
+    facts: dict[str, dict[str, int]] = {}
+    for entry in entries:
+        for key, value in entry.items():
+            if key in ("seed", "started"):
+                continue
+            text = " ".join(map(str, value)) if isinstance(value, list) else str(value)
+            facts.setdefault(key, {}).setdefault(text, 0)
+            facts[key][text] += 1
+    found = [(key.replace("_", " "), sorted(held.items())) for key, held in facts.items()]
+    times = sorted(str(entry["started"]) for entry in entries if "started" in entry)
+    if times:
+        found.insert(0, ("started", [(f"{times[0]} to {times[-1]}", len(times))]))
+    return found
+
+
+def _counts(checks: Iterable[Check]) -> str:
+    states = [check.state for check in checks]
+    counted = {state: states.count(state) for state in dict.fromkeys(states)}
+    return ", ".join(
+        f"{count} {state}{'s' if state == WARNING and count > 1 else ''}" for state, count in counted.items()
+    )
+
+
+def _json(value: Any) -> str:
+    """JSON that is safe inside a script element."""
+    return json.dumps(value, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")

@@ -1,0 +1,121 @@
+"""The charts of the page: what each shows, and the numbers its script draws it from."""
+
+from collections.abc import Mapping, Sequence
+from itertools import cycle
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from al_runner.analysis.compare import Case
+from al_runner.analysis.curves import Curve, Spread, curves, difference_curves
+from al_runner.analysis.style import DASHES, Pen
+
+PERCENT, SECONDS = "%", "s"
+STROKES = dict(zip(DASHES, ("", "", "7 1.2", "7 1 1.2 1", "1.5 0.8"), strict=True))  # for SVG
+
+
+class View(NamedTuple):
+    """One way to look at a chart."""
+
+    name: str
+    unit: str
+    lines: Sequence[Curve]
+    truths: Sequence[Curve] = ()
+    scale: float = 100.0
+    zero: bool = False  # a line at 0: these are differences
+    log: bool = False  # begin with a logarithmic axis
+    band: bool = True
+    note: str = ""
+
+
+def error_views(case: Case, runs: pd.DataFrame) -> list[View]:
+    """Error, its difference to the baseline, the best so far; means over finished seeds, t intervals."""
+    truths = curves(case.truth) if len(case.truth) else []
+    views = [
+        View("test error", PERCENT, curves(runs), truths, log=True),
+        View(
+            f"difference to {case.baseline}",
+            "points",
+            difference_curves(runs, case.baseline),
+            zero=True,
+            note="Paired by seed; below 0 is better.",
+        ),
+        View(
+            "lowest so far",
+            PERCENT,
+            curves(runs, "best_test_error"),
+            truths,
+            log=True,
+            note="A running minimum over rounds, chosen by test error: not what one would get.",
+        ),
+    ]
+    if runs["val_error"].notna().all():
+        views.append(View("validation error", PERCENT, curves(runs, "val_error"), log=True))
+    return [view for view in views if view.lines]
+
+
+def bought_views(measured: pd.DataFrame) -> list[View]:
+    """Class balance and redundancy of the purchases."""
+    notes = {
+        "balance": ("class balance", "Entropy of the labels bought so far; 1: every class equally often.", ""),
+        "distance": (
+            "distance to the nearest",
+            "Root mean square, of a query's images to the nearest labelled one, shrunk to 8 x 8; low: redundant.",
+            "grey levels",
+        ),
+        "wrong": ("surprise", "Share of a query's images that the model had predicted wrongly.", PERCENT),
+    }
+    found = []
+    for column, (name, note, unit) in notes.items():
+        if column in measured and measured[column].notna().any():
+            lines = curves(measured.dropna(subset=[column]), column)
+            found.append(View(name, unit, lines, scale=100.0 if unit == PERCENT else 1.0, note=note))
+    return [view for view in found if view.lines]
+
+
+def time_views(runs: pd.DataFrame) -> list[View]:
+    """Seconds a round."""
+    once = Spread("median", "seeds")
+    chosen = runs[runs["round"] > 0]
+    found = [
+        View(name, SECONDS, curves(part, column, once), scale=1.0, log=True, band=False, note="Median over seeds.")
+        for name, part, column in (("training", runs, "fit_seconds"), ("choosing", chosen, "select_seconds"))
+    ]
+    return [view for view in found if view.lines]
+
+
+def view_data(view: View, pen: Mapping[str, Pen]) -> dict[str, Any]:
+    """A view as the page's script draws it."""
+    lines = [
+        {
+            "name": line.name,
+            "seeds": line.seeds,
+            "colour": pen[line.name].colour,
+            "dash": STROKES[pen[line.name].dashes],
+            "marker": pen[line.name].marker,
+            "x": line.labelled.tolist(),
+            "y": _numbers(view.scale * line.centre),
+            "low": _numbers(view.scale * line.low) if view.band else [],
+            "high": _numbers(view.scale * line.high) if view.band else [],
+        }
+        for line in view.lines
+    ]
+    truths = [
+        {
+            "name": truth.name.replace("full", "full training set", 1),
+            "seeds": truth.seeds,
+            "dash": dash,
+            "y": _numbers(view.scale * truth.centre)[-1],
+            "low": _numbers(view.scale * truth.low)[-1],
+            "high": _numbers(view.scale * truth.high)[-1],
+        }
+        for truth, dash in zip(view.truths, cycle(("4 3", "1 2")), strict=False)
+    ]
+    facts = {name: getattr(view, name) for name in ("name", "unit", "zero", "log", "note")}
+    return {**facts, "lines": lines, "truths": truths}
+
+
+def _numbers(values: Any) -> list[float | None]:
+    """To five digits, None for NaN, which JSON has not."""
+    return [None if np.isnan(value) else float(f"{value:.5g}") for value in values]
