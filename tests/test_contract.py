@@ -15,6 +15,7 @@ from al_runner.engine.drive import Engine, drive
 from al_runner.engine.parts import initial_net
 from al_runner.errors import UsageError
 from al_runner.learners.committee import Committee
+from al_runner.learners.dropout import Dropout
 from al_runner.learners.ensemble import Ensemble
 from al_runner.learners.plain import Plain
 from al_runner.models.inputs import net_builder
@@ -26,21 +27,20 @@ from al_runner.types import DataSet, Fit, Fitted, Learner, Trained
 STRATEGIES = [name for name in test_configs.names("strategy") if name != "full"]
 
 
-@pytest.fixture(params=STRATEGIES)
-def strategy(request: pytest.FixtureRequest) -> Strategy:
-    cfg = test_configs.composed(f"strategy={request.param}").strategy
+BUILD = net_builder(toy.data_set(), toy.model)
+LEARNERS: dict[str, Callable[..., Learner]] = {
+    "plain": Plain,
+    "ensemble": partial(Ensemble, members=3),
+    "dropout": partial(Dropout, samples=8, shared_masks=True),
+}
+
+
+def built(name: str) -> Strategy:
+    cfg = test_configs.composed(f"strategy={name}").strategy
     if "recipe" in cfg:  # of a net that it trains to choose by
         cfg.recipe.max_checks = 20
-    built: Strategy = instantiate(cfg)
-    return built
-
-
-def fit(strategy: Strategy, build: Callable[[], nn.Module], train_all: Engine) -> Fitted:
-    """By the first learner that the strategy does not refuse, changed as the strategy wants it."""
-    learners = [strategy.wrap(learner(build, toy.recipe())) for learner in (Plain, partial(Ensemble, members=3))]
-    learner = next(learner for learner in learners if accepts(strategy, learner))
-    run = toy.experiment()
-    return drive(learner.fit(run.train_data(pool_of(run.data)), Streams(0, 0), None), train_all)  # type: ignore[arg-type]
+    strategy: Strategy = instantiate(cfg)
+    return strategy
 
 
 def accepts(strategy: Strategy, learner: Learner) -> bool:
@@ -51,12 +51,40 @@ def accepts(strategy: Strategy, learner: Learner) -> bool:
     return True
 
 
-BUILD = net_builder(toy.data_set(), toy.model)
+def learners_for(strategy: Strategy) -> list[str]:
+    """One net where that will do, else every posterior that does."""
+    built = {name: strategy.wrap(learner(BUILD, toy.recipe())) for name, learner in LEARNERS.items()}
+    accepted = [name for name, learner in built.items() if accepts(strategy, learner)]
+    return accepted[:1] if accepted[0] == "plain" else accepted
+
+
+CASES = [(name, learner) for name in STRATEGIES for learner in learners_for(built(name))]
+
+
+@pytest.fixture(params=CASES, ids="-".join)
+def case(request: pytest.FixtureRequest) -> tuple[str, str]:
+    return request.param  # type: ignore[no-any-return]
 
 
 @pytest.fixture
-def fitted(strategy: Strategy) -> Fitted:
-    return fit(strategy, BUILD, one_by_one.train_all)
+def strategy(case: tuple[str, str]) -> Strategy:
+    return built(case[0])
+
+
+@pytest.fixture
+def learner(case: tuple[str, str]) -> Callable[..., Learner]:
+    return LEARNERS[case[1]]
+
+
+def fit(strategy: Strategy, learner: Callable[..., Learner], build: Callable[[], nn.Module], train: Engine) -> Fitted:
+    """By the learner, changed as the strategy wants it."""
+    wrapped, run = strategy.wrap(learner(build, toy.recipe())), toy.experiment()
+    return drive(wrapped.fit(run.train_data(pool_of(run.data)), Streams(0, 0), None), train)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def fitted(strategy: Strategy, learner: Callable[..., Learner]) -> Fitted:
+    return fit(strategy, learner, BUILD, one_by_one.train_all)
 
 
 def in_double(fits: Sequence[Fit]) -> list[Trained]:
@@ -135,9 +163,11 @@ def test_the_order_of_the_candidates_makes_no_difference(strategy: Strategy, fit
 
 
 @pytest.mark.parametrize("batchnorm", [False, True])
-def test_nothing_about_the_net_changes(strategy: Strategy, fitted: Fitted, batchnorm: bool) -> None:
+def test_nothing_about_the_net_changes(
+    strategy: Strategy, learner: Callable[..., Learner], fitted: Fitted, batchnorm: bool
+) -> None:
     if batchnorm:
-        fitted = fit(strategy, normed, untrained)
+        fitted = fit(strategy, learner, normed, untrained)
     net = nn.ModuleList(nets(fitted))
     assert all(parameter.grad is None for parameter in net.parameters())
     before = {name: value.clone() for name, value in net.state_dict().items()}
@@ -166,18 +196,18 @@ class Certain(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.maps, self.layer = nn.Conv2d(1, 1, 1), nn.Linear(36, 3)
+        self.maps, self.dropout, self.layer = nn.Conv2d(1, 1, 1), nn.Dropout(0.5), nn.Linear(36, 3)
         with torch.no_grad():
             self.layer.weight.zero_()
             self.layer.bias.copy_(torch.tensor([1e4, 0.0, 0.0]))
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.layer(self.maps(x.to(self.layer.weight.dtype)).flatten(1))
+        out: Tensor = self.layer(self.dropout(self.maps(x.to(self.layer.weight.dtype)).flatten(1)))
         return out
 
 
-def test_predictions_of_probability_1_are_no_trouble(strategy: Strategy) -> None:
-    certain = fit(strategy, Certain, untrained)
+def test_predictions_of_probability_1_are_no_trouble(strategy: Strategy, learner: Callable[..., Learner]) -> None:
+    certain = fit(strategy, learner, Certain, untrained)
     assert len(set(select(strategy, certain, pool_of(toy.data_set()), 7))) == 7
 
 
@@ -187,7 +217,7 @@ def test_images_that_are_all_alike_are_no_trouble(strategy: Strategy, fitted: Fi
     assert len(set(select(strategy, fitted, pool_of(same), 7))) == 7
 
 
-def test_single_and_double_precision_agree(strategy: Strategy, fitted: Fitted) -> None:
-    double = fit(strategy, BUILD, in_double)
+def test_single_and_double_precision_agree(strategy: Strategy, learner: Callable[..., Learner], fitted: Fitted) -> None:
+    double = fit(strategy, learner, BUILD, in_double)
     picks = [select(strategy, net, pool_of(toy.data_set()), 7) for net in (fitted, double)]
     assert picks[0] == picks[1]
