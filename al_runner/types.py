@@ -182,6 +182,10 @@ class Learner(Protocol):
     def samples(self) -> int:
         """K of its fits' `log_probs`."""
 
+    @property
+    def has_network(self) -> bool:
+        """Whether its fits have a `network()`."""
+
     async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None) -> Fitted: ...
 
 

@@ -221,3 +221,13 @@ def test_single_and_double_precision_agree(strategy: Strategy, learner: Callable
     double = fit(strategy, learner, BUILD, in_double)
     picks = [select(strategy, net, pool_of(toy.data_set()), 7) for net in (fitted, double)]
     assert picks[0] == picks[1]
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_a_committee_is_refused_before_any_training_or_will_do(name: str) -> None:
+    strategy = built(name)
+    if accepts(strategy, strategy.wrap(LEARNERS["ensemble"](BUILD, toy.recipe()))):
+        fitted = fit(strategy, LEARNERS["ensemble"], BUILD, one_by_one.train_all)
+        assert len(select(strategy, fitted, pool_of(toy.data_set()), 3)) == 3
+    else:
+        assert strategy.needs_network

@@ -25,6 +25,7 @@ class Bootstrap:
     members: int = 4
     stratified: bool = True
     continues: ClassVar[bool] = False
+    has_network: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if self.members < 1:

@@ -24,6 +24,7 @@ class Ensemble:
     members: int = 5
     shared_init: bool = False
     continues: ClassVar[bool] = False
+    has_network: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if self.members < 1:

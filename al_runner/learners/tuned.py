@@ -50,6 +50,10 @@ class Tuned:
     def samples(self) -> int:
         return self.learners[0].samples
 
+    @property
+    def has_network(self) -> bool:
+        return self.learners[0].has_network
+
     async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None = None) -> Fitted:
         fits = await together([learner.fit(data, streams, None) for learner in self.learners])
         return min(fits, key=lambda fitted: validation_loss(fitted, data))

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from al_runner.budget import Budget
+from al_runner.errors import UsageError
 from al_runner.pool import Pool
 from al_runner.rng import Streams
 from al_runner.types import Fitted, Learner
@@ -14,10 +15,12 @@ from al_runner.types import Fitted, Learner
 class Strategy:
     """Chooses what to label next. A new one overrides `select`, and more where it changes more.
 
-    `chooses_sets` tells whether it chooses among `pool.sets` (budget.sets), not only among single images.
+    `chooses_sets` tells whether it chooses among `pool.sets` (budget.sets), not only among single images,
+    `needs_network` whether by `fitted.network()`, one net's own weights.
     """
 
     chooses_sets: ClassVar[bool] = False
+    needs_network: ClassVar[bool] = False
 
     def plan(self, budget: Budget) -> Budget:
         """What the method changes about the purchases."""
@@ -35,6 +38,10 @@ class Strategy:
 
     def check_learner(self, learner: Learner) -> None:
         """UsageError where the method can't choose by what `learner` fits, after `wrap`; asked before any training."""
+        if self.needs_network and not learner.has_network:
+            raise UsageError(
+                f"{type(self).__name__} chooses by one net's weights, which this learner has not; use learner=plain"
+            )
 
     async def query(self, fitted: Fitted, pool: Pool, n: int, streams: Streams) -> Tensor:
         """What the loop asks for: `n` distinct ids out of `pool.candidates`, int64 [n].

@@ -80,6 +80,10 @@ class PseudoLabelling:
     def samples(self) -> int:
         return self.base.samples
 
+    @property
+    def has_network(self) -> bool:
+        return self.base.has_network
+
     async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None) -> Fitted:
         if streams.round > 0 and data.unlabelled is not None:
             labeller = previous

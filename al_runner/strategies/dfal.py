@@ -24,6 +24,7 @@ class Dfal(Strategy):
     steps: int = 10  # of DeepFool, at most
     overshoot: float = 0.02  # as in Moosavi-Dezfooli et al. (2016); the published code of DFAL has none
     twins: bool = False
+    needs_network: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         _ = self.search
@@ -73,6 +74,10 @@ class WithTwins:
     @property
     def samples(self) -> int:
         return self.base.samples
+
+    @property
+    def has_network(self) -> bool:
+        return self.base.has_network
 
     async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None) -> Twinned:
         x, y = data.x[:0], data.y[:0]

@@ -4,6 +4,7 @@ N examples, Y classes; of a layer's block t positions, i inputs, o outputs.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +23,7 @@ class Egl(Strategy):
     """The candidates of largest sum_y p(y | x) ||grad -ln p(y | x)||, the gradient by all weights of the net."""
 
     skip_untreated: bool = False  # leave out layers whose gradients single examples can't be given
+    needs_network: ClassVar[bool] = True
 
     def check(self, net: nn.Module, x: Tensor) -> None:
         capture(net, x, skip_untreated=self.skip_untreated)

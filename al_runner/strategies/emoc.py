@@ -37,6 +37,7 @@ class Emoc(Strategy):
     images: int | None = 500  # of the training set, that outputs are compared on; None: all
     outputs: str = "logits"  # what f is: "logits", which the loss is a function of, or "probabilities"
     chooses_sets: ClassVar[bool] = True
+    needs_network: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.images is not None and self.images < 1:

@@ -5,6 +5,7 @@ L the labelled images, U a slice of the unlabelled, S the query being built, l b
 
 import copy
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +30,7 @@ class KfacCode2016(Strategy):
     direction: str = "minimise"  # the least t, as committed: the least gradients; "maximise" turns it round
     pool_batches: int = 10  # U, in queries
     damping: float = 1e-5  # added to every eigenvalue; 1e-8 in another copy
+    needs_network: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.direction not in ("minimise", "maximise"):

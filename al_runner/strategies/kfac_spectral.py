@@ -6,6 +6,7 @@ two factors, N = sum_l i o parameters.
 
 from dataclasses import dataclass
 from math import inf
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -40,6 +41,7 @@ class KfacSpectral(Strategy):
     labels: str = "predicted"  # "expected": the mean over the net's own prediction, a backward pass a class
     start: str = "empty"  # "labelled": the labelled images count with the query, whose union stands for the pool
     pool_sample: int | None = None  # estimate the pool's factors from so many random unlabelled images; None: from all
+    needs_network: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         for field, allowed in CHOICES.items():

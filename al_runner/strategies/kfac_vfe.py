@@ -5,6 +5,7 @@ S the query of K images being built, U the unlabelled and A the labelled images,
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -57,6 +58,7 @@ class KfacVfe(Strategy):
     pool_sample: int | None = None  # estimate the pool's factor from so many random unlabelled images; None: from all
     nystrom_rank: int | None = None  # invert larger factors from so many of their columns; None: all exactly
     skip_untreated: bool = False  # leave out layers without a Fisher block, and their parameters out of N
+    needs_network: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         for field, allowed in CHOICES.items():

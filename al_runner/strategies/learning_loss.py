@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import partial
 from math import ceil
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +28,7 @@ class LearningLoss(Strategy):
     margin: float = 1.0  # xi
     weight: float = 1.0  # lambda, of the ranking loss beside the net's own
     cut_after: int | None = 120  # passes over the data after which the module's gradient stops at the maps
+    needs_network: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.hidden < 1:
@@ -72,6 +74,10 @@ class PredictingLosses:
     @property
     def samples(self) -> int:
         return self.base.samples
+
+    @property
+    def has_network(self) -> bool:
+        return self.base.has_network
 
     async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None) -> Fitted:
         return await changed(self.base.fit(data, streams, previous), self.with_module)

@@ -8,6 +8,7 @@ from hydra.utils import instantiate
 
 from al_runner.engine.drive import drive
 from al_runner.engine.one_by_one import train_all
+from al_runner.errors import UsageError
 from al_runner.models.inputs import net_builder
 from al_runner.pool import Pool
 from al_runner.rng import Streams
@@ -55,3 +56,12 @@ def test_predicting_changes_no_images(learner: Learner) -> None:
     images = toy.data_set().images
     fit(learner).log_probs(images)
     assert torch.equal(images, toy.data_set().images)
+
+
+def test_it_has_a_network_where_it_says_so(learner: Learner) -> None:
+    fitted = fit(learner)
+    if learner.has_network:
+        assert not fitted.network().training
+    else:
+        with pytest.raises(UsageError, match="net"):
+            fitted.network()

@@ -65,7 +65,7 @@ def test_all_fits_are_asked_for_at_once(of, fits: int) -> None:
 
 
 class Continuing:
-    continues, samples = True, 1
+    continues, samples, has_network = True, 1, True
 
     def __init__(self, build: object, recipe: object):
         pass
