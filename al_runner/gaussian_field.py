@@ -2,8 +2,9 @@
 
 L labelled and U unlabelled images, C classes; float64. Images are the nodes of a graph whose edges weigh
 w_ij = exp(-d_ij / scale^2), d the mean squared difference of pixels in [0, 1]. The harmonic function f is, at an
-unlabelled node, the weighted mean of its neighbours' f, at a labelled one its label: f_u is the chance that a walk from
-u, its steps as likely as their edges are heavy, meets a label of that class first. P are the steps' probabilities.
+unlabelled node, the weighted mean of its neighbours' f, at a labelled one its label: f_u is the chance that a walk
+from u, its steps as likely as their edges are heavy, meets a label of that class first. P are the steps' chances. With
+chance LOST a step ends the walk in any class: images that no label reaches have an answer too, which is doubt.
 """
 
 from dataclasses import dataclass
@@ -12,8 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from al_runner.errors import UsageError
-
+LOST = 1e-9  # too rare to matter where walks reach labels, far above a double's rounding
 ENTRIES = 2**22  # of the largest tensor that is held, beside U x U
 
 
@@ -27,40 +27,20 @@ def log_weights(x: Tensor, y: Tensor, scale: float) -> Tensor:
 def steps(labelled: Tensor, unlabelled: Tensor, scale: float) -> tuple[Tensor, Tensor]:
     """P from every unlabelled image to the unlabelled, [U, U], and to the labelled ones, [U, L]; none to itself."""
     among = log_weights(unlabelled, unlabelled, scale).fill_diagonal_(-torch.inf)
-    whole = torch.cat([among, log_weights(unlabelled, labelled, scale)], 1).softmax(1)
+    whole = torch.cat([among, log_weights(unlabelled, labelled, scale)], 1).softmax(1) * (1 - LOST)
     return whole[:, : len(unlabelled)], whole[:, len(unlabelled) :]
+
+
+def solved(among: Tensor, right: Tensor) -> Tensor:
+    """(I - P_uu)^-1 times `right`, [U, U], [U, R] -> [U, R]."""
+    solution: Tensor = torch.linalg.solve(torch.eye(len(among), dtype=among.dtype, device=among.device) - among, right)
+    return solution
 
 
 def harmonic(labelled: Tensor, f: Tensor, unlabelled: Tensor, scale: float) -> Tensor:
     """f at the unlabelled images, [U, C], from that at the labelled ones, [L, C]: f_u = (I - P_uu)^-1 P_ul f_l."""
     among, to_labels = steps(labelled, unlabelled, scale)
-    solution = solved(among, to_labels @ f)
-    require_whole(solution)
-    return solution.clamp(0, 1)
-
-
-def solved(among: Tensor, right: Tensor) -> Tensor:
-    """(I - P_uu)^-1 times `right`, [U, U], [U, R] -> [U, R]."""
-    identity = torch.eye(len(among), dtype=among.dtype, device=among.device)
-    solution: Tensor
-    solution, singular = torch.linalg.solve_ex(identity - among, right)
-    if bool(singular):
-        raise falls_apart()
-    return solution
-
-
-def require_whole(f: Tensor) -> None:
-    """UsageError unless the rows of `f` are distributions."""
-    if not bool(((f.sum(1) - 1).abs() < 1e-6).all()):
-        raise falls_apart()
-
-
-def falls_apart() -> UsageError:
-    """What to do about a graph whose parts have no edge in common."""
-    return UsageError(
-        "images are too far apart for this length scale: weights round to 0, and no label reaches some of the images; "
-        "raise length_scale"
-    )
+    return solved(among, to_labels @ f + LOST / f.shape[1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,9 +55,8 @@ class Field:
         """From uint8 images [L, ...], labels [L], images [U, ...]; classes up to the highest label take part."""
         among, to_labels = steps(labelled, unlabelled, scale)
         visits = solved(among, torch.eye(len(among), dtype=among.dtype, device=among.device))
-        f = visits @ (to_labels @ one_hot(y).double())
-        require_whole(f)
-        return cls(f, visits)
+        f = one_hot(y).double()
+        return cls(visits @ (to_labels @ f + LOST / f.shape[1]), visits)
 
     def expected_risks(self) -> Tensor:
         """Expected risk once an image's label is known, for every image, [U].

@@ -16,7 +16,7 @@ LAYERS = {
     "budget": {"errors"},
     "data": {"types", "rng", "errors", "atomic"},
     "models": {"types", "errors"},
-    "gaussian_field": {"errors"},
+    "gaussian_field": set(),
     "learners": {"types", "models", "rng", "layers", "gaussian_field", "errors"},
     "engine": {"types", "rng", "layers"},
     "fisher": {"errors"},
