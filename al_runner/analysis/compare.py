@@ -173,7 +173,8 @@ def labels_needed(found: Sequence[Case], targets: Sequence[float] | None = None)
 def _targets(case: Case, asked: Sequence[float] | None) -> list[float]:
     if asked is not None:
         return list(asked)
-    ordered = [part.sort_values(["seed", "round"]) for part in case.parts.values() if len(part)]
+    within = [part[part["labelled"] <= case.budget.end] for part in case.parts.values()]
+    ordered = [part.sort_values(["seed", "round"]) for part in within if len(part)]
     lowest = min((part["test_error"].min() for part in ordered), default=1.0)
     first = max((part.groupby("seed")["test_error"].first().max() for part in ordered), default=0.0)
     return [target for target in TARGETS if lowest <= target < first]

@@ -43,7 +43,7 @@ def _lead(case: Case, best: str, other: str) -> str:
     """A clause on `best` against `other`."""
     test = case.test(best, other, "final")
     p = corrected_p(case, best, other)
-    lead = points(-test.mean, test.half)
+    lead = points(0.0 - test.mean, test.half)
     facts = f"{test.pairs} paired seeds, {p_value(p)} by Holm"
     if not isnan(p) and p < LEVEL:
         return f"{lead} below {other} ({facts})"

@@ -135,6 +135,14 @@ def test_labels_needed_and_saving(tmp_path):
     assert isnan(some["labels"])
 
 
+def test_targets_are_errors_that_the_budget_reaches(tmp_path):
+    for seed in range(3):
+        make_run(tmp_path, "random", seed, [0.8, 0.3, 0.15, 0.04])
+    for at, expected in ((16, []), (24, [0.2]), (None, [0.2, 0.1, 0.05])):
+        table = compare.labels_needed(compare.cases(load(tmp_path), at=at))
+        assert table["target"].dropna().tolist() == expected
+
+
 def test_penalties_over_two_cases(tmp_path):
     two(tmp_path)
     two(tmp_path, dataset="mnist")
