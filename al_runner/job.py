@@ -21,6 +21,7 @@ from al_runner.engine.stacked import Stacked
 from al_runner.engine.stopping import NonFiniteLoss
 from al_runner.errors import UsageError
 from al_runner.explain import MENDABLE, explain
+from al_runner.loggers import logged
 from al_runner.loop import Experiment
 from al_runner.models.inputs import net_builder
 from al_runner.progress import Lines
@@ -31,7 +32,7 @@ from al_runner.types import DataSet
 log = logging.getLogger(__name__)
 
 # Where a run happens does not change what it is: these may differ when it is resumed.
-PLACE = ("data_root", "results", "device", "threads", "overwrite", "name")
+PLACE = ("data_root", "results", "device", "threads", "overwrite", "name", "logger")
 
 
 def run_alone(cfg: DictConfig) -> None:
@@ -79,10 +80,13 @@ async def run_in(
     config = {key: value for key, value in settings.items() if key not in PLACE}
     plan = experiment.purchases
     rounds = len(plan)
+    listeners: list[Callable[[Mapping[str, Any]], None]] = []
 
     def announce(row: Mapping[str, Any]) -> None:
         noted.write(RUNNING)
         progress.measured(label, rounds, row)
+        for listener in listeners:
+            listener(row)
 
     record = RunFolder(folder, config, cfg.overwrite, announce, plan)
     record.require_labels(experiment.data.labels)
@@ -92,7 +96,10 @@ async def run_in(
         return
     record.add_provenance(provenance(device, cfg.seed))
     try:
-        await experiment.run(record, clock)
+        logger = instantiate(cfg.logger)(folder=folder, settings=config) if cfg.get("logger") else None
+        with logged(logger, record.rows) as also:
+            listeners.append(also.write)
+            await experiment.run(record, clock)
     except NonFiniteLoss as error:
         raise UsageError(
             f"round {len(record.rows)}: {error}; lower training.optimizer.lr (every earlier round is kept)"

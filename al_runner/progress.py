@@ -16,6 +16,7 @@ from rich.table import Table
 log = logging.getLogger(__name__)
 
 Row = Mapping[str, Any]
+BARS = "▁▂▃▄▅▆▇█"
 
 
 class Lines:
@@ -61,12 +62,14 @@ class LiveTable(Lines):
         self._live, self._jobs = live, jobs
         self._rounds: dict[str, int] = {}
         self._rows: dict[str, Row] = {}
+        self._errors: dict[str, list[float]] = {}
         self._failed: set[str] = set()
         self._start, self._drawn, self._recorded = monotonic(), 0.0, 0
 
     def opened(self, label: str, rounds: int, rows: Sequence[Row]) -> None:
         super().opened(label, rounds, rows)
         self._rounds[label] = rounds
+        self._errors[label] = [float(row["test_error"]) for row in rows]
         if rows:
             self._rows[label] = {name: float(rows[-1][name]) for name in ("round", "labelled", "test_error")}
         self.draw()
@@ -74,6 +77,7 @@ class LiveTable(Lines):
     def measured(self, label: str, rounds: int, row: Row) -> None:
         super().measured(label, rounds, row)
         self._rows[label] = row
+        self._errors.setdefault(label, []).append(float(row["test_error"]))
         self._recorded += 1
         if monotonic() - self._drawn > self.SECONDS:
             self.draw()
@@ -101,8 +105,9 @@ class LiveTable(Lines):
         table.add_column("run")
         for name in ("seeds done", "round", "labelled", "test error % (± SD)"):
             table.add_column(name, justify="right")
+        table.add_column("so far")
         for name, labels in groups.items():
-            table.add_row(name, *self._cells(labels))
+            table.add_row(name, *self._cells(labels), self._curve(labels))
         return table
 
     def _cells(self, labels: Sequence[str]) -> tuple[str, ...]:
@@ -122,6 +127,11 @@ class LiveTable(Lines):
             f"{mean(errors):.2f}{spread}",
         )
 
+    def _curve(self, labels: Sequence[str]) -> str:
+        """The mean error over the seeds, round by round, as far as all that have begun have come."""
+        begun = [self._errors[label] for label in labels if self._errors.get(label)]
+        return sparkline([mean(errors) for errors in zip(*begun, strict=False)])
+
     def _done(self, label: str) -> int:
         return int(self._rows[label]["round"]) + 1 if label in self._rows else 0
 
@@ -136,6 +146,14 @@ def span(values: Iterator[float]) -> str:
     """One number, or the least and the greatest."""
     found = sorted(map(int, values))
     return f"{found[0]}" if found[0] == found[-1] else f"{found[0]}-{found[-1]}"
+
+
+def sparkline(values: Sequence[float], width: int = 24) -> str:
+    """A curve in one line of text, at most `width` of its values evenly spaced; its lowest value is the lowest bar."""
+    last = len(values) - 1
+    shown = [values[round(i * last / (width - 1))] for i in range(width)] if len(values) > width else list(values)
+    low, high = min(shown, default=0.0), max(shown, default=0.0)
+    return "".join(BARS[round((value - low) / (high - low or 1) * (len(BARS) - 1))] for value in shown)
 
 
 def duration(seconds: float) -> str:

@@ -25,6 +25,7 @@ LAYERS = {
     "records": {"errors", "atomic"},
     "analysis": {"errors", "atomic", "state"},
     "progress": set(),
+    "loggers": {"errors"},
     "state": {"atomic"},
 }
 KNOW_HYDRA = {"run", "job", "sweeps", "explain", "plugins"}

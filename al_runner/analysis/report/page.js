@@ -204,7 +204,8 @@
       const one = html("div", { class: wrong ? "tile wrong" : "tile", title: `id ${id}: ${classes[label]}, ${said}` }, tiles);
       html("i", { style: `background-position:-${place % atlas.columns * 34}px -${Math.floor(place / atlas.columns) * tall}px` }, one);
       html("b", {}, one, shorten(classes[label]));
-      if (known(prediction)) one.append(` ${wrong ? `≠ ${shorten(classes[prediction])}` : "="} ${score.toFixed(2).replace(/^0/, "")}`);
+      if (wrong) one.append(` ≠ ${shorten(classes[prediction])}`);
+      if (known(prediction)) html("div", {}, one, score.toFixed(2).replace(/^0/, ""));
     };
     const show = () => {
       box.replaceChildren();

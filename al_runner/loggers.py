@@ -1,0 +1,149 @@
+"""Where a run's rows go besides rounds.csv: TensorBoard or MLflow, both optional, neither needed by anything else.
+
+A step is a number of labels. What a resumed run recorded before is logged too, so that a log always holds the whole
+of rounds.csv.
+"""
+
+import logging
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol
+
+from al_runner.errors import UsageError
+
+log = logging.getLogger(__name__)
+
+Row = Mapping[str, Any]
+
+
+class Logger(Protocol):
+    """Takes a run's rows, one a round."""
+
+    def write(self, row: Row) -> None: ...
+
+    def close(self, whole: bool) -> None:
+        """The process ends; `whole` where the run is done."""
+
+
+class Guarded:
+    """A logger whose failure is said once and never ends a run; none at all where `inner` is None."""
+
+    def __init__(self, inner: Logger | None):
+        self._inner = inner
+
+    def write(self, row: Row) -> None:
+        self._try("write", row)
+
+    def close(self, whole: bool) -> None:
+        self._try("close", whole)
+
+    def _try(self, name: str, *arguments: Any) -> None:
+        if self._inner is None:
+            return
+        try:
+            getattr(self._inner, name)(*arguments)
+        except Exception as error:  # a server that is away, a disk that is full
+            kind, self._inner = type(self._inner).__name__, None
+            log.warning("%s can't be written (%s: %s); the run goes on without it", kind, type(error).__name__, error)
+
+
+@contextmanager
+def logged(logger: Logger | None, rows: Sequence[Row]) -> Iterator[Guarded]:
+    """The logger with these earlier rows in it, closed whatever way the run ends."""
+    guarded = Guarded(logger)
+    for row in rows:
+        guarded.write(row)
+    try:
+        yield guarded
+    except BaseException:
+        guarded.close(whole=False)
+        raise
+    guarded.close(whole=True)
+
+
+class TensorBoard:
+    """Event files in `folder`/tensorboard, made anew at every start."""
+
+    def __init__(self, folder: Path, settings: Mapping[str, Any]):
+        require("tensorboard", "logger=tensorboard")
+        from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 - optional
+
+        place = folder / "tensorboard"
+        shutil.rmtree(place, ignore_errors=True)
+        self._writer = SummaryWriter(str(place))
+        lines = "\n".join(f"    {key}: {value}" for key, value in flat(settings).items())
+        self._writer.add_text("settings", lines)
+
+    def write(self, row: Row) -> None:
+        for name, value in numbers(row).items():
+            self._writer.add_scalar(name, value, int(row["labelled"]))
+        self._writer.flush()
+
+    def close(self, whole: bool) -> None:
+        self._writer.close()
+
+
+class Mlflow:
+    """A run in the experiment of its data set, found again by its folder when it is resumed."""
+
+    def __init__(self, folder: Path, settings: Mapping[str, Any], uri: str):
+        require("mlflow", "logger=mlflow")
+        os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
+        from mlflow import MlflowClient  # noqa: PLC0415 - optional
+
+        place = uri if "://" in uri or uri.startswith("databricks") else Path(uri).expanduser().resolve().as_uri()
+        self._client = MlflowClient(place)
+        run = settings["run"]
+        experiment = self._experiment(run["dataset"])
+        name = f"{run['strategy']}{'-' if run['name'] else ''}{run['name']} seed {run['seed']}"
+        tag = {"al_runner.folder": folder.resolve().as_posix()}
+        found = self._client.search_runs([experiment], f"tags.`al_runner.folder` = '{tag['al_runner.folder']}'")
+        for old in found:  # its rows are logged again
+            self._client.delete_run(old.info.run_id)
+        self._id = self._client.create_run(experiment, run_name=name, tags=tag).info.run_id
+        for key, value in flat(settings).items():
+            self._client.log_param(self._id, key, str(value)[:500])
+
+    def write(self, row: Row) -> None:
+        for name, value in numbers(row).items():
+            self._client.log_metric(self._id, name, value, step=int(row["labelled"]))
+
+    def close(self, whole: bool) -> None:
+        self._client.set_terminated(self._id, "FINISHED" if whole else "KILLED")
+
+    def _experiment(self, name: str) -> str:
+        """The id of the experiment of this name, made where missing, whoever of a sweep's processes comes first."""
+        known = self._client.get_experiment_by_name(name)
+        if known is None:
+            try:
+                return str(self._client.create_experiment(name))
+            except Exception:
+                known = self._client.get_experiment_by_name(name)
+                if known is None:
+                    raise
+        return str(known.experiment_id)
+
+
+def require(package: str, choice: str) -> None:
+    """UsageError where an optional package is not installed."""
+    try:
+        import_module(package)
+    except ImportError as error:
+        raise UsageError(f"{choice} needs the package {package}; pip install 'al-runner[loggers]'") from error
+
+
+def numbers(row: Row) -> dict[str, float]:
+    """The measurements of a row; what is unknown is left out."""
+    return {name: float(value) for name, value in row.items() if name not in ("round", "labelled") and value != ""}
+
+
+def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mapping -> {"a.b": value}."""
+    found: dict[str, Any] = {}
+    for key, value in settings.items():
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return found
