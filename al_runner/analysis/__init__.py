@@ -1,5 +1,40 @@
-"""CSVs in; curves, tables and figures out. Nothing here imports torch."""
+"""CSVs in; tables, figures and a report out, each by one function. Nothing here imports torch.
 
-from al_runner.analysis.figures import draw_run
+`load` gives the tidy table that everything else starts from; docs/analysis.md says what the numbers mean.
+"""
 
-__all__ = ["draw_run"]
+from al_runner.analysis.compare import average_ranks, cases, labels_needed, paired_tests, penalties, results
+from al_runner.analysis.comparison import Comparison, save_tables
+from al_runner.analysis.curves import Spread, curves, difference_curves
+from al_runner.analysis.figures import Look, differences, draw_run, facets, learning_curves, times
+from al_runner.analysis.files import save
+from al_runner.analysis.published import published
+from al_runner.analysis.runs import load
+from al_runner.analysis.summary import summarise
+from al_runner.analysis.verdict import gaps, verdict
+
+__all__ = [
+    "Comparison",
+    "Look",
+    "Spread",
+    "average_ranks",
+    "cases",
+    "curves",
+    "difference_curves",
+    "differences",
+    "draw_run",
+    "facets",
+    "gaps",
+    "labels_needed",
+    "learning_curves",
+    "load",
+    "paired_tests",
+    "penalties",
+    "published",
+    "results",
+    "save",
+    "save_tables",
+    "summarise",
+    "times",
+    "verdict",
+]

@@ -66,7 +66,7 @@ class Case:
 
     @cached_property
     def pairs(self) -> list[dict[str, Any]]:
-        """A row of `tests` for every measure and pair of curves, PAIR_COLUMNS."""
+        """A row of `paired_tests` for every measure and pair of curves, PAIR_COLUMNS."""
         rows = []
         pairs = list(combinations(self.parts, 2))
         for measure in MEASURES:
@@ -199,7 +199,7 @@ def _saving(needed: "pd.Series[float]", base: "pd.Series[float] | None", itself:
     return {"pairs": int(saving.notna().sum()), **_pair("saving", interval(saving) if whole else (nan, nan))}
 
 
-def tests(found: Sequence[Case]) -> pd.DataFrame:
+def paired_tests(found: Sequence[Case]) -> pd.DataFrame:
     """One row a case, measure and pair of curves: the difference first - second, and its paired tests by seed.
 
     `t_p` and `wilcoxon_p` are two-sided, `t_holm` and `wilcoxon_holm` corrected for all pairs of the case and measure

@@ -41,7 +41,7 @@ class Comparison:
             baseline,
             compare.results(found),
             compare.labels_needed(found, targets),
-            compare.tests(found),
+            compare.paired_tests(found),
             compare.penalties(found),
             compare.average_ranks(found),
         )

@@ -110,7 +110,7 @@ def _needed(row: Row) -> tuple[str, str]:
 
 
 def shown_tests(table: pd.DataFrame) -> list[Shown]:
-    """`compare.tests` of the final error, one table a case, pairs without two shared seeds left out."""
+    """`compare.paired_tests` of the final error, one table a case, pairs without two shared seeds left out."""
     head = ("first", "second", "pairs", "first - second", "t", "t, Holm", "Wilcoxon", "Wilcoxon, Holm", "seeds for 80%")
     note = (
         "Two-sided p values of paired tests by seed; Holm: corrected for all pairs. With S pairs Wilcoxon's can't fall "

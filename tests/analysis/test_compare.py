@@ -63,7 +63,7 @@ def test_results_are_paired_by_seed(tmp_path):
 def test_order_of_rows_does_not_matter(tmp_path):
     frame = load(two(tmp_path))
     shuffled = frame.sample(frac=1, random_state=1)
-    for table in (compare.results, compare.labels_needed, compare.tests, compare.penalties):
+    for table in (compare.results, compare.labels_needed, compare.paired_tests, compare.penalties):
         pd.testing.assert_frame_equal(table(compare.cases(frame)), table(compare.cases(shuffled)))
 
 
@@ -73,7 +73,7 @@ def test_pairing_is_by_seed_where_seeds_differ(tmp_path):
     for seed, error in ((2, 0.1), (1, 0.3), (0, 0.2), (5, 0.0)):
         make_run(tmp_path, "entropy", seed, [0.9, error])
     cases = compare.cases(load(tmp_path))
-    test = compare.tests(cases).set_index("measure").loc["final"]
+    test = compare.paired_tests(cases).set_index("measure").loc["final"]
     assert test["pairs"] == 3
     assert test["mean"] == pytest.approx(np.mean([0.2 - 0.5, 0.3 - 0.4, 0.1 - 0.3]))
     assert test["t_p"] == pytest.approx(stats.ttest_rel([0.2, 0.3, 0.1], [0.5, 0.4, 0.3]).pvalue)
@@ -86,7 +86,7 @@ def test_holm_counts_all_pairs_of_a_measure(tmp_path):
     two(tmp_path)
     for seed in range(4):
         make_run(tmp_path, "margin", seed, [0.8, 0.5, 0.4 + 0.01 * seed])
-    table = compare.tests(compare.cases(load(tmp_path)))
+    table = compare.paired_tests(compare.cases(load(tmp_path)))
     final = table[table["measure"] == "final"]
     assert len(final) == 3
     ordered = final.sort_values("t_p")
@@ -174,7 +174,7 @@ def test_two_seeds_are_not_ranked_and_the_need_is_said(tmp_path):
 def test_one_seed_has_no_variance_to_judge_by(tmp_path):
     (case,) = compare.cases(load(two(tmp_path, seeds=1)))
     assert "One seed shows no variance" in verdict(case)
-    assert compare.tests([case])[["half", "t_p", "wilcoxon_holm"]].isna().all(axis=None)
+    assert compare.paired_tests([case])[["half", "t_p", "wilcoxon_holm"]].isna().all(axis=None)
 
 
 def test_a_shorter_budget_that_can_be_ranked_is_named(tmp_path):
@@ -197,7 +197,9 @@ def test_identical_curves_are_no_lead(tmp_path):
         for seed, errors in enumerate(RANDOM):
             make_run(tmp_path, strategy, seed, errors)
     case = compare.cases(load(tmp_path))[0]
-    assert compare.tests([case])[["mean", "t_p", "t_holm", "wilcoxon_p"]].to_numpy().tolist() == [[0, 1, 1, 1]] * 2
+    assert (
+        compare.paired_tests([case])[["mean", "t_p", "t_holm", "wilcoxon_p"]].to_numpy().tolist() == [[0, 1, 1, 1]] * 2
+    )
     assert "its lead of 0.00 ± 0.00 points over" in verdict(case)
     assert "no number of seeds would tell" in verdict(case)
 
