@@ -34,21 +34,25 @@ def _at_the_end(case: Case) -> str:
         return f"{start}; there is no {case.baseline} with {LEAST_PAIRS} finished seeds to hold it against."
     second = str(case.ranked.index[1])
     if best == case.baseline:
-        return f"{start}, so nothing beats it; {_lead(case, best, second)}."
-    leads = [_lead(case, best, other) for other in dict.fromkeys((case.baseline, second))]
-    return f"{', '.join([start, *leads])}."
+        return f"{start}, so nothing beats it{_leads(case, best, [second])}."
+    return f"{start}{_leads(case, best, list(dict.fromkeys((case.baseline, second))))}."
 
 
-def _lead(case: Case, best: str, other: str) -> str:
-    """A clause on `best` against `other`."""
-    test = case.test(best, other, "final")
-    p = corrected_p(case, best, other)
-    lead = points(0.0 - test.mean, test.half)
-    facts = f"{test.pairs} paired seeds, {p_value(p)} by Holm"
-    if not isnan(p) and p < LEVEL:
-        return f"{lead} below {other} ({facts})"
-    needed = f"about {seeds_text(test.seeds_needed)}" if isfinite(test.seeds_needed) else "no number of"
-    return f"but its lead of {lead} over {other} may be chance ({facts}; {needed} seeds would tell)"
+def _leads(case: Case, best: str, others: Sequence[str]) -> str:
+    """Clauses on `best` against the others: leads beyond chance first, then those that may be chance."""
+    sure, unsure = [], []
+    for other in others:
+        test = case.test(best, other, "final")
+        p = corrected_p(case, best, other)
+        lead = points(0.0 - test.mean, test.half)
+        facts = f"{test.pairs} paired seeds, {p_value(p)} by Holm"
+        if not isnan(p) and p < LEVEL:
+            sure.append(f", {lead} below {other} ({facts})")
+            continue
+        needed = f"about {seeds_text(test.seeds_needed)}" if isfinite(test.seeds_needed) else "no number of"
+        unsure.append(f"of {lead} over {other} ({facts}; {needed} seeds would tell)")
+    chance = f", but its lead {' and '.join(unsure)} may be chance" if unsure else ""
+    return "".join(sure) + chance
 
 
 def corrected_p(case: Case, left: str, right: str) -> float:

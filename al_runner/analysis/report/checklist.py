@@ -125,7 +125,7 @@ def test_data(evidence: Evidence) -> Check:
         return Check(
             name,
             UNKNOWN,
-            "The runs were not made by al-run, so what their test data were used for is not known.",
+            "No configuration of the runs is here, so what their test data were used for is not known.",
             source,
         )
     text = (
