@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy.integrate import trapezoid
 
 from al_runner.analysis.curves import Floats
 from al_runner.analysis.runs import curve_names
@@ -43,7 +44,7 @@ def area(run: pd.DataFrame, budget: Budget) -> float:
     x = np.concatenate([[budget.start], labels[inside], [budget.end]])
     if budget.start == budget.end:
         return error_at(run, budget.end)
-    return float(np.trapezoid(np.interp(x, labels, errors), x)) / (budget.end - budget.start)
+    return float(trapezoid(np.interp(x, labels, errors), x)) / (budget.end - budget.start)
 
 
 def labels_to(run: pd.DataFrame, error: float, end: int) -> float:

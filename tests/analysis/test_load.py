@@ -186,7 +186,7 @@ def test_a_crash_while_writing_keeps_the_old_file(tmp_path, monkeypatch):
 
 def test_torch_is_never_imported():
     code = (
-        "import sys, al_runner.analysis, al_runner.analysis.cli\n"
+        "import sys, al_runner.analysis.cli, al_runner.analysis.cli_compare, al_runner.analysis.cli_report\n"
         "print([m for m in sys.modules if m.split('.')[0] in ('torch', 'hydra', 'omegaconf')])\n"
         "print(sorted(m for m in sys.modules if m.startswith('al_runner.') and 'analysis' not in m))\n"
         "print('matplotlib.pyplot' in sys.modules)"
