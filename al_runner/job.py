@@ -6,33 +6,35 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from time import perf_counter
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import torch
-from filelock import FileLock, Timeout
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
+from al_runner.claim import Claim, Taken
 from al_runner.engine.drive import drive
 from al_runner.engine.stacked import Stacked
 from al_runner.engine.stopping import NonFiniteLoss
 from al_runner.errors import UsageError
 from al_runner.explain import MENDABLE, explain
+from al_runner.interrupt import finishing
 from al_runner.loggers import logged
 from al_runner.loop import Experiment
 from al_runner.models.inputs import net_builder
 from al_runner.progress import Lines
 from al_runner.records import RunFolder, provenance
 from al_runner.state import RUNNING, Noted
+from al_runner.sweeps import launch_of
 from al_runner.types import DataSet
 
 log = logging.getLogger(__name__)
 
 # Where a run happens does not change what it is: these may differ when it is resumed.
-PLACE = ("data_root", "results", "device", "threads", "overwrite", "name", "logger")
+PLACE = ("data_root", "results", "device", "threads", "deterministic", "overwrite", "recover", "name", "logger")
 
 
 def run_alone(cfg: DictConfig) -> None:
@@ -54,25 +56,43 @@ async def run_job(cfg: DictConfig, clock: Callable[[], float], progress: Lines, 
     folder = Path(hydra.runtime.output_dir)
     try:
         torch.set_num_threads(cfg.threads)
+        set_deterministic(cfg.deterministic)
         torch.backends.cudnn.allow_tf32 = False  # training.precision says where it is wanted
-        with FileLock(folder / ".lock", timeout=0), Noted(folder, hydra.overrides.task, explain) as noted:
-            await run_in(folder, cfg, label, torch_device(cfg.device, device_number), clock, progress, noted)
-    except Timeout:
-        raise UsageError(f"{folder} is in use by another process; wait for it, or choose another name=") from None
+        noting = Noted(folder, hydra.overrides.task, explain, launch_of(cast(DictConfig, hydra)))
+        with Claim(folder / ".lock") as claim, noting as noted:
+            held = Held(folder, claim, noted)
+            await run_in(held, cfg, label, torch_device(cfg.device, device_number), clock, progress)
+    except Taken as error:
+        raise UsageError(f"{folder} is {error}; wait for it, or choose another name=") from None
     except Exception as error:
         if hydra.mode is RunMode.MULTIRUN:  # a single run's error ends the program and is shown there
             progress.failed(label, explain(error) if isinstance(error, MENDABLE) else None)
         raise
 
 
+class Held(NamedTuple):
+    """A run's folder while it is this process's."""
+
+    folder: Path
+    claim: Claim
+    noted: Noted
+
+    def require(self) -> None:
+        """UsageError where another process took the folder over."""
+        try:
+            self.claim.require()
+        except Taken as error:
+            self.noted.disown()
+            raise UsageError(f"{self.folder} was {error} while this process was silent, and goes on there") from None
+
+
 async def run_in(
-    folder: Path,
+    held: Held,
     cfg: DictConfig,
     label: str,
     device: torch.device,
     clock: Callable[[], float],
     progress: Lines,
-    noted: Noted,
 ) -> None:
     """Carry the run out in its own folder, every round that is still to come."""
     experiment = build(cfg, device)
@@ -83,21 +103,25 @@ async def run_in(
     listeners: list[Callable[[Mapping[str, Any]], None]] = []
 
     def announce(row: Mapping[str, Any]) -> None:
-        noted.write(RUNNING)
+        held.noted.write(RUNNING)
         progress.measured(label, rounds, row)
         for listener in listeners:
             listener(row)
 
-    record = RunFolder(folder, config, cfg.overwrite, announce, plan)
+    record = RunFolder(
+        held.folder, config, cfg.overwrite, cfg.recover, announce=announce, plan=plan, require=held.require
+    )
+    if record.recovered:
+        log.warning("%s | %s damaged and set aside, cut to the last sound round", label, " and ".join(record.recovered))
     record.require_labels(experiment.data.labels)
-    noted.runs(rounds)
+    held.noted.runs(rounds)
     progress.opened(label, rounds, record.rows)
     if len(record.rows) == rounds:
         return
     record.add_provenance(provenance(device, cfg.seed))
     try:
-        logger = instantiate(cfg.logger)(folder=folder, settings=config) if cfg.get("logger") else None
-        with logged(logger, record.rows) as also:
+        logger = instantiate(cfg.logger)(folder=held.folder, settings=config) if cfg.get("logger") else None
+        with logged(logger, record.rows) as also, finishing():
             listeners.append(also.write)
             await experiment.run(record, clock)
     except NonFiniteLoss as error:
@@ -137,6 +161,14 @@ def data_set(dataset: str, pool: str, data_root: str, device: torch.device) -> D
     data: DataSet = instantiate(OmegaConf.create(dataset), data_root=data_root)
     spoil = instantiate(OmegaConf.create(pool))
     return (spoil(data) if spoil else data).to(device)
+
+
+def set_deterministic(wanted: bool) -> None:
+    """Let torch take the algorithms that give the same bits every time, or refuse; a CPU's do so anyway."""
+    if wanted:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when it is first used
+        torch.backends.cudnn.benchmark = False
+    torch.use_deterministic_algorithms(wanted)
 
 
 def checked_net(cfg: DictConfig, builder: Callable[[], nn.Module], images: Tensor) -> nn.Module:

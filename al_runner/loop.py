@@ -27,7 +27,7 @@ class Record(Protocol):
     def buy(self, round_: int, ids: Tensor, labels: Tensor, seconds: float) -> None: ...
 
     def predicted(self, round_: int, ids: Tensor, classes: Tensor, confidence: Tensor) -> None:
-        """What the model said of the images of `buy` before their labels were known; nothing depends on it."""
+        """What the model says of the images of the `buy` to come, their labels unknown; nothing depends on it."""
 
     def measured(self, round_: int) -> bool: ...
 
@@ -81,10 +81,11 @@ class Experiment:
                     fitted = await learner.fit(self.train_data(pool), Streams(self.seed, round_ - 1), None)
                 start = clock()
                 ids = await self.choose(fitted, pool, size, round_)
-                record.buy(round_, ids, self.data.labels[ids], clock() - start)
+                seconds = clock() - start
                 if fitted is not None:
                     confidence, classes = mean_log_probs(fitted.log_probs(self.data.images[ids])).exp().max(1)
                     record.predicted(round_, ids, classes, confidence)
+                record.buy(round_, ids, self.data.labels[ids], seconds)
             pool.buy(ids.to(self.data.images.device))
             if record.measured(round_) and not learner.continues:
                 continue

@@ -11,6 +11,7 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 
 log = logging.getLogger(__name__)
@@ -107,7 +108,7 @@ class LiveTable(Lines):
             table.add_column(name, justify="right")
         table.add_column("so far")
         for name, labels in groups.items():
-            table.add_row(name, *self._cells(labels), self._curve(labels))
+            table.add_row(escape(name), *self._cells(labels), self._curve(labels))
         return table
 
     def _cells(self, labels: Sequence[str]) -> tuple[str, ...]:

@@ -7,8 +7,8 @@ import platform
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from itertools import groupby
@@ -19,8 +19,11 @@ import torch
 import yaml
 from torch import Tensor
 
+from al_runner import checksums, recovery
 from al_runner.atomic import replace_file
+from al_runner.checksums import Checksums
 from al_runner.errors import UsageError
+from al_runner.interrupt import stop_point
 
 COLUMNS = (
     "round",
@@ -38,7 +41,10 @@ COLUMNS = (
 )
 ACQUIRED = ("round", "id", "label")
 PREDICTED = ("round", "id", "prediction", "confidence")
-FILES = ("rounds.csv", "acquired.csv", "predicted.csv", "config.yaml", "provenance.json")
+REMEDY = "restore it from a copy, go on after its last sound round with recover=true, or start anew with overwrite=true"
+FILES = ("rounds.csv", "acquired.csv", "predicted.csv", "config.yaml", "provenance.json", checksums.NAME)
+# The columns of every CSV; 0.1.0 had no classes.
+HEADERS = {"rounds.csv": (COLUMNS, COLUMNS[:-1]), "acquired.csv": (ACQUIRED,), "predicted.csv": (PREDICTED,)}
 # When a run ends does not change how it begins: these may differ where the purchases made so far stay as they are.
 ENDS = ("budget.max_labelled", "budget.max_fraction", "budget.max_rounds")
 
@@ -56,22 +62,28 @@ class RunFolder:
         path: Path,
         config: Mapping[str, Any],
         overwrite: bool = False,
+        recover: bool = False,
         announce: Callable[[Mapping[str, Any]], None] = lambda row: None,
         plan: Sequence[int] | None = None,
+        require: Callable[[], None] = lambda: None,
     ):
-        self.path, self._announce = path, announce
+        self.path, self._announce, self._require = path, announce, require
         self._select_seconds: dict[int, float] = {}
-        if overwrite:
-            self._remove()
+        text = yaml.safe_dump(dict(config), sort_keys=False)
+        self.recovered = self._prepare(text, overwrite, recover)
+        try:
+            self._sums = Checksums(path)
+        except checksums.Damaged:
+            raise damaged(path / checksums.NAME) from None
         self._require_same(config)
-        self._acquired = _read(path / "acquired.csv", ACQUIRED)
-        self._predicted = _read(path / "predicted.csv", PREDICTED)
-        rows = _read(path / "rounds.csv", COLUMNS, COLUMNS[:-1])  # 0.1.0 had no classes
-        self.rows = [{**row, "classes": self._classes(int(row["round"]))} for row in rows]
+        self._acquired = self._read("acquired.csv")
+        self._predicted = self._read("predicted.csv")
+        self.rows = [{**row, "classes": self._classes(int(row["round"]))} for row in self._read("rounds.csv")]
         self._require_whole()
         if plan is not None:
             self._require_begins(plan)
-        write(path / "config.yaml", yaml.safe_dump(dict(config), sort_keys=False))
+        self._starts = self._read_starts()
+        self._write("config.yaml", 0, text)
 
     def bought(self, round_: int) -> Tensor | None:
         ids = [int(row["id"]) for row in self._acquired if int(row["round"]) == round_]
@@ -80,17 +92,20 @@ class RunFolder:
     def buy(self, round_: int, ids: Tensor, labels: Tensor, seconds: float) -> None:
         pairs = zip(ids.tolist(), labels.tolist(), strict=True)
         rows = self._acquired + [{"round": round_, "id": id_, "label": label} for id_, label in pairs]
-        write(self.path / "acquired.csv", _csv(ACQUIRED, rows))
+        self._write("acquired.csv", round_, _csv(ACQUIRED, rows))
         self._acquired = rows
         self._select_seconds[round_] = seconds
+        stop_point()  # the round before is recorded, and what it chose: a run that stops here does nothing twice
 
     def predicted(self, round_: int, ids: Tensor, classes: Tensor, confidence: Tensor) -> None:
         new = zip(ids.tolist(), classes.tolist(), confidence.tolist(), strict=True)
-        self._predicted += [
+        earlier = [row for row in self._predicted if int(row["round"]) < round_]  # without a purchase that never came
+        rows = earlier + [
             {"round": round_, "id": id_, "prediction": label, "confidence": round(share, 6)}
             for id_, label, share in new
         ]
-        write(self.path / "predicted.csv", _csv(PREDICTED, self._predicted))
+        self._write("predicted.csv", round_, _csv(PREDICTED, rows))
+        self._predicted = rows
 
     def measured(self, round_: int) -> bool:
         return round_ < len(self.rows)
@@ -102,7 +117,7 @@ class RunFolder:
         classes = self._classes(round_)
         full = {"round": round_, **row, "best_test_error": best, "select_seconds": seconds, "classes": classes}
         rows = [*self.rows, full]
-        write(self.path / "rounds.csv", _csv(COLUMNS, rows))
+        self._write("rounds.csv", round_, _csv(COLUMNS, rows))
         self.rows = rows
         self._announce(full)
 
@@ -118,24 +133,67 @@ class RunFolder:
 
     def add_provenance(self, facts: Mapping[str, Any]) -> None:
         """Append one entry for the process that works on the run now."""
-        file = self.path / "provenance.json"
-        entries = json.loads(file.read_text()) if file.exists() else []
-        write(file, json.dumps([*entries, facts], indent=2) + "\n")
+        starts = [*self._starts, dict(facts)]
+        self._write("provenance.json", len(starts) - 1, json.dumps(starts, indent=2) + "\n")
+        self._starts = starts
 
     def _classes(self, round_: int) -> int:
         """How many different labels were bought by the end of a round."""
         return len({int(row["label"]) for row in self._acquired if int(row["round"]) <= round_})
 
-    def _remove(self) -> None:
-        for name in FILES:
-            with suppress(FileNotFoundError):
-                (self.path / name).unlink()
+    def _prepare(self, config: str, overwrite: bool, recover: bool) -> list[str]:
+        """Do away with what the folder holds, or with what of it is damaged; the names of damaged files."""
+        with writing(self.path):
+            if overwrite:
+                for name in FILES:
+                    (self.path / name).unlink(missing_ok=True)
+            return recovery.recover(self.path, HEADERS, config) if recover else []
+
+    def _write(self, name: str, round_: int, text: str) -> None:
+        """Replace a file, its checksum first, if the folder is still ours."""
+        self._require()
+        with writing(self.path / name):
+            self._sums.note(name, round_, text)
+            replace_file(self.path / name, text.encode())
+
+    def _read(self, name: str) -> list[dict[str, Any]]:
+        """Rows of a CSV of ours, none where it never was; UsageError where it is damaged."""
+        file = self.path / name
+        if not file.exists() and self._sums.complete(name, 0):
+            return []
+        text = read_text(file) if file.exists() else ""
+        rows = parse(text, HEADERS[name])
+        if rows is None:
+            raise damaged(file)
+        rounds = 1 + int(rows[-1]["round"]) if rows else 0
+        if not self._sums.complete(name, rounds) or (rows and not self._sums.agree(name, rounds - 1, text)):
+            raise damaged(file)
+        return rows
+
+    def _read_starts(self) -> list[dict[str, Any]]:
+        """The entries of provenance.json; UsageError where it is damaged."""
+        file = self.path / "provenance.json"
+        text = read_text(file) if file.exists() else "[]"
+        try:
+            starts = [*json.loads(text)]
+        except (ValueError, TypeError):
+            raise damaged(file) from None
+        sound = not starts or self._sums.agree(file.name, len(starts) - 1, text)
+        if not sound or not self._sums.complete(file.name, len(starts)):
+            raise damaged(file)
+        return starts
 
     def _require_same(self, config: Mapping[str, Any]) -> None:
         file = self.path / "config.yaml"
         if not file.exists():
             return
-        held, asked = _flat(yaml.safe_load(file.read_text()) or {}), _flat(config)
+        text = read_text(file)
+        try:
+            held, asked = _flat(yaml.safe_load(text)), _flat(config)
+        except (yaml.YAMLError, AttributeError):
+            raise damaged(file) from None
+        if not self._sums.agree("config.yaml", 0, text):
+            raise damaged(file)
         changed = [key for key in sorted({*held, *asked} - {*ENDS}) if held.get(key) != asked.get(key)]
         if changed:
             shown = "; ".join(f"{key}: {held.get(key)} there, {asked.get(key)} asked" for key in changed[:5])
@@ -150,10 +208,7 @@ class RunFolder:
         bought = [int(row["round"]) for row in self._acquired]
         labelled = [sum(b <= r for b in bought) for r in rounds]
         if rounds != list(range(len(rounds))) or labelled != [int(row["labelled"]) for row in self.rows]:
-            raise UsageError(
-                f"{self.path}: rounds.csv and acquired.csv do not belong together; "
-                "restore them from a copy, or start anew with overwrite=true"
-            )
+            raise UsageError(f"{self.path}: rounds.csv and acquired.csv do not belong together; {REMEDY}")
 
     def _require_begins(self, plan: Sequence[int]) -> None:
         made = Counter(int(row["round"]) for row in self._acquired)
@@ -173,8 +228,15 @@ def _sizes(plan: Sequence[int]) -> str:
 
 def write(path: Path, text: str) -> None:
     """Replace the file in one step that survives a crash; UsageError where it can't be written, the old file kept."""
-    try:
+    with writing(path):
         replace_file(path, text.encode())
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """UsageError in place of an OSError while `path` is written."""
+    try:
+        yield
     except OSError as error:
         fix = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else "make it writable"
         raise UsageError(
@@ -217,11 +279,21 @@ def _git_commit() -> str | None:
     return None
 
 
-def _read(path: Path, *headers: Sequence[str]) -> list[dict[str, Any]]:
-    """Rows of a CSV of ours with one of these headers, none where it is missing; UsageError where it is damaged."""
-    if not path.exists():
-        return []
-    text = path.read_text(encoding="utf-8")
+def damaged(path: Path) -> UsageError:
+    """The error that names a damaged file."""
+    return UsageError(f"{path} is damaged; {REMEDY}")
+
+
+def read_text(path: Path) -> str:
+    """A text file's contents, line ends as they are; UsageError where it is damaged."""
+    try:
+        return path.read_bytes().decode()
+    except UnicodeDecodeError:
+        raise damaged(path) from None
+
+
+def parse(text: str, headers: Sequence[Sequence[str]]) -> list[dict[str, Any]] | None:
+    """Rows of a CSV with one of these headers, None where it is none."""
     reader = csv.DictReader(text.splitlines())
     whole = tuple(reader.fieldnames or ()) in headers and text.endswith("\n")
     rows = list(reader)
@@ -229,9 +301,7 @@ def _read(path: Path, *headers: Sequence[str]) -> list[dict[str, Any]]:
         numbers = all(float(value) == float(value) for row in rows for value in row.values() if value != "")
     except (TypeError, ValueError):
         numbers = False
-    if not whole or not numbers:
-        raise UsageError(f"{path} is damaged; restore it from a copy, or start anew with overwrite=true")
-    return rows
+    return rows if whole and numbers else None
 
 
 def _csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:

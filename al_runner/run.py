@@ -2,7 +2,6 @@
 
 import errno
 import os
-import signal
 import sys
 from pathlib import Path
 
@@ -13,6 +12,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from al_runner.errors import UsageError
 from al_runner.explain import MENDABLE, conf_dir, explain
+from al_runner.interrupt import Stopped, listening
+from al_runner.state import LAUNCH
 
 FOLDER_TROUBLE = (errno.EEXIST, errno.ENOTDIR, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 
@@ -20,16 +21,27 @@ FOLDER_TROUBLE = (errno.EEXIST, errno.ENOTDIR, errno.EROFS, errno.ENOSPC, errno.
 sys.path.append(str(Path(__file__).parent / "plugins"))
 
 
-def jobs(device: str) -> int:
-    """How many runs go side by side: one a GPU, or one a CPU core."""
+def jobs(device: str, threads: int = 1) -> int:
+    """How many runs go side by side: one a GPU, or one for so many CPU cores as it has threads."""
     import torch  # noqa: PLC0415 - two seconds that al-run --help need not spend
 
     if device.startswith("cuda") or (device == "auto" and torch.cuda.is_available()):
         return max(1, torch.cuda.device_count())
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // threads)
 
 
-OmegaConf.register_new_resolver("al.suffix", lambda name: f"-{name}" if name else "", replace=True)
+def plain(value: object) -> str:
+    """A name as part of a folder's; UsageError where it could lead out of the results folder, or disturb a terminal."""
+    name = str(value)
+    strange = "\\" in name or not name.isprintable() or len(name) > 200
+    if strange or name.startswith(("/", "~")) or ".." in name.split("/"):
+        raise UsageError(f"{name!r} can't be part of a folder's name; give one without .., backslashes or line breaks")
+    return name
+
+
+OmegaConf.register_new_resolver("al.plain", plain, replace=True)
+OmegaConf.register_new_resolver("al.suffix", lambda name: f"-{plain(name)}" if name or name == 0 else "", replace=True)
 OmegaConf.register_new_resolver("al.jobs", jobs, replace=True)
 
 
@@ -51,10 +63,12 @@ def main() -> None:
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra then leaves exceptions to us
     sys.path.append(os.getcwd())  # a `_target_` may name the user's own module, as with python -m
     try:
-        hydra.main(config_path=str(conf_dir()), config_name="config", version_base="1.3")(start)()
-    except KeyboardInterrupt:
-        print("al-run: interrupted; the same command resumes where it stopped", file=sys.stderr)
-        sys.exit(128 + signal.SIGINT)
+        with listening(quiet=LAUNCH in os.environ):
+            hydra.main(config_path=str(conf_dir()), config_name="config", version_base="1.3")(start)()
+    except Stopped as stop:
+        if LAUNCH not in os.environ:  # a sweep's worker leaves that to the sweep
+            print("al-run: interrupted; the same command resumes where it stopped", file=sys.stderr)
+        sys.exit(128 + stop.signum)
     except MENDABLE as error:
         sys.exit(f"al-run: {explain(error)}")
     except BrokenPipeError:  # `al-run --help | head`: nobody reads on

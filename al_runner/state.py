@@ -10,11 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import psutil
-
+from al_runner import slurm
 from al_runner.atomic import replace_file
+from al_runner.claim import alive, born
 
 WAITING, RUNNING, DONE, FAILED, STOPPED = "waiting", "running", "done", "failed", "stopped"
+LAUNCH = "AL_RUNNER_LAUNCH"  # in the environment of a process that carries out part of another one's sweep
 SILENT = 3600  # seconds without a word after which a run on another machine counts as stopped
 
 
@@ -31,31 +32,46 @@ class State:
     pid: int = 0
     born: float = 0.0  # when that process began, so that a later one of the same number is not taken for it
     updated: str = ""  # UTC
+    launch: tuple[str, ...] = ()  # Hydra's part of the command line, -m first where it was a sweep's
+    job: str = ""  # of a run that Slurm starts, see slurm.py
 
     def now(self, state: str, **changes: Any) -> "State":
         """The same run in another state, at this moment and in this process."""
-        me: dict[str, Any] = {"host": socket.gethostname(), "pid": os.getpid(), "born": psutil.Process().create_time()}
+        me: dict[str, Any] = {"host": socket.gethostname(), "pid": os.getpid(), "born": born(os.getpid())}
         return replace(self, **{"error": "", **me, **changes}, state=state, updated=datetime.now(UTC).isoformat())
 
     def seen(self) -> "State":
-        """As it must be read: a run that says it is running, but whose process is gone, was stopped."""
-        return replace(self, state=STOPPED) if self.state == RUNNING and not self._alive() else self
+        """As it must be read: a run that says it runs or waits, but whose process or job is gone, was stopped."""
+        if self.state in (DONE, FAILED):
+            return self
+        queued = slurm.queued(self.job) if self.job else None
+        if queued is None:
+            return replace(self, state=STOPPED) if self.state in (RUNNING, WAITING) and not self._alive() else self
+        if queued == slurm.GONE:
+            return replace(self, state=STOPPED, error=slurm.ending(self.job))
+        return self if self.state == RUNNING and queued == slurm.RUNNING else replace(self, state=WAITING)
 
     def _alive(self) -> bool:
+        """Whether the process that wrote this is still there; of another machine's, whether it spoke lately."""
         if self.host != socket.gethostname():
             return (datetime.now(UTC) - datetime.fromisoformat(self.updated)).total_seconds() < SILENT
-        try:
-            return abs(psutil.Process(self.pid).create_time() - self.born) < 1
-        except psutil.Error:
-            return False
+        return alive(self.pid, self.born)
 
 
 class Noted:
     """Keeps the folder's state.json up to date while a run is under way, whatever way it ends."""
 
-    def __init__(self, folder: Path, overrides: Sequence[str], explain: Callable[[BaseException], str]):
+    def __init__(
+        self,
+        folder: Path,
+        overrides: Sequence[str],
+        explain: Callable[[BaseException], str],
+        launch: Sequence[str] = (),
+    ):
         self._folder, self._explain = folder, explain
-        self._now = State(RUNNING, tuple(overrides), os.getcwd())
+        self._now = State(
+            RUNNING, tuple(overrides), os.getcwd(), launch=tuple(launch), job=os.environ.get(slurm.JOB, "")
+        )
         self._foreign = (folder / "config.yaml").exists()  # until this run is known to be the one that is held
 
     def __enter__(self) -> "Noted":
@@ -74,6 +90,10 @@ class Noted:
         else:  # an interruption, or the end
             self.write(STOPPED if error is not None else DONE)
 
+    def disown(self) -> None:
+        """The folder is another process's now, which notes what becomes of it."""
+        self._foreign = True
+
     def write(self, state: str, **changes: Any) -> None:
         """Replace state.json; where that fails, the run goes on without."""
         self._now = self._now.now(state, **changes)
@@ -90,14 +110,16 @@ def read(folder: Path) -> State | None:
     """The folder's state as it must be read now, None where there is none or it is damaged."""
     try:
         held = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-        return State(**{**held, "overrides": tuple(held["overrides"])}).seen()
+        lists = {name: tuple(held.get(name, ())) for name in ("overrides", "launch")}
+        return State(**{**held, **lists}).seen()
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
 
-def wait(folder: Path, overrides: Sequence[str]) -> None:
+def wait(folder: Path, overrides: Sequence[str], launch: Sequence[str] = (), job: str = "") -> None:
     """Note that the run will be started, unless it is running or done."""
     held = read(folder)
     if held is None or held.state not in (RUNNING, DONE):
-        new = State(WAITING, tuple(overrides), os.getcwd(), held.rounds if held else 0)
+        rounds = held.rounds if held else 0
+        new = State(WAITING, tuple(overrides), os.getcwd(), rounds, launch=tuple(launch), job=job)
         write(folder, new.now(WAITING))

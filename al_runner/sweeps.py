@@ -1,30 +1,82 @@
 """How a sweep begins and ends, whichever launcher runs it."""
 
+import json
 import logging
+import os
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.utils import JobReturn, JobStatus
-from hydra.types import HydraContext
+from hydra.core.utils import JobReturn, JobStatus, filter_overrides
+from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig
 
 from al_runner.errors import UsageError
 from al_runner.explain import explain
-from al_runner.state import wait
+from al_runner.state import DONE, LAUNCH, read, wait
 
 log = logging.getLogger(__name__)
+
+
+def folder_of(context: HydraContext, config: DictConfig, overrides: Sequence[str]) -> Path:
+    """Where a job of the sweep `config` leaves what it leaves."""
+    job = context.config_loader.load_sweep_config(config, list(overrides))
+    hydra = HydraConfig.instance()
+    hydra.set_config(job)
+    try:
+        return Path(str(job.hydra.sweep.dir), str(job.hydra.sweep.subdir))
+    finally:
+        hydra.set_config(config)
 
 
 def announce(context: HydraContext, config: DictConfig, job_overrides: Sequence[Sequence[str]]) -> None:
     """Note in every job's folder that it waits, for al-status; a job whose folder can't be had says so when it runs."""
     for overrides in job_overrides:
         with suppress(Exception):
-            job = context.config_loader.load_sweep_config(config, list(overrides))
-            HydraConfig.instance().set_config(job)
-            wait(Path(str(job.hydra.sweep.dir), str(job.hydra.sweep.subdir)), list(job.hydra.overrides.task))
-    HydraConfig.instance().set_config(config)
+            note_waiting(folder_of(context, config, overrides), overrides, launch_of(config.hydra))
+
+
+def note_waiting(folder: Path, overrides: Sequence[str], launch: Sequence[str], job: str = "") -> None:
+    """Note in its folder that a run waits; `job` where it does so in Slurm's queue."""
+    wait(folder, filter_overrides(overrides), launch, job)
+
+
+def ended(folder: Path, overrides: Sequence[str]) -> JobReturn:
+    """What became of a run that another process carried out, by its folder."""
+    result, state = JobReturn(overrides=list(filter_overrides(overrides)), status=JobStatus.COMPLETED), read(folder)
+    if state is None or state.state != DONE:
+        why = (state.error or state.state) if state else "it never began"
+        result.status, result.return_value = JobStatus.FAILED, UsageError(why)
+    return result
+
+
+def launch_of(hydra: DictConfig) -> list[str]:
+    """What the command line held for Hydra: with a run's overrides behind it, it starts that run again."""
+    if LAUNCH in os.environ:  # this process carries out part of another one's sweep
+        return [*json.loads(os.environ[LAUNCH])["launch"]]
+    extra = [source.path for source in hydra.runtime.config_sources if source.provider == "command-line"]
+    words = [word for word in hydra.overrides.hydra if not word.startswith("hydra.mode=")]
+    return [*["-m"] * (hydra.mode is RunMode.MULTIRUN), *(f"--config-dir={path}" for path in extra), *words]
+
+
+def part_command(hydra: DictConfig, job_overrides: Sequence[Sequence[str]], *words: str) -> list[str]:
+    """The command that carries out some of a sweep's jobs elsewhere; `words` say how it gets and launches them."""
+    theirs = ("hydra/launcher", "hydra.launcher", "hydra/sweeper", "hydra.sweeper", "-m")
+    ours = [word for word in launch_of(hydra) if not word.lstrip("+~").startswith(theirs)]
+    common = [word for word in filter_overrides(job_overrides[0]) if all(word in job for job in job_overrides)]
+    return [sys.executable, "-m", "al_runner.run", "-m", *ours, *words, *common]
+
+
+def quoted(value: object) -> str:
+    """As one word of an override, whatever characters it has."""
+    return "'" + str(value).replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def part_environment(hydra: DictConfig) -> dict[str, str]:
+    """What `part_command` finds in its environment."""
+    return {LAUNCH: json.dumps({"launch": launch_of(hydra)})}
 
 
 def conclude(returns: Sequence[JobReturn]) -> None:

@@ -1,12 +1,14 @@
 """The command al-status: what every run under a folder is doing, and running again those that failed."""
 
 import argparse
+import json
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -18,6 +20,7 @@ from al_runner.errors import UsageError
 from al_runner.state import DONE, FAILED, RUNNING, STOPPED, WAITING, State, read
 
 COLOURS = {RUNNING: "cyan", DONE: "green", FAILED: "red", STOPPED: "yellow", WAITING: ""}
+UNREADABLE = State(FAILED, (), "", error="state.json can't be read; the run's own command writes it anew")
 LAST = 5  # rounds whose time the rest is reckoned from
 
 
@@ -45,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Console(width=None if terminal else 200).print(table(runs, options.directory))
     if not options.retry_failed:
         return 0
-    return retry([run.state for run in runs if run.state.state in (FAILED, STOPPED)])
+    return retry([run.state for run in runs if run.state.state in (FAILED, STOPPED) and run.state.cwd])
 
 
 def runs_under(directory: Path) -> list[Run]:
@@ -53,7 +56,7 @@ def runs_under(directory: Path) -> list[Run]:
     if not directory.is_dir():
         raise UsageError(f"{directory} is not a directory; give one that al-run wrote into, such as outputs")
     folders = sorted(file.parent for file in directory.rglob("state.json"))
-    found = [(folder, state) for folder in folders if (state := read(folder)) is not None]
+    found = [(folder, read(folder) or UNREADABLE) for folder in folders]
     if not found:
         raise UsageError(f"{directory} holds no run with a state.json; al-run makes one (e.g. al-run strategy=random)")
     return [run_in(folder, state, directory) for folder, state in found]
@@ -86,7 +89,7 @@ def table(runs: Sequence[Run], root: Path) -> Table:
     for run in runs:
         state, colour = run.state.state, COLOURS[run.state.state]
         shown.add_row(
-            escape(str(run.folder.relative_to(root))),
+            shown_as(str(run.folder.relative_to(root))),
             f"[{colour}]{state}[/{colour}]" if colour else state,
             f"{run.rounds}/{run.state.rounds or '?'}",
             f"{run.labelled or ''}",
@@ -94,17 +97,39 @@ def table(runs: Sequence[Run], root: Path) -> Table:
             "" if run.seconds_left is None else f"about {run.seconds_left / 60:.0f} min",
         )
         if run.state.error:
-            shown.add_row(f"  {escape(run.state.error)}", "", "", "", "", "", style="red")
+            shown.add_row(f"  {shown_as(run.state.error)}", "", "", "", "", "", style="red")
     return shown
 
 
+def shown_as(text: str) -> str:
+    """As rich shows it to the letter, without what would steer the terminal."""
+    return escape("".join(letter if letter.isprintable() else " " for letter in text))
+
+
 def retry(states: Sequence[State]) -> int:
-    """Run each of them again, one after another, from where its command was given; 1 where one failed again."""
-    codes = [
-        subprocess.run([sys.executable, "-m", "al_runner.run", *state.overrides], cwd=state.cwd, check=False).returncode
-        for state in states
-    ]
+    """Run them again from where their commands were given, those of one sweep as a sweep; 1 where one failed again."""
+    groups: dict[tuple[str, tuple[str, ...]], list[list[str]]] = {}
+    for state in states:
+        groups.setdefault((state.cwd, state.launch), []).append([*state.overrides])
+    codes = []
+    for (cwd, launch), runs in groups.items():
+        if launch[:1] == ("-m",):
+            codes.append(_sweep(launch, runs, cwd))
+        else:
+            codes += [_al_run([*launch, *overrides], cwd) for overrides in runs]
     return int(any(codes))
+
+
+def _sweep(launch: Sequence[str], runs: Sequence[Sequence[str]], cwd: str) -> int:
+    with TemporaryDirectory() as folder:
+        file = Path(folder, "jobs.json")
+        file.write_text(json.dumps(runs))
+        common = [word for word in runs[0] if all(word in run for run in runs)]
+        return _al_run([*launch, "hydra/sweeper=listed", f"hydra.sweeper.file={file}", *common], cwd)
+
+
+def _al_run(words: Sequence[str], cwd: str) -> int:
+    return subprocess.run([sys.executable, "-m", "al_runner.run", *words], cwd=cwd, check=False).returncode
 
 
 def _parser() -> argparse.ArgumentParser:

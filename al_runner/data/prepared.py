@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock
 
 from al_runner.atomic import replace_file
+from al_runner.claim import Claim
 from al_runner.data.arrays import ARRAYS, Arrays, checked
 from al_runner.errors import UsageError
 
@@ -17,12 +17,14 @@ def prepared(data_root: str | Path, name: str, make: Callable[[], Arrays]) -> Ar
 
     UsageError where the file is damaged or the folder can't be written.
     """
+    if Path(name).name != name or "\\" in name:
+        raise UsageError(f"dataset.name={name} is no plain name; the file is made of it, inside data_root")
     path = Path(data_root) / f"{name}.npz"
     checksum = path.with_name(f"{path.name}.sha256")
     try:
         if not (path.exists() and checksum.exists()):
             path.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(path.with_name(f"{name}.lock")):
+            with Claim(path.with_name(f"{name}.lock"), patient=True):
                 _complete(path, checksum, make)
         if _sha256(path) != checksum.read_text().strip():
             raise UsageError(

@@ -6,6 +6,7 @@ from time import perf_counter
 from typing import Any, Generic, TypeVar
 
 from al_runner.engine.one_by_one import train_all
+from al_runner.interrupt import RoundEnd
 from al_runner.types import Fit, Trained
 
 Result = TypeVar("Result")
@@ -43,7 +44,7 @@ class Task(Generic[Result]):
         around: Callable[[], AbstractContextManager[object]] = nullcontext,
     ):
         self.job, self.clock, self.around = job, clock or Clock(), around
-        self.outcome: Result | Exception | None = None
+        self.outcome: Result | Exception | RoundEnd | None = None
         self.asked: Sequence[Fit] = []
         self.answers: dict[int, Trained | Exception] = {}
         self.started, self.running = False, True
@@ -66,7 +67,7 @@ class Task(Generic[Result]):
                 self.started = True
         except StopIteration as end:
             self.outcome, self.running = end.value, False
-        except Exception as error:
+        except (Exception, RoundEnd) as error:
             self.outcome, self.running = error, False
 
 
@@ -83,12 +84,16 @@ def drive_all(tasks: Sequence[Task[Any]], engine: Engine) -> None:
     """Run all jobs to their ends; one that fails leaves the others running, its exception as its outcome.
 
     The fits of the smallest training sets go first, so that jobs that are behind catch up and train with the others.
+    RoundEnd, once every job has come to the end of its round, where a signal asked for it.
     """
     try:
         _drive_all(tasks, engine)
     finally:
         for task in tasks:
             task.job.close()  # where an interruption ends all; a job that has ended is not touched
+    for task in tasks:
+        if isinstance(task.outcome, RoundEnd):
+            raise task.outcome
 
 
 def _drive_all(tasks: Sequence[Task[Any]], engine: Engine) -> None:

@@ -55,6 +55,13 @@ def test_a_damaged_run_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert (code, "a failed 0/10" in out, "rounds.csv" in out) == (0, True, True)
 
 
+def test_a_damaged_state_is_shown_and_not_run_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made(tmp_path / "a", DONE, rows=10)
+    (tmp_path / "a" / "state.json").write_text('{"state": "do')
+    code, out, _ = shown(capsys, str(tmp_path), "--retry-failed")
+    assert (code, "a failed 10/?" in out, "state.json can't be read" in out) == (0, True, True)
+
+
 def test_a_folder_without_runs_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for folder in (tmp_path, tmp_path / "nowhere"):
         code, _, err = shown(capsys, str(folder))
@@ -90,3 +97,21 @@ def test_what_failed_or_was_stopped_is_run_again(tmp_path: Path) -> None:
     assert {run.state.state for run in runs_under(tmp_path)} == {DONE}
     assert "finished already" not in again.stdout
     assert STOPPED not in called(sys.executable, "-m", "al_runner.analysis.status", "out").stdout
+
+
+def test_the_failed_runs_of_a_sweep_are_run_again_as_a_sweep(tmp_path: Path) -> None:
+    """Its launcher's settings are kept; the run that was done is left alone."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    sweep = ["-m", "hydra.launcher.cpu.n_jobs=1", "device=cpu", "results=out", *QUICK]
+    sweep += ["budget.query=0,20", "name=q${budget.query}", "seed=0,1"]
+
+    def called(*command: str) -> subprocess.CompletedProcess[str]:
+        program = [sys.executable, "-m", *command]
+        return subprocess.run(program, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+
+    first = called("al_runner.run", *sweep)
+    assert (first.returncode, "2 of 4 jobs failed" in first.stderr) == (1, True), first.stderr
+    again = called("al_runner.analysis.status", "out", "--retry-failed")
+    assert again.returncode == 1
+    assert "2 jobs in 1 processes" in again.stdout
+    assert "2 of 2 jobs failed" in again.stderr

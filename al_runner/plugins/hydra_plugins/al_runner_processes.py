@@ -1,18 +1,144 @@
-"""hydra/launcher=processes: joblib's processes, and an end that names every job that failed."""
+"""hydra/launcher=processes: workers on this machine, a queue of runs, and an end that names every run that failed."""
 
-from collections.abc import Sequence
+import logging
+import os
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from threading import Thread
 
-from hydra.core.utils import JobReturn
-from hydra_plugins.hydra_joblib_launcher.joblib_launcher import JoblibLauncher
+from hydra.core.utils import JobReturn, JobStatus, configure_log, filter_overrides, setup_globals
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
 
-from al_runner.sweeps import announce, conclude
+from al_runner.errors import UsageError
+from al_runner.interrupt import Stopped, asked, finishing
+from al_runner.sweeps import announce, conclude, part_command, part_environment
+from al_runner.worker import Lost, Worker
+
+log = logging.getLogger(__name__)
 
 
-class ProcessesLauncher(JoblibLauncher):  # type: ignore[misc]
+class ProcessesLauncher(Launcher):
     """Runs all jobs to their end, then raises one error for those that failed."""
 
+    def __init__(self, n_jobs: int, keep_going: bool = True, retries: int = 2):
+        super().__init__()
+        self.n_jobs, self.keep_going, self.retries = n_jobs, keep_going, retries
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        self.hydra_context, self.config = hydra_context, config
+
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        if self.n_jobs < 1 or self.retries < 0:
+            raise UsageError(
+                f"hydra.launcher.n_jobs is {self.n_jobs} and retries {self.retries}; give 1 or more, and 0 or more"
+            )
+        setup_globals()
+        configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
+        Path(str(self.config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
         announce(self.hydra_context, self.config, job_overrides)
-        returns: Sequence[JobReturn] = super().launch(job_overrides, initial_job_idx)
-        conclude(returns)
-        return returns
+        command = part_command(self.config.hydra, job_overrides, "hydra/sweeper=fed")
+        places = [
+            {**part_environment(self.config.hydra), **gpu}
+            for gpu in gpus(self.config.device, min(self.n_jobs, len(job_overrides)))
+        ]
+        log.info("%d jobs in %d processes", len(job_overrides), len(places))
+        queue = Queue(job_overrides, initial_job_idx, self.keep_going, self.retries)
+        queue.work(command, places)
+        conclude(queue.returns)
+        return queue.returns
+
+
+class Queue:
+    """The jobs of a sweep, and the workers that take the next one whenever they are free."""
+
+    def __init__(self, job_overrides: Sequence[Sequence[str]], first: int, keep_going: bool, retries: int):
+        self.returns = [JobReturn(overrides=list(filter_overrides(overrides))) for overrides in job_overrides]
+        self._jobs, self._first = job_overrides, first
+        self._waiting = deque(range(len(job_overrides)))
+        self._workers: dict[int, Worker] = {}
+        self._keep_going, self._retries, self._stopping = keep_going, retries, False
+        self._lost: Counter[int] = Counter()
+
+    def work(self, command: Sequence[str], environments: Sequence[Mapping[str, str]]) -> None:
+        """Do all jobs, a worker for each of `environments`; Stopped where a signal ended that."""
+        threads = [
+            Thread(target=self._serve, args=(place, command, environment))
+            for place, environment in enumerate(environments)
+        ]
+        with finishing():
+            for thread in threads:
+                thread.start()
+            try:
+                self._watch(threads)
+            except Stopped:
+                self._stop()
+                raise
+            finally:
+                for thread in threads:
+                    thread.join()
+        if asked():
+            raise Stopped(asked())
+        for number in self._waiting:
+            self._end(number, "not begun, since another run failed")
+
+    def _watch(self, threads: Sequence[Thread]) -> None:
+        """Wait for the workers; where a signal is noted, or a failure is to end all, stop them once."""
+        while any(thread.is_alive() for thread in threads):
+            for thread in threads:
+                thread.join(0.05)
+            failed = any(job.status is JobStatus.FAILED for job in self.returns)
+            if not self._stopping and (asked() or (failed and not self._keep_going)):
+                self._stop()
+
+    def _stop(self) -> None:
+        self._stopping = True
+        for worker in [*self._workers.values()]:
+            worker.stop()
+
+    def _serve(self, place: int, command: Sequence[str], environment: Mapping[str, str]) -> None:
+        """Take jobs until there are none, with a new worker where one was lost."""
+        while self._waiting and not self._stopping:
+            worker = self._workers[place] = Worker(command, environment)
+            if self._stopping:
+                worker.stop()
+            try:
+                while not self._stopping:
+                    self._do(self._waiting.popleft(), worker)
+            except (Lost, IndexError):  # of an empty queue
+                continue
+            finally:
+                worker.close()
+                del self._workers[place]
+
+    def _do(self, number: int, worker: Worker) -> None:
+        """Do a job; Lost where its process ended, the job then in the queue again or failed."""
+        try:
+            self._end(number, worker.run(self._first + number, self._jobs[number]))
+        except Lost as loss:
+            self._lost[number] += 1
+            if self._stopping:
+                self._end(number, "stopped, since another run failed")
+            elif loss.code < 0 and self._lost[number] <= self._retries:
+                log.warning("%s: %s; it starts again", " ".join(self.returns[number].overrides or []), loss)
+                self._waiting.appendleft(number)
+            else:
+                self._end(number, f"{loss}; what it recorded is kept")
+            raise
+
+    def _end(self, number: int, error: str | None) -> None:
+        job = self.returns[number]
+        job.status = JobStatus.COMPLETED if error is None else JobStatus.FAILED
+        job.return_value = None if error is None else UsageError(error)
+
+
+def gpus(device: str, count: int) -> list[dict[str, str]]:
+    """The environments of `count` workers, the GPUs that are to be seen dealt out in turn."""
+    import torch  # noqa: PLC0415 - two seconds that al-run --help need not spend
+
+    cards = torch.cuda.device_count() if device in ("auto", "cuda") else 0
+    seen = os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(cards)))
+    names = seen.split(",")[:cards]
+    return [{"CUDA_VISIBLE_DEVICES": names[place % cards]} if cards else {} for place in range(count)]

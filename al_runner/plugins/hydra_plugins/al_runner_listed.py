@@ -1,0 +1,93 @@
+"""hydra/sweeper=listed and =fed: runs named by whoever started this process, in a file or line by line."""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, TextIO
+
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobStatus, configure_log, run_job, setup_globals
+from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, open_dict
+
+from al_runner.errors import UsageError
+from al_runner.explain import explain
+
+
+class ListedSweeper(Sweeper):
+    """Hands the runs of a JSON file, [[override, ...], ...] or a list of such lists, to the launcher."""
+
+    launcher: Launcher
+
+    def __init__(self, file: str, part: int | None = None):
+        self.file, self.part = Path(file), part
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        self.hydra_context, self.config = hydra_context, config
+        self.launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+
+    def sweep(self, arguments: list[str]) -> Any:
+        """`arguments`, what all runs have in common, is in the file too."""
+        try:
+            jobs = json.loads(self.file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UsageError(f"hydra.sweeper.file={self.file} can't be read ({error}); give a JSON list") from error
+        jobs = jobs if self.part is None else jobs[self.part]
+        self.validate_batch_is_legal(jobs)
+        return self.launcher.launch(jobs, 0)
+
+
+class FedSweeper(Sweeper):
+    """Carries out what comes on standard input, {"number": .., "overrides": [..]} a line, and answers on the output.
+
+    An answer is {"error": null, or one line}. Where the input ends in the middle of a run, whoever feeds it has gone,
+    and so does this process: at once, since the run may be started again elsewhere.
+    """
+
+    hydra_context: HydraContext
+    config: DictConfig
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
+        self._busy = False
+
+    def sweep(self, arguments: list[str]) -> None:
+        setup_globals()
+        configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
+        answers = os.fdopen(os.dup(1), "w")
+        os.dup2(2, 1)  # what runs print goes where errors go, so that the answers have the output to themselves
+        lines: SimpleQueue[str] = SimpleQueue()
+        Thread(target=self._listen, args=(sys.stdin, lines), daemon=True).start()
+        while line := lines.get():
+            self._busy, job = True, json.loads(line)
+            print(json.dumps({"error": self._run(job["number"], job["overrides"])}), file=answers, flush=True)
+            self._busy = False
+
+    def _listen(self, feeder: TextIO, lines: "SimpleQueue[str]") -> None:
+        for line in feeder:
+            lines.put(line)
+        if self._busy:
+            os._exit(128 + signal.SIGTERM)
+        lines.put("")
+
+    def _run(self, number: int, overrides: Sequence[str]) -> str | None:
+        config = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
+        with open_dict(config):
+            config.hydra.job.id, config.hydra.job.num = f"{config.hydra.job.name}_{number}", number
+        done = run_job(
+            hydra_context=self.hydra_context,
+            task_function=self.task_function,
+            config=config,
+            job_dir_key="hydra.sweep.dir",
+            job_subdir_key="hydra.sweep.subdir",
+        )
+        return explain(done._return_value) if done.status is JobStatus.FAILED else None

@@ -1,0 +1,70 @@
+"""hydra/launcher=ray: a Ray task for every run, which carries it out in a process of its own."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.utils import JobReturn, JobStatus, configure_log, filter_overrides, setup_globals
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+from al_runner.errors import UsageError
+from al_runner.sweeps import announce, conclude, part_command, part_environment
+from al_runner.worker import Lost, carry_out
+
+log = logging.getLogger(__name__)
+
+
+class RayLauncher(Launcher):
+    """Runs all jobs to their end, then raises one error for those that failed."""
+
+    def __init__(self, address: str | None, cpus: float, gpus: float, retries: int, init: Mapping[str, Any]):
+        super().__init__()
+        self.address, self.cpus, self.gpus, self.retries, self.init = address, cpus, gpus, retries, init
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        self.hydra_context, self.config = hydra_context, config
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        try:
+            import ray  # noqa: PLC0415 - seconds, and installed only where it is used
+        except ImportError:
+            raise UsageError("hydra/launcher=ray needs Ray; pip install 'al-runner[ray]'") from None
+        setup_globals()
+        configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
+        root = Path(str(self.config.hydra.sweep.dir))
+        root.mkdir(parents=True, exist_ok=True)
+        announce(self.hydra_context, self.config, job_overrides)
+        command = part_command(self.config.hydra, job_overrides, "hydra/sweeper=fed")
+        environment = part_environment(self.config.hydra)
+        ours = not ray.is_initialized()
+        ray.init(address=self.address, ignore_reinit_error=True, **self.init)
+        task = ray.remote(num_cpus=self.cpus, num_gpus=self.gpus, max_retries=self.retries, retry_exceptions=[Lost])(
+            carry_out
+        )
+        log.info("%d jobs on Ray (%s)", len(job_overrides), self.address or "this machine, or RAY_ADDRESS")
+        try:
+            answers = [
+                task.remote(command, environment, str(Path.cwd()), initial_job_idx + number, [*overrides])
+                for number, overrides in enumerate(job_overrides)
+            ]
+            returns = [result(ray, answer, overrides) for answer, overrides in zip(answers, job_overrides, strict=True)]
+        finally:
+            if ours:
+                ray.shutdown()
+        conclude(returns)
+        return returns
+
+
+def result(ray: Any, answer: Any, overrides: Sequence[str]) -> JobReturn:
+    """What became of a task."""
+    job = JobReturn(overrides=list(filter_overrides(overrides)))
+    try:
+        error = ray.get(answer)
+    except ray.exceptions.RayError as lost:
+        error = " ".join(str(lost).split()[-40:])
+    job.status = JobStatus.COMPLETED if error is None else JobStatus.FAILED
+    job.return_value = None if error is None else UsageError(error)
+    return job

@@ -1,0 +1,152 @@
+"""hydra/launcher=slurm: a sweep as an array job that goes on by itself until all its runs are done."""
+
+import json
+import logging
+import shlex
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from uuid import uuid4
+
+from hydra.core.utils import JobReturn, JobStatus, configure_log, filter_overrides, setup_globals
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+from al_runner import slurm
+from al_runner.errors import UsageError
+from al_runner.state import DONE, LAUNCH, RUNNING, WAITING, read
+from al_runner.sweeps import conclude, ended, folder_of, launch_of, note_waiting, part_command, part_environment, quoted
+
+log = logging.getLogger(__name__)
+
+LARGEST = 1000  # jobs of one array: Slurm's MaxArraySize is 1001 unless a cluster changes it
+POLL = 5  # seconds
+
+
+class SlurmLauncher(Launcher):
+    """Submits the runs that are neither done nor in the queue already, and by default does not wait for them."""
+
+    def __init__(
+        self,
+        partition: str | None,
+        account: str | None,
+        gpus: int,
+        cpus: int,
+        memory_gb: float | None,
+        minutes: int,
+        signal_seconds: int,
+        runs_per_job: int,
+        parallel: int | None,
+        options: Sequence[str],
+        setup: Sequence[str],
+        wait: bool,
+    ):
+        super().__init__()
+        for name, value in (("minutes", minutes), ("runs_per_job", runs_per_job), ("cpus", cpus)):
+            if value < 1:
+                raise UsageError(f"hydra.launcher.{name} is {value}; it must be 1 or more")
+        if not 4 <= signal_seconds < 60 * minutes:
+            raise UsageError(
+                f"hydra.launcher.signal_seconds is {signal_seconds}; it must be 4 or more, and within minutes={minutes}"
+            )
+        self.resources = [
+            ("partition", partition),
+            ("account", account),
+            ("gres", f"gpu:{gpus}" if gpus else None),
+            ("cpus-per-task", cpus),
+            ("mem", f"{round(1024 * memory_gb)}M" if memory_gb else None),
+            ("time", minutes),
+            ("signal", f"B:USR1@{signal_seconds}"),
+        ]
+        self.cpus, self.seconds, self.runs_per_job, self.parallel = cpus, signal_seconds, runs_per_job, parallel
+        self.options, self.lines, self.wait = options, setup, wait
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        self.hydra_context, self.config = hydra_context, config
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        setup_globals()
+        configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
+        folders = [folder_of(self.hydra_context, self.config, overrides) for overrides in job_overrides]
+        missing = [
+            number
+            for number, overrides in enumerate(job_overrides)
+            if not (under_way(folders[number]) or done_already(folders[number], overrides))
+        ]
+        left = len(job_overrides) - len(missing)
+        if left:
+            log.info("%d of %d runs are done, or in the queue already", left, len(job_overrides))
+        parts = [missing[start : start + self.runs_per_job] for start in range(0, len(missing), self.runs_per_job)]
+        for start in range(0, len(parts), LARGEST):
+            self._submit(job_overrides, folders, parts[start : start + LARGEST])
+        root = self.config.hydra.sweep.dir
+        if not self.wait:
+            log.info("al-status %s shows how they are doing", root)
+            return [JobReturn(overrides=[*overrides], status=JobStatus.COMPLETED) for overrides in job_overrides]
+        while any(map(under_way, folders)):
+            time.sleep(POLL)
+        returns = [ended(folder, overrides) for folder, overrides in zip(folders, job_overrides, strict=True)]
+        conclude(returns)
+        return returns
+
+    def _submit(
+        self, job_overrides: Sequence[Sequence[str]], folders: Sequence[Path], parts: Sequence[Sequence[int]]
+    ) -> None:
+        """One array job, a number for each of `parts`, which hold positions in `job_overrides`."""
+        name = f"al-run-{uuid4().hex[:8]}"
+        home = Path(str(self.config.hydra.sweep.dir)).absolute() / ".slurm" / name
+        home.mkdir(parents=True)
+        jobs = [[[*job_overrides[number]] for number in part] for part in parts]
+        (home / "jobs.json").write_text(json.dumps(jobs, indent=1) + "\n")
+        script = home / "job.sh"
+        script.write_text(self._script(home, name, len(parts), [job for part in jobs for job in part]))
+        launch = launch_of(self.config.hydra)
+        for place, part in enumerate(parts):
+            for number in part:
+                note_waiting(folders[number], job_overrides[number], launch, f"{home}/{place}")
+        array = slurm.submit(script)
+        runs = sum(map(len, parts))
+        log.info("%d runs in %d jobs: Slurm's array job %s, named %s", runs, len(parts), array, name)
+
+    def _script(self, home: Path, name: str, parts: int, jobs: Sequence[Sequence[str]]) -> str:
+        """The batch script; a part of several runs trains them as `auto` does, on the job's own GPU or cores."""
+        workers = max(1, self.cpus // int(self.config.threads))
+        words = [
+            "hydra/sweeper=listed",
+            f"hydra.sweeper.file={quoted(home / 'jobs.json')}",
+            "hydra/launcher=" + ("lockstep" if self.runs_per_job == 1 or workers == 1 else "auto"),
+            *([f"hydra.launcher.cpu.n_jobs={workers}"] if self.runs_per_job > 1 and workers > 1 else []),
+        ]
+        command = shlex.join(part_command(self.config.hydra, jobs, *words))
+        directives = slurm.options(
+            [
+                ("job-name", name),
+                ("array", f"0-{parts - 1}" + (f"%{self.parallel}" if self.parallel else "")),
+                ("output", f"{home}/".replace("%", "%%") + "%a.log"),
+                ("open-mode", "append"),
+                ("chdir", Path.cwd()),
+                *self.resources,
+            ]
+        )
+        directives += ["#SBATCH --requeue", *(f"#SBATCH {option}" for option in self.options)]
+        launched = f"export {LAUNCH}={shlex.quote(part_environment(self.config.hydra)[LAUNCH])}"
+        return slurm.script(
+            directives,
+            [launched, *self.lines],
+            f'{command} "hydra.sweeper.part=$SLURM_ARRAY_TASK_ID"',
+            shlex.quote(str(home)),
+            self.seconds,
+        )
+
+
+def under_way(folder: Path) -> bool:
+    """Whether a run is running, or waits in a queue."""
+    state = read(folder)
+    return state is not None and state.state in (RUNNING, WAITING)
+
+
+def done_already(folder: Path, overrides: Sequence[str]) -> bool:
+    """Whether the run is done, by the same overrides; by others it is for the run itself to refuse that."""
+    state = read(folder)
+    return state is not None and state.state == DONE and [*state.overrides] == [*filter_overrides(overrides)]

@@ -1,0 +1,70 @@
+"""The same command gives the same bytes, but for the columns of seconds."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import test_configs
+import torch
+from faults import untimed
+from hydra.utils import instantiate
+
+from al_runner.errors import UsageError
+from al_runner.learners.plain import Plain
+from al_runner.models.inputs import net_builder
+
+QUICK = ["model=usps_cnn", "budget.max_rounds=2", "training.max_checks=2", "training.check_every=5", "budget.query=4"]
+DROPOUT = ["model=gal2017_cnn", "learner=dropout"]
+
+
+def needs_samples(name: str) -> bool:
+    """Whether the strategy refuses a single net."""
+    import toy
+
+    strategy = instantiate(test_configs.composed(f"strategy={name}").strategy)
+    try:
+        strategy.check_learner(strategy.wrap(Plain(net_builder(toy.data_set(), toy.model), toy.recipe())))
+    except UsageError:
+        return True
+    return False
+
+
+STRATEGIES = test_configs.names("strategy")
+SAMPLED = [name for name in STRATEGIES if needs_samples(name)]
+SINGLE = [name for name in STRATEGIES if name not in SAMPLED]
+
+
+def made(results: Path, names: list[str], *words: str) -> dict[str, Path]:
+    """The folders of one sweep over strategies, in a process of its own."""
+    sweep = ["-m", "hydra/launcher=basic", f"strategy={','.join(names)}", f"results={results}", *QUICK, *words]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "al_runner.run", *sweep], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return {file.parents[1].name: file.parent for file in results.rglob("rounds.csv")}
+
+
+@pytest.mark.parametrize(("names", "words"), [(SINGLE, []), (SAMPLED, DROPOUT)], ids=["a net", "posterior samples"])
+def test_the_same_command_twice_gives_the_same_bytes(tmp_path: Path, names: list[str], words: list[str]) -> None:
+    """Every strategy there is; the second time under another hash seed and with torch's deterministic algorithms."""
+    once, twice = made(tmp_path / "a", names, *words), made(tmp_path / "b", names, *words, "deterministic=true")
+    assert set(once) == set(twice) == set(names)
+    for name in names:
+        for table in ("acquired.csv", *(["predicted.csv"] if name != "full" else [])):
+            assert (once[name] / table).read_bytes() == (twice[name] / table).read_bytes()
+        assert untimed(once[name]) == untimed(twice[name])
+        for folder in (once[name], twice[name]):
+            (start,) = json.loads((folder / "provenance.json").read_text())
+            assert len(start["device"]) > len("cpu: ")  # its name stands in every record
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+@pytest.mark.parametrize("launcher", ["basic", "lockstep"])
+def test_deterministic_gives_the_same_bytes_on_a_gpu(tmp_path: Path, launcher: str) -> None:
+    words = ["device=cuda", "deterministic=true", f"hydra/launcher={launcher}"]
+    once, twice = (made(tmp_path / part, SINGLE, *words) for part in "ab")
+    assert {name: untimed(folder) for name, folder in once.items()} == {n: untimed(f) for n, f in twice.items()}
