@@ -49,14 +49,14 @@ def _kept(folder: Path, texts: Mapping[str, Sequence[str]], sums: Checksums) -> 
     """How many rounds of each CSV belong together: as many purchases as are sound, each measured but for the last."""
     measured, bought = texts["rounds.csv"], texts["acquired.csv"]
     rounds = 0
-    while (
-        rounds < min(len(measured), len(bought)) and labelled(measured[rounds]) == len(bought[rounds].splitlines()) - 1
-    ):
+    for row, ids in zip(measured, bought, strict=False):
+        if labelled(row) != len(ids.splitlines()) - 1:
+            break
         rounds += 1
     purchases = rounds + int(len(bought) > rounds and sums.knows("acquired.csv", rounds))
     if (folder / PREDICTED).exists() or sums.knows(PREDICTED, 1):  # 0.1.0 did not write it
         purchases = min(purchases, max(1, len(texts[PREDICTED])))
-    predicted = min(purchases, len(texts[PREDICTED])) if purchases > 1 else 0
+    predicted = min(purchases + 1, len(texts[PREDICTED]))  # it is written before the purchase
     return {"rounds.csv": min(rounds, purchases), "acquired.csv": purchases, PREDICTED: predicted}
 
 
