@@ -10,6 +10,7 @@ import pytest
 from test_run import al_run, digits8  # noqa: F401 - the fixture
 
 from al_runner.analysis.cli import main as al_plot
+from al_runner.analysis.cli_report import main as al_report
 from al_runner.analysis.status import main as al_status
 from al_runner.data.arrays import Arrays
 from al_runner.data.prepared import prepared, read
@@ -136,6 +137,10 @@ def test_what_is_shown_is_shown_to_the_letter(tmp_path: Path, capsys: pytest.Cap
     assert drawn
     for picture in drawn:
         assert "<script" not in picture.read_text()
+    assert al_report([str(tmp_path)]) == 0
+    (page,) = tmp_path.glob("*.html")
+    assert "<script>alert" not in page.read_text()
+    assert "&lt;script&gt;alert(1)" in page.read_text()
     again = tmp_path / "copy"
     again.mkdir()
     (again / "results.csv").write_bytes((tmp_path / "results.csv").read_bytes())
