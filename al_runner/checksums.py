@@ -46,7 +46,8 @@ class Checksums:
 
     def complete(self, name: str, rounds: int) -> bool:
         """Whether a file of so many rounds has all that it must have; the last may be missing, as after a crash."""
-        return rounds >= len(self._held.get(name, [])) - 1
+        known = [round_ + 1 for round_, held in enumerate(self._held.get(name, [])[:-1]) if held is not None]
+        return rounds >= max(known, default=0)
 
     def cut(self, name: str, rounds: int) -> None:
         """Forget the file's later rounds; OSError where that can't be written."""

@@ -1,6 +1,7 @@
 """The command al-run: Hydra's composition, and errors as one line."""
 
 import errno
+import logging
 import os
 import sys
 from pathlib import Path
@@ -61,6 +62,7 @@ def start(cfg: DictConfig) -> None:
 def main() -> None:
     """Run al-run's command line; exit code 1 and one line where something is the user's to mend."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra then leaves exceptions to us
+    logging.raiseExceptions = False  # a log that can't be written is no trouble; a record that can't be says so itself
     sys.path.append(os.getcwd())  # a `_target_` may name the user's own module, as with python -m
     try:
         with listening(quiet=LAUNCH in os.environ):
