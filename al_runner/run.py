@@ -11,6 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from al_runner.console import nobody_reads_on
 from al_runner.errors import UsageError
 from al_runner.explain import MENDABLE, conf_dir, explain
 from al_runner.interrupt import Stopped, listening
@@ -74,8 +75,7 @@ def main() -> None:
     except MENDABLE as error:
         sys.exit(f"al-run: {explain(error)}")
     except BrokenPipeError:  # `al-run --help | head`: nobody reads on
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        sys.exit(nobody_reads_on())
     except OSError as error:
         if not isinstance(error, PermissionError) and error.errno not in FOLDER_TROUBLE:
             raise

@@ -15,6 +15,7 @@ from al_runner.analysis.files import as_csv, save, write
 from al_runner.analysis.notes import notes
 from al_runner.analysis.runs import COMBINATION, load
 from al_runner.analysis.summary import as_text, summarise
+from al_runner.console import command
 from al_runner.errors import UsageError
 
 FORMATS = ("png", "svg", "pdf")
@@ -32,14 +33,11 @@ class Plan:
     formats: tuple[str, ...] = ("png", "svg")
 
 
+@command("al-plot")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run al-plot's command line; 2 and one line on stderr where something is the user's to mend, else 0."""
     options = _parser().parse_args(argv)
-    try:
-        written = plot(options.directory, options.out or options.directory, _plan(options))
-    except UsageError as error:
-        print(f"al-plot: {error}", file=sys.stderr)
-        return 2
+    written = plot(options.directory, options.out or options.directory, _plan(options))
     print("\n" + "\n".join(map(str, written)))
     return 0
 

@@ -9,23 +9,20 @@ from al_runner.analysis.comparison import Comparison, save_tables
 from al_runner.analysis.notes import waiting
 from al_runner.analysis.runs import BASELINE, load
 from al_runner.analysis.verdict import all_gaps
-from al_runner.errors import UsageError
+from al_runner.console import command
 
 
+@command("al-compare")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run al-compare's command line; 2 and one line on stderr where something is the user's to mend, else 0."""
     options = _parser().parse_args(argv)
     targets = [value / 100 for value in options.target] if options.target else None
-    try:
-        frame = load(options.directory)
-        comparison = Comparison.of(frame, options.at, options.baseline, targets)
-        for line in [*waiting(options.directory, frame), *all_gaps(comparison.cases)]:
-            print(f"al-compare: {line}", file=sys.stderr)
-        print("\n\n".join([*comparison.verdicts, *(table.as_text() for table in comparison.shown)]))
-        written = save_tables(comparison, options.out or options.directory)
-    except UsageError as error:
-        print(f"al-compare: {error}", file=sys.stderr)
-        return 2
+    frame = load(options.directory)
+    comparison = Comparison.of(frame, options.at, options.baseline, targets)
+    for line in [*waiting(options.directory, frame), *all_gaps(comparison.cases)]:
+        print(f"al-compare: {line}", file=sys.stderr)
+    written = save_tables(comparison, options.out or options.directory)
+    print("\n\n".join([*comparison.verdicts, *(table.as_text() for table in comparison.shown)]))
     print("\n" + "\n".join(map(str, written)))
     return 0
 

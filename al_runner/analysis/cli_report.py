@@ -11,20 +11,17 @@ from al_runner.analysis.notes import waiting
 from al_runner.analysis.report.page import page
 from al_runner.analysis.report.source import Source
 from al_runner.analysis.runs import BASELINE
-from al_runner.errors import UsageError
+from al_runner.console import command
 
 
+@command("al-report")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run al-report's command line; 2 and one line on stderr where something is the user's to mend, else 0."""
     options = _parser().parse_args(argv)
-    try:
-        source = Source.of(options.directory, options.data.expanduser(), options.at, options.baseline)
-        for line in waiting(options.directory, source.frame):
-            print(f"al-report: {line}", file=sys.stderr)
-        file = write(options.out or options.directory / "report.html", page(source).encode())
-    except UsageError as error:
-        print(f"al-report: {error}", file=sys.stderr)
-        return 2
+    source = Source.of(options.directory, options.data.expanduser(), options.at, options.baseline)
+    for line in waiting(options.directory, source.frame):
+        print(f"al-report: {line}", file=sys.stderr)
+    file = write(options.out or options.directory / "report.html", page(source).encode())
     print(f"{file} ({file.stat().st_size / 1e6:.1f} MB)")
     return 0
 

@@ -16,6 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from al_runner.analysis.runs import read_run
+from al_runner.console import command
 from al_runner.errors import UsageError
 from al_runner.state import DONE, FAILED, RUNNING, STOPPED, WAITING, State, read
 
@@ -36,14 +37,11 @@ class Run:
     seconds_left: float | None
 
 
+@command("al-status")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run al-status's command line; 2 and one line on stderr where something is the user's to mend, else 0."""
     options = _parser().parse_args(argv)
-    try:
-        runs = runs_under(options.directory)
-    except UsageError as error:
-        print(f"al-status: {error}", file=sys.stderr)
-        return 2
+    runs = runs_under(options.directory)
     terminal = sys.stdout.isatty()
     Console(width=None if terminal else 200).print(table(runs, options.directory))
     if not options.retry_failed:

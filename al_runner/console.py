@@ -1,0 +1,38 @@
+"""What the commands do alike: mistakes as one line, and no complaint where nobody reads on."""
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+from typing import ParamSpec
+
+from al_runner.errors import UsageError
+
+P = ParamSpec("P")
+
+
+def command(name: str) -> Callable[[Callable[P, int]], Callable[P, int]]:
+    """Let a command return 2, after one line on stderr, for what is the user's to mend, and 1 where nobody reads on."""
+
+    def decorate(body: Callable[P, int]) -> Callable[P, int]:
+        @functools.wraps(body)
+        def main(*args: P.args, **kwargs: P.kwargs) -> int:
+            try:
+                code = body(*args, **kwargs)
+                sys.stdout.flush()
+            except UsageError as error:
+                print(f"{name}: {error}", file=sys.stderr)
+                return 2
+            except BrokenPipeError:
+                return nobody_reads_on()
+            return code
+
+        return main
+
+    return decorate
+
+
+def nobody_reads_on() -> int:
+    """After `... | head` has gone: nothing more is printed, and the interpreter's end does not complain; returns 1."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1
