@@ -183,8 +183,8 @@ class Learner(Protocol):
         """K of its fits' `log_probs`."""
 
     @property
-    def has_network(self) -> bool:
-        """Whether its fits have a `network()`."""
+    def nets(self) -> int:
+        """How many nets are behind a fit: with one it has a `network()`, with any `features`."""
 
     async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None) -> Fitted: ...
 

@@ -17,11 +17,14 @@ from al_runner.errors import UsageError
 from al_runner.learners.committee import Committee
 from al_runner.learners.dropout import Dropout
 from al_runner.learners.ensemble import Ensemble
+from al_runner.learners.harmonic import Harmonic
 from al_runner.learners.plain import Plain
 from al_runner.models.inputs import net_builder
 from al_runner.pool import Pool
 from al_runner.rng import Streams, stream
 from al_runner.strategies.base import Strategy
+from al_runner.strategies.bayesian import Disagreement
+from al_runner.strategies.suggestive_annotation import SuggestiveAnnotation
 from al_runner.types import DataSet, Fit, Fitted, Learner, Trained
 
 STRATEGIES = [name for name in test_configs.names("strategy") if name != "full"]
@@ -223,11 +226,14 @@ def test_single_and_double_precision_agree(strategy: Strategy, learner: Callable
     assert picks[0] == picks[1]
 
 
+@pytest.mark.parametrize("nets", ["three", "none"])
 @pytest.mark.parametrize("name", STRATEGIES)
-def test_a_committee_is_refused_before_any_training_or_will_do(name: str) -> None:
+def test_several_nets_or_none_are_refused_before_any_training_or_will_do(name: str, nets: str) -> None:
     strategy = built(name)
-    if accepts(strategy, strategy.wrap(LEARNERS["ensemble"](BUILD, toy.recipe()))):
-        fitted = fit(strategy, LEARNERS["ensemble"], BUILD, one_by_one.train_all)
+    base = {"three": LEARNERS["ensemble"], "none": lambda build, recipe: Harmonic(build, length_scale=30)}[nets]
+    if accepts(strategy, strategy.wrap(base(BUILD, toy.recipe()))):
+        fitted = fit(strategy, base, BUILD, one_by_one.train_all)
         assert len(select(strategy, fitted, pool_of(toy.data_set()), 3)) == 3
     else:
-        assert strategy.needs_network
+        by_samples = nets == "none" and isinstance(strategy, Disagreement | SuggestiveAnnotation)
+        assert strategy.needs_network or by_samples or (strategy.needs_features and nets == "none")

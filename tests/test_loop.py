@@ -152,7 +152,7 @@ class Continuing:
 
     continues = True
     samples = 1
-    has_network = True
+    nets = 1
 
     def __init__(self, base: Plain):
         self.base = base

@@ -25,7 +25,6 @@ class Bootstrap:
     members: int = 4
     stratified: bool = True
     continues: ClassVar[bool] = False
-    has_network: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if self.members < 1:
@@ -33,6 +32,10 @@ class Bootstrap:
 
     @property
     def samples(self) -> int:
+        return self.members
+
+    @property
+    def nets(self) -> int:
         return self.members
 
     async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None = None) -> Committee:

@@ -32,4 +32,6 @@ class Committee:
         return torch.cat([SingleNet(net, 0).features(x) for net in self.nets], 1)
 
     def network(self) -> nn.Module:
+        if len(self.nets) == 1:
+            return self.nets[0]
         raise UsageError("this strategy needs one net's gradients, and a committee has several; use learner=plain")

@@ -154,7 +154,7 @@ class Dropout:
     samples: int = 100
     shared_masks: bool = False
     continues: ClassVar[bool] = False
-    has_network: ClassVar[bool] = True
+    nets: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         if self.samples < 1:

@@ -24,7 +24,6 @@ class Ensemble:
     members: int = 5
     shared_init: bool = False
     continues: ClassVar[bool] = False
-    has_network: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if self.members < 1:
@@ -32,6 +31,10 @@ class Ensemble:
 
     @property
     def samples(self) -> int:
+        return self.members
+
+    @property
+    def nets(self) -> int:
         return self.members
 
     async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None = None) -> Committee:

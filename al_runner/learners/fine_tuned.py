@@ -30,7 +30,7 @@ class FineTuned:
     novel: float | None = None
     continues: ClassVar[bool] = True
     samples: ClassVar[int] = 1
-    has_network: ClassVar[bool] = True
+    nets: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         if self.novel is not None and not 0 < self.novel < 1:

@@ -60,7 +60,7 @@ class Harmonic:
     normalise_mass: bool = True
     continues: ClassVar[bool] = False
     samples: ClassVar[int] = 1
-    has_network: ClassVar[bool] = False
+    nets: ClassVar[int] = 0
 
     def __post_init__(self) -> None:
         if self.length_scale <= 0:

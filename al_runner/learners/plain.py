@@ -52,7 +52,7 @@ class Plain:
     recipe: Recipe
     continues: ClassVar[bool] = False
     samples: ClassVar[int] = 1
-    has_network: ClassVar[bool] = True
+    nets: ClassVar[int] = 1
 
     async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None = None) -> SingleNet:
         (result,) = await trained([Fit(self.build, self.recipe, data, streams)])

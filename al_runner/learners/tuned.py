@@ -51,8 +51,8 @@ class Tuned:
         return self.learners[0].samples
 
     @property
-    def has_network(self) -> bool:
-        return self.learners[0].has_network
+    def nets(self) -> int:
+        return self.learners[0].nets
 
     async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None = None) -> Fitted:
         fits = await together([learner.fit(data, streams, None) for learner in self.learners])

@@ -16,11 +16,12 @@ class Strategy:
     """Chooses what to label next. A new one overrides `select`, and more where it changes more.
 
     `chooses_sets` tells whether it chooses among `pool.sets` (budget.sets), not only among single images,
-    `needs_network` whether by `fitted.network()`, one net's own weights.
+    `needs_network` whether by `fitted.network()`, one net's own weights, `needs_features` whether by `fitted.features`.
     """
 
     chooses_sets: ClassVar[bool] = False
     needs_network: ClassVar[bool] = False
+    needs_features: ClassVar[bool] = False
 
     def plan(self, budget: Budget) -> Budget:
         """What the method changes about the purchases."""
@@ -35,13 +36,18 @@ class Strategy:
 
         Asked before any training, with a net of its own in evaluation mode.
         """
+        if self.needs_features and not any(isinstance(layer, nn.Linear) for layer in net.modules()):
+            raise UsageError(
+                f"{type(self).__name__} chooses by the inputs of a net's last dense layer; take a model= that has one"
+            )
 
     def check_learner(self, learner: Learner) -> None:
         """UsageError where the method can't choose by what `learner` fits, after `wrap`; asked before any training."""
-        if self.needs_network and not learner.has_network:
-            raise UsageError(
-                f"{type(self).__name__} chooses by one net's weights, which this learner has not; use learner=plain"
-            )
+        name = type(self).__name__
+        if self.needs_network and learner.nets != 1:
+            raise UsageError(f"{name} chooses by one net's weights, which this learner has not; use learner=plain")
+        if self.needs_features and not learner.nets:
+            raise UsageError(f"{name} chooses by a net's features, and this learner has no net; use learner=plain")
 
     async def query(self, fitted: Fitted, pool: Pool, n: int, streams: Streams) -> Tensor:
         """What the loop asks for: `n` distinct ids out of `pool.candidates`, int64 [n].

@@ -81,8 +81,8 @@ class PseudoLabelling:
         return self.base.samples
 
     @property
-    def has_network(self) -> bool:
-        return self.base.has_network
+    def nets(self) -> int:
+        return self.base.nets
 
     async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None) -> Fitted:
         if streams.round > 0 and data.unlabelled is not None:

@@ -4,13 +4,14 @@ N candidates, L labelled images, D features.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from al_runner.pool import Pool
 from al_runner.strategies.base import Strategy
-from al_runner.strategies.features import features_of, require_features
+from al_runner.strategies.features import features_of
 from al_runner.types import Fitted
 
 BLOCK = 1024  # rows and columns of distances that are held at once
@@ -52,8 +53,7 @@ def k_center(x: Tensor, centres: Tensor, n: int) -> Tensor:
 class CoreSet(Strategy):
     """The greedy k-center choice on the net's features, the labelled images being centres already."""
 
-    def check(self, net: nn.Module, x: Tensor) -> None:
-        require_features(net)
+    needs_features: ClassVar[bool] = True
 
     def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
         centres = features_of(fitted, pool, pool.labelled)

@@ -7,19 +7,20 @@ outliers have a centre.
 import logging
 from dataclasses import dataclass, replace
 from time import perf_counter
+from typing import ClassVar
 
 import numpy as np
 import torch
 from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import csr_array, eye_array, hstack
-from torch import Tensor, nn
+from torch import Tensor
 
 from al_runner.budget import Budget
 from al_runner.errors import UsageError
 from al_runner.pool import Pool
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.core_set import k_center, nearest
-from al_runner.strategies.features import features_of, require_features
+from al_runner.strategies.features import features_of
 from al_runner.types import Fitted
 
 log = logging.getLogger(__name__)
@@ -130,6 +131,7 @@ class CoreSetRobust(Strategy):
     gap: float = 0.01  # how much smaller the best radius may be, in parts of it, where time allows
     time_limit: float = 60.0  # seconds for one programme; a query solves about log2(1 / gap) of them
     max_candidates: int = 5000  # a random subset where there are more: a programme grows with their square
+    needs_features: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not 0 <= self.outliers < 1:
@@ -145,9 +147,6 @@ class CoreSetRobust(Strategy):
                 f"strategy.max_candidates is {self.max_candidates}, fewer than budget.query={budget.query}; raise it"
             )
         return replace(budget, candidates=min(budget.candidate_count, self.max_candidates))
-
-    def check(self, net: nn.Module, x: Tensor) -> None:
-        require_features(net)
 
     def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
         start, ids = perf_counter(), pool.candidates.sort().values  # one programme, whatever their order

@@ -76,8 +76,8 @@ class WithTwins:
         return self.base.samples
 
     @property
-    def has_network(self) -> bool:
-        return self.base.has_network
+    def nets(self) -> int:
+        return self.base.nets
 
     async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None) -> Twinned:
         x, y = data.x[:0], data.y[:0]

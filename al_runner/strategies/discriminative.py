@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,7 @@ from al_runner.errors import UsageError
 from al_runner.pool import Pool, class_shares
 from al_runner.rng import Streams
 from al_runner.strategies.base import Strategy
-from al_runner.strategies.features import features_of, require_features
+from al_runner.strategies.features import features_of
 from al_runner.types import Fit, Fitted, Recipe, TrainData, trained
 
 
@@ -31,14 +32,12 @@ class Discriminative(Strategy):
     hidden: Sequence[int] = (256, 256, 256)
     mini_queries: int = 20  # or one for every image, where a query has fewer
     subsample: int = 10
+    needs_features: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         for field in ("mini_queries", "subsample"):
             if getattr(self, field) < 1:
                 raise UsageError(f"strategy.{field} is {getattr(self, field)}; it must be 1 or more")
-
-    def check(self, net: nn.Module, x: Tensor) -> None:
-        require_features(net)
 
     async def query(self, fitted: Fitted, pool: Pool, n: int, streams: Streams) -> Tensor:
         points = torch.cat([pool.labelled, pool.candidates.sort().values])

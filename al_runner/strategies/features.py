@@ -1,9 +1,8 @@
 """Images as points: the features that a net has learned, for methods that choose by distance or likeness."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from al_runner.errors import UsageError
 from al_runner.pool import Pool
 from al_runner.types import Fitted
 
@@ -16,9 +15,3 @@ def features_of(fitted: Fitted, pool: Pool, ids: Tensor) -> Tensor:
     if not bool(features.isfinite().all()):
         raise ArithmeticError("a feature is not finite: the net's activations are NaN or infinite")
     return features
-
-
-def require_features(net: nn.Module) -> None:
-    """UsageError for a net without a dense layer, which has no features to choose by."""
-    if not any(isinstance(layer, nn.Linear) for layer in net.modules()):
-        raise UsageError("this strategy chooses by the inputs of a net's last dense layer; take a model= that has one")

@@ -76,8 +76,8 @@ class PredictingLosses:
         return self.base.samples
 
     @property
-    def has_network(self) -> bool:
-        return self.base.has_network
+    def nets(self) -> int:
+        return self.base.nets
 
     async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None) -> Fitted:
         return await changed(self.base.fit(data, streams, previous), self.with_module)

@@ -4,6 +4,7 @@ K preselected images, N unlabelled images, D features; the likeness of two image
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +13,7 @@ from torch.nn.functional import normalize
 from al_runner.errors import UsageError
 from al_runner.pool import Pool
 from al_runner.strategies.base import Strategy
-from al_runner.strategies.features import features_of, require_features
+from al_runner.strategies.features import features_of
 from al_runner.types import Fitted, Learner
 
 BLOCK = 2048  # rows and columns of likeness that are held at once
@@ -74,16 +75,18 @@ class SuggestiveAnnotation(Strategy):
     uncertain: Strategy  # chooses by the fitted model
     preselected: int = 2  # times the query; the paper's 16 for 8
     beside_labelled: bool = False  # what a labelled image stands for already counts as covered
+    needs_features: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.preselected < 1:
             raise UsageError(f"strategy.preselected is {self.preselected}; it must be 1 or more times the query")
 
     def check(self, net: nn.Module, x: Tensor) -> None:
-        require_features(net)
+        super().check(net, x)
         self.uncertain.check(net, x)
 
     def check_learner(self, learner: Learner) -> None:
+        super().check_learner(learner)
         self.uncertain.check_learner(learner)
 
     def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:

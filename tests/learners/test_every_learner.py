@@ -58,10 +58,15 @@ def test_predicting_changes_no_images(learner: Learner) -> None:
     assert torch.equal(images, toy.data_set().images)
 
 
-def test_it_has_a_network_where_it_says_so(learner: Learner) -> None:
+def test_it_has_a_network_and_features_where_it_says_so(learner: Learner) -> None:
     fitted = fit(learner)
-    if learner.has_network:
+    if learner.nets == 1:
         assert not fitted.network().training
     else:
         with pytest.raises(UsageError, match="net"):
             fitted.network()
+    if learner.nets:
+        assert len(fitted.features(toy.data_set().images)) == len(toy.data_set().images)
+    else:
+        with pytest.raises(UsageError, match="features"):
+            fitted.features(toy.data_set().images)

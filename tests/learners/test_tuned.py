@@ -65,7 +65,7 @@ def test_all_fits_are_asked_for_at_once(of, fits: int) -> None:
 
 
 class Continuing:
-    continues, samples, has_network = True, 1, True
+    continues, samples, nets = True, 1, 1
 
     def __init__(self, build: object, recipe: object):
         pass
