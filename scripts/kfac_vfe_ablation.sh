@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # KFAC-VFE (Ducoffe & Precioso, 2017): every reading of its contradictions, the published code's rule, and what might be
-# better, on USPS with 40 labels a round to 650; five paired seeds. About 1 hour on 2 CPU cores; interrupted, it resumes.
+# better, on USPS with 40 labels a round to 650; five paired seeds. About 2 hours on 2 CPU cores; interrupted, it resumes.
 set -euo pipefail
 runs=${RUNS:-outputs/kfac_vfe_ablation}
 sweep() { al-run -m experiment=compare_usps results="$runs" seed="${SEEDS:-0,1,2,3,4}" "$@"; }
@@ -19,5 +19,9 @@ sweep strategy=kfac_vfe strategy.gamma=1 strategy.generalisation=0 name=training
 sweep strategy=kfac_vfe strategy.size=effective name=effective_size
 sweep strategy=kfac_vfe,uncertainty budget.candidates=all name=all_candidates
 sweep strategy=kfac_code2016 strategy.direction=maximise name=maximise
+# What helped alone, together.
+sweep strategy=kfac_vfe,kfac_spectral strategy.start=labelled strategy.labels=expected name=expected_with_labelled
+sweep strategy=kfac_vfe strategy.start=labelled strategy.damping=0.001,0.01 'name=damping${strategy.damping}_with_labelled'
 
 al-plot "$runs" --out outputs/reproduced/kfac_vfe_ablation
+al-compare "$runs" --baseline uncertainty --out outputs/reproduced/kfac_vfe_ablation
