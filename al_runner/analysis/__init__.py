@@ -8,6 +8,7 @@ from al_runner.analysis.comparison import Comparison, save_tables
 from al_runner.analysis.curves import Spread, curves, difference_curves
 from al_runner.analysis.figures import Look, differences, draw_run, facets, learning_curves, times
 from al_runner.analysis.files import save
+from al_runner.analysis.forest import forest
 from al_runner.analysis.published import published
 from al_runner.analysis.runs import load
 from al_runner.analysis.summary import summarise
@@ -24,6 +25,7 @@ __all__ = [
     "differences",
     "draw_run",
     "facets",
+    "forest",
     "gaps",
     "labels_needed",
     "learning_curves",

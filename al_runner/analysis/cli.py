@@ -11,10 +11,11 @@ from matplotlib.figure import Figure
 
 from al_runner.analysis.curves import Spread
 from al_runner.analysis.figures import Look, differences, facets, learning_curves, times
-from al_runner.analysis.files import as_csv, save, write
+from al_runner.analysis.files import as_csv, save, stem, write
 from al_runner.analysis.notes import notes
 from al_runner.analysis.runs import COMBINATION, load
 from al_runner.analysis.summary import as_text, summarise
+from al_runner.analysis.text import case_title
 from al_runner.console import command
 from al_runner.errors import UsageError
 
@@ -49,8 +50,8 @@ def plot(directory: Path, out: Path, plan: Plan) -> list[Path]:
         print(f"al-plot: {note}", file=sys.stderr)
     summary = summarise(frame)
     written = [write(out / "results.csv", as_csv(frame)), write(out / "summary.csv", as_csv(summary))]
-    for stem, figure in draw(frame, plan):
-        written += [save(figure, out / f"{stem}.{suffix}") for suffix in plan.formats]
+    for name, figure in draw(frame, plan):
+        written += [save(figure, out / f"{name}.{suffix}") for suffix in plan.formats]
     print(as_text(summary))
     return written
 
@@ -65,30 +66,21 @@ def draw(frame: pd.DataFrame, plan: Plan) -> Iterator[tuple[str, Figure]]:
         if (runs["strategy"] == "full").all():
             print(f"al-plot: no figure for {', '.join(key)}: it has no strategy but full", file=sys.stderr)
             continue
-        title = default_title(key, list(combinations)) if plan.title is None else plan.title
+        title = case_title(key, list(combinations)) if plan.title is None else plan.title
         look = replace(plan.look, title=title)
         names = key if len(combinations) > 1 else ()
         yield _stem("", names, look), learning_curves(runs, look)
         if plan.difference:
             yield _stem("difference", names, look), differences(runs, look)
         if plan.time:
-            yield "-".join(("time", *_safe(names))), times(runs, look)
+            yield stem("time", names), times(runs, look)
 
 
 def _stem(kind: str, names: Sequence[str], look: Look) -> str:
     """The file name of a figure; a running minimum is never filed as the test error."""
     accuracy = look.accuracy and kind != "difference"
     what = f"{'best_' if look.best else ''}test_{'accuracy' if accuracy else 'error'}{'_' if kind else ''}{kind}"
-    return "-".join((what, *_safe(names)))
-
-
-def _safe(names: Sequence[str]) -> list[str]:
-    return [name.replace("/", "_") for name in names]
-
-
-def default_title(key: Sequence[str], others: Sequence[Sequence[str]]) -> str:
-    """Data set and model, and whatever else tells this figure from the others."""
-    return ", ".join(part for i, part in enumerate(key) if i < 2 or len({other[i] for other in others}) > 1)
+    return stem(what, names)
 
 
 def _plan(options: argparse.Namespace) -> Plan:

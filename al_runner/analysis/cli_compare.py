@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from al_runner.analysis.comparison import Comparison, save_tables
+from al_runner.analysis.files import save
+from al_runner.analysis.forest import forests
 from al_runner.analysis.notes import waiting
 from al_runner.analysis.runs import BASELINE, load
 from al_runner.analysis.verdict import all_gaps
@@ -21,7 +23,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     comparison = Comparison.of(frame, options.at, options.baseline, targets)
     for line in [*waiting(options.directory, frame), *all_gaps(comparison.cases)]:
         print(f"al-compare: {line}", file=sys.stderr)
-    written = save_tables(comparison, options.out or options.directory)
+    out = options.out or options.directory
+    written = save_tables(comparison, out)
+    for name, figure in forests(comparison.cases):
+        written += [save(figure, out / f"{name}.{suffix}") for suffix in ("png", "svg")]
     print("\n\n".join([*comparison.verdicts, *(table.as_text() for table in comparison.shown)]))
     print("\n" + "\n".join(map(str, written)))
     return 0

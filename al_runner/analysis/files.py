@@ -1,5 +1,6 @@
 """Writing whole files or none."""
 
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 
@@ -12,6 +13,11 @@ from al_runner.atomic import replace_file
 from al_runner.errors import UsageError
 
 UNDATED: dict[str, dict[str, None]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
+
+
+def stem(what: str, names: Sequence[str]) -> str:
+    """A file's name without suffix, of what it shows of the case with these names."""
+    return "-".join((what, *(name.replace("/", "_") for name in names)))
 
 
 def write(path: Path, content: bytes) -> Path:

@@ -53,3 +53,8 @@ def listed(names: Sequence[str], most: int = 8) -> str:
     """The first names, and how many more there are."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
+
+
+def case_title(key: Sequence[str], others: Sequence[Sequence[str]]) -> str:
+    """Data set and model of a case, and whatever else tells it from the others; `key` the values of COMBINATION."""
+    return ", ".join(part for i, part in enumerate(key) if i < 2 or len({other[i] for other in others}) > 1)

@@ -236,6 +236,8 @@ def test_the_command_writes_every_table_and_names_what_is_missing(tmp_path, caps
     assert sorted(file.name for file in out.iterdir()) == [
         "compare.md",
         "compare.tex",
+        "compare_forest.png",
+        "compare_forest.svg",
         *(f"compare_{name}.csv" for name in ("labels", "penalties", "ranks", "results", "tests")),
     ]
     results = pd.read_csv(out / "compare_results.csv")

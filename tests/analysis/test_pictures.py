@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 from matplotlib.testing.compare import compare_images
 
+from al_runner.analysis.compare import cases, results
 from al_runner.analysis.curves import Spread
 from al_runner.analysis.figures import Look, differences, facets, learning_curves, times
+from al_runner.analysis.forest import forest
 from al_runner.analysis.runs import COMBINATION, load
 from al_runner.analysis.style import sheet
 
@@ -25,6 +27,7 @@ FIGURES = {
     "difference": lambda: differences(USPS, Look(split=100)),
     "time": lambda: times(USPS),
     "published": lambda: learning_curves(MNIST, Look(log=True, published=())),
+    "forest": lambda: forest(results(cases(USPS, baseline="uncertainty")), "uncertainty", "usps"),
     "facets": lambda: facets(FRAME, COMBINATION, Look(log=True)),
 }
 
