@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The fault suite at length: every fault as often as docs/reliability.md says, then "tried, survived" for each.
-# Usage: scripts/chaos.sh [python]; about half an hour on two free cores. As root it also fills and mounts file systems,
+# Usage: scripts/chaos.sh [python]; about 40 minutes on two cores. As root it also fills and mounts file systems,
 # with Slurm's packages (.ci/slurm installs them) it includes the cluster, with al-runner[ray] Ray.
 set -uo pipefail
 cd "$(dirname "$0")/.."

@@ -23,7 +23,9 @@ pytestmark = [
     pytest.mark.skipif(bool(MISSING), reason=f"Slurm is not installed here (no {', '.join(MISSING)}); see .ci/slurm"),
 ]
 
-SWEEP = ["strategy=random", "seed=0,1,2,3", "budget.max_rounds=29,9", "name=r${budget.max_rounds}"]
+# The longest ones are there when Slurm looks at its time limits, which it does twice a minute.
+SWEEP = ["strategy=random", "seed=0,1", "budget.max_rounds=199,29,19,9", "name=r${budget.max_rounds}"]
+LONGEST, MIDDLING = "random-r199", "random-r?9"
 ROUNDS = [
     "model=usps_cnn",
     "budget.query=5",
@@ -88,7 +90,8 @@ def array_task(folder: Path) -> str:
 
 def in_the_middle(folders: list[Path]) -> list[Path]:
     """Runs that have recorded something and are far from their end."""
-    return [folder for folder in folders if 1 <= recorded(folder) <= 7 and state_of(folder) == RUNNING]
+    states = [(folder, read(folder), recorded(folder)) for folder in folders]
+    return [f for f, state, rows in states if rows and state and state.state == RUNNING and rows + 10 <= state.rounds]
 
 
 def state_of(folder: Path) -> str:
@@ -118,22 +121,28 @@ def test_a_sweep_survives_requeues_preemption_a_time_limit_and_a_cancelled_job(
     assert "8 of 8 runs are done, or in the queue already" in al_run(cluster, *sweep)
     hurt: list[Path] = []
 
-    def next_victim(among: str = "random-*") -> Path:
-        def found() -> list[Path]:
-            return [folder for folder in in_the_middle(folders) if folder not in hurt and folder.parent.match(among)]
+    def next_victim(among: str) -> Path:
+        found: list[Path] = []
 
-        until("a run in its middle", found)
-        hurt.append(found()[0])
-        return hurt[-1]
+        def look() -> bool:
+            found[:] = [f for f in in_the_middle(folders) if f not in hurt and f.parent.match(among)]
+            return bool(found)
 
-    slurm("scontrol", "update", f"JobId={array_task(next_victim('random-r29'))}", "TimeLimit=1")
+        until(f"a run of {among} in its middle", look)
+        hurt.append(found[0])
+        return found[0]
+
+    limited = next_victim(LONGEST)
+    slurm("scontrol", "update", f"JobId={array_task(limited)}", "TimeLimit=1")
     for _ in range(2):
-        slurm("scontrol", "requeue", array_task(next_victim()))
-    cancelled = next_victim()
+        slurm("scontrol", "requeue", array_task(next_victim(MIDDLING)))
+    cancelled = next_victim(MIDDLING)
     slurm("scancel", array_task(cancelled))
     until("it is out of the queue", lambda: state_of(cancelled) == STOPPED)
-    next_victim("random-r29")
+    next_victim(LONGEST)
     slurm("sbatch", "-p", "high", "-N1", "--exclusive", "-o", "/dev/null", "--wrap", "sleep 2")
+    until("its time limit has ended it, and it has begun again", lambda: restarts(limited) >= 2)
+    slurm("scontrol", "update", f"JobId={array_task(limited)}", "TimeLimit=20")
 
     others = [folder for folder in folders if folder != cancelled]
     until("seven are done", lambda: all(state_of(f) == DONE for f in others))
