@@ -12,4 +12,5 @@ sweep() {
 sweep budget.query=80,160 'run.budget=query${budget.query}'
 sweep pool=repeated,outliers,label_noise
 
-al-plot "$runs" --out outputs/reproduced/kfac_vfe_where
+al-plot "$runs" --facet dataset,budget --out outputs/reproduced/kfac_vfe_where
+al-compare "$runs" --baseline uncertainty --out outputs/reproduced/kfac_vfe_where
