@@ -24,7 +24,7 @@ sweep strategy=kfac_code2016 strategy.direction=maximise name=maximise
 # What helped alone, together.
 sweep strategy=kfac_vfe,kfac_spectral strategy.start=labelled strategy.labels=expected name=expected_with_labelled
 sweep strategy=kfac_vfe strategy.start=labelled strategy.damping=0.001,0.01 'name=damping${strategy.damping}_with_labelled'
-al-plot "$runs" --out $out
+al-plot "$runs" --out $out --log --only "random,uncertainty,kfac_vfe,kfac_vfe-effective_size,kfac_spectral-trace_with_labelled,kfac_vfe-maximise,kfac_code2016"
 al-compare "$runs" --baseline uncertainty --out $out
 
 # The variants that came out best, beside the default and uncertainty, on seeds that nothing was chosen by.

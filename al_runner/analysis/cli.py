@@ -13,7 +13,7 @@ from al_runner.analysis.curves import Spread
 from al_runner.analysis.figures import Look, differences, facets, learning_curves, times
 from al_runner.analysis.files import as_csv, save, stem, write
 from al_runner.analysis.notes import notes
-from al_runner.analysis.runs import COMBINATION, load
+from al_runner.analysis.runs import COMBINATION, load, only
 from al_runner.analysis.summary import as_text, summarise
 from al_runner.analysis.text import case_title
 from al_runner.console import command
@@ -32,6 +32,7 @@ class Plan:
     time: bool = False
     facet: tuple[str, ...] = ()
     formats: tuple[str, ...] = ("png", "svg")
+    only: str | None = None  # curves that are drawn, with commas; None: all
 
 
 @command("al-plot")
@@ -50,7 +51,7 @@ def plot(directory: Path, out: Path, plan: Plan) -> list[Path]:
         print(f"al-plot: {note}", file=sys.stderr)
     summary = summarise(frame)
     written = [write(out / "results.csv", as_csv(frame)), write(out / "summary.csv", as_csv(summary))]
-    for name, figure in draw(frame, plan):
+    for name, figure in draw(only(frame, plan.only), plan):
         written += [save(figure, out / f"{name}.{suffix}") for suffix in plan.formats]
     print(as_text(summary))
     return written
@@ -100,7 +101,7 @@ def _plan(options: argparse.Namespace) -> Plan:
     if unknown:
         raise UsageError(f"--facet is {options.facet}; give some of {', '.join(COMBINATION)}, with commas")
     formats = tuple(options.format or ("png", "svg"))
-    return Plan(look, options.title, options.difference, options.time, facet, formats)
+    return Plan(look, options.title, options.difference, options.time, facet, formats, options.only)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -117,6 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--facet", metavar="KEYS", help="one figure with a panel a value of these, e.g. dataset or model,budget")
     add("--published", metavar="PAPER", nargs="*", help="overlay published results; default: of all papers there are")
     add("--split", metavar="LABELS", type=int, help="where the right panel begins; default: chosen")
+    add("--only", metavar="NAMES", help="curves to draw, with commas; the tables hold all")
     add("--log", action="store_true", help="logarithmic error axis")
     add("--title", metavar="T", help='default: data set and model; "" for none')
     add("--format", choices=FORMATS, action="append", help="can be given often; default: png and svg")

@@ -31,6 +31,7 @@ __all__ = [
     "TIDY",
     "curve_names",
     "load",
+    "only",
     "read_config",
     "read_run",
     "run_folders",
@@ -115,6 +116,18 @@ def curve_names(frame: pd.DataFrame) -> "pd.Series[str]":
     """What each row's curve is called: the strategy, and the name of its variant where it has one."""
     names = [f"{s}-{n}" if n else s for s, n in zip(frame["strategy"], frame["name"], strict=True)]
     return pd.Series(names, index=frame.index, dtype=object)
+
+
+def only(frame: pd.DataFrame, names: str | None) -> pd.DataFrame:
+    """The rows of the curves in `names`, with commas between; of all for None. UsageError for a name that is none."""
+    if names is None:
+        return frame
+    wanted, curves = names.split(","), curve_names(frame)
+    unknown = [name for name in wanted if name not in set(curves)]
+    if unknown:
+        there = ", ".join(sorted(set(curves)))
+        raise UsageError(f"--only: there is no curve {', '.join(unknown)}; choose some of {there}, with commas")
+    return frame[curves.isin(wanted)]
 
 
 def _read_results(file: Path) -> list[Row]:

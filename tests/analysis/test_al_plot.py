@@ -67,6 +67,18 @@ def test_every_kind_of_figure(tmp_path):
     assert names(tmp_path / "facets") == [f"{stem}.png", f"{stem}.svg", *tables]
 
 
+def test_only_some_are_drawn_and_all_are_in_the_tables(tmp_path, capsys):
+    for strategy in ("random", "entropy", "margin"):
+        make_run(tmp_path, strategy, 0, FALL)
+    assert al_plot(tmp_path, "--only", "random,margin") == 0
+    assert set(load(tmp_path)["strategy"]) == {"random", "entropy", "margin"}
+    assert "entropy" in (tmp_path / "results.csv").read_text()
+    drawn = (tmp_path / "test_error.svg").read_text()
+    assert ("<!-- margin" in drawn, "<!-- entropy" in drawn) == (True, False)
+    assert al_plot(tmp_path, "--only", "bald") == 2
+    assert "there is no curve bald; choose some of entropy, margin, random" in capsys.readouterr().err
+
+
 def test_unfinished_runs_are_named_in_one_line(tmp_path, capsys):
     make_run(tmp_path, "random", 0, FALL)
     short = make_run(tmp_path, "random", 1, FALL[:6])

@@ -224,6 +224,21 @@ def test_another_baseline_and_a_missing_one(tmp_path):
     assert "name another --baseline" in all_gaps(missing.cases)[0]
 
 
+def test_only_some_are_compared(tmp_path, capsys):
+    two(tmp_path)
+    make_run(tmp_path, "kfac_vfe", 0, [0.8, 0.5, 0.4], name="maximise")
+    names = ["random", "kfac_vfe-maximise"]
+    out = tmp_path / "out"
+    assert cli_compare.main([str(tmp_path), "--only", ",".join(names), "--out", str(out)]) == 0
+    assert pd.read_csv(out / "compare_results.csv")["curve"].tolist() == names
+    capsys.readouterr()
+    assert cli_compare.main([str(tmp_path), "--only", "random,kfac_vf"]) == 2
+    there = "kfac_vfe, kfac_vfe-maximise, random"
+    assert capsys.readouterr().err == (
+        f"al-compare: --only: there is no curve kfac_vf; choose some of {there}, with commas\n"
+    )
+
+
 def test_the_command_writes_every_table_and_names_what_is_missing(tmp_path, capsys):
     two(tmp_path)
     make_run(tmp_path, "kfac_vfe", 9, [0.5])
