@@ -146,5 +146,8 @@ def legend(figure: Figure, all_axes: Sequence[Axes], more: Sequence[Line2D] = ()
             held.setdefault(label.rpartition(" (n = ")[0] if not counts else label, handle)
     held = dict(sorted(held.items(), key=lambda item: item[0].startswith("full training set")))
     held |= {str(handle.get_label()): handle for handle in more}
-    columns = min(3, len(held))
-    figure.legend(held.values(), held.keys(), loc="outside lower center", ncols=columns, handlelength=3.2)
+    for columns in range(min(3, len(held)), 0, -1):  # the most that the figure is wide enough for
+        box = figure.legend(held.values(), held.keys(), loc="outside lower center", ncols=columns, handlelength=3.2)
+        if columns == 1 or box.get_window_extent().width <= figure.bbox.width:
+            break
+        box.remove()

@@ -2,6 +2,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 from made_runs import make_run
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from al_runner.analysis import draw_run
 from al_runner.analysis.curves import Spread
@@ -210,3 +211,13 @@ def test_the_users_own_matplotlib_settings_change_nothing(tmp_path):
     plain = save(learning_curves(frame), tmp_path / "plain.png").read_bytes()
     with mpl.rc_context({"font.size": 20, "lines.linewidth": 9, "axes.facecolor": "red"}):
         assert save(learning_curves(frame), tmp_path / "mine.png").read_bytes() == plain
+
+
+@pytest.mark.parametrize("length", [3, 30, 60])
+def test_long_names_leave_the_legend_within_the_figure(tmp_path, length):
+    for place in range(7):
+        make_run(tmp_path, f"{place}" * length, 0, [0.5, 0.4, 0.3])
+    figure = learning_curves(load(tmp_path))
+    box = figure.legends[0].get_window_extent(FigureCanvasAgg(figure).get_renderer())
+    assert box.width <= figure.bbox.width
+    assert len(legend(figure)) == 7
