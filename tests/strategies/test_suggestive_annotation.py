@@ -118,7 +118,7 @@ def test_what_its_parts_refuse_is_refused(net: nn.Module, pool: Pool) -> None:
 
     strategy, images = SuggestiveAnnotation(Disagreement(mean_std)), pool.x(pool.candidates[:2])
     with pytest.raises(UsageError, match="K > 1"):
-        strategy.check_learner(type("One", (), {"samples": 1})())
+        strategy.check_learner(type("One", (), {"samples": 1, "nets": 1})())
     with pytest.raises(UsageError, match="K > 1"):
         strategy.select(SingleNet(net, 0), pool, 4, stream(0, "query"))
     with pytest.raises(UsageError, match="model="):
