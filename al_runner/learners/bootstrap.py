@@ -1,42 +1,24 @@
 """Several nets, each on its own resample of the bought examples (Breiman, 1996; Yang et al., 2017)."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from al_runner.errors import UsageError
-from al_runner.learners.committee import Committee
+from al_runner.learners.committee import Committee, Members
 from al_runner.rng import Streams
-from al_runner.types import Fit, Fitted, Recipe, TrainData, trained
+from al_runner.types import Fit, Fitted, TrainData, trained
 
 
 @dataclass(frozen=True)
-class Bootstrap:
+class Bootstrap(Members):
     """`members` nets, each trained on as many examples as were bought, drawn from them with replacement.
 
     With `stratified` every class keeps its number of examples, so that none is missing from a member's.
     """
 
-    build: Callable[[], nn.Module]
-    recipe: Recipe
     members: int = 4
     stratified: bool = True
-    continues: ClassVar[bool] = False
-
-    def __post_init__(self) -> None:
-        if self.members < 1:
-            raise UsageError(f"learner.members is {self.members}; it must be 1 or more")
-
-    @property
-    def samples(self) -> int:
-        return self.members
-
-    @property
-    def nets(self) -> int:
-        return self.members
 
     async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None = None) -> Committee:
         members = [streams.of(member) for member in range(self.members)]

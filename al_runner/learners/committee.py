@@ -1,14 +1,37 @@
 """Several nets as one posterior."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from al_runner.errors import UsageError
 from al_runner.learners.plain import SingleNet
-from al_runner.types import Trained
+from al_runner.types import Recipe, Trained
+
+
+@dataclass(frozen=True)
+class Members:
+    """A learner of `members` nets; subclasses say how they differ, in `fit`. UsageError for fewer than one."""
+
+    build: Callable[[], nn.Module]
+    recipe: Recipe
+    members: int
+    continues: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        if self.members < 1:
+            raise UsageError(f"learner.members is {self.members}; it must be 1 or more")
+
+    @property
+    def samples(self) -> int:
+        return self.members
+
+    @property
+    def nets(self) -> int:
+        return self.members
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from torch import Tensor
 from al_runner.errors import UsageError
 from al_runner.rng import Streams
 from al_runner.strategies.uncertainty import TopScore, entropy
+from al_runner.strategies.wrapped import Wrapped
 from al_runner.types import Fitted, Images, Learner, TrainData, mean_log_probs
 
 CHOICES = {"reading": ("linear", "quadratic"), "labeller": ("previous", "labelled")}
@@ -61,28 +62,19 @@ class Ceal(TopScore):
 
 
 @dataclass(frozen=True)
-class PseudoLabelling:
+class PseudoLabelling(Wrapped):
     """Adds to every round's labels but the first's the confident predictions for what is unlabelled now.
 
     The pseudo-labels of a round are made anew and kept for no other; a bought image is not among the unlabelled, so
     its label is the true one.
     """
 
-    base: Learner
     threshold: Threshold
     labeller: str
 
     @property
     def continues(self) -> bool:
         return self.labeller == "previous" or self.base.continues
-
-    @property
-    def samples(self) -> int:
-        return self.base.samples
-
-    @property
-    def nets(self) -> int:
-        return self.base.nets
 
     async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None) -> Fitted:
         if streams.round > 0 and data.unlabelled is not None:

@@ -10,6 +10,7 @@ from al_runner.pool import Pool
 from al_runner.rng import Streams
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.deepfool import DeepFool
+from al_runner.strategies.wrapped import Wrapped
 from al_runner.types import Fitted, Learner, TrainData
 
 
@@ -64,20 +65,14 @@ class Twinned:
 
 
 @dataclass(frozen=True)
-class WithTwins:
+class WithTwins(Wrapped):
     """Trains on the twins of all queries so far, those of the newest made with the net of the round before."""
 
-    base: Learner
     search: DeepFool
-    continues: ClassVar[bool] = True
 
     @property
-    def samples(self) -> int:
-        return self.base.samples
-
-    @property
-    def nets(self) -> int:
-        return self.base.nets
+    def continues(self) -> bool:
+        return True
 
     async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None) -> Twinned:
         x, y = data.x[:0], data.y[:0]

@@ -14,6 +14,7 @@ from al_runner.rng import Streams
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.decorated import changed
 from al_runner.strategies.loss_prediction import Build, WithLossPrediction, feature_maps, with_ranking
+from al_runner.strategies.wrapped import Wrapped
 from al_runner.types import Fit, Fitted, Learner, TrainData, chunks
 
 NEVER = 2**62  # forward passes
@@ -61,23 +62,10 @@ def predicted_losses(net: nn.Module, x: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class PredictingLosses:
+class PredictingLosses(Wrapped):
     """Trains every net of another learner together with a loss-prediction module, which is part of it from then on."""
 
-    base: Learner
     options: LearningLoss
-
-    @property
-    def continues(self) -> bool:
-        return self.base.continues
-
-    @property
-    def samples(self) -> int:
-        return self.base.samples
-
-    @property
-    def nets(self) -> int:
-        return self.base.nets
 
     async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None) -> Fitted:
         return await changed(self.base.fit(data, streams, previous), self.with_module)

@@ -1,0 +1,24 @@
+"""Learners that change how another one trains."""
+
+from dataclasses import dataclass
+
+from al_runner.types import Learner
+
+
+@dataclass(frozen=True)
+class Wrapped:
+    """What a strategy's `wrap` returns: a learner whose fits are like those of `base`. Subclasses have the `fit`."""
+
+    base: Learner
+
+    @property
+    def continues(self) -> bool:
+        return self.base.continues
+
+    @property
+    def samples(self) -> int:
+        return self.base.samples
+
+    @property
+    def nets(self) -> int:
+        return self.base.nets
