@@ -43,13 +43,20 @@ def note_waiting(folder: Path, overrides: Sequence[str], launch: Sequence[str], 
     wait(folder, filter_overrides(overrides), launch, job)
 
 
+def outcome(overrides: Sequence[str], error: str | None) -> JobReturn:
+    """What became of a run, for Hydra; `error` is None, or why it failed in one line."""
+    result = JobReturn(overrides=list(filter_overrides(overrides)))
+    result.status = JobStatus.COMPLETED if error is None else JobStatus.FAILED
+    result.return_value = None if error is None else UsageError(error)
+    return result
+
+
 def ended(folder: Path, overrides: Sequence[str]) -> JobReturn:
     """What became of a run that another process carried out, by its folder."""
-    result, state = JobReturn(overrides=list(filter_overrides(overrides)), status=JobStatus.COMPLETED), read(folder)
-    if state is None or state.state != DONE:
-        why = (state.error or state.state) if state else "it never began"
-        result.status, result.return_value = JobStatus.FAILED, UsageError(why)
-    return result
+    state = read(folder)
+    if state is None:
+        return outcome(overrides, "it never began")
+    return outcome(overrides, None if state.state == DONE else state.error or state.state)
 
 
 def launch_of(hydra: DictConfig) -> list[str]:

@@ -6,7 +6,8 @@ set -euo pipefail
 out=outputs/reproduced/kfac_vfe_ablation
 sweep() { al-run -m experiment=compare_usps results="$runs" seed="$seeds" "$@"; }
 
-runs=outputs/kfac_vfe_ablation seeds=0,1,2,3,4
+all=outputs/kfac_vfe_ablation
+runs=$all/first seeds=0,1,2,3,4
 sweep strategy=random,uncertainty,kfac_vfe,kfac_spectral
 sweep strategy=kfac_vfe strategy.direction=maximise name=maximise
 sweep strategy=kfac_code2016
@@ -28,9 +29,11 @@ al-plot "$runs" --out $out --log --only "random,uncertainty,kfac_vfe,kfac_vfe-ef
 al-compare "$runs" --baseline uncertainty --out $out
 
 # The variants that came out best, beside the default and uncertainty, on seeds that nothing was chosen by.
-runs=outputs/kfac_vfe_fresh_seeds seeds=5,6,7,8,9
+runs=$all/fresh seeds=5,6,7,8,9
 sweep strategy=uncertainty,kfac_vfe
 sweep strategy=kfac_spectral strategy.start=labelled strategy.objective=trace 'name=${strategy.objective}_with_labelled'
 sweep strategy=kfac_vfe strategy.size=effective name=effective_size
 al-plot "$runs" --out $out/fresh_seeds
 al-compare "$runs" --baseline uncertainty --out $out/fresh_seeds
+al-compare $all --baseline uncertainty --out $out/ten_seeds \
+    --only uncertainty,kfac_vfe,kfac_vfe-effective_size,kfac_spectral-trace_with_labelled

@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 
 from al_runner.errors import UsageError
 from al_runner.interrupt import Stopped, asked, finishing
-from al_runner.sweeps import announce, conclude, part_command, part_environment
+from al_runner.sweeps import announce, conclude, outcome, part_command, part_environment
 from al_runner.worker import Lost, Worker
 
 log = logging.getLogger(__name__)
@@ -129,9 +129,7 @@ class Queue:
             raise
 
     def _end(self, number: int, error: str | None) -> None:
-        job = self.returns[number]
-        job.status = JobStatus.COMPLETED if error is None else JobStatus.FAILED
-        job.return_value = None if error is None else UsageError(error)
+        self.returns[number] = outcome(self._jobs[number], error)
 
 
 def gpus(device: str, count: int) -> list[dict[str, str]]:

@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra.core.utils import JobReturn, JobStatus, configure_log, filter_overrides, setup_globals
+from hydra.core.utils import JobReturn, configure_log, setup_globals
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from al_runner.errors import UsageError
-from al_runner.sweeps import announce, conclude, part_command, part_environment
+from al_runner.sweeps import announce, conclude, outcome, part_command, part_environment
 from al_runner.worker import Lost, carry_out
 
 log = logging.getLogger(__name__)
@@ -60,11 +60,7 @@ class RayLauncher(Launcher):
 
 def result(ray: Any, answer: Any, overrides: Sequence[str]) -> JobReturn:
     """What became of a task."""
-    job = JobReturn(overrides=list(filter_overrides(overrides)))
     try:
-        error = ray.get(answer)
+        return outcome(overrides, ray.get(answer))
     except ray.exceptions.RayError as lost:
-        error = " ".join(str(lost).split()[-40:])
-    job.status = JobStatus.COMPLETED if error is None else JobStatus.FAILED
-    job.return_value = None if error is None else UsageError(error)
-    return job
+        return outcome(overrides, " ".join(str(lost).split()[-40:]))
