@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 
 class Lost(Exception):
@@ -59,7 +60,8 @@ class Worker:
         """End it and wait for that."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        self.process.stdin.close()
+        with suppress(BrokenPipeError):  # it died with a run unread
+            self.process.stdin.close()
         self.process.wait()
         self.process.stdout.close()
 

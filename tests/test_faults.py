@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 from faults import LENGTHY, QUICK, Child, killed_at_sync, require_equal, run_folder, times, untimed
+from hydra.core.utils import JobStatus
 
+from al_runner.plugins.hydra_plugins.al_runner_processes import Queue
 from al_runner.state import DONE, STOPPED, read
 
 ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
@@ -172,9 +174,17 @@ def test_a_sweep_ends_at_the_end_of_its_rounds(
 
 
 def workers(parent: int) -> list[int]:
-    listed = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True)
-    lines = [line.split(None, 2) for line in listed.stdout.splitlines()]
-    return [int(pid) for pid, above, words in lines if above == str(parent) and "hydra/sweeper=fed" in words]
+    """The sweep's processes; by pgrep, since ps cuts lines off where a terminal's width is set."""
+    command = ["pgrep", "-P", str(parent), "-f", "hydra/sweeper=fed"]  # 1 where there are none
+    return [*map(int, subprocess.run(command, check=False, capture_output=True, text=True).stdout.split())]
+
+
+def both_workers(process: "subprocess.Popen[str]") -> list[int]:
+    """A sweep's two processes, once both are there: one killed before is replaced."""
+    while len(below := workers(process.pid)) < 2:
+        assert process.poll() is None
+        time.sleep(0.01)
+    return below
 
 
 def test_killed_workers_start_again(three: Path, tmp_path: Path, record_property: Record) -> None:
@@ -182,10 +192,7 @@ def test_killed_workers_start_again(three: Path, tmp_path: Path, record_property
     killed = times(2, 4)
     for number in range(killed):
         until_recorded(tmp_path, 2 + 2 * number)
-        while len(below := workers(process.pid)) < 2:  # the one killed before is being replaced
-            assert process.poll() is None
-            time.sleep(0.01)
-        os.kill(below[number % 2], signal.SIGKILL)
+        os.kill(both_workers(process)[number % 2], signal.SIGKILL)
     output, _ = process.communicate()
     assert (process.returncode, "all 3 jobs are done" in output) == (0, True), output
     assert output.count("its process was killed by signal 9; it starts again") == killed
@@ -193,10 +200,18 @@ def test_killed_workers_start_again(three: Path, tmp_path: Path, record_property
     record_property("SIGKILL of a worker in a sweep", f"{killed} tried, {killed} survived")
 
 
+def test_a_worker_killed_between_two_runs_is_replaced() -> None:
+    """Each carries out one run, and is gone before it has read the next."""
+    answer = "import os; input(); os.close(0); print('{\"error\": null}', flush=True); os.kill(os.getpid(), 9)"
+    queue = Queue([["seed=0"], ["seed=1"], ["seed=2"]], 0, keep_going=True, retries=1)
+    queue.work([sys.executable, "-c", answer], [{}])
+    assert [job.status for job in queue.returns] == [JobStatus.COMPLETED] * 3
+
+
 def test_a_sweep_whose_own_process_is_killed_takes_its_workers_along(three: Path, tmp_path: Path) -> None:
     process = sweep("processes", tmp_path, "hydra.launcher.n_jobs=2")
     until_recorded(tmp_path, 2)
-    below = workers(process.pid)
+    below = both_workers(process)
     process.kill()
     process.communicate()
     deadline = time.monotonic() + 30
