@@ -6,8 +6,9 @@ from pathlib import Path
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from al_runner.errors import UsageError
@@ -37,14 +38,25 @@ def known_options(unknown: str) -> str:
     see_help = "al-run --help lists all groups and settings"
     if not parent:
         return see_help
-    others = [word for word in sys.argv[1:] if "=" in word and word[0] not in "-+~" and not word.startswith(unknown)]
+    words = [word for word in sys.argv[1:] if "=" in word and word[0] not in "-+~" and not word.startswith(unknown)]
     GlobalHydra.instance().clear()
     try:
         with hydra.initialize_config_dir(str(conf_dir()), version_base="1.3"):
-            found = OmegaConf.select(hydra.compose("config", others), parent)
-    except (HydraException, OmegaConfBaseException):  # another mistake beside this one, or a sweep's list
+            first = hydra.compose("config", [*map(without_sweep, words)], return_hydra_config=True)
+    except (HydraException, OmegaConfBaseException):  # another mistake beside this one
         return see_help
-    return see_help if found is None else f"{parent} has {', '.join(map(str, found))}"
+    found = OmegaConf.select(first, parent)
+    if isinstance(found, DictConfig):
+        return f"{parent} has {', '.join(str(key) for key in found if str(key)[0] != '_')}"
+    return see_help
+
+
+def without_sweep(word: str) -> str:
+    """An override, with the first of the values that it sweeps over."""
+    override = OverridesParser.create().parse_override(word)
+    if not override.is_sweep_override():
+        return word
+    return f"{override.get_key_element()}={next(override.sweep_string_iterator())}"
 
 
 def conf_dir() -> Path:

@@ -47,6 +47,11 @@ OmegaConf.register_new_resolver("al.suffix", lambda name: f"-{plain(name)}" if n
 OmegaConf.register_new_resolver("al.jobs", jobs, replace=True)
 
 
+def overrides_last(words: list[str]) -> list[str]:
+    """The command line's words in the order that Hydra wants, so that `al-run dataset=usps -m seed=0,1` works too."""
+    return sorted(words, key=lambda word: word.startswith("~") or ("=" in word and not word.startswith("-")))
+
+
 def start(cfg: DictConfig) -> None:
     """One job; in a sweep Hydra calls it in a process of its own."""
     from al_runner.job import run_alone  # noqa: PLC0415 - torch, see above
@@ -65,6 +70,7 @@ def main() -> None:
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra then leaves exceptions to us
     logging.raiseExceptions = False  # a log that can't be written is no trouble; a record that can't be says so itself
     sys.path.append(os.getcwd())  # a `_target_` may name the user's own module, as with python -m
+    sys.argv[1:] = overrides_last(sys.argv[1:])
     try:
         with listening(quiet=LAUNCH in os.environ):
             hydra.main(config_path=str(conf_dir()), config_name="config", version_base="1.3")(start)()
