@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
 from al_runner.claim import Claim, Taken
+from al_runner.energy import Meter, counter_of
 from al_runner.engine.drive import drive
 from al_runner.engine.stacked import Stacked
 from al_runner.engine.stopping import NonFiniteLoss
@@ -109,7 +110,14 @@ async def run_in(
             listener(row)
 
     record = RunFolder(
-        held.folder, config, cfg.overwrite, cfg.recover, announce=announce, plan=plan, require=held.require
+        held.folder,
+        config,
+        cfg.overwrite,
+        cfg.recover,
+        announce=announce,
+        plan=plan,
+        joules=Meter(counter_of(device)).joules,
+        require=held.require,
     )
     if record.recovered:
         log.warning("%s | %s damaged and set aside, cut to the last sound round", label, " and ".join(record.recovered))

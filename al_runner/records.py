@@ -38,13 +38,18 @@ COLUMNS = (
     "fit_seconds",
     "select_seconds",
     "classes",
+    "energy_joules",
 )
 ACQUIRED = ("round", "id", "label")
 PREDICTED = ("round", "id", "prediction", "confidence")
 REMEDY = "restore it from a copy, go on after its last sound round with recover=true, or start anew with overwrite=true"
 FILES = ("rounds.csv", "acquired.csv", "predicted.csv", "config.yaml", "provenance.json", checksums.NAME)
-# The columns of every CSV; 0.1.0 had no classes.
-HEADERS = {"rounds.csv": (COLUMNS, COLUMNS[:-1]), "acquired.csv": (ACQUIRED,), "predicted.csv": (PREDICTED,)}
+# The columns of every CSV; the first runs had no classes, later ones no energy.
+HEADERS = {
+    "rounds.csv": (COLUMNS, COLUMNS[:-1], COLUMNS[:-2]),
+    "acquired.csv": (ACQUIRED,),
+    "predicted.csv": (PREDICTED,),
+}
 # When a run ends does not change how it begins: these may differ where the purchases made so far stay as they are.
 ENDS = ("budget.max_labelled", "budget.max_fraction", "budget.max_rounds")
 
@@ -54,7 +59,8 @@ class RunFolder:
 
     Every file is written whole to a temporary neighbour and moved into place, so a crash at any moment leaves
     the last complete state. UsageError where the folder holds another configuration, is damaged, or can't be written.
-    `plan` are the sizes of the purchases asked for now, of which those made so far must be the first.
+    `plan` are the sizes of the purchases asked for now, of which those made so far must be the first; `joules` tells
+    what the device used for so many seconds of this run.
     """
 
     def __init__(
@@ -65,9 +71,10 @@ class RunFolder:
         recover: bool = False,
         announce: Callable[[Mapping[str, Any]], None] = lambda row: None,
         plan: Sequence[int] | None = None,
+        joules: Callable[[float], float | None] = lambda seconds: None,
         require: Callable[[], None] = lambda: None,
     ):
-        self.path, self._announce, self._require = path, announce, require
+        self.path, self._announce, self._joules, self._require = path, announce, joules, require
         self._select_seconds: dict[int, float] = {}
         text = yaml.safe_dump(dict(config), sort_keys=False)
         self.recovered = self._prepare(text, overwrite, recover)
@@ -78,7 +85,10 @@ class RunFolder:
         self._require_same(config)
         self._acquired = self._read("acquired.csv")
         self._predicted = self._read("predicted.csv")
-        self.rows = [{**row, "classes": self._classes(int(row["round"]))} for row in self._read("rounds.csv")]
+        self.rows = [
+            {"energy_joules": "", **row, "classes": self._classes(int(row["round"]))}
+            for row in self._read("rounds.csv")
+        ]
         self._require_whole()
         if plan is not None:
             self._require_begins(plan)
@@ -112,10 +122,16 @@ class RunFolder:
 
     def measure(self, round_: int, row: Mapping[str, float]) -> None:
         best = min([row["test_error"], *(float(earlier["test_error"]) for earlier in self.rows)])
-        # Unknown for a purchase that an earlier, interrupted process made.
-        seconds = self._select_seconds.get(round_, "")
-        classes = self._classes(round_)
-        full = {"round": round_, **row, "best_test_error": best, "select_seconds": seconds, "classes": classes}
+        selecting = self._select_seconds.get(round_)  # unknown for a purchase that an interrupted process made
+        joules = self._joules(row["fit_seconds"] + (selecting or 0))
+        full = {
+            "round": round_,
+            **row,
+            "best_test_error": best,
+            "select_seconds": "" if selecting is None else selecting,
+            "classes": self._classes(round_),
+            "energy_joules": "" if joules is None else round(joules, 3),
+        }
         rows = [*self.rows, full]
         self._write("rounds.csv", round_, _csv(COLUMNS, rows))
         self.rows = rows

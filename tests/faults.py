@@ -1,6 +1,5 @@
 """al-run in forked children that a test kills, starves or fools: real signals, real system calls, no start-up."""
 
-import csv
 import os
 import signal
 import sys
@@ -10,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from recorded import untimed
 from sklearn.datasets import load_digits
 
 import al_runner.job  # noqa: F401 - loaded once, for all children
@@ -92,11 +92,6 @@ def run_folder(results: Path) -> Path:
     """The only run below `results`."""
     (file,) = results.rglob("state.json")
     return file.parent
-
-
-def untimed(folder: Path) -> list[dict[str, str]]:
-    with (folder / "rounds.csv").open() as file:
-        return [{key: row[key] for key in row if not key.endswith("seconds")} for row in csv.DictReader(file)]
 
 
 def require_equal(folder: Path, reference: Path) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import test_configs
 import torch
-from faults import untimed
 from hydra.utils import instantiate
+from recorded import untimed
 
 from al_runner.errors import UsageError
 from al_runner.learners.plain import Plain

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from faults import LENGTHY, QUICK, Child, killed_at_sync, require_equal, run_folder, times, untimed
+from faults import LENGTHY, QUICK, Child, killed_at_sync, require_equal, run_folder, times
 from hydra.core.utils import JobStatus
+from recorded import untimed
 
 from al_runner.plugins.hydra_plugins.al_runner_processes import Queue
 from al_runner.state import DONE, STOPPED, read

@@ -12,6 +12,7 @@ LAYERS = {
     "atomic": set(),
     "interrupt": set(),
     "layers": {"rng"},
+    "energy": set(),
     "types": {"errors", "rng"},
     "pool": {"types", "errors"},
     "budget": {"errors"},

@@ -1,6 +1,5 @@
 """hydra/launcher=lockstep, as a user types it."""
 
-import csv
 import os
 import pty
 import re
@@ -16,6 +15,7 @@ import pytest
 import torch
 from hydra.core.plugins import Plugins
 from hydra.plugins.launcher import Launcher
+from recorded import untimed
 
 from al_runner.progress import LiveTable
 
@@ -40,8 +40,7 @@ def finished(results: Path, *arguments: str) -> tuple[int, str]:
 
 
 def rows(folder: Path) -> list[dict[str, float]]:
-    table = list(csv.DictReader((folder / "rounds.csv").open()))
-    return [{key: float(value) for key, value in row.items() if not key.endswith("seconds")} for row in table]
+    return [{key: float(value) for key, value in row.items()} for row in untimed(folder)]
 
 
 def folder_of(results: Path, strategy: str, seed: int) -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from test_run import untimed
+from recorded import untimed
 
 pytest.importorskip("ray", reason="Ray is not installed here; pip install 'al-runner[ray]'")
 pytestmark = pytest.mark.ray

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 import toy
+from recorded import untimed
 
 from al_runner.engine.drive import drive
 from al_runner.errors import UsageError
@@ -26,10 +27,6 @@ def folder(path: Path, config: dict = CONFIG, **options: Any) -> RunFolder:
 
 def rows(path: Path, name: str = "rounds.csv") -> list[dict[str, str]]:
     return list(csv.DictReader((path / name).open()))
-
-
-def untimed(path: Path) -> list[dict[str, str]]:
-    return [{key: value for key, value in row.items() if not key.endswith("seconds")} for row in rows(path)]
 
 
 def run(path: Path) -> None:
@@ -53,22 +50,24 @@ def test_a_run_leaves_its_rows(tmp_path: Path) -> None:
     assert [int(row["round"]) for row in acquired] == [0] * 6 + [1] * 5 + [2] * 5 + [3] * 5 + [4] * 5
 
 
-def test_the_classes_found_so_far_are_counted(tmp_path: Path) -> None:
-    """Also those of a run that 0.1.0 began, whose table has no such column."""
+@pytest.mark.parametrize("missing", [0, 1, 2])
+def test_the_classes_found_so_far_are_counted(tmp_path: Path, missing: int) -> None:
+    """Also those of an older run, whose table has no such column, nor one of energy."""
     labels = [[2, 2], [2], [0, 2], [1]]
-    measured = dict.fromkeys(COLUMNS[1:-1], 0.0)
+    measured = dict.fromkeys(COLUMNS[1:-2], 0.0)
     record = folder(tmp_path)
     for round_, bought in enumerate(labels[:3]):
         record.buy(round_, torch.arange(len(bought)) + 2 * round_, torch.tensor(bought), 0.1)
         record.measure(round_, {**measured, "labelled": sum(map(len, labels[: round_ + 1]))})
     assert [row["classes"] for row in rows(tmp_path)] == ["1", "1", "2"]
     table = (tmp_path / "rounds.csv").read_text().splitlines()
-    (tmp_path / "rounds.csv").write_text("".join(line.rpartition(",")[0] + "\n" for line in table))
+    (tmp_path / "rounds.csv").write_text("".join(line.rsplit(",", missing)[0] + "\n" for line in table))
     (tmp_path / "checksums.json").unlink()
     record = folder(tmp_path)
     record.buy(3, torch.tensor([9]), torch.tensor(labels[3]), 0.1)
     record.measure(3, {**measured, "labelled": 6})
     assert [row["classes"] for row in rows(tmp_path)] == ["1", "1", "2", "3"]
+    assert [row["energy_joules"] for row in rows(tmp_path)] == [""] * 4
 
 
 def test_the_running_minimum_is_a_column_of_its_own(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """The command itself, as a user types it."""
 
-import csv
 import os
 import signal
 import subprocess
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from recorded import untimed
 
 from al_runner.run import main
 
@@ -46,11 +46,6 @@ def al_run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]): 
 def folder_of(results: Path, strategy: str = "kfac_vfe", seed: int = 0) -> Path:
     (folder,) = results.glob(f"*/*/{strategy}/seed{seed}")
     return folder
-
-
-def untimed(folder: Path) -> list[dict[str, str]]:
-    rows = csv.DictReader((folder / "rounds.csv").open())
-    return [{key: value for key, value in row.items() if not key.endswith("seconds")} for row in rows]
 
 
 def test_one_run_shows_its_progress_and_says_where_everything_is(al_run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

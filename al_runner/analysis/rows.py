@@ -17,7 +17,7 @@ COLUMNS = ("round", "labelled", *RATES, "test_nll", "steps", "fit_seconds", "sel
 UNKNOWN = ("select_seconds", "classes", "energy_joules")  # an interrupted process bought; before 0.2; no such meter
 COUNTS = ("seed", "round", "labelled", "steps")
 TIDY = (*KEYS, *COLUMNS, "folder")
-EXTRA = ("energy_joules",)  # columns that are kept where a file has them
+EXTRA = ("energy_joules",)  # columns that are kept where one of the runs has a number there
 NEEDED = ("dataset", "strategy", "seed", "labelled", "test_error")  # of a results.csv that was made elsewhere
 
 Row = dict[str, Any]

@@ -1,6 +1,7 @@
 """Run folders, or the results.csv made of them, as one tidy table."""
 
 from collections.abc import Mapping, Sequence
+from math import isnan, nan
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +109,7 @@ def read_config(folder: Path) -> Mapping[str, Any]:
 
 def table(rows: Sequence[Row]) -> pd.DataFrame:
     """Rows -> the tidy table, in an order that does not depend on theirs."""
-    extra = [name for name in EXTRA if any(name in row for row in rows)]
+    extra = [name for name in EXTRA if not all(isnan(row.get(name, nan)) for row in rows)]
     return pd.DataFrame(rows, columns=[*TIDY, *extra]).sort_values([*KEYS, "round", "folder"], ignore_index=True)
 
 

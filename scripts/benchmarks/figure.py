@@ -98,7 +98,7 @@ def rows(results: Path) -> Rows:
     """Every run's rows without their times, by strategy and seed."""
     return {
         "/".join(file.parts[-3:-1]): [
-            {key: value for key, value in row.items() if not key.endswith("seconds")}
+            {key: value for key, value in row.items() if not key.endswith(("seconds", "joules"))}
             for row in csv.DictReader(file.open())
         ]
         for file in sorted(results.rglob("rounds.csv"))

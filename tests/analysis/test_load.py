@@ -66,6 +66,7 @@ def test_a_table_made_elsewhere_needs_little(tmp_path):
 
 
 def test_energy_is_kept_where_it_was_measured(tmp_path):
+    """A column of blanks, as a CPU leaves it, is not."""
     file = make_run(tmp_path, "entropy", 0, ERRORS) / "rounds.csv"
     head, *rows = file.read_text().splitlines()
     file.write_text("\n".join([f"{head},energy_joules", *(f"{row},{7 * i}" for i, row in enumerate(rows))]) + "\n")

@@ -1,6 +1,5 @@
 """A sweep on a Slurm of one node, started for these tests, with the faults of a real cluster."""
 
-import csv
 import os
 import shutil
 import subprocess
@@ -10,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from recorded import untimed
 
 from al_runner.state import DONE, RUNNING, STOPPED, read
 
@@ -69,11 +69,6 @@ def until(what: str, condition: Callable[[], object], seconds: float = 240) -> N
 def recorded(folder: Path) -> int:
     file = folder / "rounds.csv"
     return len(file.read_text().splitlines()) - 1 if file.exists() else 0
-
-
-def untimed(folder: Path) -> list[dict[str, str]]:
-    with (folder / "rounds.csv").open() as file:
-        return [{key: row[key] for key in row if not key.endswith("seconds")} for row in csv.DictReader(file)]
 
 
 def array_task(folder: Path) -> str:
