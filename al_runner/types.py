@@ -183,6 +183,10 @@ class Learner(Protocol):
         """K of its fits' `log_probs`."""
 
     @property
+    def consistent(self) -> bool:
+        """Whether sample k of `log_probs` is one and the same function for all images."""
+
+    @property
     def nets(self) -> int:
         """How many nets are behind a fit: with one it has a `network()`, with any `features`."""
 

@@ -6,7 +6,7 @@ set -euo pipefail
 runs=${RUNS:-outputs/compare_usps}
 sweep() { al-run -m experiment=compare_usps results="$runs" seed="${SEEDS:-0,1,2,3,4}" "$@"; }
 
-sweep strategy=random,uncertainty,margin,entropy,kfac_vfe,kfac_spectral,core_set,ceal,dfal,egl,learning_loss
+sweep strategy=random,uncertainty,margin,entropy,kfac_vfe,kfac_spectral,kfac_trace,core_set,ceal,dfal,egl,learning_loss
 sweep strategy=discriminative,core_set_robust
 sweep strategy=dfal strategy.twins=true name=twins
 sweep strategy=emoc strategy.images=100 # of the default's 500: its time grows with candidates times images

@@ -23,10 +23,13 @@ from al_runner.models.inputs import net_builder
 from al_runner.pool import Pool
 from al_runner.rng import Streams, stream
 from al_runner.strategies.base import Strategy
+from al_runner.strategies.batch_bald import BatchBald
 from al_runner.strategies.bayesian import Disagreement
+from al_runner.strategies.stochastic import Stochastic
 from al_runner.strategies.suggestive_annotation import SuggestiveAnnotation
 from al_runner.types import DataSet, Fit, Fitted, Learner, Trained
 
+BY_SAMPLES = (Disagreement, SuggestiveAnnotation, BatchBald, Stochastic)  # which one net, or none, hasn't enough of
 STRATEGIES = [name for name in test_configs.names("strategy") if name != "full"]
 
 
@@ -235,5 +238,5 @@ def test_several_nets_or_none_are_refused_before_any_training_or_will_do(name: s
         fitted = fit(strategy, base, BUILD, one_by_one.train_all)
         assert len(select(strategy, fitted, pool_of(toy.data_set()), 3)) == 3
     else:
-        by_samples = nets == "none" and isinstance(strategy, Disagreement | SuggestiveAnnotation)
+        by_samples = nets == "none" and isinstance(strategy, BY_SAMPLES)
         assert strategy.needs_network or by_samples or (strategy.needs_features and nets == "none")

@@ -20,6 +20,7 @@ class Members:
     recipe: Recipe
     members: int
     continues: ClassVar[bool] = False
+    consistent: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.members < 1:

@@ -166,6 +166,10 @@ class Dropout:
                 "learner=dropout needs a net with dropout layers; use model=gal2017_cnn or learner=ensemble"
             )
 
+    @property
+    def consistent(self) -> bool:
+        return self.shared_masks
+
     async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None = None) -> DropoutNet:
         (result,) = await trained([Fit(self.build, self.recipe, data, streams)])
         rng = streams("posterior masks")

@@ -30,6 +30,7 @@ class FineTuned:
     novel: float | None = None
     continues: ClassVar[bool] = True
     samples: ClassVar[int] = 1
+    consistent: ClassVar[bool] = True
     nets: ClassVar[int] = 1
 
     def __post_init__(self) -> None:

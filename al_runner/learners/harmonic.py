@@ -60,6 +60,7 @@ class Harmonic:
     normalise_mass: bool = True
     continues: ClassVar[bool] = False
     samples: ClassVar[int] = 1
+    consistent: ClassVar[bool] = True
     nets: ClassVar[int] = 0
 
     def __post_init__(self) -> None:

@@ -52,6 +52,7 @@ class Plain:
     recipe: Recipe
     continues: ClassVar[bool] = False
     samples: ClassVar[int] = 1
+    consistent: ClassVar[bool] = True
     nets: ClassVar[int] = 1
 
     async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None = None) -> SingleNet:

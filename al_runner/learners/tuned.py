@@ -51,6 +51,10 @@ class Tuned:
         return self.learners[0].samples
 
     @property
+    def consistent(self) -> bool:
+        return self.learners[0].consistent
+
+    @property
     def nets(self) -> int:
         return self.learners[0].nets
 

@@ -84,17 +84,29 @@ class Disagreement(Strategy):
     def check_learner(self, learner: Learner) -> None:
         self._require(learner.samples)
 
+    def scores(self, fitted: Fitted, x: Tensor) -> Tensor:
+        """Of images, uint8 [N, C, H, W] -> [N]."""
+        return self._scores(fitted.log_probs(x))
+
     def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
         log_probs = fitted.log_probs(pool.x(pool.candidates))
-        self._require(log_probs.shape[1])
+        scores = self._scores(log_probs)
         if log_probs.shape[1] == 1:
             return random_ids(pool, n, rng)
-        scores = torch.cat([self.score(part) for part in log_probs.split(CHUNK)])
         entropies = torch.cat([entropy(part.double()) for part in log_probs.split(CHUNK)])
         order = entropies.argsort(descending=True, stable=True)
         return pool.candidates[order[scores[order].argsort(descending=True, stable=True)][:n]]
 
+    def _scores(self, log_probs: Tensor) -> Tensor:
+        self._require(log_probs.shape[1])
+        return torch.cat([self.score(part) for part in log_probs.split(CHUNK)])
+
     def _require(self, samples: int) -> None:
-        if samples == 1 and self.one_sample == "refuse":
-            name = getattr(getattr(self.score, "func", self.score), "__name__", "this strategy")
-            raise UsageError(f"{name} needs K > 1 posterior samples; use learner=dropout or learner=ensemble")
+        if self.one_sample == "refuse":
+            require_samples(samples, getattr(getattr(self.score, "func", self.score), "__name__", "this strategy"))
+
+
+def require_samples(samples: int, name: str) -> None:
+    """UsageError where there is one posterior sample alone."""
+    if samples == 1:
+        raise UsageError(f"{name} needs K > 1 posterior samples; use learner=dropout or learner=ensemble")

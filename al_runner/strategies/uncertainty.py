@@ -51,8 +51,12 @@ class TopScore(Strategy):
     score: Callable[[Tensor], Tensor]
     chooses_sets: ClassVar[bool] = True
 
-    def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
-        scores = self.score(fitted.log_probs(pool.x(pool.candidates)))
+    def scores(self, fitted: Fitted, x: Tensor) -> Tensor:
+        """Of images, uint8 [N, C, H, W] -> [N]; ArithmeticError where one is not finite."""
+        scores = self.score(fitted.log_probs(x))
         if not bool(scores.isfinite().all()):
             raise ArithmeticError("a score is not finite: the net's predictions are NaN")
-        return pool.best(pool.over_sets(scores), n)
+        return scores
+
+    def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
+        return pool.best(pool.over_sets(self.scores(fitted, pool.x(pool.candidates))), n)

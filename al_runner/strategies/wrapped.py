@@ -20,5 +20,9 @@ class Wrapped:
         return self.base.samples
 
     @property
+    def consistent(self) -> bool:
+        return self.base.consistent
+
+    @property
     def nets(self) -> int:
         return self.base.nets

@@ -9,6 +9,7 @@ from al_runner.data.vision import torchvision_datasets
 from al_runner.layers import seed_layers
 from al_runner.learners.dropout import DropoutNet
 from al_runner.rng import stream
+from al_runner.strategies.batch_bald import batch_bald
 from al_runner.strategies.bayesian import bald
 from al_runner.strategies.uncertainty import entropy, least_confidence, margin
 
@@ -54,6 +55,14 @@ def test_batchbald_redux_s_scores_and_its_batch(redux, scale: float) -> None:
     assert torch.allclose(bald(log_probs), information, rtol=1e-9, atol=1e-12)
     batch = redux.get_bald_batch(log_probs, 10)
     assert bald(log_probs).argsort(descending=True)[:10].tolist() == batch.indices
+
+
+@pytest.mark.parametrize("scale", [1.0, 5.0])
+def test_batchbald_redux_s_joint_batch(redux, scale: float) -> None:
+    """Of four images of ten classes: with 10,000 label vectors all of them, theirs and ours."""
+    log_probs = samples(scale)[:300]
+    theirs = redux.get_batchbald_batch(log_probs, 4, 10_000, dtype=torch.float64)
+    assert batch_bald(log_probs, 4, 10_000, stream(0, "query")).tolist() == theirs.indices
 
 
 @pytest.mark.parametrize("shared", [False, True])

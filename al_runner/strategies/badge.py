@@ -1,0 +1,87 @@
+"""BADGE: large gradients in different directions (Ash et al., 2020).
+
+N candidates, Y classes, D features.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+import torch
+from torch import Tensor
+
+from al_runner.errors import UsageError
+from al_runner.pool import Pool
+from al_runner.strategies.base import Strategy
+from al_runner.strategies.features import features_of
+from al_runner.types import Fitted, mean_log_probs
+
+
+class Embeddings(NamedTuple):
+    """The vectors a_i (x) h_i of N images, never formed: they have Y D entries each."""
+
+    a: Tensor  # [N, Y]
+    h: Tensor  # [N, D]
+
+    def squared_norms(self) -> Tensor:
+        return self.a.square().sum(1) * self.h.square().sum(1)
+
+    def squared_distances(self, centre: Tensor) -> Tensor:
+        """To the vector at position `centre`, [N], none below 0 whatever rounding does to the products."""
+        norms, products = self.squared_norms(), (self.a @ self.a[centre]) * (self.h @ self.h[centre])
+        return (norms + norms[centre] - 2 * products).clamp_min(0)
+
+
+def gradient_embeddings(log_probs: Tensor, features: Tensor) -> Embeddings:
+    """Gradients by the last dense layer's weights of the loss on the prediction, [N, Y], [N, D] (Ash et al., 2020).
+
+    That of -ln p(yhat) is (p - onehot(yhat)) (x) h, h being what the layer sees.
+    """
+    p = log_probs.exp()
+    predicted = torch.nn.functional.one_hot(p.argmax(1), p.shape[1])
+    return Embeddings(p - predicted, features)
+
+
+def k_means_plus_plus(points: Embeddings, n: int, rng: torch.Generator, largest_first: bool = True) -> Tensor:
+    """Positions of `n` points, each drawn by its squared distance to the nearest before (Arthur & Vassilvitskii, 2007).
+
+    The first is the longest, or drawn from all alike; where no point is away from those chosen, so are the next. Time
+    O(n N (Y + D)), memory beyond the vectors O(N).
+    """
+    norms = points.squared_norms()
+    chances = (norms == norms.max()) if largest_first else torch.ones_like(norms)
+    left, least = torch.ones_like(norms), torch.full_like(norms, torch.inf)
+    chosen: list[Tensor] = []
+    for _ in range(n):
+        chosen.append(drawn(chances if bool(chances.any()) else left, rng))
+        left[chosen[-1]] = 0
+        least = torch.minimum(least, points.squared_distances(chosen[-1]))
+        chances = least * left
+    return torch.stack(chosen)
+
+
+def drawn(chances: Tensor, rng: torch.Generator) -> Tensor:
+    """A position, by `chances`, [N], of which one at least is above 0; double precision, one number of `rng`."""
+    steps = chances.double().cumsum(0)
+    point = torch.rand(1, generator=rng, dtype=torch.float64).to(steps.device) * steps[-1]
+    return torch.searchsorted(steps, point, right=True)[0].clamp_max(chances.nonzero().max())
+
+
+@dataclass(frozen=True)
+class Badge(Strategy):
+    """k-means++ seeds among the candidates' gradient embeddings, by the net's own predictions.
+
+    Of several nets, the mean prediction and the features of all side by side.
+    """
+
+    first: str = "largest"  # the published code's first choice, the longest gradient; "random": as k-means++ has it
+    needs_features: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if self.first not in ("largest", "random"):
+            raise UsageError(f"strategy.first is {self.first!r}; choose largest or random")
+
+    def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
+        ids = pool.candidates.sort().values  # one draw, whatever their order
+        log_probs = mean_log_probs(fitted.log_probs(pool.x(ids))).double()
+        points = gradient_embeddings(log_probs, features_of(fitted, pool, ids).double())
+        return ids[k_means_plus_plus(points, n, rng, self.first == "largest")]

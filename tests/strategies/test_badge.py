@@ -1,0 +1,89 @@
+"""Gradient embeddings against autograd, k-means++ against its definition."""
+
+from collections import Counter
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from al_runner.errors import UsageError
+from al_runner.rng import stream
+from al_runner.strategies.badge import Badge, Embeddings, drawn, gradient_embeddings, k_means_plus_plus
+
+
+def formed(points: Embeddings) -> Tensor:
+    return torch.einsum("ny,nd->nyd", points.a, points.h).flatten(1)
+
+
+def points(n: int, seed: int = 0) -> Embeddings:
+    rng = torch.Generator().manual_seed(seed)
+    return Embeddings(*(torch.randn(n, size, generator=rng, dtype=torch.float64) for size in (3, 5)))
+
+
+def test_embeddings_are_the_last_layer_s_gradients() -> None:
+    torch.manual_seed(0)
+    h, layer = torch.randn(6, 5, dtype=torch.float64), nn.Linear(5, 3, dtype=torch.float64)
+    logits = layer(h)
+    for row, embedding in zip(logits, formed(gradient_embeddings(logits.detach().log_softmax(1), h)), strict=True):
+        loss = -row.log_softmax(0)[row.argmax()]
+        (gradient,) = torch.autograd.grad(loss, layer.weight, retain_graph=True)
+        torch.testing.assert_close(embedding, gradient.flatten(), rtol=1e-12, atol=1e-14)
+
+
+def test_norms_and_distances_are_those_of_the_formed_vectors() -> None:
+    some = points(20)
+    vectors = formed(some)
+    torch.testing.assert_close(some.squared_norms(), vectors.square().sum(1))
+    for centre in range(20):
+        wanted = (vectors - vectors[centre]).square().sum(1)
+        torch.testing.assert_close(some.squared_distances(torch.tensor(centre)), wanted, rtol=1e-9, atol=1e-9)
+
+
+def test_the_longest_comes_first_or_any() -> None:
+    some = points(20)
+    longest = int(formed(some).norm(dim=1).argmax())
+    firsts = {int(k_means_plus_plus(some, 1, stream(seed, "query"))[0]) for seed in range(20)}
+    assert firsts == {longest}
+    anywhere = {int(k_means_plus_plus(some, 1, stream(seed, "query"), largest_first=False)[0]) for seed in range(200)}
+    assert len(anywhere) > 15
+
+
+def test_the_second_is_drawn_by_its_squared_distance_to_the_first() -> None:
+    """Of 4,000 draws each count lies within 4.5 standard deviations of its expectation."""
+    some, draws = points(6), 4000
+    vectors = formed(some)
+    first = int(vectors.norm(dim=1).argmax())
+    squares = (vectors - vectors[first]).square().sum(1)
+    chances = squares / squares.sum()
+    counts = Counter(int(k_means_plus_plus(some, 2, stream(seed, "query"))[1]) for seed in range(draws))
+    assert counts[first] == 0
+    for place, chance in enumerate(chances.tolist()):
+        assert abs(counts[place] - draws * chance) < 4.5 * (draws * chance * (1 - chance)) ** 0.5 + 1e-9
+
+
+def test_two_far_groups_are_both_seen_by_two_choices() -> None:
+    """A thousand images beside one point, ten beside another: a draw by squared distance takes one of each."""
+    near, far = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])
+    h = torch.cat([near.expand(1000, 2), far.expand(10, 2)]).double()
+    h = h + 1e-4 * torch.randn(h.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    for seed in range(20):
+        chosen = k_means_plus_plus(Embeddings(torch.ones(1010, 1).double(), h), 2, stream(seed, "query"))
+        assert len({int(place) < 1000 for place in chosen}) == 2
+
+
+@pytest.mark.parametrize("n", [1, 5, 8])
+def test_copies_are_chosen_once_each_when_nothing_else_is_left(n: int) -> None:
+    copies = Embeddings(torch.ones(8, 2).double(), torch.ones(8, 3).double())
+    assert len(set(k_means_plus_plus(copies, n, stream(0, "query")).tolist())) == n
+
+
+def test_a_chance_of_zero_is_never_drawn() -> None:
+    chances = torch.tensor([0.0, 1e-300, 0.0, 5.0, 0.0])
+    places = {int(drawn(chances, stream(seed, "query"))) for seed in range(200)}
+    assert places == {3}
+    assert int(drawn(torch.tensor([0.0, 1e-300, 0.0], dtype=torch.float64), stream(0, "query"))) == 1
+
+
+def test_another_first_is_refused() -> None:
+    with pytest.raises(UsageError, match="choose largest or random"):
+        Badge(first="smallest")

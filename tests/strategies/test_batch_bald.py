@@ -1,0 +1,132 @@
+"""Joint information against every label vector there is."""
+
+from itertools import combinations, product
+from math import e, log
+
+import pytest
+import torch
+import toy
+from torch import Tensor
+
+from al_runner.errors import UsageError
+from al_runner.learners.dropout import Dropout
+from al_runner.learners.ensemble import Ensemble
+from al_runner.models.inputs import net_builder
+from al_runner.rng import stream
+from al_runner.strategies.batch_bald import BatchBald, Outcomes, batch_bald
+from al_runner.strategies.bayesian import bald
+
+
+def samples(n: int, k: int = 4, classes: int = 3, seed: int = 0, scale: float = 2.0) -> Tensor:
+    rng = torch.Generator().manual_seed(seed)
+    return (scale * torch.randn(n, k, classes, dtype=torch.float64, generator=rng)).log_softmax(2)
+
+
+def information(log_probs: Tensor) -> float:
+    """I[y_1 .. y_n; k] of all images of `log_probs`, label vector by label vector."""
+    n, k, classes = log_probs.shape
+    p = log_probs.exp().tolist()
+    joint = known = 0.0
+    for labels in product(range(classes), repeat=n):
+        each = [1.0] * k
+        for image, label in enumerate(labels):
+            each = [chance * p[image][place][label] for place, chance in enumerate(each)]
+        mean = sum(each) / k
+        joint -= mean * log(mean) if mean else 0.0
+        known -= sum(chance * log(chance) for chance in each if chance) / k
+    return joint - known
+
+
+def greedy(log_probs: Tensor, n: int) -> list[int]:
+    chosen: list[int] = []
+    for _ in range(n):
+        left = [i for i in range(len(log_probs)) if i not in chosen]
+        chosen.append(max(left, key=lambda i: information(log_probs[[*chosen, i]])))
+    return chosen
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_each_choice_adds_most_to_the_joint_information(seed: int) -> None:
+    log_probs = samples(8, seed=seed)
+    assert batch_bald(log_probs, 4, 10_000, stream(0, "query")).tolist() == greedy(log_probs, 4)
+
+
+def test_gains_add_up_to_the_joint_information() -> None:
+    log_probs = samples(5)
+    outcomes, total = Outcomes.none(log_probs), 0.0
+    for image in log_probs:
+        total += float(outcomes.gains(image[None]))
+        outcomes = outcomes.with_image(image)
+    assert total == pytest.approx(information(log_probs), rel=1e-12)
+    assert float(outcomes.chances.sum()) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_batch_has_at_least_1_minus_1_over_e_of_the_most(seed: int) -> None:
+    log_probs = samples(7, seed=seed)
+    held = information(log_probs[batch_bald(log_probs, 3, 10_000, stream(0, "query"))])
+    most = max(information(log_probs[list(some)]) for some in combinations(range(7), 3))
+    assert (1 - 1 / e) * most <= held <= most + 1e-12
+
+
+def test_the_first_choice_is_bald_s() -> None:
+    log_probs = samples(50, k=7, classes=4)
+    assert batch_bald(log_probs, 1, 100, stream(0, "query")).item() == bald(log_probs).argmax().item()
+
+
+def test_a_copy_of_a_chosen_image_adds_less_than_another() -> None:
+    """BALD alone would take both copies of what it likes best."""
+    first, other = samples(2, scale=4.0)
+    weaker = (0.8 * other).log_softmax(1)
+    log_probs = torch.stack([first, first, weaker])
+    scores = bald(log_probs)
+    order = scores.argsort(descending=True, stable=True).tolist()
+    assert order[:2] == [0, 1]
+    assert batch_bald(log_probs, 2, 100, stream(0, "query")).tolist() == [0, 2]
+
+
+def test_draws_of_label_vectors_give_the_gains_of_all_of_them() -> None:
+    """Within 4.5 standard errors, of batches that 400 streams estimate."""
+    log_probs, chosen, vectors, streams = samples(10), [0, 3, 5], 200, 400
+    exact = Outcomes.none(log_probs)
+    for place in chosen:
+        exact = exact.with_image(log_probs[place])
+    wanted = exact.gains(log_probs)
+    estimates = torch.stack(
+        [Outcomes.drawn(log_probs[chosen], vectors, stream(i, "query")).gains(log_probs) for i in range(streams)]
+    )
+    error = estimates.std(0) / streams**0.5
+    assert bool(((estimates.mean(0) - wanted).abs() < 4.5 * error + 1e-12).all())
+
+
+def test_draws_that_go_on_are_draws_of_the_longer_batch() -> None:
+    """The same stream: one label after another, whether the batch is known at once or grows."""
+    log_probs = samples(4)
+    at_once = Outcomes.drawn(log_probs, 50, stream(0, "query"))
+    rng = stream(0, "query")
+    growing = Outcomes.drawn(log_probs[:2], 50, rng).with_label(log_probs[2], rng).with_label(log_probs[3], rng)
+    torch.testing.assert_close(at_once.log_weights, growing.log_weights)
+
+
+def test_many_draws_choose_as_all_vectors_do() -> None:
+    log_probs = samples(12, k=3, seed=1)
+    exact = batch_bald(log_probs, 4, 10_000, stream(0, "query"))
+    drawn = batch_bald(log_probs, 4, 10, stream(0, "query"))  # from the third choice on
+    assert exact[:2].tolist() == drawn[:2].tolist()
+    assert batch_bald(log_probs, 4, 26, stream(0, "query")).tolist()[:3] == exact[:3].tolist()
+
+
+def test_certain_samples_leave_no_nan() -> None:
+    log_probs = torch.tensor([[[1.0, 0.0], [0.0, 1.0]]]).double().log().expand(4, 2, 2)
+    for vectors in (1, 100):
+        assert sorted(batch_bald(log_probs, 4, vectors, stream(0, "query")).tolist()) == [0, 1, 2, 3]
+
+
+def test_samples_that_differ_from_image_to_image_are_refused() -> None:
+    build, recipe = net_builder(toy.data_set(), toy.model), toy.recipe()
+    own = Dropout(build, recipe, samples=4)
+    with pytest.raises(UsageError, match=r"learner\.shared_masks=true"):
+        BatchBald().check_learner(own)
+    BatchBald().check_learner(Dropout(build, recipe, samples=4, shared_masks=True))
+    with pytest.raises(UsageError, match="batch_bald needs K > 1"):
+        BatchBald().check_learner(Ensemble(build, recipe, members=1))
