@@ -1,6 +1,6 @@
 """How many labels are bought, and when: initial set, query size, stop, candidates."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 
 from al_runner.errors import UsageError
@@ -59,6 +59,12 @@ class Budget:
         if not digits.isdigit():
             raise UsageError(f'budget.candidates is {text}; give a number, a multiple such as "30x", or "all"')
         return int(digits) * factor
+
+    def choosing_from(self, most: int) -> "Budget":
+        """With at most so many candidates, a strategy's `max_candidates`; UsageError where a query is larger."""
+        if most < self.query:
+            raise UsageError(f"strategy.max_candidates is {most}, fewer than budget.query={self.query}; raise it")
+        return replace(self, candidates=min(self.candidate_count, most))
 
     def purchases(self, pool: int) -> list[int]:
         """Labels bought in round 0, 1, ... for a training set of `pool` images; UsageError where it is too small."""

@@ -128,11 +128,7 @@ class BatchBald(Strategy):
             raise UsageError(f"strategy.vectors is {self.vectors}; it must be 1 or more (10000 is the default)")
 
     def plan(self, budget: Budget) -> Budget:
-        if self.max_candidates < budget.query:
-            raise UsageError(
-                f"strategy.max_candidates is {self.max_candidates}, fewer than budget.query={budget.query}; raise it"
-            )
-        return replace(budget, candidates=min(budget.candidate_count, self.max_candidates))
+        return budget.choosing_from(self.max_candidates)
 
     def check_learner(self, learner: Learner) -> None:
         require_samples(learner.samples, "batch_bald")

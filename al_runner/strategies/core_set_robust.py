@@ -142,11 +142,7 @@ class CoreSetRobust(Strategy):
             raise UsageError(f"strategy.time_limit is {self.time_limit}; it must be above 0 seconds")
 
     def plan(self, budget: Budget) -> Budget:
-        if self.max_candidates < budget.query:
-            raise UsageError(
-                f"strategy.max_candidates is {self.max_candidates}, fewer than budget.query={budget.query}; raise it"
-            )
-        return replace(budget, candidates=min(budget.candidate_count, self.max_candidates))
+        return budget.choosing_from(self.max_candidates)
 
     def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
         start, ids = perf_counter(), pool.candidates.sort().values  # one programme, whatever their order
