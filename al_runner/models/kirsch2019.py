@@ -1,0 +1,31 @@
+"""The Bayesian CNN of Kirsch, van Amersfoort & Gal (2019) for MNIST."""
+
+from torch import nn
+
+from al_runner.errors import UsageError
+
+
+def cnn(image_shape: tuple[int, int, int], classes: int, hidden: int = 128) -> nn.Sequential:
+    """Valid 5 x 5 convolutions of 32 and 64 filters, each with a 2 x 2 max-pool; a dense layer, a dense layer; ReLU.
+
+    Dropout of 0.5 after every layer but the last, of whole maps after the convolutions.
+    """
+    height, width = (((size - 4) // 2 - 4) // 2 for size in image_shape[1:])
+    if min(height, width) < 1:
+        size = f"{image_shape[1]} x {image_shape[2]}"
+        raise UsageError(f"images of {size} pixels are too small for this net; use model=small_cnn")
+    return nn.Sequential(
+        nn.Conv2d(image_shape[0], 32, 5),
+        nn.Dropout2d(0.5),
+        nn.MaxPool2d(2),
+        nn.ReLU(),
+        nn.Conv2d(32, 64, 5),
+        nn.Dropout2d(0.5),
+        nn.MaxPool2d(2),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(64 * height * width, hidden),
+        nn.Dropout(0.5),
+        nn.ReLU(),
+        nn.Linear(hidden, classes),
+    )
