@@ -56,15 +56,20 @@ class Shown:
 
 def shown_results(table: pd.DataFrame, baseline: str) -> list[Shown]:
     """`compare.results`, one table a case."""
-    errors = ("final error", "mean error (area)", f"final - {baseline}", f"area - {baseline}")
+    errors = ("final error", "mean error (area)", f"final - {baseline}", "p", f"area - {baseline}", "p")
     head = ("strategy", "rank", "n", "labels", *errors, "run time", "select a round", "energy")
-    note = "Mean ± 95% t half-width over n seeds; differences are paired by seed and in points."
+    note = (
+        "Mean ± 95% t half-width over n seeds; differences are paired by seed and in points, "
+        f"p by t tests, Holm-corrected for all comparisons with {baseline}."
+    )
     return _by_case(table, _result, head, "Errors", note)
 
 
 def _result(row: Row) -> tuple[str, ...]:
     gaps = [
-        percent(row[f"{name}_minus_baseline"], row[f"{name}_minus_baseline_half"], True) for name in ("final", "area")
+        cell
+        for name in ("final_minus_baseline", "area_minus_baseline")
+        for cell in (percent(row[name], row[f"{name}_half"], True).replace("%", ""), short_p(row[f"{name}_p"]))
     ]
     energy = row["energy_joules"]
     return (
@@ -74,7 +79,7 @@ def _result(row: Row) -> tuple[str, ...]:
         f"{row['labelled']:,}",
         percent(row["final"], row["final_half"]),
         percent(row["area"], row["area_half"]),
-        *(gap.replace("%", "") for gap in gaps),
+        *gaps,
         seconds(row["wall_seconds"]),
         seconds(row["select_seconds"]),
         "-" if isnan(energy) else f"{energy / 3600:.1f} Wh",

@@ -6,7 +6,7 @@ import pytest
 from made_runs import make_run
 from scipy import stats
 
-from al_runner.analysis import cli_compare, compare
+from al_runner.analysis import cli_compare, compare, tables
 from al_runner.analysis.comparison import Comparison
 from al_runner.analysis.measures import Budget, area, error_at, labels_to
 from al_runner.analysis.runs import load
@@ -58,6 +58,29 @@ def test_results_are_paired_by_seed(tmp_path):
     assert list(found.index) == ["random", "kfac_vfe", "full"]
     assert found.loc["full", "final"] == 0.05
     assert found.loc["random", "wall_seconds"] == pytest.approx(np.median([3 * (1.5 + s) + 1 for s in range(4)]))
+
+
+def test_the_p_against_the_baseline_is_corrected_for_its_own_comparisons(tmp_path):
+    """Three strategies beside random are three comparisons with it, of six pairs; Holm takes 3, 2 and 1 times p."""
+    errors = {
+        "random": [0.40, 0.42, 0.39, 0.45],
+        "entropy": [0.20, 0.23, 0.18, 0.26],
+        "margin": [0.36, 0.41, 0.33, 0.44],
+        "curriculum": [0.41, 0.40, 0.42, 0.43],
+    }
+    for name, ends in errors.items():
+        for seed, end in enumerate(ends):
+            make_run(tmp_path, name, seed, [0.9, end])
+    found = compare.results(compare.cases(load(tmp_path))).set_index("curve")
+    p = {name: stats.ttest_rel(errors[name], errors["random"]).pvalue for name in errors if name != "random"}
+    first, second, third = sorted(p.values())
+    assert [name for name in sorted(p, key=p.get)] == ["entropy", "margin", "curriculum"]
+    assert found.loc["entropy", "final_minus_baseline_p"] == pytest.approx(3 * first)
+    assert found.loc["margin", "final_minus_baseline_p"] == pytest.approx(max(3 * first, 2 * second))
+    assert found.loc["curriculum", "final_minus_baseline_p"] == pytest.approx(max(2 * second, third))
+    assert isnan(found.loc["random", "final_minus_baseline_p"])
+    (shown,) = tables.shown_results(found.reset_index(), "random")
+    assert [shown.rows[place][shown.head.index("p")] for place in (0, 3)] == ["-", f"{max(3 * first, 2 * second):.3f}"]
 
 
 def test_order_of_rows_does_not_matter(tmp_path):
