@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.utils import JobReturn, JobStatus, filter_overrides
+from hydra.core.utils import JobReturn, JobStatus, configure_log, filter_overrides, setup_globals
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig
 
@@ -18,6 +18,15 @@ from al_runner.explain import explain
 from al_runner.state import DONE, LAUNCH, read, wait
 
 log = logging.getLogger(__name__)
+
+
+def begin(config: DictConfig) -> Path:
+    """Set up Hydra's resolvers, the log and the folder of the sweep `config`, as every launcher must; the folder."""
+    setup_globals()
+    configure_log(config.hydra.hydra_logging, config.hydra.verbose)
+    root = Path(str(config.hydra.sweep.dir))
+    root.mkdir(parents=True, exist_ok=True)
+    return root
 
 
 def folder_of(context: HydraContext, config: DictConfig, overrides: Sequence[str]) -> Path:

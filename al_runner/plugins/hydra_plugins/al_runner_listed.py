@@ -11,7 +11,7 @@ from threading import Thread
 from typing import Any, TextIO
 
 from hydra.core.plugins import Plugins
-from hydra.core.utils import JobStatus, configure_log, run_job, setup_globals
+from hydra.core.utils import JobStatus, run_job
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
@@ -19,6 +19,7 @@ from omegaconf import DictConfig, open_dict
 
 from al_runner.errors import UsageError
 from al_runner.explain import explain
+from al_runner.sweeps import begin
 
 
 class ListedSweeper(Sweeper):
@@ -61,8 +62,7 @@ class FedSweeper(Sweeper):
         self._busy = False
 
     def sweep(self, arguments: list[str]) -> None:
-        setup_globals()
-        configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
+        begin(self.config)
         answers = os.fdopen(os.dup(1), "w")
         os.dup2(2, 1)  # what runs print goes where errors go, so that the answers have the output to themselves
         lines: SimpleQueue[str] = SimpleQueue()

@@ -5,18 +5,17 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from hydra._internal.callbacks import Callbacks
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.utils import JobReturn, JobStatus, configure_log, env_override, filter_overrides, run_job, setup_globals
+from hydra.core.utils import JobReturn, JobStatus, configure_log, env_override, filter_overrides, run_job
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
 from al_runner.errors import UsageError
-from al_runner.sweeps import conclude
+from al_runner.sweeps import begin, conclude
 
 log = logging.getLogger(__name__)
 
@@ -38,17 +37,16 @@ class LockstepLauncher(Launcher):
 
         if self.max_stacked is not None and self.max_stacked < 1:
             raise UsageError(f"hydra.launcher.max_stacked is {self.max_stacked}; it must be 1 or more, or null")
-        setup_globals()
-        logging_config = self.config.hydra.hydra_logging, self.config.hydra.verbose
-        configure_log(*logging_config)
-        Path(str(self.config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
+        begin(self.config)
         log.info("%d jobs in lock-step", len(job_overrides))
         with sweep_progress(len(job_overrides)) as progress:
             jobs = [
                 Job(self, number, overrides, progress)
                 for number, overrides in enumerate(job_overrides, start=initial_job_idx)
             ]
-            configure_log(*logging_config)  # for what the engine says; each job has handlers of its own
+            configure_log(
+                self.config.hydra.hydra_logging, self.config.hydra.verbose
+            )  # for what the engine says; each job has handlers of its own
             drive_all([job.task for job in jobs if job.task is not None], Stacked(self.max_stacked).train_all)
         returns = [job.ended() for job in jobs]
         conclude(returns)

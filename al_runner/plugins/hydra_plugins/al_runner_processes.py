@@ -4,17 +4,16 @@ import logging
 import os
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from threading import Thread
 
-from hydra.core.utils import JobReturn, JobStatus, configure_log, filter_overrides, setup_globals
+from hydra.core.utils import JobReturn, JobStatus, filter_overrides
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from al_runner.errors import UsageError
 from al_runner.interrupt import Stopped, asked, finishing
-from al_runner.sweeps import announce, conclude, outcome, part_command, part_environment
+from al_runner.sweeps import announce, begin, conclude, outcome, part_command, part_environment
 from al_runner.worker import Lost, Worker
 
 log = logging.getLogger(__name__)
@@ -35,9 +34,7 @@ class ProcessesLauncher(Launcher):
             raise UsageError(
                 f"hydra.launcher.n_jobs is {self.n_jobs} and retries {self.retries}; give 1 or more, and 0 or more"
             )
-        setup_globals()
-        configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
-        Path(str(self.config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
+        begin(self.config)
         announce(self.hydra_context, self.config, job_overrides)
         command = part_command(self.config.hydra, job_overrides, "hydra/sweeper=fed")
         places = [

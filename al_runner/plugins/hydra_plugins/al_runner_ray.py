@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra.core.utils import JobReturn, configure_log, setup_globals
+from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from al_runner.errors import UsageError
-from al_runner.sweeps import announce, conclude, outcome, part_command, part_environment
+from al_runner.sweeps import announce, begin, conclude, outcome, part_command, part_environment
 from al_runner.worker import Lost, carry_out
 
 log = logging.getLogger(__name__)
@@ -32,10 +32,7 @@ class RayLauncher(Launcher):
             import ray  # noqa: PLC0415 - seconds, and installed only where it is used
         except ImportError:
             raise UsageError("hydra/launcher=ray needs Ray; pip install 'al-runner[ray]'") from None
-        setup_globals()
-        configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
-        root = Path(str(self.config.hydra.sweep.dir))
-        root.mkdir(parents=True, exist_ok=True)
+        begin(self.config)
         announce(self.hydra_context, self.config, job_overrides)
         command = part_command(self.config.hydra, job_overrides, "hydra/sweeper=fed")
         environment = part_environment(self.config.hydra)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from uuid import uuid4
 
-from hydra.core.utils import JobReturn, JobStatus, configure_log, filter_overrides, setup_globals
+from hydra.core.utils import JobReturn, JobStatus, filter_overrides
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
@@ -16,7 +16,17 @@ from omegaconf import DictConfig
 from al_runner import slurm
 from al_runner.errors import UsageError
 from al_runner.state import DONE, LAUNCH, RUNNING, WAITING, read
-from al_runner.sweeps import conclude, ended, folder_of, launch_of, note_waiting, part_command, part_environment, quoted
+from al_runner.sweeps import (
+    begin,
+    conclude,
+    ended,
+    folder_of,
+    launch_of,
+    note_waiting,
+    part_command,
+    part_environment,
+    quoted,
+)
 
 log = logging.getLogger(__name__)
 
@@ -66,8 +76,7 @@ class SlurmLauncher(Launcher):
         self.hydra_context, self.config = hydra_context, config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        setup_globals()
-        configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
+        root = begin(self.config)
         folders = [folder_of(self.hydra_context, self.config, overrides) for overrides in job_overrides]
         missing = [
             number
@@ -80,7 +89,6 @@ class SlurmLauncher(Launcher):
         parts = [missing[start : start + self.runs_per_job] for start in range(0, len(missing), self.runs_per_job)]
         for start in range(0, len(parts), LARGEST):
             self._submit(job_overrides, folders, parts[start : start + LARGEST])
-        root = self.config.hydra.sweep.dir
         if not self.wait:
             log.info("al-status %s shows how they are doing", root)
             return [JobReturn(overrides=[*overrides], status=JobStatus.COMPLETED) for overrides in job_overrides]
