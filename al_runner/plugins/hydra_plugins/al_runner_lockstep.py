@@ -44,9 +44,8 @@ class LockstepLauncher(Launcher):
                 Job(self, number, overrides, progress)
                 for number, overrides in enumerate(job_overrides, start=initial_job_idx)
             ]
-            configure_log(
-                self.config.hydra.hydra_logging, self.config.hydra.verbose
-            )  # for what the engine says; each job has handlers of its own
+            # Again, for what the engine says: each job has handlers of its own.
+            configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
             drive_all([job.task for job in jobs if job.task is not None], Stacked(self.max_stacked).train_all)
         returns = [job.ended() for job in jobs]
         conclude(returns)
