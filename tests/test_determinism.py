@@ -1,40 +1,51 @@
-"""The same command gives the same bytes, but for the columns of seconds."""
+"""The same command gives the same bytes, but for the columns of seconds and joules."""
 
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
 import test_configs
 import torch
+import toy
 from hydra.utils import instantiate
 from recorded import untimed
 
 from al_runner.errors import UsageError
+from al_runner.learners.dropout import Dropout
 from al_runner.learners.plain import Plain
 from al_runner.models.inputs import net_builder
+from al_runner.types import Learner
 
 QUICK = ["model=usps_cnn", "budget.max_rounds=2", "training.max_checks=2", "training.check_every=5", "budget.query=4"]
 DROPOUT = ["model=gal2017_cnn", "learner=dropout"]
 
 
-def needs_samples(name: str) -> bool:
-    """Whether the strategy refuses a single net."""
-    import toy
-
-    strategy = instantiate(test_configs.composed(f"strategy={name}").strategy)
-    try:
-        strategy.check_learner(strategy.wrap(Plain(net_builder(toy.data_set(), toy.model), toy.recipe())))
-    except UsageError:
-        return True
-    return False
+def accepted(names: list[str], learner: Callable[..., Learner]) -> list[str]:
+    """The strategies that take a learner."""
+    taken = []
+    for name in names:
+        strategy = instantiate(test_configs.composed(f"strategy={name}").strategy)
+        with suppress(UsageError):
+            strategy.check_learner(strategy.wrap(learner(net_builder(toy.data_set(), toy.model), toy.recipe())))
+            taken.append(name)
+    return taken
 
 
 STRATEGIES = test_configs.names("strategy")
-SAMPLED = [name for name in STRATEGIES if needs_samples(name)]
-SINGLE = [name for name in STRATEGIES if name not in SAMPLED]
+SINGLE = accepted(STRATEGIES, Plain)
+SAMPLED = accepted([name for name in STRATEGIES if name not in SINGLE], partial(Dropout, samples=2))
+CONSISTENT = [name for name in STRATEGIES if name not in (*SINGLE, *SAMPLED)]
+CASES = {
+    "a net": (SINGLE, []),
+    "posterior samples": (SAMPLED, DROPOUT),
+    "consistent samples": (CONSISTENT, [*DROPOUT, "learner.shared_masks=true"]),
+}
 
 
 def made(results: Path, names: list[str], *words: str) -> dict[str, Path]:
@@ -48,7 +59,7 @@ def made(results: Path, names: list[str], *words: str) -> dict[str, Path]:
     return {file.parents[1].name: file.parent for file in results.rglob("rounds.csv")}
 
 
-@pytest.mark.parametrize(("names", "words"), [(SINGLE, []), (SAMPLED, DROPOUT)], ids=["a net", "posterior samples"])
+@pytest.mark.parametrize(("names", "words"), CASES.values(), ids=CASES)
 def test_the_same_command_twice_gives_the_same_bytes(tmp_path: Path, names: list[str], words: list[str]) -> None:
     """Every strategy there is; the second time under another hash seed and with torch's deterministic algorithms."""
     once, twice = made(tmp_path / "a", names, *words), made(tmp_path / "b", names, *words, "deterministic=true")
