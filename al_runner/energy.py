@@ -27,7 +27,7 @@ class Meter:
 
 
 def counter_of(device: torch.device) -> Counter:
-    """The joules a GPU has used since its driver was loaded, by NVML; no number elsewhere, or without pynvml.
+    """The joules a GPU has used since its driver was loaded, by NVML; no number without pynvml, or before torch 2.5.
 
     Volta and later GPUs count them; a slice of one (MIG) does not. A CPU's own counter (RAPL) is for root alone and for
     all cores together, so it can't be told whose its joules are.
@@ -38,12 +38,16 @@ def counter_of(device: torch.device) -> Counter:
         import pynvml  # noqa: PLC0415 - an extra
     except ImportError:
         return lambda: None
-    name = f"GPU-{torch.cuda.get_device_properties(device).uuid}"
+    uuid = getattr(torch.cuda.get_device_properties(device), "uuid", None)  # torch 2.4 has none
+    if uuid is None:
+        return lambda: None
 
     def joules() -> float | None:
         try:
             pynvml.nvmlInit()
-            millijoules: int = pynvml.nvmlDeviceGetTotalEnergyConsumption(pynvml.nvmlDeviceGetHandleByUUID(name))
+            millijoules: int = pynvml.nvmlDeviceGetTotalEnergyConsumption(
+                pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}")
+            )
         except pynvml.NVMLError:
             return None
         return millijoules / 1000

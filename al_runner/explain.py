@@ -42,13 +42,13 @@ def known_options(unknown: str) -> str:
     GlobalHydra.instance().clear()
     try:
         with hydra.initialize_config_dir(str(conf_dir()), version_base="1.3"):
-            first = hydra.compose("config", [*map(without_sweep, words)], return_hydra_config=True)
+            config = hydra.compose("config", [*map(without_sweep, words)], return_hydra_config=True)
     except (HydraException, OmegaConfBaseException):  # another mistake beside this one
         return see_help
-    found = OmegaConf.select(first, parent)
-    if isinstance(found, DictConfig):
-        return f"{parent} has {', '.join(str(key) for key in found if str(key)[0] != '_')}"
-    return see_help
+    found = OmegaConf.select(config, parent)
+    if not isinstance(found, DictConfig):
+        return see_help
+    return f"{parent} has {', '.join(key for key in map(str, found) if not key.startswith('_'))}"
 
 
 def without_sweep(word: str) -> str:

@@ -27,7 +27,8 @@ from al_runner.loggers import logged
 from al_runner.loop import Experiment
 from al_runner.models.inputs import net_builder
 from al_runner.progress import Lines
-from al_runner.records import RunFolder, provenance
+from al_runner.provenance import provenance
+from al_runner.records import RunFolder
 from al_runner.state import RUNNING, Noted
 from al_runner.sweeps import launch_of
 from al_runner.types import DataSet

@@ -8,3 +8,4 @@ al-run -m experiment=ducoffe2017_figure1 results=$runs budget.max_labelled="${LA
     strategy=full,kfac_vfe,random,uncertainty,curriculum,least_confidence,margin,entropy
 al-plot $runs --log --out "$out"
 al-compare $runs --out "$out"
+al-report $runs --out "$out/report.html"

@@ -7,3 +7,4 @@ al-run -m experiment=ducoffe2017_figure2 results=$runs \
     seed="${SEEDS:-0,1,2,3,4}" strategy=full,random,uncertainty,curriculum,kfac_vfe
 for kind in "" --best; do al-plot $runs --log $kind --out outputs/reproduced/ducoffe2017_figure2; done
 al-compare $runs --out outputs/reproduced/ducoffe2017_figure2
+al-report $runs --out outputs/reproduced/ducoffe2017_figure2/report.html

@@ -107,6 +107,11 @@ def test_a_real_gpu_counts_upwards() -> None:
     assert (count() or 0.0) > before
 
 
+def test_a_torch_that_can_t_name_its_gpu_leaves_no_number(nvml: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(name="a GPU"))
+    assert counter_of(CUDA)() is None
+
+
 def test_without_the_extra_and_on_a_cpu_there_is_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pynvml", None)
     assert counter_of(CUDA)() is None

@@ -26,6 +26,7 @@ LAYERS = {
     "loop": {"types", "rng", "pool", "budget", "strategies", "errors"},
     "checksums": {"atomic"},
     "recovery": {"atomic", "checksums"},
+    "provenance": set(),
     "records": {"errors", "atomic", "interrupt", "checksums", "recovery"},
     "console": {"errors"},
     "analysis": {"errors", "atomic", "state", "console"},

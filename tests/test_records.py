@@ -15,7 +15,8 @@ from recorded import untimed
 
 from al_runner.engine.drive import drive
 from al_runner.errors import UsageError
-from al_runner.records import COLUMNS, RunFolder, provenance, write
+from al_runner.provenance import provenance
+from al_runner.records import COLUMNS, RunFolder, write
 from al_runner.strategies.kfac_vfe import KfacVfe
 
 CONFIG = {"seed": 0, "strategy": {"gamma": 0.0}}

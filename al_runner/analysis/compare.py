@@ -64,6 +64,16 @@ class Case:
         difference = (self.values(left, measure) - self.values(right, measure)).dropna()
         return paired_test(difference.to_numpy(dtype=np.float64))
 
+    def against_baseline(self, measure: str) -> dict[str, tuple[Test, float]]:
+        """Every other curve's test against the baseline, and its t test's p corrected for these comparisons alone.
+
+        They are fewer than all pairs (Holm, 1979; Demsar, 2006, section 3.2.2).
+        """
+        others = [name for name in self.parts if name != self.baseline]
+        tests = [self.test(name, self.baseline, measure) for name in others]
+        held = zip(tests, holm([test.t_p for test in tests]), strict=True)
+        return dict(zip(others, held, strict=True))
+
     @cached_property
     def pairs(self) -> list[dict[str, Any]]:
         """A row of `paired_tests` for every measure and pair of curves, PAIR_COLUMNS."""
@@ -117,25 +127,22 @@ def results(found: Sequence[Case]) -> pd.DataFrame:
     """One row a case and curve, `full` last: errors with 95% t half-widths, the paired difference to the baseline.
 
     `final` is the error at the budget's end, `area` the mean error over the budget, `rank` by final error over shared
-    seeds; `..._minus_baseline_p` is the paired t test's p, corrected for the comparisons with the baseline alone, which
-    are fewer than all pairs (Holm, 1979; Demsar, 2006, section 3.2.2). Seconds are medians over the runs:
-    `wall_seconds` of a whole run, `select_seconds` a round.
+    seeds, `..._minus_baseline_p` as `Case.against_baseline` has it. Seconds are medians over the runs: `wall_seconds`
+    of a whole run, `select_seconds` a round.
     """
     rows = []
     for case in found:
-        order, others = list(case.ranked.index), [name for name in case.parts if name != case.baseline]
-        tests = {measure: {name: case.test(name, case.baseline, measure) for name in others} for measure in MEASURES}
-        p = {m: dict(zip(others, holm([tests[m][name].t_p for name in others]), strict=True)) for m in MEASURES}
+        order, gaps = list(case.ranked.index), {measure: case.against_baseline(measure) for measure in MEASURES}
         for name in case.parts:
             done = case.each[(case.each["curve"] == name) & case.each["finished"]]
             row: dict[str, Any] = {**case.where, "curve": name, "seeds": len(done), "labelled": case.budget.end}
             for measure in MEASURES:
                 row |= _pair(measure, interval(case.values(name, measure)))
-            row["pairs"] = 0 if name == case.baseline else tests["final"][name].pairs
+            row["pairs"] = gaps["final"][name][0].pairs if name != case.baseline else 0
             for measure in MEASURES:
-                test = tests[measure].get(name)
+                test, p = gaps[measure].get(name, (None, nan))
                 row |= _pair(f"{measure}_minus_baseline", (test.mean, test.half) if test else (nan, nan))
-                row[f"{measure}_minus_baseline_p"] = p[measure].get(name, nan)
+                row[f"{measure}_minus_baseline_p"] = p
             row["rank"] = order.index(name) + 1 if name in order else None
             row |= {cost: done[cost].median() for cost in ("wall_seconds", "select_seconds", "energy_joules")}
             rows.append(row)

@@ -4,7 +4,8 @@ N candidates, Y classes, D features.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from functools import cached_property
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -16,19 +17,25 @@ from al_runner.strategies.features import features_of
 from al_runner.types import Fitted, mean_log_probs
 
 
-class Embeddings(NamedTuple):
+@dataclass(frozen=True)
+class Embeddings:
     """The vectors a_i (x) h_i of N images, never formed: they have Y D entries each."""
 
     a: Tensor  # [N, Y]
     h: Tensor  # [N, D]
 
+    @cached_property
     def squared_norms(self) -> Tensor:
-        return self.a.square().sum(1) * self.h.square().sum(1)
+        """[N]; ArithmeticError where one is not finite."""
+        norms = self.a.square().sum(1) * self.h.square().sum(1)
+        if not bool(norms.isfinite().all()):
+            raise ArithmeticError("a gradient is not finite: the net's predictions are NaN")
+        return norms
 
     def squared_distances(self, centre: Tensor) -> Tensor:
         """To the vector at position `centre`, [N], none below 0 whatever rounding does to the products."""
-        norms, products = self.squared_norms(), (self.a @ self.a[centre]) * (self.h @ self.h[centre])
-        return (norms + norms[centre] - 2 * products).clamp_min(0)
+        products = (self.a @ self.a[centre]) * (self.h @ self.h[centre])
+        return (self.squared_norms + self.squared_norms[centre] - 2 * products).clamp_min(0)
 
 
 def gradient_embeddings(log_probs: Tensor, features: Tensor) -> Embeddings:
@@ -47,7 +54,7 @@ def k_means_plus_plus(points: Embeddings, n: int, rng: torch.Generator, largest_
     The first is the longest, or drawn from all alike; where no point is away from those chosen, so are the next. Time
     O(n N (Y + D)), memory beyond the vectors O(N).
     """
-    norms = points.squared_norms()
+    norms = points.squared_norms
     chances = (norms == norms.max()) if largest_first else torch.ones_like(norms)
     left, least = torch.ones_like(norms), torch.full_like(norms, torch.inf)
     chosen: list[Tensor] = []

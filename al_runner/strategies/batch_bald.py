@@ -5,6 +5,7 @@ N candidates, K posterior samples, Y classes, M label vectors of the images chos
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import log
 
 import torch
 from torch import Tensor
@@ -13,7 +14,7 @@ from al_runner.budget import Budget
 from al_runner.errors import UsageError
 from al_runner.pool import Pool
 from al_runner.strategies.base import Strategy
-from al_runner.strategies.bayesian import require_samples
+from al_runner.strategies.bayesian import in_range, require_samples
 from al_runner.types import Fitted, Learner
 
 BLOCK = 64  # candidates looked at together
@@ -102,7 +103,7 @@ def batch_bald(log_probs: Tensor, n: int, vectors: int, rng: torch.Generator) ->
     vectors, by so many draws of them from then on. Ties fall to the earlier candidate. Time O(n N M K Y).
     """
     outcomes, chosen = Outcomes.none(log_probs), list[int]()
-    bounds = outcomes.gains(log_probs)
+    bounds = in_range(outcomes.gains(log_probs), log(min(log_probs.shape[1:])), "batch_bald")
     for _ in range(n):
         chosen.append(greatest_gain(outcomes, log_probs, bounds))
         bounds[chosen[-1]] = -1

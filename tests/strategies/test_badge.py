@@ -33,7 +33,7 @@ def test_embeddings_are_the_last_layer_s_gradients() -> None:
 def test_norms_and_distances_are_those_of_the_formed_vectors() -> None:
     some = points(20)
     vectors = formed(some)
-    torch.testing.assert_close(some.squared_norms(), vectors.square().sum(1))
+    torch.testing.assert_close(some.squared_norms, vectors.square().sum(1))
     for centre in range(20):
         wanted = (vectors - vectors[centre]).square().sum(1)
         torch.testing.assert_close(some.squared_distances(torch.tensor(centre)), wanted, rtol=1e-9, atol=1e-9)
@@ -82,6 +82,12 @@ def test_a_chance_of_zero_is_never_drawn() -> None:
     places = {int(drawn(chances, stream(seed, "query"))) for seed in range(200)}
     assert places == {3}
     assert int(drawn(torch.tensor([0.0, 1e-300, 0.0], dtype=torch.float64), stream(0, "query"))) == 1
+
+
+def test_predictions_that_are_nan_are_an_error_and_no_random_choice() -> None:
+    broken = Embeddings(torch.full((4, 2), torch.nan), torch.ones(4, 3))
+    with pytest.raises(ArithmeticError, match="predictions are NaN"):
+        k_means_plus_plus(broken, 2, stream(0, "query"))
 
 
 def test_another_first_is_refused() -> None:

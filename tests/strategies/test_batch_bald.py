@@ -137,6 +137,11 @@ def test_candidates_that_are_not_looked_at_could_not_have_been_best() -> None:
     assert sum(looks) < 300
 
 
+def test_samples_that_are_nan_are_an_error() -> None:
+    with pytest.raises(ArithmeticError, match="batch_bald is not in"):
+        batch_bald(torch.full((4, 2, 3), torch.nan, dtype=torch.float64), 2, 100, stream(0, "query"))
+
+
 def test_certain_samples_leave_no_nan() -> None:
     log_probs = torch.tensor([[[1.0, 0.0], [0.0, 1.0]]]).double().log().expand(4, 2, 2)
     for vectors in (1, 100):

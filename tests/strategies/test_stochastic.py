@@ -6,10 +6,10 @@ from itertools import permutations
 import pytest
 import torch
 import toy
-from torch import Tensor
+from torch import Tensor, nn
 
 from al_runner.errors import UsageError
-from al_runner.learners.plain import Plain
+from al_runner.learners.plain import Plain, SingleNet
 from al_runner.models.inputs import net_builder
 from al_runner.pool import Pool
 from al_runner.rng import stream
@@ -29,24 +29,23 @@ def test_chances_by_hand() -> None:
         assert log_chances(SCORES, law, 0.0).tolist() == [0.0] * 5
 
 
-class Fixed:
-    """A model whose predictions' score is SCORES of the image's id."""
+class Fixed(nn.Module):
+    """Gives the first of two classes the probability SCORES of the image's id."""
 
-    steps = 0
-
-    def log_probs(self, x: Tensor) -> Tensor:
-        return SCORES[x[:, 0, 0, 0].long()][:, None, None].expand(-1, 2, 2)
+    def forward(self, x: Tensor) -> Tensor:
+        first = SCORES[x[:, 0, 0, 0].long()]
+        return torch.stack([first, 1 - first], 1).log()
 
 
 def chosen(strategy: Stochastic, n: int, seed: int) -> tuple[int, ...]:
     ids = torch.arange(5)
     images = ids[:, None, None, None].to(torch.uint8)
     pool = Pool(DataSet(images, ids % 2, ids, ids[:0], ids[:0], ("a", "b")))
-    return tuple(strategy.select(Fixed(), pool, n, stream(seed, "query")).tolist())  # type: ignore[arg-type]
+    return tuple(strategy.select(SingleNet(Fixed(), 0), pool, n, stream(seed, "query")).tolist())
 
 
 def taken(log_probs: Tensor) -> Tensor:
-    return log_probs[:, 0, 0].clamp_min(0)
+    return log_probs[:, 0, 0].exp()
 
 
 @pytest.mark.parametrize(("law", "beta"), [("power", 1.0), ("power", 2.0), ("softmax", 5.0), ("softrank", 1.0)])
@@ -61,7 +60,7 @@ def test_pairs_are_drawn_one_after_the_other_without_replacement(law: str, beta:
 
 
 def test_candidates_without_a_chance_come_last_in_any_order() -> None:
-    strategy = Stochastic(TopScore(lambda log_probs: taken(log_probs) * (log_probs[:, 0, 0] > 0.35)), "power")
+    strategy = Stochastic(TopScore(lambda log_probs: taken(log_probs) * (taken(log_probs) > 0.35)), "power")
     picks = [chosen(strategy, 5, seed) for seed in range(60)]
     assert {pick[0] for pick in picks} == {1}
     assert {pick[1] for pick in picks} == {0, 2, 3, 4}
