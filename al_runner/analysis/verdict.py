@@ -7,7 +7,7 @@ import pandas as pd
 
 from al_runner.analysis.compare import Case
 from al_runner.analysis.curves import interval
-from al_runner.analysis.paired import LEAST_PAIRS, LEVEL, seeds_text
+from al_runner.analysis.paired import LEAST_PAIRS, LEVEL, Test, seeds_text
 from al_runner.analysis.text import listed, p_value, percent, points
 
 
@@ -49,14 +49,25 @@ def _leads(case: Case, best: str, others: Sequence[str]) -> str:
         if not isnan(p) and p < LEVEL:
             sure.append(f", {lead} below {other} ({facts})")
             continue
-        needed = f"about {seeds_text(test.seeds_needed)}" if isfinite(test.seeds_needed) else "no number of"
-        unsure.append(f"of {lead} over {other} ({facts}; {needed} seeds would tell)")
+        unsure.append(f"of {lead} over {other} ({facts}; {_needed(test)} seeds would tell)")
     chance = f", but its lead {' and '.join(unsure)} may be chance" if unsure else ""
     return "".join(sure) + chance
 
 
+def _needed(test: Test) -> str:
+    """How many seeds; of a single test, so that it may be no more than the ones that a correction left unsure."""
+    if not isfinite(test.seeds_needed):
+        return "no number of"
+    return f"about {seeds_text(test.seeds_needed)}" if test.seeds_needed > test.pairs else "a few more"
+
+
 def corrected_p(case: Case, left: str, right: str) -> float:
-    """Student's p of the final errors' difference, corrected for all pairs of the case (Holm, 1979)."""
+    """Student's p of the final errors' difference, by Holm (1979).
+
+    Corrected for the comparisons with the baseline where `right` is the baseline, else for all pairs of the case.
+    """
+    if right == case.baseline:
+        return case.against_baseline("final")[left][1]
     found = (row for row in case.pairs if row["measure"] == "final" and {row["first"], row["second"]} == {left, right})
     return float(next(found)["t_holm"])
 

@@ -83,6 +83,21 @@ def test_the_p_against_the_baseline_is_corrected_for_its_own_comparisons(tmp_pat
     assert [shown.rows[place][shown.head.index("p")] for place in (0, 3)] == ["-", f"{max(3 * first, 2 * second):.3f}"]
 
 
+def test_the_verdict_has_the_table_s_p_and_asks_for_more_seeds_than_there_are(tmp_path):
+    """A lead that one test would see with the seeds at hand, and four comparisons leave unsure."""
+    ends = {"random": [0.40, 0.42, 0.39], "entropy": [0.31, 0.35, 0.27]}
+    for name in ("margin", "curriculum", "egl"):
+        ends[name] = [0.41, 0.41, 0.41]
+    for name, errors in ends.items():
+        for seed, end in enumerate(errors):
+            make_run(tmp_path, name, seed, [0.9, end])
+    (case,) = compare.cases(load(tmp_path))
+    test, p = case.against_baseline("final")["entropy"]
+    assert test.t_p < 0.05 < p
+    assert test.seeds_needed <= 3
+    assert f"over random (3 paired seeds, p = {p:.2g} by Holm; a few more seeds would tell)" in verdict(case)
+
+
 def test_order_of_rows_does_not_matter(tmp_path):
     frame = load(two(tmp_path))
     shuffled = frame.sample(frac=1, random_state=1)
