@@ -6,10 +6,9 @@ set -euo pipefail
 runs=${RUNS:-outputs/compare_usps}
 sweep() { al-run -m experiment=compare_usps results="$runs" seed="${SEEDS:-0,1,2,3,4}" "$@"; }
 
-sweep strategy=random,uncertainty,margin,entropy,kfac_vfe,kfac_spectral,kfac_trace,core_set,badge,ceal,dfal,egl,learning_loss
+sweep strategy=random,uncertainty,margin,entropy,kfac_vfe,kfac_spectral,kfac_trace,core_set,badge,ceal,dfal,egl,emoc,learning_loss
 sweep strategy=discriminative_28,core_set_robust # of 50 features: the numbers of their code for few
 sweep strategy=dfal strategy.twins=true name=twins
-sweep strategy=emoc strategy.images=100 # of the default's 500: its time grows with candidates times images
 sweep strategy=random,entropy,bald,power_bald,batch_bald,variation_ratios,mean_std learner=ensemble
 sweep strategy=random,suggestive_annotation learner=bootstrap
 

@@ -1,6 +1,6 @@
 """What the Fisher blocks are made of: every layer's inputs and output gradients, by one backward pass."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -15,6 +15,8 @@ from al_runner.errors import UsageError
 from al_runner.fisher.layers import Layer, mixes_examples, some, treatable_layers, untreated
 from al_runner.fisher.rows import LayerSamples, block_samples
 
+Losses = Callable[[Tensor], Sequence[Tensor]]  # of logits [n, Y]: sums over the examples, a backward pass each
+
 
 def capture(
     net: nn.Module, x: Tensor, y: Tensor | None = None, skip_untreated: bool = False
@@ -24,29 +26,28 @@ def capture(
     Without `y` [n] the net's own prediction (its argmax) stands for the label. `net` must be in evaluation
     mode, so that no example's gradient depends on another; it is left unchanged. UsageError as in `samples`.
     """
+    return joined(samples(net, x, label_loss(y), treatable_layers(net, skip_untreated), skip_untreated))
+
+
+def joined(parts: Iterable[tuple[str, LayerSamples]]) -> dict[str, LayerSamples]:
+    """Every block's parts one below the other."""
     found: dict[str, list[LayerSamples]] = {}
-    for name, part in samples(net, x, y, treatable_layers(net, skip_untreated), skip_untreated):
+    for name, part in parts:
         found.setdefault(name, []).append(part)
     return {
-        name: parts[0] if len(parts) == 1 else LayerSamples(*(torch.cat(column) for column in zip(*parts, strict=True)))
-        for name, parts in found.items()
+        name: own[0] if len(own) == 1 else LayerSamples(*(torch.cat(column) for column in zip(*own, strict=True)))
+        for name, own in found.items()
     }
 
 
 def samples(
-    net: nn.Module,
-    x: Tensor,
-    y: Tensor | None,
-    layers: Mapping[str, Layer],
-    skip_untreated: bool = False,
-    expected: bool = False,
+    net: nn.Module, x: Tensor, losses: Losses, layers: Mapping[str, Layer], skip_untreated: bool = False
 ) -> Iterator[tuple[str, LayerSamples]]:
     """What `capture` finds for `layers`, part by part, so that the rows of one part alone are in memory.
 
-    With `expected`, every class stands for the label in turn, one backward pass each, in place of `y`: gradients are
-    [n, Y t, o], class c's times sqrt(Y p(c | x)), so that their mean square is the expectation over the prediction.
-    UsageError names a layer that the forward pass does not use as a layer with a Fisher block (unless `skip_untreated`
-    leaves it out), or says that the net gives no logits [n, Y].
+    Gradients are those of each of the L `losses` in turn, [n, L t, o]. UsageError names a layer that the forward pass
+    does not use as a layer with a Fisher block (unless `skip_untreated` leaves it out), or says that the net gives no
+    logits [n, Y].
     """
     require_evaluation(net)
     uses: dict[str, list[_Use]] = {name: [] for name in layers}
@@ -54,14 +55,17 @@ def samples(
         logits = net(x)
         if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(x):
             raise UsageError(f"Fisher factors need a net that gives logits [n, classes] for its {len(x)} examples")
-        losses = _expected_losses(logits) if expected else [_loss(logits, logits.argmax(1) if y is None else y)]
+        sums = losses(logits)
     reasons = {name: reason for name in layers if (reason := _misused(uses[name], len(x)))}
     for name, reason in reasons.items():
         if not skip_untreated:
             raise untreated(name, reason)
     used = some({name: layer for name, layer in layers.items() if name not in reasons})
     edges = [uses[name][0].after for name in used]
-    passes = [list(torch.autograd.grad(loss, edges, retain_graph=expected, allow_unused=True)) for loss in losses]
+    passes = [
+        list(torch.autograd.grad(loss, edges, retain_graph=place + 1 < len(sums), allow_unused=True))
+        for place, loss in enumerate(sums)
+    ]
     for name, layer in used.items():
         gradients, (use,) = [each.pop(0) for each in passes], uses.pop(name)  # freed with the layer's samples
         found = [gradient for gradient in gradients if gradient is not None]
@@ -71,18 +75,24 @@ def samples(
             raise untreated(name, "takes no part in the logits")
 
 
-def _loss(logits: Tensor, y: Tensor) -> Tensor:
-    return cross_entropy(logits, y, reduction="sum")
+def label_loss(y: Tensor | None) -> Losses:
+    """-ln p(y | x); the net's own prediction stands for the label where there is none."""
+    return lambda logits: [cross_entropy(logits, logits.argmax(1) if y is None else y, reduction="sum")]
 
 
-def _expected_losses(logits: Tensor) -> list[Tensor]:
-    """A loss a class, each example's weighted by sqrt(Y p(class | x))."""
+def expected_losses(logits: Tensor) -> list[Tensor]:
+    """Every class c as the label, times sqrt(Y p(c | x)): the mean square is the expectation over the prediction."""
     classes = logits.shape[1]
     weights = (classes * logits.detach().softmax(1)).sqrt()
     return [
         (weights[:, c] * cross_entropy(logits, torch.full_like(logits.argmax(1), c), reduction="none")).sum()
         for c in range(classes)
     ]
+
+
+def fisher_losses(y: Tensor | None, expected: bool) -> Losses:
+    """Those of the Fisher matrix proper if `expected`, otherwise of the empirical one (Kunstner et al., 2019)."""
+    return expected_losses if expected else label_loss(y)
 
 
 def require_evaluation(net: nn.Module) -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from al_runner.errors import UsageError
-from al_runner.fisher.capture import samples
+from al_runner.fisher.capture import fisher_losses, samples
 from al_runner.fisher.layers import treatable_layers
 
 NARROW = 64  # columns below which a product's halves are no faster than the whole
@@ -62,7 +62,7 @@ def factor_sums(
     count = 0
     for x, y in batches:
         count += len(x)
-        for name, (inputs, gradients) in samples(net, x, y, layers, skip_untreated, expected):
+        for name, (inputs, gradients) in samples(net, x, fisher_losses(y, expected), layers, skip_untreated):
             rows, outputs = inputs.flatten(0, 1), gradients.flatten(0, 1)
             psi, tau = gram(rows).double(), gram(outputs).double() / gradients.shape[1]
             _add(sums, name, Factors(psi, tau))

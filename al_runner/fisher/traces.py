@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from al_runner.fisher.capture import samples
+from al_runner.fisher.capture import fisher_losses, samples
 from al_runner.fisher.factors import Factors
 from al_runner.fisher.layers import layers_of
 
@@ -84,7 +84,7 @@ def _values(
     for batch in batches:
         x, y = (batch, None) if isinstance(batch, Tensor) else batch
         parts: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in matrices}
-        for name, (inputs, gradients) in samples(net, x, y, layers, expected=expected):
+        for name, (inputs, gradients) in samples(net, x, fisher_losses(y, expected), layers):
             # tau_x carries 1/T, so its traces carry it once or squared: scale the rows instead.
             scaled = gradients / gradients.shape[1] ** 0.5
             parts[name].append((value(inputs, matrices[name].psi), value(scaled, matrices[name].tau)))

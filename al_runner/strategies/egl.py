@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from al_runner.fisher import LayerSamples, capture, treatable_layers
-from al_runner.fisher.capture import samples
+from al_runner.fisher.capture import expected_losses, samples
+from al_runner.fisher.inner_products import at_one_position
 from al_runner.pool import Pool
 from al_runner.strategies.base import Strategy
 from al_runner.types import Fitted
@@ -49,7 +50,7 @@ def _lengths(net: nn.Module, x: Tensor, skip_untreated: bool) -> Tensor:
     with torch.no_grad():
         p = net(x).softmax(1)
     squares: dict[str, list[Tensor]] = {}
-    for name, part in samples(net, x, None, treatable_layers(net, skip_untreated), skip_untreated, expected=True):
+    for name, part in samples(net, x, expected_losses, treatable_layers(net, skip_untreated), skip_untreated):
         squares.setdefault(name, []).append(squared_norms(part))
     total = torch.stack([torch.cat(parts) for parts in squares.values()]).sum(0)
     # A class's gradients come times sqrt(Y p), so their squares are Y p ||g||^2.
@@ -66,5 +67,4 @@ def squared_norms(part: LayerSamples) -> Tensor:
     if a.shape[1] ** 2 <= a.shape[2] * g.shape[3]:
         products: Tensor = (g @ g.mT) * (a @ a.mT)[:, None]
         return products.sum((2, 3)).clamp_min(0)
-    gradients: Tensor = g.mT @ a[:, None]
-    return gradients.square().sum((2, 3))
+    return at_one_position(part).gradients.square().sum(2)

@@ -14,6 +14,10 @@ from torch.func import functional_call, grad, jvp, vmap
 from torch.nn.functional import cross_entropy
 
 from al_runner.errors import UsageError
+from al_runner.fisher import treatable_layers
+from al_runner.fisher.capture import label_loss, samples
+from al_runner.fisher.inner_products import gradients, inner_products, numbers
+from al_runner.fisher.layers import Layer
 from al_runner.pool import Pool, shuffled
 from al_runner.strategies.base import Strategy
 from al_runner.types import Fitted, mean_log_probs
@@ -23,8 +27,9 @@ OUTPUTS: dict[str, Callable[[Tensor], Tensor]] = {
     "logits": lambda logits: logits,
     "probabilities": lambda logits: logits.softmax(1),
 }
-GRADIENTS = 16  # taken at a time, G
-IMAGES = {"cuda": 512, "cpu": 64}  # whose changes they make are taken at a time
+KEPT = {"cuda": 2**29, "cpu": 2**27}  # numbers of gradients held at a time, by layers: 2 GB, 0.5 GB in float32
+GRADIENTS = 16  # taken at a time in forward mode, G
+IMAGES = {"cuda": 512, "cpu": 64}  # whose changes they make are taken at a time there
 
 
 @dataclass(frozen=True)
@@ -72,8 +77,51 @@ def set_labels(fitted: Fitted, pool: Pool) -> Tensor:
 def output_changes(net: nn.Module, x: Tensor, y: Tensor, over: Tensor, outputs: str = "logits") -> Tensor:
     """Mean over e of ||J_e grad L(x, y)||_1, J_e the Jacobian of e's output by all weights, [N], [N], [E] -> [N].
 
-    Eq. 5 without the sum over a set; L is the cross-entropy in nats. One forward-mode product a candidate and image.
+    Eq. 5 without the sum over a set; L is the cross-entropy in nats. By layers where the net's layers have Fisher
+    blocks and one image's Jacobian can be held, in forward mode otherwise.
     """
+    layers = layers_of_all_weights(net, x[:1])
+    if layers and numbers(net, over[:1], output_sums(outputs), layers) <= KEPT[x.device.type]:
+        return changes_by_layers(net, x, y, over, outputs, layers)
+    return changes_in_forward_mode(net, x, y, over, outputs)
+
+
+def layers_of_all_weights(net: nn.Module, x: Tensor) -> dict[str, Layer]:
+    """The layers that together hold all weights that are trained, and only these; none where there are no such."""
+    trained = {weight for weight in net.parameters() if weight.requires_grad}
+    try:
+        layers = {
+            name: layer for name, layer in treatable_layers(net).items() if trained.intersection(layer.parameters())
+        }
+        list(samples(net, x, label_loss(None), layers))
+    except UsageError:
+        return {}
+    own = {weight for layer in layers.values() for weight in layer.parameters()}
+    return layers if own == trained else {}
+
+
+def output_sums(outputs: str) -> Callable[[Tensor], tuple[Tensor, ...]]:
+    """From logits [n, Y] every class's output, summed over the images."""
+    return lambda logits: OUTPUTS[outputs](logits).sum(0).unbind()
+
+
+def changes_by_layers(
+    net: nn.Module, x: Tensor, y: Tensor, over: Tensor, outputs: str, layers: dict[str, Layer]
+) -> Tensor:
+    """`output_changes` from the inner products of every candidate's gradient with every output's, layer by layer."""
+    sums, kept = output_sums(outputs), KEPT[x.device.type]
+    at_once = kept // numbers(net, x[:1], label_loss(y[:1]), layers)
+    images = kept // numbers(net, over[:1], sums, layers)
+    found = []
+    for few, labels in zip(x.split(at_once), y.split(at_once), strict=True):
+        by_label = gradients(net, few, label_loss(labels), layers)
+        products = (inner_products(gradients(net, part, sums, layers), by_label) for part in over.split(images))
+        found.append(torch.stack([product.abs().sum((0, 1)) for product in products]).sum(0) / len(over))
+    return torch.cat(found)
+
+
+def changes_in_forward_mode(net: nn.Module, x: Tensor, y: Tensor, over: Tensor, outputs: str) -> Tensor:
+    """`output_changes` by one forward-mode product a candidate and image."""
     weights = {name: weight.detach() for name, weight in net.named_parameters() if weight.requires_grad}
 
     def output(weights: Params, x: Tensor) -> Tensor:

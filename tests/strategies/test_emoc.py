@@ -66,17 +66,78 @@ def test_changes_are_the_limit_of_a_step_along_the_gradient(net: nn.Module, outp
     assert errors[0] / errors[1] == pytest.approx(100, rel=0.05)
 
 
+@pytest.mark.parametrize("outputs", OUTPUTS)
+def test_both_ways_agree_with_every_kind_of_layer(outputs: str) -> None:
+    torch.manual_seed(1)
+    net = nn.Sequential(
+        nn.Conv2d(1, 4, 2, bias=False),
+        nn.BatchNorm2d(4),
+        nn.Tanh(),
+        nn.Conv2d(4, 6, 2, groups=2, padding=1),
+        nn.GroupNorm(2, 6),
+        nn.Flatten(2),
+        nn.Linear(16, 5),  # at six positions
+        nn.LayerNorm(5),
+        nn.Flatten(),
+        nn.Linear(30, 3),
+    )
+    net.double()(X)  # running statistics of its own
+    net.eval()
+    layers = emoc.layers_of_all_weights(net, X[:1])
+    assert len(layers) == 7
+    expected = multiplied_out(net, outputs)
+    assert torch.allclose(emoc.changes_by_layers(net, X, Y, OVER, outputs, layers), expected, rtol=1e-10)
+    assert torch.allclose(emoc.changes_in_forward_mode(net, X, Y, OVER, outputs), expected, rtol=1e-10)
+
+
 def test_parts_make_no_difference(net: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = output_changes(net, X, Y, OVER)
+    layers = emoc.layers_of_all_weights(net, X[:1])
+    whole = emoc.changes_by_layers(net, X, Y, OVER, "logits", layers)
+    jacobian = emoc.numbers(net, OVER[:1], emoc.output_sums("logits"), layers)
+    monkeypatch.setattr(emoc, "KEPT", {"cpu": 2 * jacobian})
+    assert torch.allclose(emoc.changes_by_layers(net, X, Y, OVER, "logits", layers), whole, rtol=1e-12)
+    whole = emoc.changes_in_forward_mode(net, X, Y, OVER, "logits")
     monkeypatch.setattr(emoc, "GRADIENTS", 2)
     monkeypatch.setattr(emoc, "IMAGES", {"cpu": 3, "cuda": 3})
-    assert torch.allclose(output_changes(net, X, Y, OVER), whole, rtol=1e-12)
+    assert torch.allclose(emoc.changes_in_forward_mode(net, X, Y, OVER, "logits"), whole, rtol=1e-12)
+
+
+class Scaled(nn.Module):
+    """A weight in no layer that has a Fisher block."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.full((3,), 2.0, dtype=torch.float64))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.scale
+
+
+@pytest.mark.parametrize("why", ["a weight elsewhere", "half a layer frozen", "a Jacobian too large"])
+def test_forward_mode_does_what_layers_can_not(why: str, net: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
+    by_layers: list[object] = []
+    monkeypatch.setattr(emoc, "changes_by_layers", lambda *args: by_layers.append(args))
+    output_changes(net, X, Y, OVER)
+    assert len(by_layers) == 1
+    if why == "a weight elsewhere":
+        net.append(Scaled())  # type: ignore[operator]
+    elif why == "half a layer frozen":
+        net[0].weight.requires_grad_(False)  # type: ignore[index]
+    else:
+        monkeypatch.setattr(emoc, "KEPT", {"cpu": 100})
+    expected = emoc.changes_in_forward_mode(net, X, Y, OVER, "logits")
+    assert torch.equal(output_changes(net, X, Y, OVER), expected)
+    assert len(by_layers) == 1
+    if why == "a weight elsewhere":
+        assert torch.allclose(expected, multiplied_out(net, "logits"), rtol=1e-12)
 
 
 def test_frozen_weights_do_not_change(net: nn.Module) -> None:
     before = output_changes(net, X, Y, OVER)
-    net[0].weight.requires_grad_(False)  # type: ignore[index]
-    assert bool((output_changes(net, X, Y, OVER) < before).all())
+    net[0].requires_grad_(False)  # type: ignore[index]
+    after = output_changes(net, X, Y, OVER)
+    assert bool((after < before).all())
+    assert torch.allclose(after, emoc.changes_in_forward_mode(net, X, Y, OVER, "logits"), rtol=1e-12)
 
 
 @pytest.mark.parametrize("model", test_configs.names("model"))
