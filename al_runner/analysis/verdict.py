@@ -39,10 +39,13 @@ def _at_the_end(case: Case) -> str:
 
 
 def _leads(case: Case, best: str, others: Sequence[str]) -> str:
-    """Clauses on `best` against the others: leads beyond chance first, then those that may be chance."""
-    sure, unsure = [], []
+    """Clauses on `best` against the others: leads beyond chance first, then those that may be chance; and equals."""
+    sure, unsure, equal = [], [], []
     for other in others:
         test = case.test(best, other, "final")
+        if test.mean == 0 and test.half == 0:
+            equal.append(f", equal to {other} in each of {test.pairs} paired seeds")
+            continue
         p = corrected_p(case, best, other)
         lead = points(0.0 - test.mean, test.half)
         facts = f"{test.pairs} paired seeds, {p_value(p)} by Holm"
@@ -51,7 +54,7 @@ def _leads(case: Case, best: str, others: Sequence[str]) -> str:
             continue
         unsure.append(f"of {lead} over {other} ({facts}; {_needed(test)} seeds would tell)")
     chance = f", but its lead {' and '.join(unsure)} may be chance" if unsure else ""
-    return "".join(sure) + chance
+    return "".join(equal + sure) + chance
 
 
 def _needed(test: Test) -> str:

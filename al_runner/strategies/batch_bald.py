@@ -14,7 +14,7 @@ from al_runner.budget import Budget
 from al_runner.errors import UsageError
 from al_runner.pool import Pool
 from al_runner.strategies.base import Strategy
-from al_runner.strategies.bayesian import in_range, require_samples
+from al_runner.strategies.bayesian import in_range
 from al_runner.types import Fitted, Learner
 
 BLOCK = 64  # candidates looked at together
@@ -132,11 +132,10 @@ class BatchBald(Strategy):
         return budget.choosing_from(self.max_candidates)
 
     def check_learner(self, learner: Learner) -> None:
-        require_samples(learner.samples, "batch_bald")
-        if not learner.consistent:
+        if learner.samples == 1 or not learner.consistent:
             raise UsageError(
-                "batch_bald needs posterior samples that are the same nets for all images; "
-                "set learner.shared_masks=true, or use learner=ensemble"
+                "batch_bald needs K > 1 posterior samples, each the same net for all images; "
+                "use learner=ensemble, or learner=dropout learner.shared_masks=true"
             )
 
     def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:

@@ -102,11 +102,7 @@ class Disagreement(Strategy):
         return torch.cat([self.score(part) for part in log_probs.split(CHUNK)])
 
     def _require(self, samples: int) -> None:
-        if self.one_sample == "refuse":
-            require_samples(samples, getattr(getattr(self.score, "func", self.score), "__name__", "this strategy"))
-
-
-def require_samples(samples: int, name: str) -> None:
-    """UsageError where there is one posterior sample alone."""
-    if samples == 1:
-        raise UsageError(f"{name} needs K > 1 posterior samples; use learner=dropout or learner=ensemble")
+        """UsageError where there is one posterior sample alone, and it is not to be taken for them."""
+        if samples == 1 and self.one_sample == "refuse":
+            name = getattr(getattr(self.score, "func", self.score), "__name__", "this strategy")
+            raise UsageError(f"{name} needs K > 1 posterior samples; use learner=dropout or learner=ensemble")

@@ -238,8 +238,15 @@ def test_identical_curves_are_no_lead(tmp_path):
     assert (
         compare.paired_tests([case])[["mean", "t_p", "t_holm", "wilcoxon_p"]].to_numpy().tolist() == [[0, 1, 1, 1]] * 2
     )
-    assert "its lead of 0.00 ± 0.00 points over entropy (4 paired seeds, p = 1 by Holm" in verdict(case)
-    assert "no number of seeds would tell" in verdict(case)
+    assert verdict(case).endswith(", equal to entropy in each of 4 paired seeds.")
+    assert "lead" not in verdict(case)
+
+
+def test_differences_that_cancel_are_told_apart_by_no_number_of_seeds(tmp_path):
+    for strategy, ends in (("random", (0.25, 0.5, 0.5)), ("entropy", (0.5, 0.25, 0.5))):
+        for seed, end in enumerate(ends):
+            make_run(tmp_path, strategy, seed, [0.9, end])
+    assert "3 paired seeds, p = 1 by Holm; no number of seeds would tell" in verdict(compare.cases(load(tmp_path))[0])
 
 
 def test_an_impossible_budget_and_a_lone_full_are_refused(tmp_path):
