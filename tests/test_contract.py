@@ -25,11 +25,12 @@ from al_runner.rng import Streams, stream
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.batch_bald import BatchBald
 from al_runner.strategies.bayesian import Disagreement
+from al_runner.strategies.epig import Epig
 from al_runner.strategies.stochastic import Stochastic
 from al_runner.strategies.suggestive_annotation import SuggestiveAnnotation
 from al_runner.types import DataSet, Fit, Fitted, Learner, Trained
 
-BY_SAMPLES = (Disagreement, SuggestiveAnnotation, BatchBald, Stochastic)  # which one net, or none, hasn't enough of
+BY_SAMPLES = (Disagreement, SuggestiveAnnotation, BatchBald, Epig, Stochastic)  # what one net, or none, lacks
 STRATEGIES = [name for name in test_configs.names("strategy") if name != "full"]
 
 

@@ -30,7 +30,7 @@ def bald(log_probs: Tensor) -> Tensor:
     _, samples, classes = log_probs.shape
     log_probs = log_probs.double()
     p = log_probs.exp()
-    divergences = torch.where(p > 0, p * (log_probs - mean_log_probs(log_probs)[:, None]), 0.0).sum(2)
+    divergences = torch.where(p == 0, 0.0, p * (log_probs - mean_log_probs(log_probs)[:, None])).sum(2)
     return in_range(divergences.mean(1), log(min(samples, classes)), "bald")
 
 
@@ -63,6 +63,15 @@ def in_range(scores: Tensor, highest: float, name: str) -> Tensor:
             f"a score of {name} is not in [0, {highest:.6g}]: the predictions are NaN or don't add to 1"
         )
     return scores.clamp(0, highest)
+
+
+def require_functions(learner: Learner, name: str) -> None:
+    """UsageError unless there are several posterior samples, each one function of all images."""
+    if learner.samples == 1 or not learner.consistent:
+        raise UsageError(
+            f"{name} needs K > 1 posterior samples, each the same net for all images; "
+            "use learner=ensemble, or learner=dropout learner.shared_masks=true"
+        )
 
 
 @dataclass(frozen=True)

@@ -115,10 +115,11 @@ def test_the_range_is_reached_and_kept(score, k: int, classes: int) -> None:
         assert float(values.min()) >= 0
 
 
+@pytest.mark.parametrize("where", [(3, 2), (3,)], ids=["one sample", "all samples"])
 @pytest.mark.parametrize("score", SCORES)
-def test_nan_predictions_are_refused(score) -> None:
+def test_nan_predictions_are_refused(score, where) -> None:
     log_probs = samples()
-    log_probs[3, 2] = torch.nan
+    log_probs[where] = torch.nan
     with pytest.raises(ArithmeticError, match=f"{score.__name__} is not in"):
         score(log_probs)
 

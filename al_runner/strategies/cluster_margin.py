@@ -1,0 +1,73 @@
+"""Cluster-Margin: small margins, from different clusters of features (Citovsky et al., 2021).
+
+N candidates, D features.
+"""
+
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import ClassVar
+
+import torch
+from sklearn.cluster import AgglomerativeClustering
+from torch import Tensor
+
+from al_runner.budget import Budget
+from al_runner.errors import UsageError
+from al_runner.pool import Pool, shuffled
+from al_runner.strategies.base import Strategy
+from al_runner.strategies.features import features_of
+from al_runner.strategies.uncertainty import margin
+from al_runner.types import Fitted
+
+
+def clusters(x: Tensor, count: int) -> Tensor:
+    """Of every point the cluster, by average linkage cut at `count` clusters, [N, D] -> int64 [N].
+
+    Memory 4 N^2 bytes.
+    """
+    if len(x) < 2:
+        return torch.zeros(len(x), dtype=torch.int64, device=x.device)
+    found = AgglomerativeClustering(n_clusters=count, linkage="average").fit_predict(x.double().cpu().numpy())
+    return torch.from_numpy(found).to(x.device, torch.int64)
+
+
+def round_robin(groups: Tensor, n: int, rng: torch.Generator) -> Tensor:
+    """Positions of `n` members, one group after the other, the smallest first, a random one of each, [N] -> [n].
+
+    Groups that are used up are left out; of equal sizes the one of lower number comes first (algorithm 2).
+    """
+    members: dict[int, list[int]] = {}
+    for place in shuffled(torch.arange(len(groups)), rng).tolist():
+        members.setdefault(int(groups[place]), []).append(place)
+    by_size = sorted(members.items(), key=lambda item: (len(item[1]), item[0]))
+    turns = zip_longest(*(own for _, own in by_size))
+    return torch.tensor([place for turn in turns for place in turn if place is not None][:n], device=groups.device)
+
+
+@dataclass(frozen=True)
+class ClusterMargin(Strategy):
+    """Of `uncertain` times as many candidates of smallest margin as are bought, some of every cluster.
+
+    Clusters are those of the features of the net that has just been trained, anew in every round; in the paper they are
+    made once, with the features of a net trained on the initial set.
+    """
+
+    uncertain: float = 10.0  # times the query, of smallest margin
+    cluster_size: int = 10  # candidates to a cluster on average
+    max_candidates: int = 10_000  # a random subset where there are more: memory and time grow with their square
+    needs_features: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        for name, least in (("uncertain", 1), ("cluster_size", 1)):
+            if not getattr(self, name) >= least:
+                raise UsageError(f"strategy.{name} is {getattr(self, name)}; it must be {least} or more")
+
+    def plan(self, budget: Budget) -> Budget:
+        return budget.choosing_from(self.max_candidates)
+
+    def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
+        ids = pool.candidates.sort().values  # equals do not hang on their order
+        of = clusters(features_of(fitted, pool, ids), max(1, len(ids) // self.cluster_size))
+        margins = margin(fitted.log_probs(pool.x(ids)))
+        smallest = margins.argsort(descending=True, stable=True)[: round(self.uncertain * n)].sort().values
+        return ids[smallest[round_robin(of[smallest], n, rng)]]

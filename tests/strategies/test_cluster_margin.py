@@ -1,0 +1,70 @@
+"""Cluster-Margin: clusters that are plain to see, and the order of the round."""
+
+from collections import Counter
+
+import pytest
+import torch
+from torch import nn
+
+from al_runner.errors import UsageError
+from al_runner.learners.plain import SingleNet
+from al_runner.pool import Pool
+from al_runner.rng import stream
+from al_runner.strategies.cluster_margin import ClusterMargin, clusters, round_robin
+from al_runner.strategies.uncertainty import margin
+
+
+def test_far_groups_are_the_clusters() -> None:
+    rng = torch.Generator().manual_seed(0)
+    centres = 100 * torch.randn(5, 3, generator=rng)
+    of = torch.arange(40) % 5
+    found = clusters(centres[of] + torch.randn(40, 3, generator=rng), 5)
+    assert len({(int(a), int(b)) for a, b in zip(of, found, strict=True)}) == 5
+    assert clusters(torch.rand(1, 3), 1).tolist() == [0]
+    assert sorted(clusters(torch.zeros(6, 3), 2).unique().tolist()) == [0, 1]
+
+
+def test_average_linkage_joins_by_the_mean_distance() -> None:
+    """By the nearest members 2.6 would join 1; by the mean it is 2.1 from 0 and 1, and 1.7 from 4.3."""
+    first, second, third, last = clusters(torch.tensor([[0.0], [1.0], [2.6], [4.3]]), 2).tolist()
+    assert first == second != third == last
+
+
+def test_groups_take_turns_the_smallest_first() -> None:
+    groups = torch.tensor([7, 7, 7, 7, 2, 2, 5, 5, 5, 9])
+    orders = set()
+    for seed in range(20):
+        chosen = round_robin(groups, 10, stream(seed, "query"))
+        assert groups[chosen].tolist() == [9, 2, 5, 7, 2, 5, 7, 5, 7, 7]
+        assert sorted(chosen.tolist()) == list(range(10))
+        assert torch.equal(round_robin(groups, 4, stream(seed, "query")), chosen[:4])
+        orders.add(tuple(chosen.tolist()))
+    assert len(orders) > 10
+
+
+def test_equal_groups_come_by_number() -> None:
+    assert torch.tensor([3, 1, 3, 1])[round_robin(torch.tensor([3, 1, 3, 1]), 3, stream(0, "query"))].tolist() == [
+        1,
+        3,
+        1,
+    ]
+
+
+def test_the_batch_comes_from_the_smallest_margins(net: nn.Module, pool: Pool) -> None:
+    fitted = SingleNet(net, 0)
+    order = margin(fitted.log_probs(pool.x(pool.candidates))).argsort(descending=True)
+    smallest = set(pool.candidates[order[:6]].tolist())
+    seen = Counter[int]()
+    for seed in range(30):
+        strategy = ClusterMargin(uncertain=2, cluster_size=4)
+        seen.update(strategy.select(fitted, pool, 3, stream(seed, "query")).tolist())
+    assert set(seen) <= smallest
+    assert len(seen) > 3
+    exactly = ClusterMargin(uncertain=1).select(fitted, pool, 6, stream(0, "query"))
+    assert set(exactly.tolist()) == smallest
+
+
+@pytest.mark.parametrize(("option", "value"), [("uncertain", 0.5), ("uncertain", float("nan")), ("cluster_size", 0)])
+def test_options_that_mean_nothing_are_refused(option: str, value: float) -> None:
+    with pytest.raises(UsageError, match=rf"strategy\.{option} is {value}"):
+        ClusterMargin(**{option: value})  # type: ignore[arg-type]
