@@ -218,6 +218,22 @@ def test_predictions_of_probability_1_are_no_trouble(strategy: Strategy, learner
     assert len(set(select(strategy, certain, pool_of(toy.data_set()), 7))) == 7
 
 
+def diverged() -> nn.Module:
+    """Predicts NaN, as a net whose training diverged does."""
+    net = Certain()
+    for parameter in net.parameters():
+        torch.nn.init.constant_(parameter, torch.nan)
+    return net
+
+
+def test_predictions_that_are_nan_are_an_error(strategy: Strategy, learner: Callable[..., Learner]) -> None:
+    if type(strategy).__name__ in ("Random", "Mbr"):
+        pytest.skip("chooses without a net")
+    fitted = fit(strategy, learner, diverged, untrained)
+    with pytest.raises(ArithmeticError, match="NaN"):
+        select(strategy, fitted, pool_of(toy.data_set()), 7)
+
+
 def test_images_that_are_all_alike_are_no_trouble(strategy: Strategy, fitted: Fitted) -> None:
     data = toy.data_set()
     same = DataSet(torch.full_like(data.images, 9), data.labels, data.train, data.val, data.test, data.classes)

@@ -27,9 +27,12 @@ class FactorSums(NamedTuple):
     blocks: dict[str, Factors]
 
     def mean(self) -> dict[str, Factors]:
-        """The mean factors; UsageError of an empty set."""
+        """The mean factors; UsageError of an empty set, ArithmeticError where one is not finite."""
         if not self.examples:
             raise UsageError("Fisher factors of an empty set were asked for; leave at least one image in it")
+        for name, factors in self.blocks.items():
+            if not all(bool(side.isfinite().all()) for side in factors):
+                raise ArithmeticError(f"the Fisher factors of layer {name!r} are not finite: the net computes NaN")
         return {name: Factors(psi / self.examples, tau / self.examples) for name, (psi, tau) in self.blocks.items()}
 
 

@@ -49,7 +49,7 @@ class LearningLoss(Strategy):
     def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
         losses = predicted_losses(fitted.network(), pool.x(pool.candidates))
         if not bool(losses.isfinite().all()):
-            raise ArithmeticError("a predicted loss is not finite")
+            raise ArithmeticError("a predicted loss is not finite: the net computes NaN")
         return pool.candidates[losses.argsort(descending=True, stable=True)[:n]]
 
 
