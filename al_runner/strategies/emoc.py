@@ -81,9 +81,14 @@ def output_changes(net: nn.Module, x: Tensor, y: Tensor, over: Tensor, outputs: 
     blocks and one image's Jacobian can be held, in forward mode otherwise.
     """
     layers = layers_of_all_weights(net, x[:1])
-    if layers and numbers(net, over[:1], output_sums(outputs), layers) <= KEPT[x.device.type]:
+    if layers and numbers(net, over[:1], output_sums(outputs), layers) <= KEPT[size_class(x)]:
         return changes_by_layers(net, x, y, over, outputs, layers)
     return changes_in_forward_mode(net, x, y, over, outputs)
+
+
+def size_class(x: Tensor) -> str:
+    """Which of the sizes above holds where `x` is."""
+    return "cuda" if x.is_cuda else "cpu"
 
 
 def layers_of_all_weights(net: nn.Module, x: Tensor) -> dict[str, Layer]:
@@ -109,7 +114,7 @@ def changes_by_layers(
     net: nn.Module, x: Tensor, y: Tensor, over: Tensor, outputs: str, layers: dict[str, Layer]
 ) -> Tensor:
     """`output_changes` from the inner products of every candidate's gradient with every output's, layer by layer."""
-    sums, kept = output_sums(outputs), KEPT[x.device.type]
+    sums, kept = output_sums(outputs), KEPT[size_class(x)]
     at_once = kept // numbers(net, x[:1], label_loss(y[:1]), layers)
     images = kept // numbers(net, over[:1], sums, layers)
     found = []
@@ -137,7 +142,7 @@ def changes_in_forward_mode(net: nn.Module, x: Tensor, y: Tensor, over: Tensor, 
 
     found = []
     for images, labels in zip(x.split(GRADIENTS), y.split(GRADIENTS), strict=True):
-        gradients = vmap(grad(loss), (None, 0, 0))(weights, images, labels)
-        parts = over.split(IMAGES["cuda" if x.is_cuda else "cpu"])
-        found.append(torch.stack([vmap(partial(change, part))(gradients) for part in parts]).sum(0) / len(over))
+        steps = vmap(grad(loss), (None, 0, 0))(weights, images, labels)
+        parts = over.split(IMAGES[size_class(x)])
+        found.append(torch.stack([vmap(partial(change, part))(steps) for part in parts]).sum(0) / len(over))
     return torch.cat(found)
