@@ -18,6 +18,7 @@ from al_runner.analysis.curves import interval, split_by_curve
 from al_runner.analysis.measures import Budget, budget_of, labels_to, measures
 from al_runner.analysis.paired import LEAST_PAIRS, Test, holm, paired_test, ranks, share_beaten
 from al_runner.analysis.runs import BASELINE, COMBINATION, KEYS, curve_names
+from al_runner.analysis.text import case_title
 from al_runner.errors import UsageError
 
 MEASURES = ("final", "area")
@@ -30,6 +31,7 @@ class Case:
     """One combination's runs, up to the budget's end."""
 
     key: tuple[str, ...]  # the values of COMBINATION
+    title: str  # as much of the key as tells the case from the others
     runs: pd.DataFrame  # without full
     truth: pd.DataFrame  # strategy full alone, empty where it was not run
     budget: Budget
@@ -107,17 +109,18 @@ def cases(frame: pd.DataFrame, at: int | None = None, baseline: str = BASELINE) 
     UsageError where there is no curve, or where `at` is a budget that no run spans.
     """
     found = []
-    for key, runs in frame.sort_values([*KEYS, "round"]).groupby(list(COMBINATION), sort=True):
+    groups = {
+        tuple(map(str, key)): runs for key, runs in frame.sort_values([*KEYS, "round"]).groupby(list(COMBINATION))
+    }
+    for key, runs in groups.items():
         full = runs["strategy"] == "full"
         if full.all():
             continue
         budget = budget_of(runs[~full], at)
         longest = int(runs.loc[~full, "labelled"].max())
         if not budget.start <= budget.end <= longest:
-            raise UsageError(
-                f"--at is {at}; the curves of {', '.join(map(str, key))} go from {budget.start} to {longest} labels"
-            )
-        found.append(Case(tuple(map(str, key)), runs[~full], runs[full], budget, baseline))
+            raise UsageError(f"--at is {at}; the curves of {', '.join(key)} go from {budget.start} to {longest} labels")
+        found.append(Case(key, case_title(key, list(groups)), runs[~full], runs[full], budget, baseline))
     if not found:
         raise UsageError("no curve to compare: there is no strategy but full; run another one, e.g. strategy=random")
     return found

@@ -66,7 +66,7 @@ class Comparison:
     @property
     def verdicts(self) -> list[str]:
         """A sentence or three a case, which begins with the case's name."""
-        return [f"{', '.join(case.key[:2])}: {verdict(case)}" for case in self.cases]
+        return [f"{case.title}: {verdict(case)}" for case in self.cases]
 
 
 def save_tables(comparison: Comparison, out: Path) -> list[Path]:

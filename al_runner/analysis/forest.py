@@ -12,7 +12,6 @@ from al_runner.analysis.compare import Case, results
 from al_runner.analysis.figures import WIDTH
 from al_runner.analysis.files import stem
 from al_runner.analysis.style import sheet
-from al_runner.analysis.text import case_title
 from al_runner.errors import UsageError
 
 BETTER, UNCLEAR, WORSE = "#0072B2", "#555555", "#D55E00"
@@ -22,12 +21,11 @@ FAR = 4.0  # what lies so many times farther out than the median strategy is dra
 
 def forests(found: Sequence[Case]) -> Iterator[tuple[str, Figure]]:
     """`forest` of every case in which something is paired with the baseline, with its file's name, without suffix."""
-    keys = [case.key for case in found]
     for case in found:
         table = results([case])
         if (table["pairs"] > 0).any():
             names = case.key if len(found) > 1 else ()
-            yield stem("compare_forest", names), forest(table, case.baseline, case_title(case.key, keys))
+            yield stem("compare_forest", names), forest(table, case.baseline, case.title)
 
 
 def forest(table: pd.DataFrame, baseline: str, title: str = "") -> Figure:

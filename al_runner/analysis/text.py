@@ -57,4 +57,5 @@ def listed(names: Sequence[str], most: int = 8) -> str:
 
 def case_title(key: Sequence[str], others: Sequence[Sequence[str]]) -> str:
     """Data set and model of a case, and whatever else tells it from the others; `key` the values of COMBINATION."""
-    return ", ".join(part for i, part in enumerate(key) if i < 2 or len({other[i] for other in others}) > 1)
+    tells = [i < 2 or len({other[i] for other in others}) > 1 for i in range(len(key))]
+    return ", ".join(part for part, told in zip(key, tells, strict=True) if part and told)

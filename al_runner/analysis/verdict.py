@@ -114,7 +114,7 @@ def rankable(case: Case) -> int | None:
 
 def gaps(case: Case) -> list[str]:
     """Runs that a case lacks: seeds that other curves have, and runs that stop short of the budget's end."""
-    where = ", ".join(case.key[:2])
+    where = case.title
     seeds = set(case.each["seed"])
     absent = [
         f"{name} seed {seed}"

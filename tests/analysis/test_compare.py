@@ -249,6 +249,19 @@ def test_differences_that_cancel_are_told_apart_by_no_number_of_seeds(tmp_path):
     assert "3 paired seeds, p = 1 by Holm; no number of seeds would tell" in verdict(compare.cases(load(tmp_path))[0])
 
 
+def test_cases_are_named_by_what_tells_them_apart(tmp_path):
+    for learner in ("plain", "ensemble"):
+        for strategy in ("random", "entropy"):
+            make_run(tmp_path, strategy, 0, [0.9, 0.5], learner=learner)
+    found = compare.cases(load(tmp_path))
+    assert [case.title for case in found] == ["usps, usps_cnn, ensemble", "usps, usps_cnn, plain"]
+    assert [verdict.partition(":")[0] for verdict in Comparison.of(load(tmp_path)).verdicts] == [
+        case.title for case in found
+    ]
+    alone = compare.cases(load(tmp_path).query("learner == 'plain'"))
+    assert [case.title for case in alone] == ["usps, usps_cnn"]
+
+
 def test_an_impossible_budget_and_a_lone_full_are_refused(tmp_path):
     frame = load(two(tmp_path))
     for at in (7, 25):

@@ -111,7 +111,7 @@ def baseline(evidence: Evidence) -> Check:
 
 def full_data(evidence: Evidence) -> Check:
     """What all labels would give."""
-    without = [", ".join(case.key[:2]) for case in evidence.cases if case.truth.empty]
+    without = [case.title for case in evidence.cases if case.truth.empty]
     if without:
         return Check("Full-data line", WARNING, f"No run of strategy=full for {listed(without)}.")
     return Check("Full-data line", PASS, "Training on all labels is shown beside the curves.")

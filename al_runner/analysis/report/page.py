@@ -48,7 +48,7 @@ def page(source: Source) -> str:
 
 def question(cases: Sequence[Case]) -> str:
     """What the folder's runs can answer."""
-    where = "; ".join(f"{', '.join(filter(None, case.key[:2]))}, {case.budget.end:,} labels" for case in cases)
+    where = "; ".join(f"{case.title}, {case.budget.end:,} labels" for case in cases)
     many = len({name for case in cases for name in case.parts})
     return (
         f"Which of {many} strategies leaves the least test error for a labelling budget, how sure is it, and how many "
