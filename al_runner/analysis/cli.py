@@ -13,7 +13,7 @@ from al_runner.analysis.curves import Spread
 from al_runner.analysis.figures import Look, differences, facets, learning_curves, times
 from al_runner.analysis.files import as_csv, save, stem, write
 from al_runner.analysis.notes import notes
-from al_runner.analysis.runs import COMBINATION, load, only
+from al_runner.analysis.runs import COMBINATION, across, columns, load, only
 from al_runner.analysis.summary import as_text, summarise
 from al_runner.analysis.text import case_title
 from al_runner.console import command
@@ -32,6 +32,7 @@ class Plan:
     time: bool = False
     facet: tuple[str, ...] = ()
     formats: tuple[str, ...] = ("png", "svg")
+    across: str | None = None  # what curves of one figure may differ in beside the strategy, with commas
     only: str | None = None  # curves that are drawn, with commas; None: all
 
 
@@ -51,7 +52,7 @@ def plot(directory: Path, out: Path, plan: Plan) -> list[Path]:
         print(f"al-plot: {note}", file=sys.stderr)
     summary = summarise(frame)
     written = [write(out / "results.csv", as_csv(frame)), write(out / "summary.csv", as_csv(summary))]
-    for name, figure in draw(only(frame, plan.only), plan):
+    for name, figure in draw(only(across(frame, plan.across), plan.only), plan):
         written += [save(figure, out / f"{name}.{suffix}") for suffix in plan.formats]
     print(as_text(summary))
     return written
@@ -96,12 +97,9 @@ def _plan(options: argparse.Namespace) -> Plan:
         spread=Spread("median" if options.median else "mean", interval),
         published=None if options.published is None else tuple(options.published),
     )
-    facet = tuple(options.facet.split(",")) if options.facet else ()
-    unknown = [key for key in facet if key not in COMBINATION]
-    if unknown:
-        raise UsageError(f"--facet is {options.facet}; give some of {', '.join(COMBINATION)}, with commas")
+    facet = columns(options.facet, "--facet") if options.facet else ()
     formats = tuple(options.format or ("png", "svg"))
-    return Plan(look, options.title, options.difference, options.time, facet, formats, options.only)
+    return Plan(look, options.title, options.difference, options.time, facet, formats, options.across, options.only)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -116,6 +114,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--difference", action="store_true", help="also the differences to random, paired by seed")
     add("--time", action="store_true", help="also the seconds per round")
     add("--facet", metavar="KEYS", help="one figure with a panel a value of these, e.g. dataset or model,budget")
+    add(
+        "--across", metavar="KEYS", help="curves of different learners, say, in one figure: random-plain, bald-ensemble"
+    )
     add("--published", metavar="PAPER", nargs="*", help="overlay published results; default: of all papers there are")
     add("--split", metavar="LABELS", type=int, help="where the right panel begins; default: chosen")
     add("--only", metavar="NAMES", help="curves to draw, with commas; the tables hold all")

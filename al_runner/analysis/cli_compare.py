@@ -9,7 +9,7 @@ from al_runner.analysis.comparison import Comparison, save_tables
 from al_runner.analysis.files import save
 from al_runner.analysis.forest import forests
 from al_runner.analysis.notes import waiting
-from al_runner.analysis.runs import BASELINE, load, only
+from al_runner.analysis.runs import BASELINE, across, load, only
 from al_runner.analysis.verdict import all_gaps
 from al_runner.console import command
 
@@ -20,7 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     targets = [value / 100 for value in options.target] if options.target else None
     frame = load(options.directory)
-    comparison = Comparison.of(only(frame, options.only), options.at, options.baseline, targets)
+    comparison = Comparison.of(only(across(frame, options.across), options.only), options.at, options.baseline, targets)
     for line in [*waiting(options.directory, frame), *all_gaps(comparison.cases)]:
         print(f"al-compare: {line}", file=sys.stderr)
     out = options.out or options.directory
@@ -42,6 +42,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--baseline", metavar="NAME", default=BASELINE, help="held against; default: random")
     parser.add_argument(
         "--target", metavar="PERCENT", type=float, action="append", help="an error to reach; can be given often"
+    )
+    parser.add_argument(
+        "--across", metavar="KEYS", help="compare different learners, say, as well: random-plain, bald-ensemble"
     )
     parser.add_argument("--only", metavar="NAMES", help="strategies to compare, with commas; default: all")
     return parser

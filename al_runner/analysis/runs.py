@@ -119,6 +119,30 @@ def curve_names(frame: pd.DataFrame) -> "pd.Series[str]":
     return pd.Series(names, index=frame.index, dtype=object)
 
 
+def across(frame: pd.DataFrame, keys: str | None) -> pd.DataFrame:
+    """Runs that differ in `keys` (of COMBINATION but dataset, commas between) as curves of one combination.
+
+    Every curve is then called by its values of those keys too: random-plain and bald-ensemble across learners.
+    UsageError for a key that is none.
+    """
+    if keys is None:
+        return frame
+    wanted = columns(keys, "--across", COMBINATION[1:])
+    told = [key for key in wanted if frame[key].nunique() > 1]
+    names = [
+        "-".join(filter(None, map(str, row))) for row in zip(frame["name"], *(frame[key] for key in told), strict=True)
+    ]
+    return frame.assign(name=names, **dict.fromkeys(told, ""))
+
+
+def columns(keys: str, option: str, choices: Sequence[str] = COMBINATION) -> tuple[str, ...]:
+    """The keys of an option, with commas between; UsageError for one that is none of `choices`."""
+    wanted = tuple(keys.split(","))
+    if not set(wanted) <= set(choices):
+        raise UsageError(f"{option} is {keys}; give some of {', '.join(choices)}, with commas")
+    return wanted
+
+
 def only(frame: pd.DataFrame, names: str | None) -> pd.DataFrame:
     """The rows of the curves in `names`, with commas between; of all for None. UsageError for a name that is none."""
     if names is None:

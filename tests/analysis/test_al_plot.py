@@ -115,6 +115,7 @@ def test_uneven_and_unlike_seeds_are_named(tmp_path, capsys):
         (["runs", "--median", "--interval", "t"], "choose --interval bootstrap or seeds"),
         (["runs", "--accuracy", "--log"], "leave out --accuracy or --log"),
         (["runs", "--facet", "size"], "--facet is size; give some of dataset, model"),
+        (["runs", "--across", "dataset"], "--across is dataset; give some of model, learner"),
         (["runs", "--difference"], "no difference to draw"),
         (["runs", "--out", "file"], "can't be written"),
         (["file"], "file is not a directory"),

@@ -9,7 +9,7 @@ from scipy import stats
 from al_runner.analysis import cli_compare, compare, tables
 from al_runner.analysis.comparison import Comparison
 from al_runner.analysis.measures import Budget, area, error_at, labels_to
-from al_runner.analysis.runs import load
+from al_runner.analysis.runs import across, curve_names, load
 from al_runner.analysis.verdict import all_gaps, refusal, verdict
 from al_runner.errors import UsageError
 
@@ -260,6 +260,32 @@ def test_cases_are_named_by_what_tells_them_apart(tmp_path):
     ]
     alone = compare.cases(load(tmp_path).query("learner == 'plain'"))
     assert [case.title for case in alone] == ["usps, usps_cnn"]
+
+
+def test_learners_can_be_compared_with_each_other(tmp_path, capsys):
+    for learner, ends in (("plain", (0.50, 0.51, 0.52)), ("ensemble", (0.25, 0.25, 0.28))):
+        for strategy in ("random", "entropy", "full"):
+            for seed, end in enumerate(ends):
+                make_run(tmp_path, strategy, seed, [0.9, end], learner=learner)
+    make_run(tmp_path, "entropy", 0, [0.9, 0.1], name="twice", training="adam")
+    runs = load(tmp_path)
+    whole = across(runs.query("training == 'adam8'"), "model,learner")
+    assert sorted(set(curve_names(whole))) == [
+        f"{strategy}-{learner}" for strategy in ("entropy", "full", "random") for learner in ("ensemble", "plain")
+    ]
+    assert whole["model"].unique().tolist() == ["usps_cnn"]  # there is but one
+    (case,) = compare.cases(whole, baseline="random-plain")
+    assert case.test("random-ensemble", "random-plain", "final").mean == pytest.approx(-0.25)
+    assert len(case.truth) == 12
+    assert "entropy-twice-plain-adam" in set(curve_names(across(runs, "learner,training")))
+    assert across(runs, None) is runs
+    for keys in ("strategy", "dataset", "learner,", ""):
+        with pytest.raises(UsageError, match=r"--across is .*; give some of model, learner, training, budget"):
+            across(runs, keys)
+    cli_compare.main(
+        [str(tmp_path), "--across", "learner", "--baseline", "random-plain", "--only", "random-plain,entropy-ensemble"]
+    )
+    assert "25.00 ± 2.48 points below random-plain (3 paired seeds" in capsys.readouterr().out
 
 
 def test_an_impossible_budget_and_a_lone_full_are_refused(tmp_path):
