@@ -10,8 +10,8 @@ import matplotlib.style
 from al_runner.analysis.runs import BASELINE
 
 SHEET = Path(__file__).with_name("paper.mplstyle")
-# Okabe & Ito (2008); black first for the baseline, yellow last because it is faint on white.
-COLOURS = ("#000000", "#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
+# Okabe & Ito (2008), black first for the baseline; in place of their yellow, faint on white, the olive of Tol (2021).
+COLOURS = ("#000000", "#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999933")
 MARKERS = ("", "o", "s", "^", "D", "v", "P", "X", "<")
 DASHES = ("-", "-", (0, (7, 1.2)), (0, (7, 1, 1.2, 1)), (0, (1.5, 0.8)))
 TRUTH = "#555555"
