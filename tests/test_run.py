@@ -87,7 +87,7 @@ def test_strategies_of_one_seed_share_round_0(al_run, tmp_path: Path) -> None:  
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["strategy=kfac"], "'strategy/kfac' Available options in 'strategy': badge bald"),
+        (["strategy=kfac"], "'strategy/kfac' Available options in 'strategy': badge bait bald"),
         (["stratgy=random"], "there is no option stratgy; al-run --help lists all groups"),
         (
             ["strategy.gama=1"],
