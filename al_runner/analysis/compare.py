@@ -109,9 +109,8 @@ def cases(frame: pd.DataFrame, at: int | None = None, baseline: str = BASELINE) 
     UsageError where there is no curve, or where `at` is a budget that no run spans.
     """
     found = []
-    groups = {
-        tuple(map(str, key)): runs for key, runs in frame.sort_values([*KEYS, "round"]).groupby(list(COMBINATION))
-    }
+    ordered = frame.sort_values([*KEYS, "round"])
+    groups = {tuple(map(str, key)): runs for key, runs in ordered.groupby(list(COMBINATION), sort=True)}
     for key, runs in groups.items():
         full = runs["strategy"] == "full"
         if full.all():

@@ -47,7 +47,7 @@ def forest(table: pd.DataFrame, baseline: str, title: str = "") -> Figure:
             axes.set_yticks(place, [f"{row.curve} ({row.pairs})" for row in rows.itertuples()])
             axes.tick_params(axis="y", length=0)
             axes.spines["left"].set_visible(False)
-        axes.invert_yaxis()
+        axes.set_ylim(len(rows) - 0.4, -0.6)  # the first row at the top, half a row of margin
         figure.supxlabel(f"difference to {baseline}, points; paired by seed (pairs); left of 0 is better", fontsize=9)
         if title:
             figure.suptitle(title, fontsize=10)

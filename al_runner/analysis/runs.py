@@ -129,9 +129,8 @@ def across(frame: pd.DataFrame, keys: str | None) -> pd.DataFrame:
         return frame
     wanted = columns(keys, "--across", COMBINATION[1:])
     told = [key for key in wanted if frame[key].nunique() > 1]
-    names = [
-        "-".join(filter(None, map(str, row))) for row in zip(frame["name"], *(frame[key] for key in told), strict=True)
-    ]
+    parts = zip(frame["name"], *(frame[key] for key in told), strict=True)
+    names = ["-".join(filter(None, map(str, row))) for row in parts]
     return frame.assign(name=names, **dict.fromkeys(told, ""))
 
 

@@ -14,7 +14,7 @@ from al_runner.budget import Budget
 from al_runner.errors import UsageError
 from al_runner.pool import Pool
 from al_runner.strategies.base import Strategy
-from al_runner.strategies.bayesian import in_range, require_functions
+from al_runner.strategies.bayesian import in_range, require_consistent
 from al_runner.types import Fitted, Learner
 
 BLOCK = 64  # candidates looked at together
@@ -132,7 +132,7 @@ class BatchBald(Strategy):
         return budget.choosing_from(self.max_candidates)
 
     def check_learner(self, learner: Learner) -> None:
-        require_functions(learner, "batch_bald")
+        require_consistent(learner, "batch_bald")
 
     def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
         ids = pool.candidates.sort().values  # one draw, whatever their order

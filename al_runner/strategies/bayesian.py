@@ -65,7 +65,7 @@ def in_range(scores: Tensor, highest: float, name: str) -> Tensor:
     return scores.clamp(0, highest)
 
 
-def require_functions(learner: Learner, name: str) -> None:
+def require_consistent(learner: Learner, name: str) -> None:
     """UsageError unless there are several posterior samples, each one function of all images."""
     if learner.samples == 1 or not learner.consistent:
         raise UsageError(

@@ -21,10 +21,7 @@ from al_runner.types import Fitted
 
 
 def clusters(x: Tensor, count: int) -> Tensor:
-    """Of every point the cluster, by average linkage cut at `count` clusters, [N, D] -> int64 [N].
-
-    Memory 4 N^2 bytes.
-    """
+    """Of every point the cluster, by average linkage cut at `count` clusters, [N, D] -> int64 [N]; memory O(N^2)."""
     if len(x) < 2:
         return torch.zeros(len(x), dtype=torch.int64, device=x.device)
     found = AgglomerativeClustering(n_clusters=count, linkage="average").fit_predict(x.double().cpu().numpy())
@@ -58,9 +55,9 @@ class ClusterMargin(Strategy):
     needs_features: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        for name, least in (("uncertain", 1), ("cluster_size", 1)):
-            if not getattr(self, name) >= least:
-                raise UsageError(f"strategy.{name} is {getattr(self, name)}; it must be {least} or more")
+        for name in ("uncertain", "cluster_size"):
+            if not getattr(self, name) >= 1:
+                raise UsageError(f"strategy.{name} is {getattr(self, name)}; it must be 1 or more")
 
     def plan(self, budget: Budget) -> Budget:
         return budget.choosing_from(self.max_candidates)

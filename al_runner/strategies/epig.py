@@ -12,7 +12,7 @@ from torch import Tensor
 from al_runner.errors import UsageError
 from al_runner.pool import Pool, shuffled
 from al_runner.strategies.base import Strategy
-from al_runner.strategies.bayesian import in_range, require_functions
+from al_runner.strategies.bayesian import in_range, require_consistent
 from al_runner.types import Fitted, Learner, mean_log_probs
 
 NUMBERS = 2**22  # of joint predictions held at a time
@@ -47,7 +47,7 @@ class Epig(Strategy):
             raise UsageError(f"strategy.targets is {self.targets}; it must be 1 or more (200 is the default)")
 
     def check_learner(self, learner: Learner) -> None:
-        require_functions(learner, "epig")
+        require_consistent(learner, "epig")
 
     def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
         ids = pool.candidates.sort().values  # equals do not hang on their order

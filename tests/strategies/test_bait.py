@@ -1,5 +1,7 @@
 """BAIT's Fisher matrices against autograd, its traces and choices against whole matrices inverted anew."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -125,9 +127,9 @@ def test_the_strategy_s_matrices_are_those_of_pool_and_labelled(
         ({"weights": "all"}, "published or equal"),
     ],
 )
-def test_options_that_mean_nothing_are_refused(options: dict[str, object], named: str) -> None:
+def test_options_that_mean_nothing_are_refused(options: dict[str, Any], named: str) -> None:
     with pytest.raises(UsageError, match=named):
-        Bait(**options)  # type: ignore[arg-type]
+        Bait(**options)
 
 
 def test_a_last_layer_too_large_to_invert_is_refused_before_training() -> None:
