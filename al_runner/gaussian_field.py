@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 LOST = 1e-9  # too rare to matter where walks reach labels, far above a double's rounding
+LEAST = 1e-12  # the least probability that is told from 0
 ENTRIES = 2**22  # of the largest tensor that is held, beside U x U
 
 
@@ -35,6 +36,16 @@ def solved(among: Tensor, right: Tensor) -> Tensor:
     """(I - P_uu)^-1 times `right`, [U, U], [U, R] -> [U, R]."""
     solution: Tensor = torch.linalg.solve(torch.eye(len(among), dtype=among.dtype, device=among.device) - among, right)
     return solution
+
+
+def class_masses(labels: Tensor, f: Tensor) -> Tensor:
+    """What f's classes are weighed by for a prediction, from labels one-hot [L, C] and f [U, C] -> [C].
+
+    It gives all values of f together the shares of the labels, each class counted once more than it is (Zhu et al.,
+    2003, class mass normalisation): few labels leave f flat, its sides of 1/2 without meaning.
+    """
+    masses: Tensor = (labels.sum(0) + 1) / f.sum(0).clamp_min(LEAST)
+    return masses
 
 
 def harmonic(labelled: Tensor, f: Tensor, unlabelled: Tensor, scale: float) -> Tensor:

@@ -57,7 +57,7 @@ class Experiment:
         if self.plan.sets and not self.strategy.chooses_sets:
             raise UsageError(
                 f"budget.sets is {self.plan.sets}, but {type(self.strategy).__name__} chooses image by image; "
-                "use strategy=emoc, random, entropy, least_confidence, margin or curriculum, or set budget.sets=null"
+                "use strategy=emoc, random, entropy, least_confidence, margin or confidence, or set budget.sets=null"
             )
         return sizes
 

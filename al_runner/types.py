@@ -65,10 +65,11 @@ class TrainData(NamedTuple):
     val_y: Tensor
     unlabelled: Images | None = None  # the pool's other images, uint8, for learners that use them
     old: int = 0  # the first so many examples were there before the newest purchase
+    added: int = 0  # the last so many were not bought: pseudo-labelled, generated or adversarial ones
 
     def plus(self, x: Tensor, y: Tensor) -> "TrainData":
-        """With more training examples: pseudo-labelled, generated or adversarial ones."""
-        return self._replace(x=torch.cat([self.x, x]), y=torch.cat([self.y, y]))
+        """With more training examples that were not bought."""
+        return self._replace(x=torch.cat([self.x, x]), y=torch.cat([self.y, y]), added=self.added + len(y))
 
 
 PRECISIONS = ("float32", "tf32", "bfloat16")
@@ -200,4 +201,5 @@ def chunks(x: Tensor) -> tuple[Tensor, ...]:
 
 def mean_log_probs(log_probs: Tensor) -> Tensor:
     """Log of the mean probability over posterior samples, [N, K, Y] -> [N, Y]."""
-    return log_probs.logsumexp(1) - log(log_probs.shape[1])
+    mean: Tensor = log_probs.logsumexp(1) - log(log_probs.shape[1])
+    return mean.clamp_max(0)  # rounding takes some certainties above 1

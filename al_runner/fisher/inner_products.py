@@ -4,6 +4,7 @@ Axes as in the package; m and n examples, L losses of each.
 """
 
 from collections.abc import Mapping
+from functools import reduce
 
 from torch import Tensor, nn
 
@@ -33,11 +34,11 @@ def at_one_position(part: LayerSamples) -> LayerSamples:
 
 def inner_products(left: Mapping[str, LayerSamples], right: Mapping[str, LayerSamples]) -> Tensor:
     """Of the gradients of L losses of m examples with those of one loss of n, summed over all blocks, [m, L, n]."""
-    blocks: list[Tensor] = [
-        (left[name].gradients @ gradients[:, 0].T) * (left[name].inputs[:, 0] @ inputs[:, 0].T)[:, None]
+    blocks = (
+        (left[name].gradients @ gradients[:, 0].T).mul_((left[name].inputs[:, 0] @ inputs[:, 0].T)[:, None])
         for name, (inputs, gradients) in right.items()
-    ]
-    return sum(blocks[1:], start=blocks[0])
+    )
+    return reduce(Tensor.add_, blocks)
 
 
 def numbers(net: nn.Module, x: Tensor, losses: Losses, layers: Mapping[str, Layer]) -> int:

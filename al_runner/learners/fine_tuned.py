@@ -21,7 +21,7 @@ class FineTuned:
     """Trained by `first` from fresh weights in the first round, by `recipe` from the last weights in all others.
 
     With `novel`, this share of the examples that minibatches are drawn from is the newest purchase, the rest what was
-    there before; without, all are trained on alike. The optimiser starts anew in every round.
+    there before or was not bought; without, all are trained on alike. The optimiser starts anew in every round.
     """
 
     build: Callable[[], nn.Module]
@@ -48,9 +48,9 @@ class FineTuned:
 
     def chances(self, data: TrainData) -> Tensor | None:
         """Of every example to be drawn, [N]; None where there is nothing to mix."""
-        new = len(data.y) - data.old
-        if self.novel is None or 0 in (data.old, new):
+        parts = torch.tensor([data.old, len(data.y) - data.old - data.added, data.added])
+        old, new = int(parts[0] + parts[2]), int(parts[1])
+        if self.novel is None or 0 in (old, new):
             return None
-        return torch.tensor([(1 - self.novel) / data.old, self.novel / new]).repeat_interleave(
-            torch.tensor([data.old, new])
-        )
+        known = (1 - self.novel) / old
+        return torch.tensor([known, self.novel / new, known]).repeat_interleave(parts)

@@ -8,12 +8,10 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 from al_runner.errors import UsageError
-from al_runner.gaussian_field import harmonic, log_weights
+from al_runner.gaussian_field import LEAST, class_masses, harmonic, log_weights
 from al_runner.models.inputs import NetBuilder
 from al_runner.rng import Streams
 from al_runner.types import Fitted, TrainData, chunks
-
-LEAST = 1e-12  # the least probability that is reported: a label that no walk meets would make a loss infinite
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,7 @@ class HarmonicFunction:
         """Uint8 [N, C, H, W] -> [N, 1, Y]."""
         f = [log_weights(part, self.nodes, self.scale).softmax(1) @ self.f for part in chunks(x)]
         masses = torch.cat(f) * self.masses
-        return (masses / masses.sum(1, keepdim=True)).clamp_min(LEAST).log()[:, None]
+        return (masses / masses.sum(1, keepdim=True)).clamp_min(LEAST).log()[:, None]  # 0 would make a loss infinite
 
     def features(self, x: Tensor) -> Tensor:
         raise UsageError("learner=harmonic has no net, so no features; use another learner")
@@ -49,9 +47,7 @@ class HarmonicFunction:
 class Harmonic:
     """The harmonic function on the bought images and `nodes` unlabelled ones, drawn anew in every round; None: all.
 
-    With `normalise_mass` the classes' shares of all unlabelled values are those of the bought labels, each counted once
-    more than it is (Zhu et al., 2003, class mass normalisation): few labels leave the function flat, its sides of 1/2
-    without meaning. Time O(nodes^3), memory O(nodes^2).
+    With `normalise_mass` predictions are weighed by `class_masses`. Time O(nodes^3), memory O(nodes^2).
     """
 
     build: NetBuilder  # tells the number of classes; no net is built
@@ -75,7 +71,7 @@ class Harmonic:
         f = harmonic(data.x, labels, unlabelled, self.length_scale)
         masses = torch.ones_like(labels[0])
         if self.normalise_mass and len(f):
-            masses = (labels.sum(0) + 1) / f.sum(0).clamp_min(LEAST)
+            masses = class_masses(labels, f)
         nodes = torch.cat([data.x, unlabelled])
         return HarmonicFunction(nodes, torch.cat([labels, f]), masses, self.length_scale)
 

@@ -20,7 +20,8 @@ class Tuned:
     """Another learner, fitted anew with every weight decay of a list; in every round the best fit is kept.
 
     The best has the lowest mean negative log-likelihood (nats) of its mean prediction on the validation images, the
-    first of equals: a hundred images tell few errors apart. All fits start from the same streams.
+    first of equals: a hundred images tell few errors apart. All fits start from the same streams; the steps on record
+    are those of the fit that is kept.
     """
 
     build: Callable[[], nn.Module]

@@ -130,7 +130,7 @@ class Bait(Strategy):
     """Of the candidates, the batch of least tr(M^-1 F) by the last dense layer's weights.
 
     F is the mean Fisher matrix of the pool, labelled images included; M that of the labelled images and of the batch
-    together, plus `damping` times the identity. Of several nets, the mean prediction and all features side by side.
+    together, plus `damping` times the identity.
     """
 
     damping: float = 1.0  # lambda of M's identity, absolute as in the paper
@@ -139,6 +139,7 @@ class Bait(Strategy):
     )
     max_candidates: int = 10_000  # a random subset where there are more
     needs_features: ClassVar[bool] = True
+    needs_network: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not self.damping > 0:
@@ -168,7 +169,10 @@ class Bait(Strategy):
         of_labelled = known.fisher()
         fisher = (of_labelled + others.fisher()) / (len(known) + len(others))
         identity = torch.eye(len(fisher), dtype=fisher.dtype, device=fisher.device)
-        return ids[bait(candidates, self.damping * identity + of_labelled / total, fisher, n)]
+        try:
+            return ids[bait(candidates, self.damping * identity + of_labelled / total, fisher, n)]
+        except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]
+            raise ArithmeticError("rounding has made a Fisher matrix indefinite; raise strategy.damping") from error
 
     def _points(self, fitted: Fitted, pool: Pool, ids: Tensor) -> Points:
         log_probs = mean_log_probs(fitted.log_probs(pool.x(ids))).double()

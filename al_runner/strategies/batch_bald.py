@@ -12,12 +12,13 @@ from torch import Tensor
 
 from al_runner.budget import Budget
 from al_runner.errors import UsageError
-from al_runner.pool import Pool
+from al_runner.pool import Pool, shuffled
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.bayesian import in_range, require_consistent
 from al_runner.types import Fitted, Learner
 
 BLOCK = 64  # candidates looked at together
+NOTHING = 1e-9  # nats that are rounding
 CHUNK_BYTES = 2**27  # of the predictions of some candidates under all label vectors
 
 
@@ -100,21 +101,29 @@ def batch_bald(log_probs: Tensor, n: int, vectors: int, rng: torch.Generator) ->
     """Positions of `n` greedy choices for the most of I[y_1 .. y_n; k], [N, K, Y] in float64 -> [n].
 
     At least 1 - 1/e of the most there is (Kirsch et al., 2019): exact while the batch has at most `vectors` label
-    vectors, by so many draws of them from then on. Ties fall to the earlier candidate. Time O(n N M K Y).
+    vectors, by so many draws of them from then on. A batch tells at most the ln K nats that say which sample is
+    the right one: once no candidate adds to it, the rest are those that tell most by themselves. Ties fall to the
+    earlier candidate. Time O(n N M K Y).
     """
     outcomes, chosen = Outcomes.none(log_probs), list[int]()
-    bounds = in_range(outcomes.gains(log_probs), log(min(log_probs.shape[1:])), "batch_bald")
-    for _ in range(n):
-        chosen.append(greatest_gain(outcomes, log_probs, bounds))
-        bounds[chosen[-1]] = -1
-        image = log_probs[chosen[-1]]
+    alone = in_range(outcomes.gains(log_probs), log(min(log_probs.shape[1:])), "batch_bald")
+    bounds = alone.clone()
+    while len(chosen) < n:
+        best = greatest_gain(outcomes, log_probs, bounds)
+        if bounds[best] < NOTHING:
+            break
+        chosen.append(best)
+        bounds[best] = -1
+        image = log_probs[best]
         if outcomes.samples is not None:
             outcomes = outcomes.with_label(image, rng)
         elif len(outcomes.chances) * log_probs.shape[2] <= vectors:
             outcomes = outcomes.with_image(image)
         else:
             outcomes = Outcomes.drawn(log_probs[chosen], vectors, rng)
-    return torch.tensor(chosen, device=log_probs.device)
+    alone[chosen] = -1
+    rest = alone.argsort(descending=True, stable=True)[: n - len(chosen)]
+    return torch.cat([torch.tensor(chosen, dtype=torch.int64, device=rest.device), rest])
 
 
 @dataclass(frozen=True)
@@ -135,5 +144,5 @@ class BatchBald(Strategy):
         require_consistent(learner, "batch_bald")
 
     def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
-        ids = pool.candidates.sort().values  # one draw, whatever their order
+        ids = shuffled(pool.candidates.sort().values, rng)  # one draw, whatever their order
         return ids[batch_bald(fitted.log_probs(pool.x(ids)).double(), n, self.vectors, rng)]

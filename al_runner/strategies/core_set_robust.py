@@ -6,6 +6,7 @@ outliers have a centre.
 
 import logging
 from dataclasses import dataclass, replace
+from math import ceil
 from time import perf_counter
 from typing import ClassVar
 
@@ -127,7 +128,7 @@ class CoreSetRobust(Strategy):
     Every query says in the log how far from the best its choice may be.
     """
 
-    outliers: float = 1e-4  # share of the candidates that need no centre
+    outliers: float = 1e-4  # share of the candidates that need no centre, rounded up: above 0, at least one
     gap: float = 0.01  # how much smaller the best radius may be, in parts of it, where time allows
     time_limit: float = 60.0  # seconds for one programme; a query solves about log2(1 / gap) of them
     max_candidates: int = 5000  # a random subset where there are more: a programme grows with their square
@@ -147,7 +148,7 @@ class CoreSetRobust(Strategy):
     def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
         start, ids = perf_counter(), pool.candidates.sort().values  # one programme, whatever their order
         x, centres = (features_of(fitted, pool, part).double() for part in (ids, pool.labelled))
-        outliers = int(self.outliers * len(ids))
+        outliers = ceil(self.outliers * len(ids))
         cover = robust_k_center(x, centres, n, outliers, self.gap, self.time_limit)
         log.info(
             "core-set: radius %.4g for all but %d of %d candidates, at best %.4g (gap %.1f %%); "

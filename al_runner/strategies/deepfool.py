@@ -89,5 +89,5 @@ def to_boundary(net: nn.Module, x: Tensor, label: Tensor) -> Tensor:
             norm, gap = w.flatten(1).norm(dim=1), (logits[:, k] - own).detach().abs()
             nearer = (label != k) & (norm > 0) & (gap / norm < least)
             least = torch.where(nearer, gap / norm, least)
-            step = torch.where(nearer.view(shape), (gap / norm.square()).view(shape) * w, step)
+            step = torch.where(nearer.view(shape), (gap / norm).view(shape) * (w / norm.view(shape)), step)
     return step.detach()

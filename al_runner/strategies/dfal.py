@@ -18,8 +18,8 @@ from al_runner.types import Fitted, Learner, TrainData
 class Dfal(Strategy):
     """The candidates that DeepFool changes least; those that it can't change come last, in their order.
 
-    With `twins`, every image that a query bought is trained on a second time, as DeepFool changed it against the net
-    that chose it, under its own label.
+    With `twins`, every image that a query bought and DeepFool can change is trained on a second time, as it was changed
+    against the net that chose it, under its own label.
     """
 
     steps: int = 10  # of DeepFool, at most

@@ -27,7 +27,7 @@ OUTPUTS: dict[str, Callable[[Tensor], Tensor]] = {
     "logits": lambda logits: logits,
     "probabilities": lambda logits: logits.softmax(1),
 }
-KEPT = {"cuda": 2**29, "cpu": 2**27}  # numbers of gradients held at a time, by layers: 2 GB, 0.5 GB in float32
+KEPT = {"cuda": 2**29, "cpu": 2**27}  # numbers held at a time, of either side's gradients and of products: 2 GB, 0.5 GB
 GRADIENTS = 16  # taken at a time in forward mode, G
 IMAGES = {"cuda": 512, "cpu": 64}  # whose changes they make are taken at a time there
 
@@ -115,8 +115,9 @@ def changes_by_layers(
 ) -> Tensor:
     """`output_changes` from the inner products of every candidate's gradient with every output's, layer by layer."""
     sums, kept = output_sums(outputs), KEPT[size_class(x)]
-    at_once = kept // numbers(net, x[:1], label_loss(y[:1]), layers)
-    images = kept // numbers(net, over[:1], sums, layers)
+    at_once = min(len(x), kept // numbers(net, x[:1], label_loss(y[:1]), layers))
+    classes = net(over[:1]).shape[1]
+    images = max(1, kept // max(numbers(net, over[:1], sums, layers), classes * at_once))
     found = []
     for few, labels in zip(x.split(at_once), y.split(at_once), strict=True):
         by_label = gradients(net, few, label_loss(labels), layers)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
+from scipy.stats import rankdata
 from torch import Tensor
 
 from al_runner.errors import UsageError
@@ -32,8 +33,8 @@ class Scored(Protocol):
 def log_chances(scores: Tensor, law: str, beta: float) -> Tensor:
     """Unnormalised log probabilities to be drawn first, [N] -> float64 [N] (Kirsch et al., 2023).
 
-    "power": s^beta, of scores of 0 or more; "softmax": exp(beta s); "softrank": rank^-beta, 1 for the highest.
-    UsageError for the power of a score below 0.
+    "power": s^beta, of scores of 0 or more; "softmax": exp(beta s); "softrank": rank^-beta, 1 for the highest,
+    equals at their mean rank. UsageError for the power of a score below 0.
     """
     if law == "power":
         if bool((scores < 0).any()):
@@ -42,9 +43,7 @@ def log_chances(scores: Tensor, law: str, beta: float) -> Tensor:
         return powers
     if law == "softmax":
         return beta * scores.double()
-    ranks = torch.empty_like(scores, dtype=torch.float64)
-    ranks[scores.argsort(descending=True, stable=True)] = torch.arange(1.0, len(scores) + 1).to(ranks)
-    return -beta * ranks.log()
+    return -beta * torch.from_numpy(rankdata(-scores.cpu().numpy())).to(scores.device).log()
 
 
 @dataclass(frozen=True)

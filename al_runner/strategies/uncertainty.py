@@ -39,8 +39,16 @@ def uncertainty(log_probs: Tensor) -> Tensor:
     return -mean_log_probs(log_probs).amax(1)
 
 
+def confidence(log_probs: Tensor) -> Tensor:
+    """max_y p(y | x), [N, K, Y] -> [N] in [1/Y, 1]; a set's is the mean, "max" of Kaeding et al. (2016, section 3)."""
+    return mean_log_probs(log_probs).exp().amax(1)
+
+
 def curriculum(log_probs: Tensor) -> Tensor:
-    """ln p(yhat | x): the most confident first, the contrary of `uncertainty` (Ducoffe & Precioso, 2017, 5.1)."""
+    """ln p(yhat | x): the most confident first, the contrary of `uncertainty` (Ducoffe & Precioso, 2017, 5.1).
+
+    Of single images the order of `confidence`.
+    """
     return mean_log_probs(log_probs).amax(1)
 
 

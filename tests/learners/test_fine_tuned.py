@@ -1,5 +1,6 @@
 """Going on from the last weights, on a mixture of new and old labels, in both engines."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -60,6 +61,30 @@ def test_the_chances_of_new_and_old() -> None:
     assert chances is not None
     assert torch.allclose(chances, torch.tensor([0.1] * 9 + [0.1 / 3] * 3))
     assert learner(0.1).chances(data(12, 0)) is learner(None).chances(data(12, 9)) is None
+
+
+def test_examples_that_were_not_bought_count_as_old_ones() -> None:
+    more = data(12, 9)
+    chances = learner(0.1).chances(more.plus(more.x[:4], more.y[:4]).plus(more.x[:2], more.y[:2]))
+    assert chances is not None
+    assert torch.allclose(chances, torch.tensor([0.9 / 15] * 9 + [0.1 / 3] * 3 + [0.9 / 15] * 6))
+
+
+def test_a_later_fit_draws_by_the_chances() -> None:
+    """Asked of the engine, in the first round by passes over all."""
+    asked = []
+
+    def engine(fits: Sequence[Fit]) -> list[Trained]:
+        asked.extend(fits)
+        return [train(fit) for fit in fits]
+
+    before = drive(learner(0.1).fit(data(12, 0), Streams(0, 0)), engine)  # type: ignore[arg-type]
+    drive(learner(0.1).fit(data(17, 12), Streams(0, 1), before), engine)  # type: ignore[arg-type]
+    first, later = asked
+    wanted = learner(0.1).chances(data(17, 12))
+    assert first.chances is None
+    assert wanted is not None
+    assert torch.equal(later.chances, wanted)
 
 
 def test_minibatches_are_drawn_by_their_chances() -> None:

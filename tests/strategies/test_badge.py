@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from al_runner.errors import UsageError
+from al_runner.learners.plain import SingleNet
+from al_runner.pool import Pool
 from al_runner.rng import stream
 from al_runner.strategies.badge import Badge, Embeddings, drawn, gradient_embeddings, k_means_plus_plus
 
@@ -88,6 +90,21 @@ def test_predictions_that_are_nan_are_an_error_and_no_random_choice() -> None:
     broken = Embeddings(torch.full((4, 2), torch.nan), torch.ones(4, 3))
     with pytest.raises(ArithmeticError, match="predictions are NaN"):
         k_means_plus_plus(broken, 2, stream(0, "query"))
+
+
+@pytest.mark.parametrize("first", ["largest", "random"])
+def test_the_strategy_draws_among_the_gradients_of_its_candidates(first: str, net: nn.Module, pool: Pool) -> None:
+    """Their loss's own gradients by the last layer's weights, taken one by one."""
+    ids, last = pool.candidates.sort().values, net[5].weight  # type: ignore[index]
+    found = []
+    for id_ in ids:
+        log_probs = net(pool.x(id_[None]))[0].log_softmax(0)
+        found.append(torch.autograd.grad(-log_probs.max(), last)[0].flatten())
+    vectors = Embeddings(torch.ones(len(ids), 1, dtype=torch.float64), torch.stack(found))
+    for seed in range(10):
+        wanted = k_means_plus_plus(vectors, 5, stream(seed, "query"), first == "largest")
+        chosen = Badge(first=first).select(SingleNet(net, 0), pool, 5, stream(seed, "query"))
+        assert chosen.tolist() == ids[wanted].tolist()
 
 
 def test_another_first_is_refused() -> None:

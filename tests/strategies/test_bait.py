@@ -4,10 +4,14 @@ from typing import Any
 
 import pytest
 import torch
+import toy
 from torch import Tensor, nn
 
+from al_runner.budget import Budget
 from al_runner.errors import UsageError
+from al_runner.learners.ensemble import Ensemble
 from al_runner.learners.plain import SingleNet
+from al_runner.models.inputs import net_builder
 from al_runner.pool import Pool
 from al_runner.rng import stream
 from al_runner.strategies import bait as module
@@ -130,6 +134,29 @@ def test_the_strategy_s_matrices_are_those_of_pool_and_labelled(
 def test_options_that_mean_nothing_are_refused(options: dict[str, Any], named: str) -> None:
     with pytest.raises(UsageError, match=named):
         Bait(**options)
+
+
+def test_it_is_given_no_more_candidates_than_it_can_treat() -> None:
+    budget = Budget(initial=10, query=20, candidates="30x")
+    assert Bait(max_candidates=100).plan(budget).candidate_count == 100
+    with pytest.raises(UsageError, match=r"max_candidates is 19, fewer than budget\.query=20"):
+        Bait(max_candidates=19).plan(budget)
+
+
+def test_a_committee_has_no_last_layer_of_its_own() -> None:
+    committee = Ensemble(net_builder(toy.data_set(), toy.model), toy.recipe(), members=3)
+    with pytest.raises(UsageError, match=r"Bait chooses by one net's weights.* use learner=plain"):
+        Bait().check_learner(committee)
+
+
+def test_a_matrix_that_rounding_makes_indefinite_says_so(net: nn.Module, pool: Pool) -> None:
+    with torch.no_grad():
+        net[3].weight *= 1e9  # type: ignore[index]
+        net[3].bias += 1e9  # type: ignore[index]
+        net[4] = nn.Identity()  # type: ignore[index]
+        net[5].weight *= 1e-9  # type: ignore[index]
+    with pytest.raises(ArithmeticError, match=r"raise strategy\.damping"):
+        Bait(damping=1e-9).select(SingleNet(net, 0), pool, 5, stream(0, "query"))
 
 
 def test_a_last_layer_too_large_to_invert_is_refused_before_training() -> None:

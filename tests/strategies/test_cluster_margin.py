@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from al_runner.budget import Budget
 from al_runner.errors import UsageError
 from al_runner.learners.plain import SingleNet
 from al_runner.pool import Pool
@@ -63,6 +64,29 @@ def test_the_batch_comes_from_the_smallest_margins(net: nn.Module, pool: Pool) -
     assert len(seen) > 3
     exactly = ClusterMargin(uncertain=1).select(fitted, pool, 6, stream(0, "query"))
     assert set(exactly.tolist()) == smallest
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_batch_is_one_of_every_cluster_of_the_uncertain(seed: int, net: nn.Module, pool: Pool) -> None:
+    """Of 14 candidates in 4 clusters, 10 by margin, as many as there are clusters among them."""
+    fitted, ids = SingleNet(net, 0), pool.candidates.sort().values
+    of = clusters(fitted.features(pool.x(ids)), 4)
+    smallest = margin(fitted.log_probs(pool.x(ids))).argsort(descending=True)[:10]
+    sizes = Counter(of[smallest].tolist())
+    cluster = dict(zip(ids.tolist(), of.tolist(), strict=True))
+    chosen = ClusterMargin(uncertain=2.5, cluster_size=3).select(fitted, pool, 4, stream(seed, "query"))
+    assert set(chosen.tolist()) <= set(ids[smallest].tolist())
+    order = sorted(sizes, key=lambda group: (sizes[group], group))
+    turns = [group for turn in range(10) for group in order if sizes[group] > turn]
+    assert [cluster[id_] for id_ in chosen.tolist()] == turns[:4]
+    assert 1 < len(sizes) < 10
+
+
+def test_it_is_given_no_more_candidates_than_it_can_treat() -> None:
+    budget = Budget(initial=10, query=20, candidates="30x")
+    assert ClusterMargin(max_candidates=100).plan(budget).candidate_count == 100
+    with pytest.raises(UsageError, match=r"max_candidates is 19, fewer than budget\.query=20"):
+        ClusterMargin(max_candidates=19).plan(budget)
 
 
 @pytest.mark.parametrize(("option", "value"), [("uncertain", 0.5), ("uncertain", float("nan")), ("cluster_size", 0)])

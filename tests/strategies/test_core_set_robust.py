@@ -98,8 +98,17 @@ def test_the_strategy_returns_ids_leaves_out_a_share_and_says_its_gap(
         ids = strategy.select(fitted, pool, 3, stream(0, "query"))
     assert set(ids.tolist()) <= set(pool.candidates.tolist())
     x, centres = (net[:5](pool.x(ids)).detach() for ids in (pool.candidates, pool.labelled))  # type: ignore[index]
-    least = min(radii(x, centres, 3, 1))
-    assert f"radius {least:.4g} for all but 1 of 14 candidates, at best {least:.4g} (gap 0.0 %)" in caplog.text
+    least = min(radii(x, centres, 3, 2))
+    assert f"radius {least:.4g} for all but 2 of 14 candidates, at best {least:.4g} (gap 0.0 %)" in caplog.text
+
+
+@pytest.mark.parametrize(("share", "left_out"), [(1e-4, 1), (0.1, 2), (0.0, 0)])
+def test_a_share_above_0_leaves_out_at_least_one(
+    share: float, left_out: int, net: nn.Module, pool: Pool, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        CoreSetRobust(outliers=share).select(SingleNet(net, 0), pool, 3, stream(0, "query"))
+    assert f"for all but {left_out} of 14 candidates" in caplog.text
 
 
 def test_it_is_given_no_more_candidates_than_it_can_treat() -> None:

@@ -45,6 +45,15 @@ def test_the_distance_of_a_linear_classifier_is_the_closed_form(classes: int) ->
         assert torch.allclose(search.distances(net, x), closed_form(net, x), rtol=1e-12)
 
 
+def test_a_boundary_out_of_float32_s_reach_is_no_nan() -> None:
+    """1e20 away, where no slope leads from one pixel: the squares of slopes and of the way are no floats."""
+    net = nn.Sequential(nn.Flatten(), nn.Linear(12, 2)).eval()
+    with torch.no_grad():
+        net[1].weight.copy_(torch.tensor([[1e-21] * 11 + [0.0], [-1e-21] * 11 + [0.0]]))
+        net[1].bias.copy_(torch.tensor([1.0, 0.0]))
+    assert DeepFool().distances(net, images(5)).tolist() == [inf] * 5
+
+
 def test_a_net_of_two_classes_needs_newton_s_steps() -> None:
     """f = (0, u^2 - 4) of the one pixel u: the root 2 by Newton's method from u = 5, which DeepFool then is."""
 

@@ -169,12 +169,15 @@ def test_a_net_without_them_is_refused_before_any_training() -> None:
         Emoc().check(Net(16, 3), torch.rand(2, 1, 4, 4))
 
 
-def test_single_images_are_chosen_by_the_change_of_their_likeliest_label(net: nn.Module, pool: Pool) -> None:
+@pytest.mark.parametrize("outputs", OUTPUTS)
+def test_single_images_are_chosen_by_the_change_of_their_likeliest_label(
+    outputs: str, net: nn.Module, pool: Pool
+) -> None:
     over = pool.x(torch.arange(10, 50))  # the training set
     x = pool.x(pool.candidates)
-    changes = [output_changes(net, image[None], net(image[None]).argmax(1), over)[0] for image in x]
+    changes = [output_changes(net, image[None], net(image[None]).argmax(1), over, outputs)[0] for image in x]
     order = torch.stack(changes).argsort(descending=True)[:5]
-    chosen = Emoc(images=None).select(SingleNet(net, 0), pool, 5, stream(0, "query"))
+    chosen = Emoc(images=None, outputs=outputs).select(SingleNet(net, 0), pool, 5, stream(0, "query"))
     assert torch.equal(chosen, pool.candidates[order])
 
 

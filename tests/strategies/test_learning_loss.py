@@ -113,6 +113,16 @@ def test_a_module_cut_from_the_start_leaves_the_net_s_training_alone() -> None:
     assert not torch.equal(weights[1], weights[2])
 
 
+def test_margin_weight_and_layers_are_those_of_the_strategy() -> None:
+    asked = fit(strategy=LearningLoss(hidden=5, margin=1.5, weight=2.0, layers=("net.0",)))
+    module = asked.build()
+    assert isinstance(module, WithLossPrediction)
+    output = module.train()(train_data().x)
+    loss = asked.loss(output, train_data().y)
+    assert torch.equal(loss, with_ranking(cross_entropy, output, train_data().y, margin=1.5, weight=2.0))
+    assert [tuple(layer.weight.shape) for layer in module.maps] == [(5, 4)]  # type: ignore[union-attr, arg-type]
+
+
 def test_the_module_learns_to_order_losses() -> None:
     """Of random pairs of images trained on, half are in order by chance."""
     trained = train(fit(n=60, patience=30, max_checks=30)).net.eval()

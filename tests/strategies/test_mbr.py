@@ -3,12 +3,13 @@
 import pytest
 import torch
 import toy
+from torch.nn.functional import one_hot
 
+from al_runner.budget import Budget
 from al_runner.errors import UsageError
-from al_runner.gaussian_field import Field
+from al_runner.gaussian_field import Field, class_masses
 from al_runner.pool import Pool
 from al_runner.rng import stream
-from al_runner.strategies import mbr
 from al_runner.strategies.mbr import Mbr
 
 SCALE = 0.3
@@ -29,11 +30,12 @@ def choose(strategy: Mbr, pool: Pool, n: int) -> list[int]:
 def test_every_choice_is_the_least_risk_after_those_before_it_as_predicted() -> None:
     whole = pool()
     x, y = whole.x(whole.labelled), whole.y(whole.labelled)
-    left, chosen = whole.candidates.tolist(), []
+    left, chosen, known = whole.candidates.tolist(), [], one_hot(y)
     for _ in range(4):
         field = Field.of(x, y, whole.x(torch.tensor(left)), SCALE)  # anew, with no downdate
         k = int(field.expected_risks().argmin())
-        x, y = torch.cat([x, whole.x(torch.tensor([left[k]]))]), torch.cat([y, field.f[k].argmax()[None]])
+        label = (field.f[k] * class_masses(known, field.f)).argmax()
+        x, y = torch.cat([x, whole.x(torch.tensor([left[k]]))]), torch.cat([y, label[None]])
         chosen.append(left.pop(k))
     assert choose(Mbr(SCALE), pool(), 4) == chosen
 
@@ -47,11 +49,15 @@ def test_the_top_are_the_least_risks_of_single_queries() -> None:
     assert choose(Mbr(SCALE), one, 4) != expected
 
 
-def test_what_can_t_be_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_given_no_more_candidates_than_it_can_treat() -> None:
+    budget = Budget(initial=10, query=20, candidates="all")
+    assert Mbr(SCALE, max_candidates=100).plan(budget).candidate_count == 100
+    with pytest.raises(UsageError, match=r"max_candidates is 19, fewer than budget\.query=20"):
+        Mbr(SCALE, max_candidates=19).plan(budget)
+
+
+def test_what_can_t_be_is_named() -> None:
     with pytest.raises(UsageError, match=r"strategy\.length_scale is 0"):
         Mbr(0)
     with pytest.raises(UsageError, match="choose one of predicted, top"):
         Mbr(1.0, batch="random")
-    monkeypatch.setattr(mbr, "LARGEST", 19)
-    with pytest.raises(UsageError, match=r"which are 20; set budget\.candidates=2000"):
-        choose(Mbr(SCALE), pool(), 1)

@@ -25,6 +25,8 @@ def test_chances_by_hand() -> None:
     assert log_chances(SCORES, "power", 2.0).exp().tolist() == pytest.approx([0.01, 0.16, 0.0, 0.04, 0.09])
     assert log_chances(SCORES, "softmax", 3.0).tolist() == pytest.approx([0.3, 1.2, 0.0, 0.6, 0.9])
     assert log_chances(SCORES, "softrank", 1.0).exp().tolist() == pytest.approx([1 / 4, 1, 1 / 5, 1 / 3, 1 / 2])
+    equals = log_chances(torch.tensor([0.2, 0.5, 0.2, 0.2]), "softrank", 1.0).exp().tolist()
+    assert equals == pytest.approx([1 / 3, 1, 1 / 3, 1 / 3])
     for law in ("power", "softmax", "softrank"):
         assert log_chances(SCORES, law, 0.0).tolist() == [0.0] * 5
 

@@ -9,7 +9,15 @@ from torch import Tensor
 
 from al_runner.pool import Pool
 from al_runner.rng import stream
-from al_runner.strategies.uncertainty import TopScore, curriculum, entropy, least_confidence, margin, uncertainty
+from al_runner.strategies.uncertainty import (
+    TopScore,
+    confidence,
+    curriculum,
+    entropy,
+    least_confidence,
+    margin,
+    uncertainty,
+)
 from al_runner.types import DataSet
 
 PROBABILITIES = torch.tensor(
@@ -32,6 +40,7 @@ H = -(0.5 * log(0.5) + 0.3 * log(0.3) + 0.2 * log(0.2))
         (entropy, [H, 0.0, log(2), log(3)]),
         (uncertainty, [log(2), 0.0, log(2), log(3)]),
         (curriculum, [-log(2), 0.0, -log(2), -log(3)]),
+        (confidence, [1 / 2, 1.0, 1 / 2, 1 / 3]),
     ],
 )
 def test_scores_by_hand(score, expected: list[float]) -> None:
@@ -76,6 +85,26 @@ def test_ties_fall_to_the_earlier_candidate() -> None:
     pool.draw_candidates(6, stream(0, "candidates"))
     fitted = Fixed(torch.full((6, 1, 2), 0.5).log())
     assert torch.equal(TopScore(entropy).select(fitted, pool, 4, stream(0, "query")), pool.candidates[:4])
+
+
+def test_rounding_makes_no_certainty_uncertain() -> None:
+    """ln of a mean of ones over K, in float32, is not 0 for every K."""
+    for k in range(1, 129):
+        certain = torch.tensor([1.0, 0.0]).log().expand(1, k, 2)
+        assert float(entropy(certain)) >= 0
+        assert float(uncertainty(certain)) >= 0
+
+
+def test_a_set_s_confidence_is_the_mean_of_its_images() -> None:
+    """Not the product, by which `curriculum` takes the other set: (0.99, 0.51) and (0.72, 0.72)."""
+    p = torch.tensor([0.99, 0.51, 0.72, 0.72], dtype=torch.float64)
+    fitted = Fixed(torch.stack([p, 1 - p], 1).log()[:, None])
+    chosen = {}
+    for score in (confidence, curriculum):
+        pool = pool_of(4)
+        pool._sets = torch.tensor([[0, 1], [2, 3]])
+        chosen[score] = TopScore(score).select(fitted, pool, 2, stream(0, "query")).tolist()
+    assert chosen == {confidence: [0, 1], curriculum: [2, 3]}
 
 
 def test_nan_predictions_are_refused() -> None:
