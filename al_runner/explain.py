@@ -3,6 +3,7 @@
 import re
 import sys
 from pathlib import Path
+from typing import Any, cast
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
@@ -29,7 +30,10 @@ def explain(error: BaseException) -> str:
     if unknown:
         return f"there is no option {unknown[1]}; {known_options(unknown[1])}"
     # Hydra's list of where it searched says nothing that --help does not.
-    return " ".join(message.partition("\nConfig search path")[0].split())
+    line = " ".join(message.partition("\nConfig search path")[0].split())
+    if isinstance(chain[-1], ImportError | SyntaxError):  # of the user's own module
+        return f"{line.partition(', set env var')[0]}: {type(chain[-1]).__name__}: {chain[-1]}"
+    return line
 
 
 def known_options(unknown: str) -> str:
@@ -48,7 +52,21 @@ def known_options(unknown: str) -> str:
     found = OmegaConf.select(config, parent)
     if not isinstance(found, DictConfig):
         return see_help
-    return f"{parent} has {', '.join(key for key in map(str, found) if not key.startswith('_'))}"
+    source = source_of(config, parent)
+    if source:
+        return f"{parent} is that of {source}: set {source}.{unknown.rpartition('.')[2]}"
+    there = ", ".join(key for key in map(str, found) if not key.startswith("_")) or "no options"
+    return f"{parent} has {there}; with a + before it, one that is not listed is handed on"
+
+
+def source_of(config: DictConfig, name: str) -> str:
+    """What the option `name` is an interpolation of, as `training` in `${training}`; empty where it is none."""
+    above, _, last = name.rpartition(".")
+    node = OmegaConf.select(config, above) if above else config
+    if not OmegaConf.is_interpolation(node, last):
+        return ""
+    text = str(cast(dict[str, Any], OmegaConf.to_container(node, resolve=False))[last])
+    return text.removeprefix("${").removesuffix("}")
 
 
 def without_sweep(word: str) -> str:

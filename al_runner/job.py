@@ -26,8 +26,9 @@ from al_runner.interrupt import finishing
 from al_runner.loggers import logged
 from al_runner.loop import Experiment
 from al_runner.models.inputs import net_builder
+from al_runner.option_types import require_types
 from al_runner.progress import Lines
-from al_runner.provenance import provenance
+from al_runner.provenance import fingerprint, provenance
 from al_runner.records import RunFolder
 from al_runner.state import RUNNING, Noted
 from al_runner.sweeps import launch_of
@@ -57,6 +58,9 @@ async def run_job(cfg: DictConfig, clock: Callable[[], float], progress: Lines, 
     label = f"{cfg.run.dataset} {cfg.run.strategy}{'-' if cfg.name else ''}{cfg.name} seed {cfg.seed}"
     folder = Path(hydra.runtime.output_dir)
     try:
+        require_types(cfg)
+        if cfg.threads < 1:
+            raise UsageError(f"threads is {cfg.threads}; it must be 1 or more")
         torch.set_num_threads(cfg.threads)
         set_deterministic(cfg.deterministic)
         torch.backends.cudnn.allow_tf32 = False  # training.precision says where it is wanted
@@ -122,12 +126,14 @@ async def run_in(
     )
     if record.recovered:
         log.warning("%s | %s damaged and set aside, cut to the last sound round", label, " and ".join(record.recovered))
-    record.require_labels(experiment.data.labels)
+    data = fingerprint(experiment.data)
+    record.require_data(data, experiment.data.labels)
     held.noted.runs(rounds)
     progress.opened(label, rounds, record.rows)
     if len(record.rows) == rounds:
         return
-    record.add_provenance(provenance(device, cfg.seed))
+    hydra = cast(DictConfig, HydraConfig.get())
+    record.add_provenance(provenance(device, cfg.seed, [*launch_of(hydra), *hydra.overrides.task], data))
     try:
         logger = instantiate(cfg.logger)(folder=held.folder, settings=config) if cfg.get("logger") else None
         with logged(logger, record.rows) as also, finishing():

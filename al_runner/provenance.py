@@ -2,24 +2,40 @@
 
 import platform
 import subprocess
-import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from hashlib import blake2b
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from al_runner.types import DataSet
 
-def provenance(device: torch.device, seed: int) -> dict[str, Any]:
-    """Where, when and with what a run was made."""
+SAMPLED = 1000  # images of a fingerprint
+
+
+def fingerprint(data: DataSet) -> str:
+    """Hexadecimal, of all labels and of SAMPLED images evenly spread; other data have another one."""
+    ids = torch.linspace(0, len(data.images) - 1, min(SAMPLED, len(data.images)), device=data.images.device).long()
+    parts = data.labels, data.images[ids].contiguous()
+    digest = blake2b(repr([*data.images.shape]).encode(), digest_size=16)
+    for part in parts:
+        digest.update(part.cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def provenance(device: torch.device, seed: int, words: Sequence[str], data: str) -> dict[str, Any]:
+    """Where, when and with what a run was made: by `al-run` and these `words`, on data of this fingerprint."""
     names = ("al-runner", "torch", "numpy", "hydra-core")
     gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else ""
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "command": ["al-run", *words],
         "seed": seed,
+        "data": data,
         "device": gpu or f"{device.type}: {_processor()}",
         "threads": torch.get_num_threads(),
         "git_commit": _git_commit(),

@@ -132,15 +132,15 @@ class RunFolder:
         self.rows = rows
         self._announce(full)
 
-    def require_labels(self, labels: Tensor) -> None:
-        """UsageError unless the recorded labels are the data set's own, int64 [N] by id."""
+    def require_data(self, fingerprint: str, labels: Tensor) -> None:
+        """UsageError unless the data set is that of the start before, by its fingerprint and its labels, [N] by id."""
+        remedy = "the data changed; restore it, or start anew with overwrite=true"
         for row in self._acquired:
             id_ = int(row["id"])
             if id_ >= len(labels) or int(labels[id_]) != int(row["label"]):
-                raise UsageError(
-                    f"{self.path / 'acquired.csv'}: id {id_} has another label in the data set: the data changed; "
-                    "restore it, or start anew with overwrite=true"
-                )
+                raise UsageError(f"{self.path / 'acquired.csv'}: id {id_} has another label in the data set: {remedy}")
+        if self._starts and self._starts[-1].get("data", fingerprint) != fingerprint:
+            raise UsageError(f"{self.path} holds a run on other images or labels of this name: {remedy}")
 
     def add_provenance(self, facts: Mapping[str, Any]) -> None:
         """Append one entry for the process that works on the run now."""

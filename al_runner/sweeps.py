@@ -10,8 +10,10 @@ from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus, configure_log, filter_overrides, setup_globals
+from hydra.errors import HydraException
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
 
 from al_runner.errors import UsageError
 from al_runner.explain import explain
@@ -40,11 +42,42 @@ def folder_of(context: HydraContext, config: DictConfig, overrides: Sequence[str
         hydra.set_config(config)
 
 
-def announce(context: HydraContext, config: DictConfig, job_overrides: Sequence[Sequence[str]]) -> None:
-    """Note in every job's folder that it waits, for al-status; a job whose folder can't be had says so when it runs."""
+def folders_of(context: HydraContext, config: DictConfig, job_overrides: Sequence[Sequence[str]]) -> list[Path | None]:
+    """Every job's folder, None for one that can't be composed, which says so when it runs; UsageError as below."""
+    folders: list[Path | None] = []
     for overrides in job_overrides:
-        with suppress(Exception):
-            note_waiting(folder_of(context, config, overrides), overrides, launch_of(config.hydra))
+        folders.append(None)
+        with suppress(HydraException, OmegaConfBaseException, UsageError):
+            folders[-1] = folder_of(context, config, overrides)
+    require_apart(folders, job_overrides)
+    return folders
+
+
+def require_apart(folders: Sequence[Path | None], job_overrides: Sequence[Sequence[str]]) -> None:
+    """UsageError where two jobs of a sweep have the same folder, which holds one run."""
+    first: dict[Path, Sequence[str]] = {}
+    for folder, overrides in zip(folders, job_overrides, strict=True):
+        if folder is not None and first.setdefault(folder, overrides) is not overrides:
+            raise UsageError(shared(folder, filter_overrides(first[folder]), filter_overrides(overrides)))
+
+
+def shared(folder: Path, one: Sequence[str], other: Sequence[str]) -> str:
+    """What to do about two jobs of one folder."""
+    differing = [word for word in other if word not in one]
+    if not differing:
+        return f"the sweep has the job {' '.join(one)} twice; name it once"
+    key = differing[0].partition("=")[0].lstrip("+")
+    both = f"{' '.join(word for word in one if word not in other)} and {' '.join(differing)}"
+    name = f"'name={key.rpartition('.')[2]}${{{key}}}'"
+    return f"{both} have the same folder, {folder}; tell such jobs apart by their name, as with {name}"
+
+
+def announce(context: HydraContext, config: DictConfig, job_overrides: Sequence[Sequence[str]]) -> None:
+    """Note in every job's folder that it waits, for al-status; UsageError as `folders_of`."""
+    for folder, overrides in zip(folders_of(context, config, job_overrides), job_overrides, strict=True):
+        if folder is not None:
+            with suppress(Exception):
+                note_waiting(folder, overrides, launch_of(config.hydra))
 
 
 def note_waiting(folder: Path, overrides: Sequence[str], launch: Sequence[str], job: str = "") -> None:

@@ -26,7 +26,8 @@ LAYERS = {
     "loop": {"types", "rng", "pool", "budget", "strategies", "errors"},
     "checksums": {"atomic"},
     "recovery": {"atomic", "checksums"},
-    "provenance": set(),
+    "provenance": {"types"},
+    "option_types": {"errors"},
     "records": {"errors", "atomic", "interrupt", "checksums", "recovery"},
     "console": {"errors"},
     "analysis": {"errors", "atomic", "state", "console"},
@@ -37,7 +38,7 @@ LAYERS = {
     "claim": {"slurm"},
     "state": {"atomic", "slurm", "claim"},
 }
-KNOW_HYDRA = {"run", "job", "sweeps", "explain", "plugins"}
+KNOW_HYDRA = {"run", "job", "sweeps", "explain", "option_types", "plugins"}
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 

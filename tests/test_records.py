@@ -15,7 +15,7 @@ from recorded import untimed
 
 from al_runner.engine.drive import drive
 from al_runner.errors import UsageError
-from al_runner.provenance import provenance
+from al_runner.provenance import fingerprint, provenance
 from al_runner.records import COLUMNS, RunFolder, write
 from al_runner.strategies.kfac_vfe import KfacVfe
 
@@ -175,13 +175,37 @@ def test_damaged_records_are_refused_not_continued(tmp_path: Path, name: str, da
 def test_labels_that_changed_are_noticed(tmp_path: Path) -> None:
     run(tmp_path)
     labels = toy.data_set().labels
-    folder(tmp_path).require_labels(labels)
+    folder(tmp_path).require_data("", labels)
     changed = labels.clone()
     changed[int(rows(tmp_path, "acquired.csv")[3]["id"])] += 1
     with pytest.raises(UsageError, match="another label"):
-        folder(tmp_path).require_labels(changed)
+        folder(tmp_path).require_data("", changed)
     with pytest.raises(UsageError, match="another label"):
-        folder(tmp_path).require_labels(labels[:10])
+        folder(tmp_path).require_data("", labels[:10])
+
+
+def test_images_that_changed_are_noticed(tmp_path: Path) -> None:
+    data = toy.data_set()
+    run(tmp_path)
+    record = folder(tmp_path)
+    record.require_data("of a start without a fingerprint", data.labels)
+    record.add_provenance(provenance(torch.device("cpu"), 3, [], fingerprint(data)))
+    folder(tmp_path).require_data(fingerprint(toy.data_set()), data.labels)
+    data.images[-1] += 1
+    with pytest.raises(UsageError, match=r"other images or labels .* the data changed; restore it"):
+        folder(tmp_path).require_data(fingerprint(data), data.labels)
+
+
+def test_a_fingerprint_is_of_labels_images_and_their_number() -> None:
+    data = toy.data_set()
+    others = [
+        replace(data, labels=data.labels.flip(0)),
+        replace(data, images=255 - data.images),
+        replace(data, images=data.images[:-1], labels=data.labels[:-1]),
+        replace(data, images=data.images.transpose(2, 3)),
+    ]
+    found = {fingerprint(some) for some in (data, toy.data_set(), *others)}
+    assert len(found) == 1 + len(others)
 
 
 def test_a_disk_that_fills_keeps_what_was_recorded(tmp_path: Path) -> None:
@@ -212,10 +236,11 @@ def test_a_folder_that_is_no_folder_is_named(tmp_path: Path) -> None:
 def test_provenance_keeps_one_entry_for_every_start(tmp_path: Path) -> None:
     record = folder(tmp_path)
     for _ in range(2):
-        record.add_provenance(provenance(torch.device("cpu"), 3))
+        record.add_provenance(provenance(torch.device("cpu"), 3, ["seed=3"], "1f"))
     entries = json.loads((tmp_path / "provenance.json").read_text())
     assert len(entries) == 2
     assert entries[0]["seed"] == 3
+    assert (entries[0]["command"], entries[0]["data"]) == (["al-run", "seed=3"], "1f")
     assert entries[0]["torch"] == torch.__version__
     assert {"device", "git_commit", "command", "started", "python", "al-runner"} <= set(entries[0])
 

@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from math import nan
 from pathlib import Path
 
 from al_runner.analysis.comparison import Comparison, save_tables
@@ -18,9 +19,9 @@ from al_runner.console import command
 def main(argv: Sequence[str] | None = None) -> int:
     """Run al-compare's command line; 2 and one line on stderr where something is the user's to mend, else 0."""
     options = _parser().parse_args(argv)
-    targets = [value / 100 for value in options.target] if options.target else None
     frame = load(options.directory)
-    comparison = Comparison.of(only(across(frame, options.across), options.only), options.at, options.baseline, targets)
+    runs = only(across(frame, options.across), options.only)
+    comparison = Comparison.of(runs, options.at, options.baseline, options.target)
     for line in [*waiting(options.directory, frame), *all_gaps(comparison.cases)]:
         print(f"al-compare: {line}", file=sys.stderr)
     out = options.out or options.directory
@@ -32,6 +33,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+def target(word: str) -> float:
+    """An error, from percent in (0, 100)."""
+    try:
+        percent = float(word)
+    except ValueError:
+        percent = nan
+    if not 0 < percent < 100:
+        raise argparse.ArgumentTypeError(f"{word} is no error in percent; give one between 0 and 100")
+    return percent / 100
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="al-compare", description="Which strategy is better, by how much, how surely."
@@ -41,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--at", metavar="LABELS", type=int, help="the budget; default: the most that a run has")
     parser.add_argument("--baseline", metavar="NAME", default=BASELINE, help="held against; default: random")
     parser.add_argument(
-        "--target", metavar="PERCENT", type=float, action="append", help="an error to reach; can be given often"
+        "--target", metavar="PERCENT", type=target, action="append", help="an error to reach; can be given often"
     )
     parser.add_argument(
         "--across", metavar="KEYS", help="compare different learners, say, as well: random-plain, bald-ensemble"

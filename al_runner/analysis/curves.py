@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
+from scipy.integrate import trapezoid
 
 from al_runner.analysis.runs import BASELINE, curve_names
 from al_runner.errors import UsageError
@@ -109,6 +110,14 @@ def by_seed(runs: pd.DataFrame, column: str) -> pd.DataFrame:
     return runs.pivot(index="labelled", columns="seed", values=column).dropna()
 
 
+def mean_error(errors: pd.DataFrame) -> Floats:
+    """Area under every seed's curve, divided by its width (trapezoid rule), [R, S] -> [S]; of one count, its error."""
+    values, counts = errors.to_numpy(dtype=np.float64), errors.index.to_numpy(dtype=np.float64)
+    if len(counts) == 1:
+        return np.asarray(values[0], dtype=np.float64)
+    return np.asarray(trapezoid(values, counts, axis=0) / (counts[-1] - counts[0]), dtype=np.float64)
+
+
 def split_by_curve(runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """One combination's rows by curve: the baseline first, `full` last, others by name."""
     parts = {str(name): part for name, part in runs.groupby(curve_names(runs), sort=True)}
@@ -151,7 +160,7 @@ def _curve(name: str, values: pd.DataFrame, truth: bool, spread: Spread | None) 
 
 
 def paired_difference(runs: pd.DataFrame, other: pd.DataFrame, column: str = "test_error") -> tuple[Interval, Interval]:
-    """`runs` minus `other`, paired by seed: at the last label count that all pairs share, and averaged over all such.
+    """`runs` minus `other`, paired by seed: at the last label count that all pairs share, and `mean_error` up to there.
 
     The interval is that of the S differences, so what a seed does to both cancels; NaN for fewer than two shared
     seeds or no shared count.
@@ -159,7 +168,7 @@ def paired_difference(runs: pd.DataFrame, other: pd.DataFrame, column: str = "te
     difference = paired(runs, other, column)
     if difference.shape[1] < 2 or difference.empty:
         return interval([]), interval([])
-    return interval(difference.iloc[-1]), interval(difference.mean(axis=0))
+    return interval(difference.iloc[-1]), interval(mean_error(difference))
 
 
 def automatic_split(drawn: Sequence[Curve], fallen: float = 0.95) -> int | None:

@@ -5,7 +5,7 @@ from math import isnan
 
 import pandas as pd
 
-from al_runner.analysis.curves import Interval, by_seed, interval, paired_difference, split_by_curve
+from al_runner.analysis.curves import Interval, by_seed, interval, mean_error, paired_difference, split_by_curve
 from al_runner.analysis.runs import BASELINE, COMBINATION
 
 HEAD = (
@@ -24,7 +24,7 @@ HEAD = (
 def summarise(frame: pd.DataFrame) -> pd.DataFrame:
     """One row a combination and curve; errors are fractions, `_half` the 95% half-width, seconds are medians a round.
 
-    `final` is the test error at the last label count that all seeds have, `area` the mean over all such counts.
+    `final` is the test error at the last label count that all seeds have, `area` the `mean_error` up to there.
     """
     rows = []
     for key, runs in frame.groupby(list(COMBINATION), sort=True):
@@ -37,7 +37,7 @@ def summarise(frame: pd.DataFrame) -> pd.DataFrame:
 def _measures(name: str, runs: pd.DataFrame, baseline: pd.DataFrame | None) -> dict[str, float | int | None]:
     errors = by_seed(runs, "test_error")
     final = interval(errors.iloc[-1] if len(errors) else [])
-    area = interval(errors.mean(axis=0) if len(errors) else [])
+    area = interval(mean_error(errors) if len(errors) else [])
     final_gap = area_gap = interval([])
     compared = baseline is not None and name != BASELINE and not (runs["strategy"] == "full").all()
     if compared and baseline is not None:

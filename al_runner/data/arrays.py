@@ -1,4 +1,4 @@
-"""The four arrays every source ends in, and the form they must have.
+"""The arrays every source ends in, and the form they must have.
 
 N images of H x W pixels, C colour channels.
 """

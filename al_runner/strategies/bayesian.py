@@ -114,4 +114,4 @@ class Disagreement(Strategy):
         """UsageError where there is one posterior sample alone, and it is not to be taken for them."""
         if samples == 1 and self.one_sample == "refuse":
             name = getattr(getattr(self.score, "func", self.score), "__name__", "this strategy")
-            raise UsageError(f"{name} needs K > 1 posterior samples; use learner=dropout or learner=ensemble")
+            raise UsageError(f"{name} needs K > 1 posterior samples; use learner=dropout, ensemble or bootstrap")

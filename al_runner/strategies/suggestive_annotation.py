@@ -87,7 +87,10 @@ class SuggestiveAnnotation(Strategy):
 
     def check_learner(self, learner: Learner) -> None:
         super().check_learner(learner)
-        self.uncertain.check_learner(learner)
+        try:
+            self.uncertain.check_learner(learner)
+        except UsageError as error:
+            raise UsageError(f"SuggestiveAnnotation preselects by disagreement, and {error}") from None
 
     def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
         preselected = self.uncertain.select(fitted, pool, min(self.preselected * n, len(pool.candidates)), rng)

@@ -33,7 +33,7 @@ def error_views(case: Case, runs: pd.DataFrame) -> list[View]:
     """Error, its difference to the baseline, the best so far; means over finished seeds, t intervals."""
     truths = curves(case.truth) if len(case.truth) else []
     views = [
-        View("test error", PERCENT, curves(runs), truths, log=True),
+        error_view("test error", curves(runs), truths),
         View(
             f"difference to {case.baseline}",
             "points",
@@ -41,18 +41,21 @@ def error_views(case: Case, runs: pd.DataFrame) -> list[View]:
             zero=True,
             note="Paired by seed; below 0 is better.",
         ),
-        View(
+        error_view(
             "lowest so far",
-            PERCENT,
             curves(runs, "best_test_error"),
             truths,
-            log=True,
             note="A running minimum over rounds, chosen by test error: not what one would get.",
         ),
     ]
     if runs["val_error"].notna().all():
-        views.append(View("validation error", PERCENT, curves(runs, "val_error"), log=True))
+        views.append(error_view("validation error", curves(runs, "val_error")))
     return [view for view in views if view.lines]
+
+
+def error_view(name: str, lines: Sequence[Curve], truths: Sequence[Curve] = (), note: str = "") -> View:
+    """Errors, on a logarithmic axis to begin with where none of the curves comes to 0, which that could not show."""
+    return View(name, PERCENT, lines, truths, log=all(curve.centre.min() > 0 for curve in lines), note=note)
 
 
 def bought_views(measured: pd.DataFrame) -> list[View]:

@@ -15,7 +15,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
 from al_runner.errors import UsageError
-from al_runner.sweeps import begin, conclude
+from al_runner.sweeps import begin, conclude, folders_of
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +38,7 @@ class LockstepLauncher(Launcher):
         if self.max_stacked is not None and self.max_stacked < 1:
             raise UsageError(f"hydra.launcher.max_stacked is {self.max_stacked}; it must be 1 or more, or null")
         begin(self.config)
+        folders_of(self.hydra_context, self.config, job_overrides)
         log.info("%d jobs in lock-step", len(job_overrides))
         with sweep_progress(len(job_overrides)) as progress:
             jobs = [

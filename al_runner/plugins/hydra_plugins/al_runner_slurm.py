@@ -26,6 +26,7 @@ from al_runner.sweeps import (
     part_command,
     part_environment,
     quoted,
+    require_apart,
 )
 
 log = logging.getLogger(__name__)
@@ -78,6 +79,7 @@ class SlurmLauncher(Launcher):
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         root = begin(self.config)
         folders = [folder_of(self.hydra_context, self.config, overrides) for overrides in job_overrides]
+        require_apart(folders, job_overrides)
         missing = [
             number
             for number, overrides in enumerate(job_overrides)
