@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from pydoc import locate
 from types import NoneType, UnionType
 from typing import Any, Union, cast, get_args, get_origin, get_type_hints
 
-from hydra.utils import get_object
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from al_runner.errors import UsageError
@@ -43,8 +43,8 @@ def declared(node: DictConfig | ListConfig, path: str) -> Iterator[tuple[str, ob
 def annotations_of(target: object) -> Mapping[str, Any]:
     """Of the parameters of what `target` names, a dotted path; none where that can't be told."""
     found: Mapping[str, Any] = {}
-    with suppress(Exception):  # whatever is wrong with it is said where it is built
-        made = cast(Callable[..., Any], get_object(str(target)))
+    with suppress(Exception):  # whatever is wrong with it, None among it, is said where it is built
+        made = cast(Callable[..., Any], locate(str(target)))
         found = get_type_hints(vars(made).get("__init__", made) if isinstance(made, type) else made)
     return found
 

@@ -87,7 +87,7 @@ def test_a_stacked_sweep_buys_the_same_images(alone: Path, tmp_path: Path) -> No
 
 
 def test_a_job_that_fails_leaves_the_others_running_and_is_named_at_the_end(tmp_path: Path) -> None:
-    """One has a query of none, one diverges in the middle of a stack, one is there twice."""
+    """One has a query of none, one diverges in the middle of a stack; of a job named twice nothing begins."""
     sgd = ["training.optimizer._target_=torch.optim.SGD", "~training.optimizer.fused"]
     code, output = finished(
         tmp_path,
@@ -102,12 +102,14 @@ def test_a_job_that_fails_leaves_the_others_running_and_is_named_at_the_end(tmp_
     assert "training.optimizer.lr=1e+30" in output.splitlines()[-1]
     assert "round 0: the training loss is not finite at step" in output.splitlines()[-1]
     assert len(rows(folder_of(tmp_path, "random-lr0.1", 0))) == 4
-    code, output = finished(tmp_path, *LOCKSTEP, "strategy=random", "budget.query=0,30,30", "name=q${budget.query}")
+    code, output = finished(tmp_path, *LOCKSTEP, "strategy=random", "budget.query=30,30", "name=q${budget.query}")
     assert code == 1
-    assert "2 of 3 jobs failed" in output
-    ends = [line for line in output.splitlines() if line.startswith("  ")]
-    assert "budget.query is 0" in ends[0]
-    assert "is in use by another process" in ends[1]
+    assert "twice; name it once" in output
+    assert not list(tmp_path.glob("*/*/random-q30"))
+    code, output = finished(tmp_path, *LOCKSTEP, "strategy=random", "budget.query=0,30", "name=q${budget.query}")
+    assert code == 1
+    assert "1 of 2 jobs failed" in output
+    assert "budget.query is 0" in output.splitlines()[-1]
     assert "Traceback" not in output
     assert len(rows(folder_of(tmp_path, "random-q30", 0))) == 4
 

@@ -51,13 +51,13 @@ def _file(kind: str, dataset: Mapping[str, Any], data_root: Path) -> Path | str:
     if kind == "npz":
         found = [Path(str(dataset.get("path"))).expanduser()]
     elif kind == "folder":
-        found = sorted(data_root.glob(f"folder-{Path(str(dataset.get('path'))).name[:40]}-*.npz"))
+        prepared = data_root.glob(f"folder-{Path(str(dataset.get('path'))).name[:40]}-*.npz")
+        found = sorted(prepared, key=lambda file: file.stat().st_mtime)[-1:]  # of a folder that changed, the newest
     else:
         found = [data_root / f"{dataset.get('name')}.npz"]
     there = [file for file in found if file.is_file()]
-    if len(there) != 1:
-        reason = "is not one file" if there else "has no prepared file"
-        return f"the data set {reason} below {data_root}; name the folder with --data or AL_DATA"
+    if not there:
+        return f"the data set has no prepared file below {data_root}; name the folder with --data or AL_DATA"
     return there[0]
 
 
