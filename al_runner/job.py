@@ -58,14 +58,12 @@ async def run_job(cfg: DictConfig, clock: Callable[[], float], progress: Lines, 
     label = f"{cfg.run.dataset} {cfg.run.strategy}{'-' if cfg.name else ''}{cfg.name} seed {cfg.seed}"
     folder = Path(hydra.runtime.output_dir)
     try:
-        require_types(cfg)
-        if cfg.threads < 1:
-            raise UsageError(f"threads is {cfg.threads}; it must be 1 or more")
-        torch.set_num_threads(cfg.threads)
-        set_deterministic(cfg.deterministic)
-        torch.backends.cudnn.allow_tf32 = False  # training.precision says where it is wanted
         noting = Noted(folder, hydra.overrides.task, explain, launch_of(cast(DictConfig, hydra)))
         with Claim(folder / ".lock") as claim, noting as noted:
+            require_settings(cfg)
+            torch.set_num_threads(cfg.threads)
+            set_deterministic(cfg.deterministic)
+            torch.backends.cudnn.allow_tf32 = False  # training.precision says where it is wanted
             held = Held(folder, claim, noted)
             await run_in(held, cfg, label, torch_device(cfg.device, device_number), clock, progress)
     except Taken as error:
@@ -132,8 +130,7 @@ async def run_in(
     progress.opened(label, rounds, record.rows)
     if len(record.rows) == rounds:
         return
-    hydra = cast(DictConfig, HydraConfig.get())
-    record.add_provenance(provenance(device, cfg.seed, [*launch_of(hydra), *hydra.overrides.task], data))
+    record.add_provenance(provenance(device, cfg.seed, held.noted.words, data))
     try:
         logger = instantiate(cfg.logger)(folder=held.folder, settings=config) if cfg.get("logger") else None
         with logged(logger, record.rows) as also, finishing():
@@ -153,10 +150,16 @@ def show(folder: Path) -> None:
     log.info("Results: %s\nPicture: %s", os.path.relpath(folder), os.path.relpath(picture))
 
 
+def require_settings(cfg: DictConfig) -> None:
+    """UsageError where an option is of another type than declared, or the seed or the number of threads too low."""
+    require_types(cfg)
+    for name, least in (("seed", 0), ("threads", 1)):
+        if cfg[name] < least:
+            raise UsageError(f"{name} is {cfg[name]}; it must be {least} or more")
+
+
 def build(cfg: DictConfig, device: torch.device) -> Experiment:
     """Every part of the run, checked against each other before any training."""
-    if cfg.seed < 0:
-        raise UsageError(f"seed is {cfg.seed}; it must be 0 or more")
     strategy, budget = instantiate(cfg.strategy), instantiate(cfg.budget)
     parts = (OmegaConf.to_yaml(cfg.get(part) or {}, resolve=True) for part in ("dataset", "pool"))
     data = data_set(*parts, str(Path(cfg.data_root).expanduser()), device)

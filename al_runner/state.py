@@ -77,6 +77,11 @@ class Noted:
     def __enter__(self) -> "Noted":
         return self
 
+    @property
+    def words(self) -> list[str]:
+        """The command line of this run alone, without al-run."""
+        return [*self._now.launch, *self._now.overrides]
+
     def runs(self, rounds: int) -> None:
         """The run is the folder's own, and under way."""
         self._foreign = False

@@ -10,13 +10,11 @@ from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus, configure_log, filter_overrides, setup_globals
-from hydra.errors import HydraException
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
 
 from al_runner.errors import UsageError
-from al_runner.explain import explain
+from al_runner.explain import MENDABLE, explain
 from al_runner.state import DONE, LAUNCH, read, wait
 
 log = logging.getLogger(__name__)
@@ -43,11 +41,14 @@ def folder_of(context: HydraContext, config: DictConfig, overrides: Sequence[str
 
 
 def folders_of(context: HydraContext, config: DictConfig, job_overrides: Sequence[Sequence[str]]) -> list[Path | None]:
-    """Every job's folder, None for one that can't be composed, which says so when it runs; UsageError as below."""
+    """Every job's folder, None for one that can't be composed, which says so when it runs.
+
+    UsageError as `require_apart`.
+    """
     folders: list[Path | None] = []
     for overrides in job_overrides:
         folders.append(None)
-        with suppress(HydraException, OmegaConfBaseException, UsageError):
+        with suppress(*MENDABLE):
             folders[-1] = folder_of(context, config, overrides)
     require_apart(folders, job_overrides)
     return folders
@@ -58,10 +59,10 @@ def require_apart(folders: Sequence[Path | None], job_overrides: Sequence[Sequen
     first: dict[Path, Sequence[str]] = {}
     for folder, overrides in zip(folders, job_overrides, strict=True):
         if folder is not None and first.setdefault(folder, overrides) is not overrides:
-            raise UsageError(shared(folder, filter_overrides(first[folder]), filter_overrides(overrides)))
+            raise UsageError(in_one_folder(folder, filter_overrides(first[folder]), filter_overrides(overrides)))
 
 
-def shared(folder: Path, one: Sequence[str], other: Sequence[str]) -> str:
+def in_one_folder(folder: Path, one: Sequence[str], other: Sequence[str]) -> str:
     """What to do about two jobs of one folder."""
     differing = [word for word in other if word not in one]
     if not differing:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import cast
 
 import pytest
 import test_configs
@@ -249,7 +250,7 @@ class Asked:
 def test_predictions_that_are_nan_are_an_error(strategy: Strategy, learner: Callable[..., Learner]) -> None:
     fitted = Asked(fit(strategy, learner, diverged, untrained))
     try:
-        select(strategy, fitted, pool_of(toy.data_set()), 7)  # type: ignore[arg-type]
+        select(strategy, cast(Fitted, fitted), pool_of(toy.data_set()), 7)
     except ArithmeticError as error:
         assert "NaN" in str(error)
     else:

@@ -110,12 +110,15 @@ def by_seed(runs: pd.DataFrame, column: str) -> pd.DataFrame:
     return runs.pivot(index="labelled", columns="seed", values=column).dropna()
 
 
+def mean_height(values: Floats, counts: Floats) -> Floats:
+    """Area under curves, divided by their width (trapezoid rule), [R, ...], [R] -> [...]; of one count, its value."""
+    width = counts[-1] - counts[0]
+    return np.asarray(trapezoid(values, counts, axis=0) / width if width else values[0], dtype=np.float64)
+
+
 def mean_error(errors: pd.DataFrame) -> Floats:
-    """Area under every seed's curve, divided by its width (trapezoid rule), [R, S] -> [S]; of one count, its error."""
-    values, counts = errors.to_numpy(dtype=np.float64), errors.index.to_numpy(dtype=np.float64)
-    if len(counts) == 1:
-        return np.asarray(values[0], dtype=np.float64)
-    return np.asarray(trapezoid(values, counts, axis=0) / (counts[-1] - counts[0]), dtype=np.float64)
+    """Every seed's mean error over the label counts of `by_seed`, [R, S] -> [S], see `mean_height`."""
+    return mean_height(errors.to_numpy(dtype=np.float64), errors.index.to_numpy(dtype=np.float64))
 
 
 def split_by_curve(runs: pd.DataFrame) -> dict[str, pd.DataFrame]:

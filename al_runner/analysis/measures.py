@@ -8,9 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.integrate import trapezoid
 
-from al_runner.analysis.curves import Floats
+from al_runner.analysis.curves import Floats, mean_height
 from al_runner.analysis.runs import curve_names
 
 
@@ -42,9 +41,7 @@ def area(run: pd.DataFrame, budget: Budget) -> float:
         return nan
     inside = (labels > budget.start) & (labels < budget.end)
     x = np.concatenate([[budget.start], labels[inside], [budget.end]])
-    if budget.start == budget.end:
-        return error_at(run, budget.end)
-    return float(trapezoid(np.interp(x, labels, errors), x)) / (budget.end - budget.start)
+    return float(mean_height(np.interp(x, labels, errors), x))
 
 
 def labels_to(run: pd.DataFrame, error: float, end: int) -> float:

@@ -48,9 +48,10 @@ class FineTuned:
 
     def chances(self, data: TrainData) -> Tensor | None:
         """Of every example to be drawn, [N]; None where there is nothing to mix."""
-        parts = torch.tensor([data.old, len(data.y) - data.old - data.added, data.added])
-        old, new = int(parts[0] + parts[2]), int(parts[1])
-        if self.novel is None or 0 in (old, new):
+        known = data.old + data.added
+        new = len(data.y) - known
+        if self.novel is None or 0 in (known, new):
             return None
-        known = (1 - self.novel) / old
-        return torch.tensor([known, self.novel / new, known]).repeat_interleave(parts)
+        chances = torch.full((len(data.y),), (1 - self.novel) / known)
+        chances[data.old : data.old + new] = self.novel / new
+        return chances

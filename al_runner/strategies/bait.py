@@ -73,6 +73,15 @@ class Points:
         return total.flatten(0, 1)
 
 
+def cholesky(matrix: Tensor) -> Tensor:
+    """The lower factor, [E, E]; ArithmeticError for a matrix that rounding has made indefinite."""
+    factor, trouble = torch.linalg.cholesky_ex(matrix)
+    if int(trouble):
+        raise ArithmeticError("rounding has made a Fisher matrix indefinite; raise strategy.damping")
+    lower: Tensor = factor
+    return lower
+
+
 class Trace:
     """tr(M^-1 F) as images enter and leave M; by Woodbury's identity never more than Y columns are new.
 
@@ -81,7 +90,7 @@ class Trace:
 
     def __init__(self, points: Points, start: Tensor, fisher: Tensor):
         self.points, self.fisher = points, fisher
-        self.inverse = torch.cholesky_inverse(torch.linalg.cholesky(start))
+        self.inverse = torch.cholesky_inverse(cholesky(start))
         self.inner = points.between(self.inverse)
         self.outer = points.between(self.inverse @ fisher @ self.inverse)
 
@@ -95,7 +104,7 @@ class Trace:
     def change(self, place: Tensor, sign: int) -> None:
         """Let an image enter M, or leave it."""
         identity = torch.eye(self.inner.shape[1], dtype=self.inner.dtype, device=self.inner.device)
-        factor = torch.linalg.cholesky(identity + sign * self.inner[place])
+        factor = cholesky(identity + sign * self.inner[place])
         new = torch.linalg.solve_triangular(factor, (self.inverse @ self.points.vectors(place)).T, upper=False).T
         moved = self.fisher @ new
         p, z = self.points.times(new), self.points.times(self.inverse @ moved)
@@ -169,10 +178,7 @@ class Bait(Strategy):
         of_labelled = known.fisher()
         fisher = (of_labelled + others.fisher()) / (len(known) + len(others))
         identity = torch.eye(len(fisher), dtype=fisher.dtype, device=fisher.device)
-        try:
-            return ids[bait(candidates, self.damping * identity + of_labelled / total, fisher, n)]
-        except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]
-            raise ArithmeticError("rounding has made a Fisher matrix indefinite; raise strategy.damping") from error
+        return ids[bait(candidates, self.damping * identity + of_labelled / total, fisher, n)]
 
     def _points(self, fitted: Fitted, pool: Pool, ids: Tensor) -> Points:
         log_probs = mean_log_probs(fitted.log_probs(pool.x(ids))).double()

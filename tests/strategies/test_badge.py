@@ -95,7 +95,7 @@ def test_predictions_that_are_nan_are_an_error_and_no_random_choice() -> None:
 @pytest.mark.parametrize("first", ["largest", "random"])
 def test_the_strategy_draws_among_the_gradients_of_its_candidates(first: str, net: nn.Module, pool: Pool) -> None:
     """Their loss's own gradients by the last layer's weights, taken one by one."""
-    ids, last = pool.candidates.sort().values, net[5].weight  # type: ignore[index]
+    ids, last = pool.candidates.sort().values, dict(net.named_parameters())["5.weight"]
     found = []
     for id_ in ids:
         log_probs = net(pool.x(id_[None]))[0].log_softmax(0)

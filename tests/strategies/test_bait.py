@@ -149,12 +149,12 @@ def test_a_committee_has_no_last_layer_of_its_own() -> None:
         Bait().check_learner(committee)
 
 
-def test_a_matrix_that_rounding_makes_indefinite_says_so(net: nn.Module, pool: Pool) -> None:
+def test_a_matrix_that_rounding_makes_indefinite_says_so(net: nn.Sequential, pool: Pool) -> None:
+    net[4], weights = nn.Identity(), dict(net.named_parameters())
     with torch.no_grad():
-        net[3].weight *= 1e9  # type: ignore[index]
-        net[3].bias += 1e9  # type: ignore[index]
-        net[4] = nn.Identity()  # type: ignore[index]
-        net[5].weight *= 1e-9  # type: ignore[index]
+        weights["3.weight"] *= 1e9
+        weights["3.bias"] += 1e9
+        weights["5.weight"] *= 1e-9
     with pytest.raises(ArithmeticError, match=r"raise strategy\.damping"):
         Bait(damping=1e-9).select(SingleNet(net, 0), pool, 5, stream(0, "query"))
 
