@@ -15,23 +15,23 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
-from al_runner.claim import Claim, Taken
-from al_runner.energy import Meter, counter_of
 from al_runner.engine.drive import drive
 from al_runner.engine.stacked import Stacked
 from al_runner.engine.stopping import NonFiniteLoss
 from al_runner.errors import UsageError
-from al_runner.explain import MENDABLE, explain
-from al_runner.interrupt import finishing
-from al_runner.loggers import logged
 from al_runner.loop import Experiment
 from al_runner.models.inputs import net_builder
-from al_runner.option_types import require_types
-from al_runner.progress import Lines
-from al_runner.provenance import fingerprint, provenance
-from al_runner.records import RunFolder
-from al_runner.state import RUNNING, Noted
-from al_runner.sweeps import launch_of
+from al_runner.record.loggers import logged
+from al_runner.record.provenance import fingerprint, provenance
+from al_runner.record.records import RunFolder
+from al_runner.record.state import RUNNING, Noted
+from al_runner.settings.explain import MENDABLE, explain
+from al_runner.settings.option_types import require_types
+from al_runner.sweep.begin import launch_of
+from al_runner.sweep.progress import Lines
+from al_runner.system.claim import Claim, Taken
+from al_runner.system.energy import Meter, counter_of
+from al_runner.system.signals import finishing
 from al_runner.types import DataSet
 
 log = logging.getLogger(__name__)

@@ -11,11 +11,11 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from al_runner.console import nobody_reads_on
 from al_runner.errors import UsageError
-from al_runner.explain import MENDABLE, conf_dir, explain
-from al_runner.interrupt import Stopped, listening
-from al_runner.state import LAUNCH
+from al_runner.record.state import LAUNCH
+from al_runner.settings.explain import MENDABLE, conf_dir, explain
+from al_runner.system.console import nobody_reads_on
+from al_runner.system.signals import Stopped, listening
 
 FOLDER_TROUBLE = (errno.EEXIST, errno.ENOTDIR, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 

@@ -17,7 +17,7 @@ from hydra.core.utils import JobStatus
 from recorded import untimed
 
 from al_runner.plugins.hydra_plugins.al_runner_processes import Queue
-from al_runner.state import DONE, STOPPED, read
+from al_runner.record.state import DONE, STOPPED, read
 
 ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 SLOW = ["training.check_every=60", "training.max_checks=8"]

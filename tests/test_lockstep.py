@@ -17,7 +17,7 @@ from hydra.core.plugins import Plugins
 from hydra.plugins.launcher import Launcher
 from recorded import untimed
 
-from al_runner.progress import LiveTable
+from al_runner.sweep.progress import LiveTable
 
 QUICK = ["model=usps_cnn", "budget.max_rounds=3", "training.max_checks=3", "training.check_every=6"]
 LOCKSTEP = ["-m", "hydra/launcher=lockstep"]

@@ -11,11 +11,11 @@ from test_run import al_run, digits8  # noqa: F401 - the fixture
 
 from al_runner.analysis.cli import main as al_plot
 from al_runner.analysis.cli_report import main as al_report
-from al_runner.analysis.status import main as al_status
 from al_runner.data.arrays import Arrays
 from al_runner.data.prepared import prepared, read
 from al_runner.errors import UsageError
-from al_runner.state import FAILED, State, write
+from al_runner.record.state import FAILED, State, write
+from al_runner.sweep.status import main as al_status
 
 PACKAGE = Path(__file__).parents[1] / "al_runner"
 

@@ -16,8 +16,8 @@ from al_runner.analysis.notes import notes
 from al_runner.analysis.runs import COMBINATION, across, columns, load, only
 from al_runner.analysis.summary import as_text, summarise
 from al_runner.analysis.text import case_title
-from al_runner.console import command
 from al_runner.errors import UsageError
+from al_runner.system.console import command
 
 FORMATS = ("png", "svg", "pdf")
 

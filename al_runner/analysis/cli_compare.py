@@ -12,7 +12,7 @@ from al_runner.analysis.forest import forests
 from al_runner.analysis.notes import waiting
 from al_runner.analysis.runs import BASELINE, across, load, only
 from al_runner.analysis.verdict import all_gaps
-from al_runner.console import command
+from al_runner.system.console import command
 
 
 @command("al-compare")

@@ -11,7 +11,7 @@ from al_runner.analysis.notes import waiting
 from al_runner.analysis.report.page import page
 from al_runner.analysis.report.source import Source
 from al_runner.analysis.runs import BASELINE
-from al_runner.console import command
+from al_runner.system.console import command
 
 
 @command("al-report")

@@ -9,8 +9,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from al_runner.analysis.style import sheet
-from al_runner.atomic import replace_file
 from al_runner.errors import UsageError
+from al_runner.system.atomic import replace_file
 
 UNDATED: dict[str, dict[str, None]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
 

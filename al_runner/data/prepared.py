@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from al_runner.atomic import replace_file
-from al_runner.claim import Claim
 from al_runner.data.arrays import ARRAYS, Arrays, checked
 from al_runner.errors import UsageError
+from al_runner.system.atomic import replace_file
+from al_runner.system.claim import Claim
 
 
 def prepared(data_root: str | Path, name: str, make: Callable[[], Arrays]) -> Arrays:

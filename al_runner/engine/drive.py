@@ -6,7 +6,7 @@ from time import perf_counter
 from typing import Any, Generic, TypeVar
 
 from al_runner.engine.one_by_one import train_all
-from al_runner.interrupt import RoundEnd
+from al_runner.system.signals import RoundEnd
 from al_runner.types import Fit, Trained
 
 Result = TypeVar("Result")

@@ -17,7 +17,7 @@ from al_runner.engine.parts import (
     without_augmentation,
 )
 from al_runner.engine.stopping import Patience, require_finite, steps_per_check
-from al_runner.layers import seeded_layers
+from al_runner.models.layers import seeded_layers
 from al_runner.rng import global_stream
 from al_runner.types import Fit, Trained, chunks
 

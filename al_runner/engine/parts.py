@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from al_runner.layers import seed_layers
+from al_runner.models.layers import seed_layers
 from al_runner.rng import global_stream
 from al_runner.types import Fit, Recipe
 

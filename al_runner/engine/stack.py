@@ -22,7 +22,7 @@ from al_runner.engine.parts import (
 )
 from al_runner.engine.replay import Graphs, Replay
 from al_runner.engine.stopping import steps_per_check
-from al_runner.layers import Seeded
+from al_runner.models.layers import Seeded
 from al_runner.types import Fit
 
 EVALUATION_ROWS = 16384  # images times nets in one forward pass of validation

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from al_runner.errors import UsageError
-from al_runner.layers import SeededDropout
 from al_runner.learners.plain import SingleNet
+from al_runner.models.layers import SeededDropout
 from al_runner.rng import Streams
 from al_runner.types import Fit, Fitted, Recipe, TrainData, chunks, trained
 

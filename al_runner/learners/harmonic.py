@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 from al_runner.errors import UsageError
-from al_runner.gaussian_field import LEAST, class_masses, harmonic, log_weights
+from al_runner.models.gaussian_field import LEAST, class_masses, harmonic, log_weights
 from al_runner.models.inputs import NetBuilder
 from al_runner.rng import Streams
 from al_runner.types import Fitted, TrainData, chunks

@@ -8,7 +8,7 @@ from torch.nn.functional import one_hot
 
 from al_runner.budget import Budget
 from al_runner.errors import UsageError
-from al_runner.gaussian_field import Field, class_masses
+from al_runner.models.gaussian_field import Field, class_masses
 from al_runner.pool import Pool
 from al_runner.strategies.base import Strategy
 from al_runner.types import Fitted

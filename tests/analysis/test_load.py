@@ -193,5 +193,5 @@ def test_torch_is_never_imported():
         "print('matplotlib.pyplot' in sys.modules)"
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    needed = ["al_runner.atomic", "al_runner.console", "al_runner.errors"]
+    needed = ["al_runner.system.atomic", "al_runner.system.console", "al_runner.errors"]
     assert answer.stdout.splitlines() == ["[]", str(needed), "False"]

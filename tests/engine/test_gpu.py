@@ -12,7 +12,7 @@ from al_runner.engine.one_by_one import train
 from al_runner.engine.parts import orders
 from al_runner.engine.stack import Stack
 from al_runner.engine.stacked import Stacked, train_stack
-from al_runner.layers import FlipAndShift
+from al_runner.models.layers import FlipAndShift
 from al_runner.types import Fit, TrainData
 
 if not torch.cuda.is_available():

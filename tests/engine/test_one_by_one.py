@@ -14,8 +14,8 @@ from al_runner.engine.one_by_one import error_rate, train
 from al_runner.engine.parts import drop_rate, initial_net, orders
 from al_runner.engine.stopping import NonFiniteLoss, require_finite
 from al_runner.errors import UsageError
-from al_runner.layers import seeded_layers
 from al_runner.models.inputs import net_builder
+from al_runner.models.layers import seeded_layers
 from al_runner.rng import Streams
 from al_runner.types import Fit, Recipe, TrainData
 

@@ -19,8 +19,8 @@ from al_runner.engine.stack import Stack
 from al_runner.engine.stackable import obstacle
 from al_runner.engine.stacked import Stacked, train_stack
 from al_runner.engine.stopping import NonFiniteLoss
-from al_runner.layers import FlipAndShift
 from al_runner.models.inputs import NetBuilder, net_builder
+from al_runner.models.layers import FlipAndShift
 from al_runner.models.resnet import resnet
 from al_runner.rng import Streams
 from al_runner.types import Fit, Recipe, TrainData, Trained

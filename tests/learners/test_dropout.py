@@ -8,10 +8,10 @@ from torch import Tensor, nn
 from al_runner.engine.drive import drive
 from al_runner.engine.one_by_one import train
 from al_runner.errors import UsageError
-from al_runner.layers import seed_layers
 from al_runner.learners.dropout import Dropout, DropoutNet, dropout_layers, split
 from al_runner.models.gal2017 import cnn
 from al_runner.models.inputs import net_builder
+from al_runner.models.layers import seed_layers
 from al_runner.pool import Pool
 from al_runner.rng import Streams, stream
 from al_runner.types import Fit, TrainData

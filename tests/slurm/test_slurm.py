@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from recorded import untimed
 
-from al_runner.state import DONE, RUNNING, STOPPED, read
+from al_runner.record.state import DONE, RUNNING, STOPPED, read
 
 HERE = Path(__file__).parent
 NEEDED = ("slurmctld", "slurmd", "sbatch", "slurmdbd", "munged", "mariadbd")
@@ -43,7 +43,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
     environment = {**os.environ, "PATH": path, "SLURM_CONF": f"{folder}/slurm.conf", "OMP_NUM_THREADS": "1"}
     try:
         subprocess.run([HERE / "start.sh", folder], check=True, env=environment)
-        os.environ.update(SLURM_CONF=environment["SLURM_CONF"], PATH=path)  # for al_runner.state.read
+        os.environ.update(SLURM_CONF=environment["SLURM_CONF"], PATH=path)  # for al_runner.record.state.read
         yield environment
     finally:
         subprocess.run([HERE / "stop.sh", folder], check=False, env=environment)
@@ -55,7 +55,7 @@ def al_run(environment: dict[str, str], *words: str) -> str:
 
 
 def al_status(environment: dict[str, str], *words: str) -> str:
-    command = [sys.executable, "-m", "al_runner.analysis.status", *words]
+    command = [sys.executable, "-m", "al_runner.sweep.status", *words]
     return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
 
 

@@ -18,8 +18,8 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
 from al_runner.errors import UsageError
-from al_runner.explain import explain
-from al_runner.sweeps import begin
+from al_runner.settings.explain import explain
+from al_runner.sweep.begin import begin
 
 
 class ListedSweeper(Sweeper):

@@ -15,7 +15,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
 from al_runner.errors import UsageError
-from al_runner.sweeps import begin, conclude, folders_of
+from al_runner.sweep.begin import begin, conclude, folders_of
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class LockstepLauncher(Launcher):
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         from al_runner.engine.drive import drive_all  # noqa: PLC0415 - torch, which al-run --help need not wait for
         from al_runner.engine.stacked import Stacked  # noqa: PLC0415
-        from al_runner.progress import sweep_progress  # noqa: PLC0415
+        from al_runner.sweep.progress import sweep_progress  # noqa: PLC0415
 
         if self.max_stacked is not None and self.max_stacked < 1:
             raise UsageError(f"hydra.launcher.max_stacked is {self.max_stacked}; it must be 1 or more, or null")

@@ -12,9 +12,9 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from al_runner.errors import UsageError
-from al_runner.interrupt import Stopped, asked, finishing
-from al_runner.sweeps import announce, begin, conclude, outcome, part_command, part_environment
-from al_runner.worker import Lost, Worker
+from al_runner.sweep.begin import announce, begin, conclude, outcome, part_command, part_environment
+from al_runner.sweep.worker import Lost, Worker
+from al_runner.system.signals import Stopped, asked, finishing
 
 log = logging.getLogger(__name__)
 

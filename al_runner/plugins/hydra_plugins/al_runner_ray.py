@@ -11,8 +11,8 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from al_runner.errors import UsageError
-from al_runner.sweeps import announce, begin, conclude, outcome, part_command, part_environment
-from al_runner.worker import Lost, carry_out
+from al_runner.sweep.begin import announce, begin, conclude, outcome, part_command, part_environment
+from al_runner.sweep.worker import Lost, carry_out
 
 log = logging.getLogger(__name__)
 

@@ -13,10 +13,10 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from al_runner import slurm
 from al_runner.errors import UsageError
-from al_runner.state import DONE, LAUNCH, RUNNING, WAITING, read
-from al_runner.sweeps import (
+from al_runner.record.state import DONE, LAUNCH, RUNNING, WAITING, read
+from al_runner.sweep import batch
+from al_runner.sweep.begin import (
     begin,
     conclude,
     ended,
@@ -115,7 +115,7 @@ class SlurmLauncher(Launcher):
         for place, part in enumerate(parts):
             for number in part:
                 note_waiting(folders[number], job_overrides[number], launch, f"{home}/{place}")
-        array = slurm.submit(script)
+        array = batch.submit(script)
         runs = sum(map(len, parts))
         log.info("%d runs in %d jobs: Slurm's array job %s, named %s", runs, len(parts), array, name)
 
@@ -129,7 +129,7 @@ class SlurmLauncher(Launcher):
             *([f"hydra.launcher.cpu.n_jobs={workers}"] if self.runs_per_job > 1 and workers > 1 else []),
         ]
         command = shlex.join(part_command(self.config.hydra, jobs, *words))
-        directives = slurm.options(
+        directives = batch.options(
             [
                 ("job-name", name),
                 ("array", f"0-{parts - 1}" + (f"%{self.parallel}" if self.parallel else "")),
@@ -141,7 +141,7 @@ class SlurmLauncher(Launcher):
         )
         directives += ["#SBATCH --requeue", *(f"#SBATCH {option}" for option in self.options)]
         launched = f"export {LAUNCH}={shlex.quote(part_environment(self.config.hydra)[LAUNCH])}"
-        return slurm.script(
+        return batch.script(
             directives,
             [launched, *self.lines],
             f'{command} "hydra.sweeper.part=$SLURM_ARRAY_TASK_ID"',

@@ -6,7 +6,7 @@ from scipy.stats import chisquare, norm
 from torch import nn
 from torch.func import functional_call, vmap
 
-from al_runner.layers import FlipAndShift, SeededDropout, seed_layers, seeded_layers
+from al_runner.models.layers import FlipAndShift, SeededDropout, seed_layers, seeded_layers
 from al_runner.rng import hashed_bits, stream
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from al_runner.atomic import replace_file
-from al_runner.checksums import NAME, Checksums, Damaged
+from al_runner.record.checksums import NAME, Checksums, Damaged
+from al_runner.system.atomic import replace_file
 
 PREDICTED = "predicted.csv"
 MISSING = ""  # in place of a text

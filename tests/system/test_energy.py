@@ -10,10 +10,10 @@ import pytest
 import torch
 import toy
 
-from al_runner.energy import Meter, counter_of
 from al_runner.engine.drive import drive
-from al_runner.records import RunFolder
+from al_runner.record.records import RunFolder
 from al_runner.strategies.random import Random
+from al_runner.system.energy import Meter, counter_of
 
 CUDA = torch.device("cuda", 1)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from al_runner.analysis.status import main, runs_under
-from al_runner.state import DONE, RUNNING, STOPPED, WAITING, State, write
+from al_runner.record.state import DONE, RUNNING, STOPPED, WAITING, State, write
+from al_runner.sweep.status import main, runs_under
 
 
 def made(folder: Path, now: str, rows: int = 0, rounds: int = 10, **changes: object) -> None:
@@ -91,12 +91,12 @@ def test_what_failed_or_was_stopped_is_run_again(tmp_path: Path) -> None:
         "np.savez('mine.npz', train_images=i[:1200], train_labels=l[:1200], test_images=i[1200:], test_labels=l[1200:])"
     )
     assert called(sys.executable, "-c", make).returncode == 0
-    again = called(sys.executable, "-m", "al_runner.analysis.status", "out", "--retry-failed")
+    again = called(sys.executable, "-m", "al_runner.sweep.status", "out", "--retry-failed")
     assert again.returncode == 0, again.stderr
     assert "mine.npz does not exist" in re.sub(r"\s+", " ", again.stdout)
     assert {run.state.state for run in runs_under(tmp_path)} == {DONE}
     assert "finished already" not in again.stdout
-    assert STOPPED not in called(sys.executable, "-m", "al_runner.analysis.status", "out").stdout
+    assert STOPPED not in called(sys.executable, "-m", "al_runner.sweep.status", "out").stdout
 
 
 def test_the_failed_runs_of_a_sweep_are_run_again_as_a_sweep(tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_the_failed_runs_of_a_sweep_are_run_again_as_a_sweep(tmp_path: Path) -> 
 
     first = called("al_runner.run", *sweep)
     assert (first.returncode, "2 of 4 jobs failed" in first.stderr) == (1, True), first.stderr
-    again = called("al_runner.analysis.status", "out", "--retry-failed")
+    again = called("al_runner.sweep.status", "out", "--retry-failed")
     assert again.returncode == 1
     assert "2 jobs in 1 processes" in again.stdout
     assert "2 of 2 jobs failed" in again.stderr

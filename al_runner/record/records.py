@@ -14,11 +14,11 @@ import torch
 import yaml
 from torch import Tensor
 
-from al_runner import checksums, recovery
-from al_runner.atomic import replace_file
-from al_runner.checksums import Checksums
 from al_runner.errors import UsageError
-from al_runner.interrupt import stop_point
+from al_runner.record import checksums, recovery
+from al_runner.record.checksums import Checksums
+from al_runner.system.atomic import replace_file
+from al_runner.system.signals import stop_point
 
 COLUMNS = (
     "round",

@@ -79,5 +79,6 @@ def without_sweep(word: str) -> str:
 
 def conf_dir() -> Path:
     """The configuration groups: packaged in a wheel, beside the package in a checkout."""
-    packaged = Path(__file__).parent / "conf"
-    return packaged if packaged.exists() else Path(__file__).parents[1] / "conf"
+    package = Path(__file__).parents[1]
+    packaged = package / "conf"
+    return packaged if packaged.exists() else package.parent / "conf"

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from al_runner import slurm
 from al_runner.errors import UsageError
-from al_runner.state import DONE, FAILED, RUNNING, STOPPED, WAITING, State, read, write
+from al_runner.record.state import DONE, FAILED, RUNNING, STOPPED, WAITING, State, read, write
+from al_runner.sweep import batch
+from al_runner.system import scheduler
 
 HOME = "/somewhere/.slurm/al-run-12ab"
 
@@ -18,8 +19,8 @@ def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder that takes the place of Slurm's programs."""
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
     (tmp_path / "bin").mkdir()
-    slurm._queue.cache_clear()
-    slurm._accounted.cache_clear()
+    scheduler._queue.cache_clear()
+    scheduler._accounted.cache_clear()
     return tmp_path / "bin"
 
 
@@ -66,10 +67,10 @@ def test_what_sbatch_refuses_is_named(commands: Path, tmp_path: Path, monkeypatc
     (commands / "sbatch").write_text("#!/bin/sh\necho 'invalid partition' >&2\nexit 1\n")
     (commands / "sbatch").chmod(0o755)
     with pytest.raises(UsageError, match="invalid partition"):
-        slurm.submit(tmp_path / "job.sh")
+        batch.submit(tmp_path / "job.sh")
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UsageError, match="no sbatch here"):
-        slurm.submit(tmp_path / "job.sh")
+        batch.submit(tmp_path / "job.sh")
 
 
 @pytest.mark.parametrize(
@@ -89,7 +90,7 @@ def test_the_batch_script_queues_itself_again_only_when_its_time_is_up(
     (commands / "scontrol").write_text(f"#!/bin/sh\necho $* > {tmp_path}/requeued\n")
     (commands / "scontrol").chmod(0o755)
     (tmp_path / "run.sh").write_text(f"touch {tmp_path}/begun\n{does}\n")
-    (tmp_path / "job.sh").write_text(slurm.script([], [], f"bash {tmp_path}/run.sh", str(tmp_path), seconds=4))
+    (tmp_path / "job.sh").write_text(batch.script([], [], f"bash {tmp_path}/run.sh", str(tmp_path), seconds=4))
     (tmp_path / "begun").unlink(missing_ok=True)
     job = subprocess.Popen(["bash", tmp_path / "job.sh"], env={**os.environ, "SLURM_JOB_ID": "5"})
     if told:

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from al_runner import claim, slurm
-from al_runner.claim import Claim, Holder, Taken, alive, born
+from al_runner.system import claim, scheduler
+from al_runner.system.claim import Claim, Holder, Taken, alive, born
 
 # Holds a claim until its input ends, with file locks that do nothing: what it prints says how it went.
 HOLD = """
 import fcntl, sys
 fcntl.flock = lambda *_: None
 from pathlib import Path
-from al_runner import claim
+from al_runner.system import claim
 claim.BEAT, claim.WATCH = 0.1, 1.0
 try:
     with claim.Claim(Path(sys.argv[1])):
@@ -130,7 +130,7 @@ def test_a_holder_that_was_silent_too_long_finds_out_before_it_writes(tmp_path: 
 def test_a_job_that_slurm_starts_again_takes_over_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gone = replace(Holder.me(), host="node7", job="/x/.slurm/al-run-1/3")
     (tmp_path / "lock.owner").write_text(json.dumps(asdict(gone)))
-    monkeypatch.setenv(slurm.JOB, gone.job)
+    monkeypatch.setenv(scheduler.JOB, gone.job)
     monkeypatch.setattr(claim, "WATCH", 1e9)
     with Claim(tmp_path / "lock"):
         pass

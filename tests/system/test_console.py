@@ -11,7 +11,7 @@ COMMANDS = {
     "al-plot": "al_runner.analysis.cli",
     "al-compare": "al_runner.analysis.cli_compare",
     "al-report": "al_runner.analysis.cli_report",
-    "al-status": "al_runner.analysis.status",
+    "al-status": "al_runner.sweep.status",
 }
 RUN = ["training.max_checks=2", "training.check_every=10", "budget.max_rounds=2", "strategy=random", "seed=0,1"]
 

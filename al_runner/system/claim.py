@@ -19,7 +19,7 @@ from uuid import uuid4
 import psutil
 from filelock import BaseFileLock, FileLock, Timeout
 
-from al_runner import slurm
+from al_runner.system import scheduler
 
 BEAT, WATCH = 10.0, 35.0  # seconds between two touches; seconds of watching
 TURN = 0.1  # seconds between two attempts of somebody who waits
@@ -38,19 +38,19 @@ class Holder:
     boot: str  # tells machines of one name apart
     pid: int
     born: float
-    job: str  # Slurm's, see slurm.py
+    job: str  # Slurm's, see scheduler.py
 
     @classmethod
     def me(cls) -> "Holder":
         pid = os.getpid()
-        return cls(uuid4().hex, socket.gethostname(), _boot(), pid, born(pid), os.environ.get(slurm.JOB, ""))
+        return cls(uuid4().hex, socket.gethostname(), _boot(), pid, born(pid), os.environ.get(scheduler.JOB, ""))
 
     def gone(self, me: "Holder") -> bool | None:
         """Whether it is known to have ended; None where that can't be known from here."""
         if (self.host, self.boot) == (me.host, me.boot):
             return not alive(self.pid, self.born)
         if self.job:  # Slurm starts a job again only once it has ended
-            return True if self.job == me.job or slurm.queued(self.job) == slurm.GONE else None
+            return True if self.job == me.job or scheduler.queued(self.job) == scheduler.GONE else None
         return None
 
     def __str__(self) -> str:

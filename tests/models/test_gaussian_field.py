@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from al_runner.gaussian_field import Field, harmonic
+from al_runner.models.gaussian_field import Field, harmonic
 
 SCALE = 0.3
 RNG = torch.Generator().manual_seed(0)
@@ -65,7 +65,7 @@ def test_a_label_s_downdate_is_a_refit(classes: int) -> None:
 @pytest.mark.parametrize("classes", [2, 3])
 @pytest.mark.parametrize("entries", [2**22, 100])
 def test_expected_risks_are_those_of_refits(classes: int, entries: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("al_runner.gaussian_field.ENTRIES", entries)
+    monkeypatch.setattr("al_runner.models.gaussian_field.ENTRIES", entries)
     y = labels(classes)
     field = Field.of(X[KNOWN], y[KNOWN], X[UNKNOWN], SCALE)
     expected = []

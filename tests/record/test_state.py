@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from al_runner import state
-from al_runner.state import DONE, FAILED, RUNNING, STOPPED, WAITING, Noted, State, read, wait, write
+from al_runner.record import state
+from al_runner.record.state import DONE, FAILED, RUNNING, STOPPED, WAITING, Noted, State, read, wait, write
 
 
 def fresh(now: str = RUNNING, **changes: object) -> State:

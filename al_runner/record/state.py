@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from al_runner import slurm
-from al_runner.atomic import replace_file
-from al_runner.claim import alive, born
+from al_runner.system import scheduler
+from al_runner.system.atomic import replace_file
+from al_runner.system.claim import alive, born
 
 WAITING, RUNNING, DONE, FAILED, STOPPED = "waiting", "running", "done", "failed", "stopped"
 LAUNCH = "AL_RUNNER_LAUNCH"  # in the environment of a process that carries out part of another one's sweep
@@ -33,7 +33,7 @@ class State:
     born: float = 0.0  # when that process began, so that a later one of the same number is not taken for it
     updated: str = ""  # UTC
     launch: tuple[str, ...] = ()  # Hydra's part of the command line, -m first where it was a sweep's
-    job: str = ""  # of a run that Slurm starts, see slurm.py
+    job: str = ""  # of a run that Slurm starts, see scheduler.py
 
     def now(self, state: str, **changes: Any) -> "State":
         """The same run in another state, at this moment and in this process."""
@@ -44,12 +44,12 @@ class State:
         """As it must be read: a run that says it runs or waits, but whose process or job is gone, was stopped."""
         if self.state in (DONE, FAILED):
             return self
-        queued = slurm.queued(self.job) if self.job else None
+        queued = scheduler.queued(self.job) if self.job else None
         if queued is None:
             return replace(self, state=STOPPED) if self.state in (RUNNING, WAITING) and not self._alive() else self
-        if queued == slurm.GONE:
-            return replace(self, state=STOPPED, error=slurm.ending(self.job))
-        return self if self.state == RUNNING and queued == slurm.RUNNING else replace(self, state=WAITING)
+        if queued == scheduler.GONE:
+            return replace(self, state=STOPPED, error=scheduler.ending(self.job))
+        return self if self.state == RUNNING and queued == scheduler.RUNNING else replace(self, state=WAITING)
 
     def _alive(self) -> bool:
         """Whether the process that wrote this is still there; of another machine's, whether it spoke lately."""
@@ -70,7 +70,7 @@ class Noted:
     ):
         self._folder, self._explain = folder, explain
         self._now = State(
-            RUNNING, tuple(overrides), os.getcwd(), launch=tuple(launch), job=os.environ.get(slurm.JOB, "")
+            RUNNING, tuple(overrides), os.getcwd(), launch=tuple(launch), job=os.environ.get(scheduler.JOB, "")
         )
         self._foreign = (folder / "config.yaml").exists()  # until this run is known to be the one that is held
 

@@ -8,7 +8,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from al_runner.atomic import replace_file
+from al_runner.system.atomic import replace_file
 
 NAME = "checksums.json"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from al_runner.errors import UsageError
-from al_runner.loggers import Guarded, Mlflow, TensorBoard, logged, numbers, require
+from al_runner.record.loggers import Guarded, Mlflow, TensorBoard, logged, numbers, require
 
 SETTINGS = {"seed": 3, "run": {"dataset": "usps", "strategy": "bald", "name": "", "seed": 3}, "budget": {"query": 8}}
 

@@ -15,8 +15,8 @@ from recorded import untimed
 
 from al_runner.engine.drive import drive
 from al_runner.errors import UsageError
-from al_runner.provenance import fingerprint, provenance
-from al_runner.records import COLUMNS, RunFolder, write
+from al_runner.record.provenance import fingerprint, provenance
+from al_runner.record.records import COLUMNS, RunFolder, write
 from al_runner.strategies.kfac_vfe import KfacVfe
 
 CONFIG = {"seed": 0, "strategy": {"gamma": 0.0}}
@@ -211,7 +211,7 @@ def test_a_fingerprint_is_of_labels_images_and_their_number() -> None:
 def test_a_disk_that_fills_keeps_what_was_recorded(tmp_path: Path) -> None:
     """A real limit on file size in a process of its own; the row that did not fit leaves the earlier file whole."""
     script = (
-        "import resource, sys; from pathlib import Path; from al_runner.records import write\n"
+        "import resource, sys; from pathlib import Path; from al_runner.record.records import write\n"
         "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "write(Path(sys.argv[1]), 'x' * 2000)\n"

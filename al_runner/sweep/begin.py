@@ -14,8 +14,8 @@ from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig
 
 from al_runner.errors import UsageError
-from al_runner.explain import MENDABLE, explain
-from al_runner.state import DONE, LAUNCH, read, wait
+from al_runner.record.state import DONE, LAUNCH, read, wait
+from al_runner.settings.explain import MENDABLE, explain
 
 log = logging.getLogger(__name__)
 

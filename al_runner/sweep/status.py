@@ -16,9 +16,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from al_runner.analysis.runs import read_run
-from al_runner.console import command
 from al_runner.errors import UsageError
-from al_runner.state import DONE, FAILED, RUNNING, STOPPED, WAITING, State, read
+from al_runner.record.state import DONE, FAILED, RUNNING, STOPPED, WAITING, State, read
+from al_runner.system.console import command
 
 COLOURS = {RUNNING: "cyan", DONE: "green", FAILED: "red", STOPPED: "yellow", WAITING: ""}
 UNREADABLE = State(FAILED, (), "", error="state.json can't be read; the run's own command writes it anew")
