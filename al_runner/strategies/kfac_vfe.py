@@ -18,18 +18,18 @@ from al_runner.fisher import (
     damped_inverse,
     mean_factors,
     nystrom_inverse,
-    parameter_count,
     product_traces,
     squared_traces,
 )
 from al_runner.pool import ImagesOf, Pool
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.free_energy import Energy, greedy, mean_random_z
+from al_runner.strategies.target import block_targets, grows, multiple
 from al_runner.types import Fitted, Images
 
 CHOICES = {
     "direction": ("minimise", "maximise"),
-    "size": ("parameters", "effective"),
+    "energy": ("total", "blocks"),
     "labels": ("predicted", "expected"),
     "start": ("empty", "labelled"),
 }
@@ -41,9 +41,10 @@ class KfacVfe(Strategy):
     """Greedily builds the query whose Fisher information stands for the pool's (algorithm 1).
 
     With Z1 = sum_l mean_S tr(psi_x psi_U^-1) mean_S tr(tau_x tau_U^-1), the generalisation factor (eq. 15, 19) is
-    ln(Z1 / N) + N / Z1. With Z0 = sum_l mean_S tr(psi_x M psi_x) mean_S tr(tau_x M' tau_x), where (M, M') is the
-    labelled factor, the training factor (eq. 13, 19) is gamma * Zref / Z0: Zref, the mean Z0 of random queries of
-    the same size, stands for the paper's scale N^3 / sqrt(pi), which would drown the other term.
+    ln(Z1 / T) + T / Z1, where the target T is N in the paper. With Z0 = sum_l mean_S tr(psi_x M psi_x)
+    mean_S tr(tau_x M' tau_x), where (M, M') is the labelled factor, the training factor (eq. 13, 19) is
+    gamma * Zref / Z0: Zref, the mean Z0 of random queries of the same size, stands for the paper's scale
+    N^3 / sqrt(pi), which would drown the other term.
     The paper's contradictions are options; the defaults are what its algebra and measurement support.
     """
 
@@ -52,7 +53,8 @@ class KfacVfe(Strategy):
     generalisation: float = 1.0  # weight of the generalisation factor; 0 leaves the training factor alone
     damping: float = 0.1  # relative: lam = damping * tr(M) / dim(M) for each inverted factor M
     invert_labelled: bool = False  # eqs. 13, 16, 17, 19 have the labelled factor itself; eq. 18, alg. 1 its inverse
-    size: str = "parameters"  # N: "parameters", or "effective" = Z1 of the whole of U under damping
+    target: float | str = "parameters"  # T: c times the pool's own Z1, N, or one that grows; see target.py
+    energy: str = "total"  # "blocks": every block is compared with a target of its own, and their divergences add up
     labels: str = "predicted"  # as the published code has it; "expected": the mean over the net's own prediction
     start: str = "empty"  # "labelled": the labelled images count with the query, whose union stands for the pool
     pool_sample: int | None = None  # estimate the pool's factor from so many random unlabelled images; None: from all
@@ -64,6 +66,9 @@ class KfacVfe(Strategy):
         for field, allowed in CHOICES.items():
             if getattr(self, field) not in allowed:
                 raise UsageError(f"strategy.{field} is {getattr(self, field)!r}; choose one of {', '.join(allowed)}")
+        multiple(self.target, 0, 1)
+        if self.target == "growing" and self.start == "labelled":
+            raise UsageError("target=growing and start=labelled both count the labelled images; leave one of them out")
         for field in ("gamma", "generalisation"):
             if not getattr(self, field) >= 0:
                 raise UsageError(f"strategy.{field} is {getattr(self, field)}; it must be 0 or more")
@@ -97,15 +102,17 @@ class KfacVfe(Strategy):
         """The query's positions among the candidates (by default all of `unlabelled`), int64 [n].
 
         For any classifier in evaluation mode, from its inputs to logits [n, classes], and inputs on its device.
-        `labelled`, batches of inputs and labels, are read where gamma > 0 or start is "labelled"; `rng`, by default
-        seeded with 0, where pool_sample, nystrom_rank or gamma are set. Images are read a few at a time. `factors`
-        stand for the mean factors of `unlabelled` where those are known already.
+        `labelled`, batches of inputs and labels, are needed where gamma > 0 or start is "labelled", and where the
+        target grows, which counts them. `rng`, by default seeded with 0, serves pool_sample, nystrom_rank and gamma.
+        Images are read a few at a time. `factors` stand for the mean factors of `unlabelled` where those are known.
         """
         candidates = unlabelled if candidates is None else candidates
         if not 1 <= n <= len(candidates):
             raise UsageError(f"{n} of {len(candidates)} candidates were asked for; ask for 1 or more, and no more")
-        if labelled is None and (self.gamma or self.start == "labelled"):
-            raise UsageError("gamma above 0 and start=labelled need labelled images; give them, or leave both out")
+        if labelled is None and (self.gamma or self.start == "labelled" or grows(self.target)):
+            raise UsageError(
+                "gamma above 0, start=labelled and a target that grows need labelled images; give them, or leave it out"
+            )
         labelled = list(labelled or ())
         rng = torch.Generator().manual_seed(0) if rng is None else rng
         if factors is None:
@@ -116,10 +123,11 @@ class KfacVfe(Strategy):
         general = product_traces(net, _batches(candidates), inverses, len(candidates), self._expected)
         before = product_traces(net, labelled, inverses, None, self._expected) if self.start == "labelled" else None
         training = self._training_traces(net, candidates, labelled, rng) if self.gamma else None
-        total = parameter_count(factors) if self.size == "parameters" else _effective_size(factors, inverses)
-        reference = mean_random_z(training, n, rng) if training else 0.0
-        energy = Energy(total, self.gamma * reference, self.generalisation, self.direction == "minimise")
-        return greedy(general, training, n, energy, before)
+        targets = block_targets(multiple(self.target, sum(len(x) for x, _ in labelled), n), factors, inverses)
+        reference = self.gamma * mean_random_z(training, n, rng) if training else 0.0
+        by_block = self.energy == "blocks"
+        energy = Energy(targets, reference, self.generalisation, self.direction == "minimise", by_block)
+        return greedy(general, training, n, energy, before, by_block)
 
     @property
     def _expected(self) -> bool:
@@ -153,9 +161,3 @@ def _batches(images: Images, positions: Tensor | None = None) -> Iterator[Tensor
     if positions is not None:
         return (images[rows] for rows in positions.split(CHUNK))
     return (images[start : start + CHUNK] for start in range(0, len(images), CHUNK))
-
-
-def _effective_size(factors: dict[str, Factors], inverses: dict[str, Factors]) -> float:
-    """N_eff = sum_l tr(psi (psi + lam)^-1) tr(tau (tau + lam)^-1), the Z1 of the pool itself."""
-    pairs = ((factors[name], inverses[name]) for name in factors)
-    return float(sum((f.psi * i.psi).sum() * (f.tau * i.tau).sum() for f, i in pairs))
