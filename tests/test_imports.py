@@ -20,7 +20,7 @@ LAYERS = {
     "models": {"types", "errors"},
     "gaussian_field": set(),
     "learners": {"types", "models", "rng", "layers", "gaussian_field", "errors"},
-    "engine": {"types", "rng", "layers", "interrupt"},
+    "engine": {"types", "rng", "layers", "interrupt", "errors"},
     "fisher": {"errors"},
     "strategies": {"types", "rng", "pool", "budget", "fisher", "gaussian_field", "errors"},
     "loop": {"types", "rng", "pool", "budget", "strategies", "errors"},
