@@ -5,7 +5,7 @@ N examples, C colour channels, H x W pixels, K posterior samples, Y classes.
 
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from math import log
 from typing import Any, NamedTuple, Protocol
 
@@ -72,6 +72,20 @@ class TrainData(NamedTuple):
         return self._replace(x=torch.cat([self.x, x]), y=torch.cat([self.y, y]), added=self.added + len(y))
 
 
+Loss = Callable[[Any, Tensor], Tensor]  # of the net's output in training and the labels, a mean
+
+
+class Schedule(Protocol):
+    """A learning rate that changes during training."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is meant for the whole of training, so that training must not end early."""
+
+    def __call__(self, step: int, per_check: int, steps: int) -> float:
+        """The factor of the optimiser's own rate at `step`, 0 to `steps` - 1, with a check every `per_check` steps."""
+
+
 PRECISIONS = ("float32", "tf32", "bfloat16")
 
 
@@ -83,7 +97,7 @@ class Recipe:
     is taken. Training ends once it has not fallen to (1 - min_improvement) times its best for `patience`
     checks, or after `max_checks`, or at the first error of at most `target_error`; the weights with the lowest
     validation error are restored. A fit that is to end at a training error has its training examples as `val_x`; one
-    of a fixed number of passes has that number as `check_passes`, and `max_checks` 1.
+    of a fixed number of passes has that number as `check_passes`, and `max_checks` 1: its last weights are kept.
     """
 
     optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
@@ -94,8 +108,8 @@ class Recipe:
     min_improvement: float = 0.0
     max_checks: int = 200
     target_error: float | None = None  # a validation error, in [0, 1), that is good enough to end training at once
-    drop_after: Sequence[int] = ()  # after so many checks each, the learning rate is multiplied by `drop_by`
-    drop_by: float = 0.1
+    schedule: Schedule | None = None  # None: a constant learning rate
+    label_smoothing: float = 0.0  # this share of every label is spread evenly over all classes
     reshuffle: bool = True  # draw a new order for every pass; false keeps the order of purchase
     norm_penalty: float = 0.0  # times the sum of the weight tensors' unsquared L2 norms
     init: Callable[[nn.Module], object] | None = None  # None keeps the layers' own initialisation
@@ -109,12 +123,46 @@ class Recipe:
                 raise UsageError(f"training.{field} is {getattr(self, field)}; it must be 1 or more")
         if self.precision not in PRECISIONS:
             raise UsageError(f"training.precision is {self.precision}; it must be one of {', '.join(PRECISIONS)}")
-        if self.drop_by < 0:
-            raise UsageError(f"training.drop_by is {self.drop_by}; it must be 0 or more (0.1 is the default)")
+        if not 0 <= self.label_smoothing < 1:
+            raise UsageError(f"training.label_smoothing is {self.label_smoothing}; it must be in [0, 1)")
         if not 0 <= self.min_improvement < 1:
             raise UsageError(f"training.min_improvement is {self.min_improvement}; it must be in [0, 1)")
         if self.target_error is not None and not 0 <= self.target_error < 1:
             raise UsageError(f"training.target_error is {self.target_error}; it must be in [0, 1), or null")
+        early = self.patience < self.max_checks or self.target_error is not None
+        if early and self.schedule is not None and self.schedule.whole:
+            raise UsageError(
+                f"training.schedule={type(self.schedule).__name__} needs the whole of training; keep it from ending "
+                "early with training.max_checks=1 and training.check_passes=the number of passes"
+            )
+
+    @property
+    def loss(self) -> Loss:
+        """Mean cross-entropy in nats, with the labels smoothed as the recipe says (Szegedy et al., 2016, section 7)."""
+        return partial(cross_entropy, label_smoothing=self.label_smoothing) if self.label_smoothing else cross_entropy
+
+    def minibatch_sizes(self, count: int, least: int = 1) -> list[int]:
+        """How a pass over `count` examples is divided; a remainder of fewer than `least` joins the minibatch before it.
+
+        Only nets that can't be trained on so few (`least_minibatch`) ask for more than 1.
+        """
+        full, rest = divmod(count, self.batch_size)
+        if full and rest < least:
+            return [self.batch_size] * (full - 1) + [self.batch_size + rest]
+        return [self.batch_size] * full + [rest]
+
+    def steps_per_check(self, count: int, least: int = 1) -> int:
+        """Optimiser steps between two checks on `count` examples."""
+        return max(self.check_every, self.check_passes * len(self.minibatch_sizes(count, least)))
+
+    def rate_factor(self, step: int, per_check: int) -> float:
+        """What the optimiser's own learning rate is multiplied by at this step, counted from 0."""
+        return 1.0 if self.schedule is None else self.schedule(step, per_check, per_check * self.max_checks)
+
+
+def least_minibatch(net: nn.Module) -> int:
+    """How many examples a net needs in a minibatch: BatchNorm has no variance of one."""
+    return 2 if any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in net.modules()) else 1
 
 
 class Fit(NamedTuple):
@@ -125,10 +173,15 @@ class Fit(NamedTuple):
     recipe: Recipe
     data: TrainData
     streams: Streams
-    loss: Callable[[Any, Tensor], Tensor] = cross_entropy  # of the net's output in training and the labels, a mean
+    loss: Loss | None = None  # None: the recipe's
     start: Mapping[str, Tensor] | None = None  # a state_dict to begin from in place of fresh weights
     # Relative chances, [N] on the CPU, with which minibatches are drawn, with replacement; None: passes over all.
     chances: Tensor | None = None
+
+    @property
+    def criterion(self) -> Loss:
+        """The loss that training makes small."""
+        return self.loss or self.recipe.loss
 
 
 class Trained(NamedTuple):

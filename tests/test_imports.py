@@ -16,7 +16,7 @@ LAYERS = {
     "data": {"types", "rng", "errors", "system"},
     "models": {"types", "errors", "rng"},
     "learners": {"types", "models", "rng", "errors"},
-    "engine": {"types", "rng", "models", "system"},
+    "engine": {"types", "rng", "models", "system", "errors"},
     "fisher": {"errors"},
     "strategies": {"types", "rng", "pool", "budget", "fisher", "models", "errors"},
     "loop": {"types", "rng", "pool", "budget", "strategies", "errors"},

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import partial
-from math import ceil
 from typing import ClassVar
 
 import torch
@@ -15,7 +14,7 @@ from al_runner.strategies.base import Strategy
 from al_runner.strategies.decorated import changed
 from al_runner.strategies.loss_prediction import Build, WithLossPrediction, feature_maps, with_ranking
 from al_runner.strategies.wrapped import Wrapped
-from al_runner.types import Fit, Fitted, Learner, TrainData, chunks
+from al_runner.types import Fit, Fitted, Learner, TrainData, chunks, least_minibatch
 
 NEVER = 2**62  # forward passes
 
@@ -28,7 +27,8 @@ class LearningLoss(Strategy):
     hidden: int = 128  # width a map is brought to
     margin: float = 1.0  # xi
     weight: float = 1.0  # lambda, of the ranking loss beside the net's own
-    cut_after: int | None = 120  # passes over the data after which the module's gradient stops at the maps
+    cut_after: int | None = 120  # passes over the data after which the module's gradient stops at the maps; None: never
+    cut_share: float = 0.6  # and not later than after this share of the passes that the recipe has at most
     needs_network: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -39,6 +39,8 @@ class LearningLoss(Strategy):
                 raise UsageError(f"strategy.{name} is {getattr(self, name)}; it must be above 0 (1 is the default)")
         if self.cut_after is not None and self.cut_after < 0:
             raise UsageError(f"strategy.cut_after is {self.cut_after}; it must be 0 or more, or null for never")
+        if not 0 <= self.cut_share <= 1:
+            raise UsageError(f"strategy.cut_share is {self.cut_share}; it must be in [0, 1] (0.6 is the default)")
 
     def check(self, net: nn.Module, x: Tensor) -> None:
         feature_maps(net, x, self.layers)
@@ -74,8 +76,16 @@ class PredictingLosses(Wrapped):
         """The same training of the net and a loss-prediction module."""
         options = self.options
         layers = None if options.layers is None else tuple(options.layers)
-        per_pass = ceil(len(fit.data.y) / fit.recipe.batch_size)
-        cut = NEVER if options.cut_after is None else options.cut_after * per_pass
-        build = Build(fit.build, fit.data.x[:1].cpu(), layers, options.hidden, cut)
-        loss = partial(with_ranking, fit.loss, margin=options.margin, weight=options.weight)
+        build = Build(fit.build, fit.data.x[:1].cpu(), layers, options.hidden, self.cut(fit))
+        loss = partial(with_ranking, fit.criterion, margin=options.margin, weight=options.weight)
         return fit._replace(build=build, loss=loss)
+
+    def cut(self, fit: Fit) -> int:
+        """Steps after which the module's gradient stops at the maps."""
+        if self.options.cut_after is None:
+            return NEVER
+        with torch.random.fork_rng(devices=[]):
+            least = least_minibatch(fit.build())
+        count, recipe = len(fit.data.y), fit.recipe
+        passes = self.options.cut_after * len(recipe.minibatch_sizes(count, least))
+        return min(passes, round(self.options.cut_share * recipe.max_checks * recipe.steps_per_check(count, least)))

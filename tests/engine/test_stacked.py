@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from itertools import islice, pairwise
 
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from al_runner.engine import stacked
 from al_runner.engine.one_by_one import error_rate, step, train
 from al_runner.engine.parts import initial_net, optimizer_for, orders
+from al_runner.engine.schedules import Drops, OneCycle
 from al_runner.engine.stack import Stack
 from al_runner.engine.stackable import obstacle
 from al_runner.engine.stacked import Stacked, train_stack
@@ -118,7 +120,10 @@ def test_final_weights_equal_those_of_the_one_by_one_engine(model: str, optimize
         {"check_every": 1, "min_improvement": 0.05},
         {"check_every": 1, "check_passes": 2},
         {"target_error": 0.25},
-        {"drop_after": [2, 5], "drop_by": 0.3},
+        {"schedule": Drops([2, 5], 0.3)},
+        {"schedule": OneCycle(peak=0.3, start=0.1, end=0.01), "patience": 15},
+        {"schedule": OneCycle(shape="linear"), "check_passes": 5, "max_checks": 1},
+        {"label_smoothing": 0.2},
         {"batch_size": 64},
         {"batch_size": 7},
         {"batch_size": 1, "check_every": 50, "max_checks": 2},
@@ -128,6 +133,26 @@ def test_final_weights_equal_those_of_the_one_by_one_engine(model: str, optimize
 def test_every_part_of_a_recipe_is_the_same_in_a_stack(changes: dict[str, object]) -> None:
     asked = fits(toy.model, recipe(**changes))
     require_equal(train_stack(asked), [train(fit) for fit in asked], 1e-9)
+
+
+@pytest.mark.parametrize("optimizer", sorted(set(OPTIMISERS) - {"rprop", "asgd"}))
+def test_every_optimiser_follows_a_schedule_in_a_stack(optimizer: str) -> None:
+    """In a stack a step is scaled, not its rate; with weight decay and momentum it must come to the same."""
+    chosen = recipe(optimizer=OPTIMISERS[optimizer], schedule=OneCycle(end=0.01), patience=9, max_checks=9)
+    asked = fits(batch_norm, chosen)
+    alone = [train(fit) for fit in asked]
+    require_equal(train_stack(asked), alone, 1e-9)
+    constant = [train(fit._replace(recipe=replace(chosen, schedule=None))) for fit in asked]
+    assert not torch.equal(next(constant[0].net.parameters()), next(alone[0].net.parameters()))
+
+
+@pytest.mark.parametrize("model", ["batch norm", "residual", "dropout"])
+def test_a_last_minibatch_of_one_is_the_same_in_a_stack(model: str) -> None:
+    """17 images in minibatches of 8: 8 and 9 with BatchNorm, 8, 8 and 1 without."""
+    asked = fits(MODELS[model], recipe(check_every=1, check_passes=3, max_checks=4), n=17)
+    alone = [train(fit) for fit in asked]
+    assert {result.steps for result in alone} == {4 * 3 * (3 if model == "dropout" else 2)}
+    require_equal(train_stack(asked), alone, 1e-9)
 
 
 def test_training_ends_at_a_training_error_in_both_engines() -> None:
@@ -328,8 +353,10 @@ def forgetful(shape: tuple[int, int, int], classes: int) -> nn.Module:
         (with_layer(Mixing), {}, "another in a stack"),
         (forgetful, {}, ""),
         (toy.model, {"optimizer": partial(torch.optim.Adafactor, lr=0.01)}, "Adafactor does not treat every weight"),
+        (toy.model, {"optimizer": OPTIMISERS["rprop"], "schedule": Drops([1])}, "Rprop does not follow a schedule"),
+        (toy.model, {"optimizer": OPTIMISERS["asgd"], "schedule": Drops([1])}, "ASGD does not follow a schedule"),
     ],
-    ids=["random", "mixing", "cumulative BatchNorm", "Adafactor"],
+    ids=["random", "mixing", "cumulative BatchNorm", "Adafactor", "Rprop with a schedule", "ASGD with a schedule"],
 )
 def test_what_cannot_be_stacked_trains_alone_and_says_why(
     monkeypatch: pytest.MonkeyPatch,
