@@ -9,14 +9,17 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from al_runner.analysis.curves import Spread
-from al_runner.analysis.figures import Look, differences, facets, learning_curves, times
-from al_runner.analysis.files import as_csv, save, stem, write
-from al_runner.analysis.notes import notes
-from al_runner.analysis.runs import COMBINATION, across, columns, load, only
-from al_runner.analysis.summary import as_text, summarise
-from al_runner.analysis.text import case_title
+from al_runner.analysis.draw.figures import Look, differences, facets, learning_curves, times
+from al_runner.analysis.draw.save import save
+from al_runner.analysis.stats.curves import Spread
+from al_runner.analysis.stats.summary import summarise
+from al_runner.analysis.table.files import as_csv, stem, write
+from al_runner.analysis.table.names import across, all_truth, case_title, columns, only
+from al_runner.analysis.table.runs import load
+from al_runner.analysis.tell.notes import notes
+from al_runner.analysis.tell.summary import as_text
 from al_runner.errors import UsageError
+from al_runner.record.run_id import COMBINATION
 from al_runner.system.console import command
 
 FORMATS = ("png", "svg", "pdf")
@@ -65,7 +68,7 @@ def draw(frame: pd.DataFrame, plan: Plan) -> Iterator[tuple[str, Figure]]:
         return
     combinations = {tuple(map(str, key)): runs for key, runs in frame.groupby(list(COMBINATION), sort=True)}
     for key, runs in combinations.items():
-        if (runs["strategy"] == "full").all():
+        if all_truth(runs):
             print(f"al-plot: no figure for {', '.join(key)}: it has no strategy but full", file=sys.stderr)
             continue
         title = case_title(key, list(combinations)) if plan.title is None else plan.title

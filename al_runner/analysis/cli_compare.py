@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from math import nan
 from pathlib import Path
 
-from al_runner.analysis.comparison import Comparison, save_tables
-from al_runner.analysis.files import save
-from al_runner.analysis.forest import forests
-from al_runner.analysis.notes import waiting
-from al_runner.analysis.runs import BASELINE, across, load, only
-from al_runner.analysis.verdict import all_gaps
+from al_runner.analysis.draw.forest import forests
+from al_runner.analysis.draw.save import save
+from al_runner.analysis.table.names import across, only
+from al_runner.analysis.table.rows import BASELINE
+from al_runner.analysis.table.runs import load
+from al_runner.analysis.tell.comparison import Comparison, save_tables
+from al_runner.analysis.tell.notes import waiting
+from al_runner.analysis.tell.verdict import all_gaps
 from al_runner.system.console import command
 
 

@@ -6,11 +6,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from al_runner.analysis.files import write
-from al_runner.analysis.notes import waiting
 from al_runner.analysis.report.page import page
 from al_runner.analysis.report.source import Source
-from al_runner.analysis.runs import BASELINE
+from al_runner.analysis.table.files import write
+from al_runner.analysis.table.rows import BASELINE
+from al_runner.analysis.tell.notes import waiting
 from al_runner.system.console import command
 
 

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from al_runner.analysis.compare import Case
-from al_runner.analysis.paired import LEAST_PAIRS
-from al_runner.analysis.text import listed
-from al_runner.analysis.verdict import all_gaps
+from al_runner.analysis.stats.case import Case
+from al_runner.analysis.stats.paired import LEAST_PAIRS
+from al_runner.analysis.tell.text import listed
+from al_runner.analysis.tell.verdict import all_gaps
 
 PASS, WARNING, UNKNOWN = "pass", "warning", "can't tell"
 

@@ -8,15 +8,15 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
-from al_runner.analysis.compare import Case
+from al_runner.analysis.draw.style import pens
 from al_runner.analysis.report.checklist import WARNING, Check, Evidence, checklist
 from al_runner.analysis.report.images import Images
 from al_runner.analysis.report.sheets import contact_sheet
 from al_runner.analysis.report.source import Source, case_images, purchase_measures
 from al_runner.analysis.report.views import bought_views, error_views, time_views, view_data
-from al_runner.analysis.style import pens
-from al_runner.analysis.text import seconds
-from al_runner.analysis.verdict import all_gaps, verdict
+from al_runner.analysis.stats.case import Case
+from al_runner.analysis.tell.text import seconds
+from al_runner.analysis.tell.verdict import all_gaps, verdict
 
 HERE = Path(__file__).parent
 

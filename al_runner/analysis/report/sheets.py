@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from al_runner.analysis.compare import Case
 from al_runner.analysis.report.images import TILE, Images, atlas
 from al_runner.analysis.report.source import Source
+from al_runner.analysis.stats.case import Case
 
 MOST_PIXELS = 4_000_000  # of all thumbnails of a case together, which bounds the page at a few MB
 MOST_A_ROUND = 40  # images shown of one query, where all would be too many

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from al_runner.analysis.compare import Case
-from al_runner.analysis.comparison import Comparison
 from al_runner.analysis.report.bought import class_balance, nearest_distance, purchases, shrunk
 from al_runner.analysis.report.checklist import provenance
 from al_runner.analysis.report.images import Images, find_images, fits
-from al_runner.analysis.runs import BASELINE, load, read_config, run_folders
+from al_runner.analysis.stats.case import Case
+from al_runner.analysis.table.rows import BASELINE
+from al_runner.analysis.table.runs import load, read_config, run_folders
+from al_runner.analysis.tell.comparison import Comparison
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from al_runner.analysis.compare import Case
-from al_runner.analysis.curves import Curve, Spread, curves, difference_curves
-from al_runner.analysis.style import DASHES, Pen
+from al_runner.analysis.draw.style import DASHES, Pen
+from al_runner.analysis.stats.case import Case
+from al_runner.analysis.stats.curves import Curve, Spread, curves, difference_curves
+from al_runner.analysis.table.names import truth_label
 
 PERCENT, SECONDS = "%", "s"
 STROKES = dict(zip(DASHES, ("", "", "7 1.2", "7 1 1.2 1", "1.5 0.8"), strict=True))  # for SVG
@@ -106,7 +107,7 @@ def view_data(view: View, pen: Mapping[str, Pen]) -> dict[str, Any]:
     ]
     truths = [
         {
-            "name": truth.name.replace("full", "full training set", 1),
+            "name": truth_label(truth.name),
             "seeds": truth.seeds,
             "dash": dash,
             "y": _numbers(view.scale * truth.centre)[-1],

@@ -1,0 +1,129 @@
+"""Statistics of paired samples: S differences, one a seed, between two strategies.
+
+A seed fixes the split, the initial set and the first weights, so what it does to both cancels in its difference.
+"""
+
+from math import inf, nan, sqrt
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+
+from al_runner.analysis.stats.intervals import Floats, interval
+
+LEVEL = 0.05  # of every test
+POWER = 0.8  # that `seeds_needed` asks for
+LEAST_PAIRS = 3  # below which nothing is ranked: a variance of two values is hardly one
+ALIKE = 1e-12  # differences closer than this are equal but for rounding
+
+
+class Test(NamedTuple):
+    """A paired comparison; `half` is the 95% half-width of the mean difference, p values are two-sided."""
+
+    pairs: int
+    mean: float
+    half: float
+    t_p: float
+    wilcoxon_p: float
+    seeds_needed: float  # see `seeds_needed`; inf for no difference, NaN where there is no variance to judge by
+
+
+def paired_test(differences: ArrayLike) -> Test:
+    """Student's paired t test (1908) and Wilcoxon's signed-rank test (1945) of S differences.
+
+    Wilcoxon's is exact for small S, ties included, and leaves zeros out. Equal samples have p = 1; differences that
+    are all the same but not zero have no variance, and a NaN for Student's p. Both are NaN for S < 2.
+    """
+    values = np.asarray(differences, dtype=np.float64)
+    values = np.where(np.abs(values) < ALIKE, 0.0, values)
+    mean, half = interval(values)
+    if len(values) < 2:
+        return Test(len(values), mean, half, nan, nan, nan)
+    if not values.any():
+        return Test(len(values), 0.0, 0.0, 1.0, 1.0, inf)
+    varied = float(np.ptp(values)) > ALIKE
+    t_p = float(stats.ttest_1samp(values, 0.0).pvalue) if varied else nan
+    needed = seeds_needed(mean, float(values.std(ddof=1))) if varied else nan
+    return Test(len(values), mean, half, t_p, float(stats.wilcoxon(values).pvalue), needed)
+
+
+def seeds_needed(mean: float, deviation: float) -> float:
+    """Pairs with which a two-sided paired t test at 5% sees a true difference of `mean` with 80% probability.
+
+    `deviation` is the standard deviation of the differences. The power comes from the non-central t distribution
+    (Cohen, 1988, section 2.3); at least 2, inf where `mean` is 0.
+    """
+    if mean == 0:
+        return inf
+    effect = abs(mean) / deviation
+
+    def enough(count: int) -> bool:
+        edge = stats.t.ppf(1 - LEVEL / 2, count - 1)
+        shift = effect * sqrt(count)
+        wrong_side = np.nan_to_num(stats.nct.cdf(-edge, count - 1, shift))  # NaN where it is too small for scipy
+        return bool(stats.nct.sf(edge, count - 1, shift) + wrong_side >= POWER)
+
+    high = 2
+    while not enough(high):
+        high *= 2
+        if high > 2**20:
+            return inf
+    low = high // 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return float(max(high, 2))
+
+
+def holm(p: ArrayLike) -> Floats:
+    """P values corrected for their number (Holm, 1979), NaN where NaN, which do not count."""
+    values = np.asarray(p, dtype=np.float64)
+    corrected = np.full_like(values, nan)
+    known = np.isfinite(values)
+    if known.any():
+        corrected[known] = multipletests(values[known], alpha=LEVEL, method="holm")[1]
+    return corrected
+
+
+def share_beaten(left: pd.DataFrame, right: pd.DataFrame) -> float:
+    """Fraction of label counts at which `left` has less error than `right` beyond chance; NaN for under two pairs.
+
+    Both are [R, S] by label count and seed; only what both have is compared, by a two-sided paired t test at 5%
+    at every count. This is one entry of the penalty matrix (Ash et al., 2020, section 4.2).
+    """
+    seeds = left.columns.intersection(right.columns)
+    counts = left.index.intersection(right.index)
+    if len(seeds) < 2 or len(counts) == 0:
+        return nan
+    differences = (left.loc[counts, seeds] - right.loc[counts, seeds]).to_numpy(dtype=np.float64)
+    varied = np.ptp(differences, axis=1) > ALIKE  # without variance there is no test
+    if not varied.any():
+        return 0.0
+    t = stats.ttest_1samp(differences[varied], 0.0, axis=1)
+    return float(((t.statistic < 0) & (t.pvalue < LEVEL)).sum()) / len(counts)
+
+
+class Ranks(NamedTuple):
+    """Mean ranks of K strategies over N data sets, 1 the best."""
+
+    mean: Floats  # [K]
+    friedman_p: float  # that all are alike; NaN for K < 3 or N < 2
+    critical: float  # least difference of mean ranks that is beyond chance at 5%; NaN for N < 2
+
+
+def ranks(errors: NDArray[np.float64]) -> Ranks:
+    """Average ranks, Friedman's test and Nemenyi's critical difference, errors [N, K] -> K ranks (Demsar, 2006).
+
+    Ties share their mean rank. CD = q sqrt(K (K + 1) / (6 N)), q the studentized range at 5% over sqrt(2).
+    """
+    sets, many = errors.shape
+    mean = stats.rankdata(errors, axis=1).mean(axis=0)
+    if sets < 2 or many < 2:
+        return Ranks(mean, nan, nan)
+    q = stats.studentized_range.ppf(1 - LEVEL, many, inf) / sqrt(2)
+    critical = float(q * sqrt(many * (many + 1) / (6 * sets)))
+    friedman = float(stats.friedmanchisquare(*errors.T).pvalue) if many > 2 else nan
+    return Ranks(mean, friedman, critical)

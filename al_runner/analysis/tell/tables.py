@@ -1,0 +1,186 @@
+"""Tables as a terminal, Markdown and LaTeX show them. The CSV files hold the full numbers."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from math import isnan
+from typing import Any
+
+import pandas as pd
+
+from al_runner.analysis.tell.text import number, percent, seconds, seeds_text, short_p
+from al_runner.record.run_id import COMBINATION
+
+Row = dict[Any, Any]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A table of strings, its first `left` columns flush left."""
+
+    title: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+    left: int = 1
+
+    def as_text(self) -> str:
+        """For a terminal."""
+        widths = [max(map(len, column)) for column in zip(self.head, *self.rows, strict=True)]
+        lines = [
+            "  ".join(
+                cell.ljust(width) if place < self.left else cell.rjust(width)
+                for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+            ).rstrip()
+            for row in (self.head, *self.rows)
+        ]
+        return "\n".join([self.title, *lines, *([self.note] if self.note else [])])
+
+    def as_markdown(self) -> str:
+        """A GitHub table under its title."""
+        rule = ["---" if place < self.left else "--:" for place in range(len(self.head))]
+        lines = [
+            "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in (self.head, rule, *self.rows)
+        ]
+        return "\n".join([f"**{self.title}**", "", *lines, *(["", self.note] if self.note else [])])
+
+    def as_latex(self) -> str:
+        """A float that wants the package booktabs."""
+        columns = "".join("l" if place < self.left else "r" for place in range(len(self.head)))
+        lines = [" & ".join(map(_latex, row)) + r" \\" for row in (self.head, *self.rows)]
+        caption = _latex(f"{self.title}. {self.note}".strip())
+        body = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", lines[0], r"\midrule", *lines[1:]]
+        end = [r"\bottomrule", r"\end{tabular}", rf"\caption{{{caption}}}", r"\end{table}"]
+        return "\n".join([r"\begin{table}", r"\centering", *body, *end])
+
+
+def shown_results(table: pd.DataFrame, baseline: str) -> list[Shown]:
+    """`compare.results`, one table a case."""
+    errors = ("final error", "mean error (area)", f"final - {baseline}", "p", f"area - {baseline}", "p")
+    head = ("strategy", "rank", "n", "labels", *errors, "run time", "select a round", "energy")
+    note = (
+        "Mean ± 95% t half-width over n seeds; differences are paired by seed and in points, "
+        f"p by t tests, Holm-corrected for all comparisons with {baseline}."
+    )
+    return _by_case(table, _result, head, "Errors", note)
+
+
+def _result(row: Row) -> tuple[str, ...]:
+    gaps = [
+        cell
+        for name in ("final_minus_baseline", "area_minus_baseline")
+        for cell in (percent(row[name], row[f"{name}_half"], True).replace("%", ""), short_p(row[f"{name}_p"]))
+    ]
+    energy = row["energy_joules"]
+    return (
+        row["curve"],
+        "-" if pd.isna(row["rank"]) else str(row["rank"]),
+        str(row["seeds"]),
+        f"{row['labelled']:,}",
+        percent(row["final"], row["final_half"]),
+        percent(row["area"], row["area_half"]),
+        *gaps,
+        seconds(row["wall_seconds"]),
+        seconds(row["select_seconds"]),
+        "-" if isnan(energy) else f"{energy / 3600:.1f} Wh",
+    )
+
+
+def shown_labels(table: pd.DataFrame, baseline: str) -> list[Shown]:
+    """`compare.labels_needed`, one table a case: a column of labels and one of savings a target."""
+    tables = []
+    for key, part in table.groupby(list(COMBINATION), sort=False):
+        targets = list(dict.fromkeys(-1.0 if isnan(target) else target for target in part["target"]))
+        names = [f"{baseline}'s end" if target < 0 else f"{100 * target:g}%" for target in targets]
+        head = ("strategy", *(cell for name in names for cell in (f"to {name}", "saves")))
+        rows = []
+        for curve, own in part.groupby("curve", sort=False):
+            cells = [cell for row in own.to_dict("records") for cell in _needed(row)]
+            rows.append((str(curve), *cells))
+        note = (
+            f"Labels to the first error of so much or less (first column: {baseline}'s final error in the same seed), "
+            f"and the share of {baseline}'s labels that this saves, paired by seed; 2/5: reached by two runs of five, "
+            "no mean."
+        )
+        tables.append(Shown(_title("Labels needed", key), head, tuple(rows), note))
+    return tables
+
+
+def _needed(row: Row) -> tuple[str, str]:
+    if row["reached"] < row["seeds"] or not row["seeds"]:
+        return f"{row['reached']}/{row['seeds']}", "-"
+    saving = number(100 * row["saving"], 100 * row["saving_half"]) if row["pairs"] else "-"
+    saving += "" if saving == "-" else "%"
+    return number(row["labels"], row["labels_half"]), saving
+
+
+def shown_tests(table: pd.DataFrame) -> list[Shown]:
+    """`compare.paired_tests` of the final error, one table a case, pairs without two shared seeds left out."""
+    head = ("first", "second", "pairs", "first - second", "t", "t, Holm", "Wilcoxon", "Wilcoxon, Holm", "seeds for 80%")
+    note = (
+        "Two-sided p values of paired tests by seed; Holm: corrected for all pairs. With S pairs Wilcoxon's can't fall "
+        "below 2 / 2^S. Last column: seeds with which a t test would see this difference with 80% probability."
+    )
+    final = table[(table["measure"] == "final") & (table["pairs"] > 1)]
+    return _by_case(final, _test, head, "Differences of the final error, in points", note, left=2)
+
+
+def _test(row: Row) -> tuple[str, ...]:
+    difference = percent(row["mean"], row["half"], True).replace("%", "")
+    p = (short_p(row[name]) for name in ("t_p", "t_holm", "wilcoxon_p", "wilcoxon_holm"))
+    return row["first"], row["second"], str(row["pairs"]), difference, *p, seeds_text(row["seeds_needed"])
+
+
+def shown_penalties(matrix: pd.DataFrame, cases: int) -> list[Shown]:
+    """`compare.penalties`; none where there is no entry."""
+    matrix = matrix.dropna(axis="columns", how="all").dropna(axis="index", how="all")
+    if matrix.empty:
+        return []
+    rows = tuple(
+        (str(name), *("-" if isnan(v) else f"{v:.2f}" for v in values)) for name, *values in matrix.itertuples()
+    )
+    note = (
+        f"The share of label counts at which the row beats the column (paired t test at 5%), summed over {cases} "
+        f"{'case' if cases == 1 else 'cases'} (Ash et al., 2020); a low mean: seldom beaten."
+    )
+    return [Shown("Pairwise penalties", ("beats", *map(str, matrix.columns)), rows, note)]
+
+
+def shown_ranks(table: pd.DataFrame) -> list[Shown]:
+    """`compare.average_ranks`; none where there are no ranks."""
+    if table.empty:
+        return []
+    first = table.iloc[0]
+    p, critical = first["friedman_p"], first["critical_difference"]
+    friedman = "" if isnan(p) else f", Friedman p = {short_p(p)}"
+    note = (
+        f"Over {first['cases']} data sets{friedman}. Ranks that differ by less than {critical:.2f} are not told apart "
+        "(Nemenyi at 5%; Demsar, 2006)."
+    )
+    rows = tuple((str(row["curve"]), f"{row['rank']:.2f}") for row in table.to_dict("records"))
+    return [Shown("Average rank by final error", ("strategy", "rank"), rows, note)]
+
+
+def _by_case(
+    table: pd.DataFrame,
+    cells: Callable[[Row], tuple[str, ...]],
+    head: Sequence[str],
+    name: str,
+    note: str,
+    left: int = 1,
+) -> list[Shown]:
+    tables = []
+    for key, part in table.groupby(list(COMBINATION), sort=False):
+        rows = [cells(row) for row in part.to_dict("records")]
+        keep = [place for place in range(len(head)) if place < 2 or any(row[place] != "-" for row in rows)]
+        kept = tuple(tuple(row[place] for place in keep) for row in rows)
+        tables.append(Shown(_title(name, key), tuple(head[place] for place in keep), kept, note, left))
+    return tables
+
+
+def _title(name: str, key: Iterable[Any]) -> str:
+    return f"{name}: {', '.join(filter(None, map(str, key)))}"
+
+
+def _latex(text: str) -> str:
+    special = {"\\": r"\textbackslash{}", "±": r"$\pm$", "^": r"\^{}", "<": "$<$", ">": "$>$", "~": r"\~{}"}
+    return "".join(special.get(c, f"\\{c}" if c in "&%$#_{}" else c) for c in text)

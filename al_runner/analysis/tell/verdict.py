@@ -1,0 +1,136 @@
+"""What the tables come to, in sentences; and what is missing of them."""
+
+from collections.abc import Sequence
+from math import isfinite, isnan
+
+import pandas as pd
+
+from al_runner.analysis.stats.case import Case
+from al_runner.analysis.stats.intervals import interval
+from al_runner.analysis.stats.paired import LEAST_PAIRS, LEVEL, Test
+from al_runner.analysis.tell.text import listed, p_value, percent, points, seeds_text
+
+
+def verdict(case: Case) -> str:
+    """Which curve of a case ends lowest, by how much and how surely; or why nothing is ranked."""
+    return refusal(case) if case.ranked.empty else " ".join([_at_the_end(case), *_on_the_way(case)])
+
+
+def _on_the_way(case: Case) -> list[str]:
+    """One sentence where another curve than the finally best has the least error on average over the budget."""
+    means = pd.Series({str(name): case.values(str(name), "area").mean() for name in case.ranked.index}).dropna()
+    if means.empty or means.idxmin() == case.ranked.index[0]:
+        return []
+    name = str(means.idxmin())
+    area = interval(case.values(name, "area"))
+    return [f"On average over the budget {name} errs least, {percent(*area)}."]
+
+
+def _at_the_end(case: Case) -> str:
+    """One sentence on the finally best curve, against the baseline and the next best."""
+    best = str(case.ranked.index[0])
+    start = f"With {case.budget.end:,} labels {best} ends lowest, at {percent(*interval(case.values(best, 'final')))}"
+    if case.baseline not in case.ranked.index:
+        return f"{start}; there is no {case.baseline} with {LEAST_PAIRS} finished seeds to hold it against."
+    second = str(case.ranked.index[1])
+    if best == case.baseline:
+        return f"{start}, so nothing beats it{_leads(case, best, [second])}."
+    return f"{start}{_leads(case, best, list(dict.fromkeys((case.baseline, second))))}."
+
+
+def _leads(case: Case, best: str, others: Sequence[str]) -> str:
+    """Clauses on `best` against the others: leads beyond chance first, then those that may be chance; and equals."""
+    sure, unsure, equal = [], [], []
+    for other in others:
+        test = case.test(best, other, "final")
+        if test.mean == 0 and test.half == 0:
+            equal.append(f", equal to {other} in each of {test.pairs} paired seeds")
+            continue
+        p = corrected_p(case, best, other)
+        lead = points(0.0 - test.mean, test.half)
+        facts = f"{test.pairs} paired seeds, {p_value(p)} by Holm"
+        if not isnan(p) and p < LEVEL:
+            sure.append(f", {lead} below {other} ({facts})")
+            continue
+        unsure.append(f"of {lead} over {other} ({facts}; {_needed(test)} seeds would tell)")
+    chance = f", but its lead {' and '.join(unsure)} may be chance" if unsure else ""
+    return "".join(equal + sure) + chance
+
+
+def _needed(test: Test) -> str:
+    """How many seeds; of a single test, so that it may be no more than the ones that a correction left unsure."""
+    if not isfinite(test.seeds_needed):
+        return "no number of"
+    return f"about {seeds_text(test.seeds_needed)}" if test.seeds_needed > test.pairs else "a few more"
+
+
+def corrected_p(case: Case, left: str, right: str) -> float:
+    """Student's p of the final errors' difference, by Holm (1979).
+
+    Corrected for the comparisons with the baseline where `right` is the baseline, else for all pairs of the case.
+    """
+    if right == case.baseline:
+        return case.against_baseline("final")[left][1]
+    found = (row for row in case.pairs if row["measure"] == "final" and {row["first"], row["second"]} == {left, right})
+    return float(next(found)["t_holm"])
+
+
+def refusal(case: Case) -> str:
+    """Why a case is not ranked, how many seeds its variance asks for, and what would help."""
+    counts = {name: len(case.values(name, "final")) for name in case.parts}
+    have = ", ".join(f"{name} {count}" for name, count in counts.items())
+    if len(counts) < 2:
+        return f"Not ranked: {next(iter(counts))} is the only strategy here; run another one with the same seeds."
+    reason = (
+        f"Not ranked: {LEAST_PAIRS} paired seeds are the least, and finished at {case.budget.end:,} labels are {have}"
+    )
+    return ". ".join([reason, _variance(case), *_other_budget(case)]) + "."
+
+
+def _variance(case: Case) -> str:
+    others = [name for name in case.parts if name != case.baseline]
+    held = [(name, case.test(name, case.baseline, "final")) for name in others] if case.baseline in case.parts else []
+    judged = [(name, test) for name, test in held if test.pairs >= 2 and isfinite(test.seeds_needed)]
+    if not judged:
+        return f"One seed shows no variance, so how many it takes can't be told; begin with {LEAST_PAIRS}"
+    needs = [f"{name} {max(LEAST_PAIRS, int(test.seeds_needed)):,}" for name, test in judged]
+    return f"To tell a strategy from {case.baseline}, the observed variance asks for about this many: {listed(needs)}"
+
+
+def _other_budget(case: Case) -> list[str]:
+    """The longest budget that would be ranked, where there is one."""
+    at = rankable(case)
+    return [] if at is None else [f"With --at {at} there are {LEAST_PAIRS} paired seeds of every curve"]
+
+
+def rankable(case: Case) -> int | None:
+    """The most labels that three shared seeds of every curve reach, None where there are no such seeds."""
+    ends = case.each.pivot(index="seed", columns="curve", values="labelled").dropna().min(axis=1)
+    if len(ends) < LEAST_PAIRS:
+        return None
+    at = int(ends.sort_values().iloc[-LEAST_PAIRS])
+    return at if at > case.budget.start else None
+
+
+def gaps(case: Case) -> list[str]:
+    """Runs that a case lacks: seeds that other curves have, and runs that stop short of the budget's end."""
+    where = case.title
+    seeds = set(case.each["seed"])
+    absent = [
+        f"{name} seed {seed}"
+        for name in case.parts
+        for seed in sorted(seeds - set(case.each.loc[case.each["curve"] == name, "seed"]))
+    ]
+    short = case.each[~case.each["finished"]]
+    unfinished = [f"{row['curve']} seed {row['seed']} (to {row['labelled']:,})" for row in short.to_dict("records")]
+    found = [f"{where}: missing, though other strategies have it: {listed(absent)}"] if absent else []
+    if unfinished:
+        found.append(f"{where}: left out, short of {case.budget.end:,} labels: {listed(unfinished)}")
+    if case.baseline not in case.parts:
+        found.append(f"{where}: no strategy {case.baseline} to compare with; run it, or name another --baseline")
+    return found
+
+
+def all_gaps(found: Sequence[Case]) -> list[str]:
+    """`gaps` of every case."""
+    return [gap for case in found for gap in gaps(case)]

@@ -1,0 +1,195 @@
+from itertools import product
+
+import numpy as np
+import pytest
+from scipy import stats
+from scipy.integrate import trapezoid
+from support.made_runs import make_run
+
+from al_runner.analysis.draw.split import automatic_split
+from al_runner.analysis.stats.curves import (
+    Curve,
+    Spread,
+    by_seed,
+    curves,
+    paired_difference,
+    split_by_curve,
+)
+from al_runner.analysis.stats.intervals import interval, mean_and_half
+from al_runner.analysis.stats.summary import summarise
+from al_runner.analysis.table.runs import load
+from al_runner.analysis.tell.summary import as_text
+from al_runner.errors import UsageError
+
+
+def test_interval_by_hand():
+    # s = 1, t(0.975, 2) = 4.302653 from any table: 4.302653 / sqrt(3)
+    assert interval([1, 2, 3]) == pytest.approx((2, 2.484138), abs=1e-6)
+    # t(0.975, 1) = 12.7062, s = sqrt(2) / 2, so half = 12.7062 / 2
+    assert interval([0, 1]) == pytest.approx((0.5, 6.3531), abs=1e-4)
+
+
+def test_interval_against_scipy():
+    values = np.random.default_rng(0).normal(size=(4, 7))
+    mean, half = mean_and_half(values)
+    for row, m, h in zip(values, mean, half, strict=True):
+        low, high = stats.t.interval(0.95, 6, loc=row.mean(), scale=stats.sem(row))
+        assert (m - h, m + h) == pytest.approx((low, high))
+
+
+@pytest.mark.parametrize("centre", ["mean", "median"])
+def test_bootstrap_against_every_resampling(centre):
+    values = np.array([[0.0, 1.0, 5.0, 30.0], [3.0, 3.0, 3.0, 3.0], [9.0, 8.0, 8.0, 0.0]])
+    middle, low, high = Spread(centre, "bootstrap").of(values)
+    everything = np.array(list(product(range(4), repeat=4)))
+    for row, m, lo, hi in zip(values, middle, low, high, strict=True):
+        resampled = getattr(np, centre)(row[everything], axis=1)
+        assert m == getattr(np, centre)(row)
+        # 2,000 drawn of 256: the ends are within the tails of 1.5 to 3.5%
+        assert np.quantile(resampled, 0.015) <= lo <= np.quantile(resampled, 0.035)
+        assert np.quantile(resampled, 0.965) <= hi <= np.quantile(resampled, 0.985)
+
+
+def test_one_seed_has_no_interval_of_any_kind():
+    for spread in (Spread(), Spread("mean", "bootstrap"), Spread("median", "seeds")):
+        centre, low, high = spread.of(np.array([[0.3], [0.2]]))
+        assert centre.tolist() == [0.3, 0.2]
+        assert np.isnan([low, high]).all()
+
+
+def test_a_t_interval_of_the_median_is_refused():
+    with pytest.raises(UsageError, match="choose --interval bootstrap or seeds"):
+        Spread("median", "t")
+
+
+def test_ties_have_no_width_and_one_seed_has_no_interval():
+    assert interval([0.25, 0.25, 0.25]) == (0.25, 0.0)
+    mean, half = interval([0.3])
+    assert mean == 0.3
+    assert np.isnan(half)
+    assert np.isnan(interval([])).all()
+
+
+def test_the_mean_is_taken_only_where_all_seeds_are(tmp_path):
+    make_run(tmp_path, "entropy", 0, [0.4, 0.3, 0.2, 0.1])
+    make_run(tmp_path, "entropy", 1, [0.6, 0.5])
+    make_run(tmp_path, "margin", 0, [0.5, 0.4], labelled=[10, 20])
+    make_run(tmp_path, "margin", 1, [0.5, 0.4, 0.1], labelled=[10, 15, 20])
+    make_run(tmp_path, "bald", 0, [0.5], labelled=[10])
+    make_run(tmp_path, "bald", 1, [0.5], labelled=[11])
+    entropy, margin = curves(load(tmp_path))  # bald's seeds share nothing
+    assert entropy.labelled.tolist() == [8, 16]
+    assert entropy.centre == pytest.approx([0.5, 0.4])
+    assert entropy.seeds == 2
+    assert margin.labelled.tolist() == [10, 20]
+    assert margin.centre == pytest.approx([0.5, 0.25])
+
+
+def test_variants_are_curves_of_their_own_in_a_fixed_order(tmp_path):
+    for strategy, name in (("full", ""), ("kfac_vfe", "gamma1"), ("random", ""), ("kfac_vfe", ""), ("badge", "")):
+        make_run(tmp_path, strategy, 0, [0.5], name=name)
+    assert list(split_by_curve(load(tmp_path))) == ["random", "badge", "kfac_vfe", "kfac_vfe-gamma1", "full"]
+
+
+def test_pairs_are_seeds_not_rows(tmp_path):
+    # Read in any order, seed s of entropy is exactly 0.1 under seed s of random.
+    for seed, error in ((0, 0.5), (1, 0.9), (10, 0.3), (2, 0.7)):
+        make_run(tmp_path, "random", seed, [error, error])
+    for seed, error in ((10, 0.2), (2, 0.6), (1, 0.8), (7, 0.05)):
+        make_run(tmp_path, "entropy", seed, [error, error])
+    parts = split_by_curve(load(tmp_path).sample(frac=1, random_state=0))
+    final, area = paired_difference(parts["entropy"], parts["random"])
+    assert final == pytest.approx((-0.1, 0), abs=1e-12)
+    assert area == pytest.approx((-0.1, 0), abs=1e-12)
+
+
+def test_paired_difference_against_scipy(tmp_path):
+    rng = np.random.default_rng(0)
+    a, b = rng.uniform(size=(2, 5, 3))
+    for seed in range(5):
+        make_run(tmp_path, "entropy", seed, a[seed])
+        make_run(tmp_path, "random", seed, b[seed])
+    parts = split_by_curve(load(tmp_path))
+    final, area = paired_difference(parts["entropy"], parts["random"])
+    for found, left, right in ((final, a[:, -1], b[:, -1]), (area, trapezoid(a, axis=1) / 2, trapezoid(b, axis=1) / 2)):
+        expected = stats.ttest_rel(left, right).confidence_interval(0.95)
+        assert (found.mean - found.half, found.mean + found.half) == pytest.approx(tuple(expected))
+
+
+def test_differences_compare_equal_label_counts_and_need_two_pairs(tmp_path):
+    for seed in range(2):
+        make_run(tmp_path, "random", seed, [0.5, 0.4, 0.1])
+        make_run(tmp_path, "entropy", seed, [0.4, 0.2])
+    make_run(tmp_path, "margin", 1, [0.5, 0.4, 0.1])
+    make_run(tmp_path, "bald", 0, [0.5], labelled=[9])
+    make_run(tmp_path, "bald", 1, [0.5], labelled=[9])
+    parts = split_by_curve(load(tmp_path))
+    final, area = paired_difference(parts["entropy"], parts["random"])
+    assert final.mean == pytest.approx(-0.2)
+    assert area.mean == pytest.approx(-0.15)
+    for lonely in ("margin", "bald"):
+        assert np.isnan(paired_difference(parts[lonely], parts["random"])).all()
+
+
+def test_identical_curves_differ_by_exactly_nothing(tmp_path):
+    for strategy in ("random", "entropy"):
+        for seed in range(3):
+            make_run(tmp_path, strategy, seed, [0.5, 0.3 + seed / 10])
+    parts = split_by_curve(load(tmp_path))
+    assert paired_difference(parts["entropy"], parts["random"]) == ((0, 0), (0, 0))
+
+
+def test_the_running_minimum_is_never_the_error(tmp_path):
+    make_run(tmp_path, "entropy", 0, [0.5, 0.1, 0.4])
+    frame = load(tmp_path)
+    assert curves(frame)[0].centre.tolist() == [0.5, 0.1, 0.4]
+    assert curves(frame, "best_test_error")[0].centre.tolist() == [0.5, 0.1, 0.1]
+    row = summarise(frame).iloc[0]
+    assert row["final"] == 0.4
+    assert row["area"] == pytest.approx((0.5 / 2 + 0.1 + 0.4 / 2) / 2)
+
+
+def test_by_seed_is_a_table_of_counts_and_seeds(tmp_path):
+    make_run(tmp_path, "entropy", 3, [0.5, 0.1])
+    make_run(tmp_path, "entropy", 1, [0.4, 0.2])
+    table = by_seed(load(tmp_path), "test_error")
+    assert table.index.tolist() == [8, 16]
+    assert table.columns.tolist() == [1, 3]
+    assert table.to_numpy().tolist() == [[0.4, 0.5], [0.2, 0.1]]
+
+
+def test_automatic_split_is_where_the_best_curve_has_fallen():
+    def curve(name, errors):
+        counts = np.arange(1, len(errors) + 1) * 10
+        nothing = np.full(len(errors), np.nan)
+        return Curve(name, False, counts, np.array(errors), nothing, nothing, np.array(errors)[:, None])
+
+    slow = curve("slow", np.linspace(0.9, 0.3, 10))
+    fast = curve("fast", [1.0, 0.7, 0.4, 0.2, 0.13, 0.12, 0.11, 0.1, 0.1, 0.1])
+    assert automatic_split([slow, fast]) == 50  # 0.1 + 5% of 0.9 = 0.145
+    assert automatic_split([curve("flat", [0.5] * 10)]) == 30
+    assert automatic_split([slow]) == 80
+    assert automatic_split([curve("short", [0.5, 0.4, 0.3, 0.2, 0.1])]) is None
+    assert automatic_split([]) is None
+
+
+def test_summary_and_its_text(tmp_path):
+    for seed, error in enumerate((0.10, 0.12)):
+        make_run(tmp_path, "random", seed, [0.5, error])
+        make_run(tmp_path, "entropy", seed, [0.5, error - 0.05])
+    make_run(tmp_path, "margin", 0, [0.5, 0.2])
+    make_run(tmp_path, "full", 0, [0.03], labelled=[4186])
+    summary = summarise(load(tmp_path)).set_index("curve")
+    entropy = summary.loc["entropy"]
+    assert entropy[["final", "final_minus_random", "area_minus_random"]].tolist() == pytest.approx(
+        [0.06, -0.05, -0.025]
+    )
+    assert entropy["final_half"] == pytest.approx(12.7062 * 0.01, rel=1e-4)
+    assert (entropy["pairs"], entropy["fit_seconds"], entropy["select_seconds"]) == (2, 2.0, 0.5)
+    text = as_text(summary.reset_index()).splitlines()
+    assert len({len(line) for line in text[1:]}) == 1
+    assert [line.split()[0] for line in text[2:]] == ["random", "entropy", "margin", "full"]
+    assert "6.00 ± 12.71" in text[3]
+    assert "-5.00 ± 0.00" in text[3]
+    assert text[4].split()[1:] == ["1", "16", "20.00", "35.00", "-", "-", "1.50", "0.50"]
+    assert text[5].split()[1:] == ["1", "4,186", "3.00", "3.00", "-", "-", "1.50", "-"]
