@@ -166,10 +166,12 @@ def build(cfg: DictConfig, device: torch.device) -> Experiment:
     builder = net_builder(data, instantiate(cfg.model))
     learner = instantiate(cfg.learner, _partial_=True)(build=builder)
     experiment = Experiment(data, learner, strategy, budget, cfg.seed)
-    _ = experiment.purchases
+    first = experiment.purchases[0]
     strategy.check_learner(strategy.wrap(learner))
     images = data.images[:2].cpu()
-    strategy.check(checked_net(cfg, builder, images), images)
+    net = checked_net(cfg, builder, images)
+    strategy.check(net, images)
+    require_trainable(cfg, net, images, first)
     return experiment
 
 
@@ -198,6 +200,22 @@ def checked_net(cfg: DictConfig, builder: Callable[[], nn.Module], images: Tenso
     except (TypeError, ValueError, RuntimeError) as error:
         raise UsageError(f"model={cfg.run.model} or training={cfg.run.training}: {error}") from error
     return net
+
+
+def require_trainable(cfg: DictConfig, net: nn.Module, images: Tensor, initial: int) -> None:
+    """UsageError where minibatches are of one image and the net can't be trained on one, as with BatchNorm.
+
+    The net is left in training mode.
+    """
+    if min(instantiate(cfg.training).batch_size, initial) > 1:
+        return
+    try:
+        net.train()(images[:1])
+    except (RuntimeError, ValueError) as error:
+        raise UsageError(
+            f"model={cfg.run.model} can't be trained on one image at a time ({error}); "
+            "raise budget.initial and training.batch_size to 2 or more"
+        ) from error
 
 
 def torch_device(name: str, job: int) -> torch.device:

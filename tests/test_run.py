@@ -69,6 +69,22 @@ def test_one_run_shows_its_progress_and_says_where_everything_is(al_run, tmp_pat
     assert al_run(*digits8(tmp_path, "strategy.damping=1.0", "overwrite=true"))[0] == 0
 
 
+@pytest.mark.parametrize("how", [[], ["learner=ensemble", "learner.members=2"], ["strategy=learning_loss"]], ids=str)
+@pytest.mark.parametrize("launcher", [[], ["-m", "seed=0,1", "hydra/launcher=lockstep"]], ids=["alone", "lockstep"])
+def test_a_last_minibatch_of_one_image_trains_a_net_with_batch_norm(  # type: ignore[no-untyped-def]
+    al_run, tmp_path: Path, how: list[str], launcher: list[str]
+) -> None:
+    """64 and then 65 images in minibatches of 64; a ResNet's last maps of 8 x 8 images are of one pixel."""
+    budget = ["budget.initial=64", "budget.query=1", "budget.max_rounds=1"]
+    quick = ["training.check_every=1", "training.max_checks=2", "hydra.launcher.max_stacked=2"]
+    chosen = ["model=resnet18", "model.width=4", "strategy=random", *budget, *quick[: 3 if launcher else 2], *how]
+    code, output = al_run(*launcher, f"results={tmp_path}", *chosen)
+    assert (code, "Traceback" in output) == (0, False), output
+    for seed in range(2 if launcher else 1):
+        strategy = "learning_loss" if "strategy=learning_loss" in how else "random"
+        assert [row["labelled"] for row in untimed(folder_of(tmp_path, strategy, seed))] == ["64", "65"]
+
+
 def test_a_spoilt_pool_has_a_folder_of_its_own(al_run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     assert al_run(*digits8(tmp_path, "pool=label_noise", "pool.share=0.4", "strategy=random"))[0] == 0
     assert al_run(*digits8(tmp_path, "strategy=random"))[0] == 0
@@ -122,6 +138,14 @@ def test_strategies_of_one_seed_share_round_0(al_run, tmp_path: Path) -> None:  
         (["seed=abc"], "seed is 'abc'; it must be a whole number"),
         (["threads=0"], "threads is 0; it must be 1 or more"),
         (["training.patience=nan"], "training.patience is nan; it must be a whole number"),
+        (
+            ["model=resnet18", "model.width=4", "strategy=random", "training.batch_size=1"],
+            "model=resnet18 can't be trained on one image at a time",
+        ),
+        (
+            ["model=resnet18", "model.width=4", "strategy=random", "budget.initial=1", "budget.balanced=false"],
+            "raise budget.initial and training.batch_size to 2 or more",
+        ),
         (["training.batch_size=true"], "training.batch_size is True; it must be a whole number"),
         (["learner=ensemble", "strategy=random", "learner.members=1.5"], "learner.members is 1.5; it must be a whole"),
         (["dataset.split.seed=abc"], "dataset.split.seed is 'abc'; it must be a whole number"),
