@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
 from al_runner.claim import Claim, Taken
+from al_runner.data.usable import usable
 from al_runner.energy import Meter, counter_of
 from al_runner.engine.drive import drive
 from al_runner.engine.stacked import Stacked
@@ -178,7 +179,7 @@ def data_set(dataset: str, pool: str, data_root: str, device: torch.device) -> D
     """The data set of these YAML lines on its device, its pool spoilt where asked, once for all jobs of a process."""
     data: DataSet = instantiate(OmegaConf.create(dataset), data_root=data_root)
     spoil = instantiate(OmegaConf.create(pool))
-    return (spoil(data) if spoil else data).to(device)
+    return usable(spoil(data) if spoil else data).to(device)
 
 
 def set_deterministic(wanted: bool) -> None:
