@@ -15,6 +15,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
+from al_runner.data.usable import usable
 from al_runner.engine.drive import drive
 from al_runner.engine.stacked import Stacked
 from al_runner.engine.stopping import NonFiniteLoss
@@ -180,7 +181,7 @@ def data_set(dataset: str, pool: str, data_root: str, device: torch.device) -> D
     """The data set of these YAML lines on its device, its pool spoilt where asked, once for all jobs of a process."""
     data: DataSet = instantiate(OmegaConf.create(dataset), data_root=data_root)
     spoil = instantiate(OmegaConf.create(pool))
-    return (spoil(data) if spoil else data).to(device)
+    return usable(spoil(data) if spoil else data).to(device)
 
 
 def set_deterministic(wanted: bool) -> None:

@@ -22,7 +22,7 @@ class DataSet:
     """Every image of a data set and who is used for what.
 
     An id is a row of `images`, int64, and stays the same whatever the split: the prepared file's
-    train images come first, its test images follow.
+    train images come first, its test images follow, then its validation images, if it has any.
     """
 
     images: Tensor  # uint8 [N, C, H, W], channels last in memory

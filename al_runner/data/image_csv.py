@@ -9,6 +9,7 @@ import numpy as np
 
 from al_runner.data.arrays import Arrays
 from al_runner.data.images import fingerprint, stacked
+from al_runner.data.pixels import Reading, height_and_width
 from al_runner.data.prepared import prepared
 from al_runner.data.split import Split
 from al_runner.errors import UsageError
@@ -23,15 +24,20 @@ def image_csv(
     suffix: str,
     labels: str,
     get: str,
-    resize: Sequence[int] | None,
+    resize: int | Sequence[int] | None,
     channels: int | None,
     split: Split,
+    fit: str = "stretch",
+    ground: str = "white",
+    skip_broken: bool = False,
 ) -> DataSet:
     """The images `images`/NAME`suffix` below `path` (None: below `data_root`/`name`) that the file `labels` names.
 
     It has a line NAME,LABEL an image and no header; classes are the labels in the order of their names. `get` tells
-    where missing files come from. UsageError names what is missing or can't be read.
+    where missing files come from. All other options are as in `folder`; images that are missing count as broken.
+    UsageError names what is missing or can't be read.
     """
+    how = Reading(height_and_width(resize), fit, channels, ground, skip_broken)
     root = Path(path).expanduser() if path else Path(data_root).expanduser() / name
     for part in (images, labels):
         if not (root / part).exists():
@@ -39,12 +45,12 @@ def image_csv(
     named = _labels(root / labels)
     files = [root / images / f"{image}{suffix}" for image in named]
     absent = [file for file in files if not file.exists()]
-    if absent:
+    if absent and not skip_broken:
         raise UsageError(
             f"{name}: {absent[0]} is missing, and {len(absent) - 1} more of the {len(files)} that {labels} names; {get}"
         )
-    make = partial(_arrays, files, list(named.values()), resize, channels)
-    options = (str(resize), str(channels), *named.values())
+    make = partial(_arrays, files, list(named.values()), how)
+    options = (repr(how), *named.values())
     return split.apply(prepared(data_root, f"{name}-{fingerprint(root, files, options)}", make))
 
 
@@ -61,8 +67,8 @@ def _labels(file: Path) -> dict[str, str]:
     return named
 
 
-def _arrays(files: Sequence[Path], names: Sequence[str], resize: Sequence[int] | None, channels: int | None) -> Arrays:
-    classes = sorted(set(names))
-    numbers = np.array([classes.index(name) for name in names], dtype=np.int64)
-    pixels = stacked(files, resize, channels)
-    return Arrays(pixels, numbers, pixels[:0], numbers[:0], np.array(classes))
+def _arrays(files: Sequence[Path], names: Sequence[str], how: Reading) -> Arrays:
+    read = stacked(files, how)
+    classes, numbers = np.unique([names[place] for place in read.kept], return_inverse=True)
+    labels = numbers.astype(np.int64)
+    return Arrays(read.images, labels, read.images[:0], labels[:0], classes, notes=read.notes)

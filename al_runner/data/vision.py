@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from al_runner.data.arrays import Arrays
-from al_runner.data.prepared import one_line, prepared
+from al_runner.data.archive import one_line
+from al_runner.data.arrays import Arrays, checked
+from al_runner.data.prepared import prepared
 from al_runner.data.split import Split
 from al_runner.errors import UsageError
 from al_runner.types import DataSet
@@ -38,7 +39,8 @@ def _from_torchvision(root: Path, name: str, dataset: str, arguments: tuple[Mapp
     parts = [_part(partial(source, root=str(root), **chosen), root, name) for chosen in arguments]
     (train_images, train_labels), (test_images, test_labels) = (_arrays(part) for part in parts)
     names = getattr(parts[0], "classes", range(int(train_labels.max()) + 1))
-    return Arrays(train_images, train_labels, test_images, test_labels, np.array([str(label) for label in names]))
+    held = Arrays(train_images, train_labels, test_images, test_labels, np.array([str(label) for label in names]))
+    return checked(name, held.named(), channels="last", relabel=True)  # EMNIST's letters name a class without images
 
 
 def _part(source: Callable[..., Any], root: Path, name: str) -> Any:
@@ -50,7 +52,7 @@ def _part(source: Callable[..., Any], root: Path, name: str) -> Any:
         if not absent:
             raise UsageError(
                 f"{name}: its original files below {root} can't be read ({one_line(error)}); "
-                "delete them, and they are downloaded again"
+                "put sound copies there, or move them away, and they are downloaded again"
             ) from error
     try:
         return source(download=True)
