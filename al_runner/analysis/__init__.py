@@ -13,8 +13,7 @@ from al_runner.analysis.stats.case import cases
 from al_runner.analysis.stats.curves import Spread, curves, difference_curves
 from al_runner.analysis.stats.labels import labels_needed
 from al_runner.analysis.stats.over_cases import average_ranks, penalties
-from al_runner.analysis.stats.results import paired_tests, results
-from al_runner.analysis.stats.summary import summarise
+from al_runner.analysis.stats.results import paired_tests, results, summarise
 from al_runner.analysis.table.published import published
 from al_runner.analysis.table.runs import load
 from al_runner.analysis.tell.comparison import Comparison, save_tables

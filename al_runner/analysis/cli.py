@@ -12,12 +12,13 @@ from matplotlib.figure import Figure
 from al_runner.analysis.draw.figures import Look, differences, facets, learning_curves, times
 from al_runner.analysis.draw.save import save
 from al_runner.analysis.stats.curves import Spread
-from al_runner.analysis.stats.summary import summarise
+from al_runner.analysis.stats.results import summarise
 from al_runner.analysis.table.files import as_csv, stem, write
 from al_runner.analysis.table.names import across, all_truth, case_title, columns, only
+from al_runner.analysis.table.rows import BASELINE
 from al_runner.analysis.table.runs import load
 from al_runner.analysis.tell.notes import notes
-from al_runner.analysis.tell.summary import as_text
+from al_runner.analysis.tell.tables import shown_results
 from al_runner.errors import UsageError
 from al_runner.record.run_id import COMBINATION
 from al_runner.system.console import command
@@ -57,7 +58,7 @@ def plot(directory: Path, out: Path, plan: Plan) -> list[Path]:
     written = [write(out / "results.csv", as_csv(frame)), write(out / "summary.csv", as_csv(summary))]
     for name, figure in draw(only(across(frame, plan.across), plan.only), plan):
         written += [save(figure, out / f"{name}.{suffix}") for suffix in plan.formats]
-    print(as_text(summary))
+    print("\n\n".join(table.as_text() for table in shown_results(summary, BASELINE)))
     return written
 
 

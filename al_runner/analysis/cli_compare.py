@@ -9,7 +9,6 @@ from pathlib import Path
 from al_runner.analysis.draw.forest import forests
 from al_runner.analysis.draw.save import save
 from al_runner.analysis.table.names import across, only
-from al_runner.analysis.table.rows import BASELINE
 from al_runner.analysis.table.runs import load
 from al_runner.analysis.tell.comparison import Comparison, save_tables
 from al_runner.analysis.tell.notes import waiting
@@ -53,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("directory", metavar="DIR", type=Path, help="holds run folders at any depth, or a results.csv")
     parser.add_argument("--out", metavar="DIR", type=Path, help="where the files go; default: DIR")
     parser.add_argument("--at", metavar="LABELS", type=int, help="the budget; default: the most that a run has")
-    parser.add_argument("--baseline", metavar="NAME", default=BASELINE, help="held against; default: random")
+    parser.add_argument("--baseline", metavar="NAME", help="held against; default: random")
     parser.add_argument(
         "--target", metavar="PERCENT", type=target, action="append", help="an error to reach; can be given often"
     )

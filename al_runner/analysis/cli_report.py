@@ -9,7 +9,6 @@ from pathlib import Path
 from al_runner.analysis.report.page import page
 from al_runner.analysis.report.source import Source
 from al_runner.analysis.table.files import write
-from al_runner.analysis.table.rows import BASELINE
 from al_runner.analysis.tell.notes import waiting
 from al_runner.system.console import command
 
@@ -32,7 +31,7 @@ def _parser() -> argparse.ArgumentParser:
     add("directory", metavar="DIR", type=Path, help="holds run folders at any depth, or a results.csv")
     add("--out", metavar="FILE", type=Path, help="default: DIR/report.html")
     add("--at", metavar="LABELS", type=int, help="the budget; default: the most that a run has")
-    add("--baseline", metavar="NAME", default=BASELINE, help="held against; default: random")
+    add("--baseline", metavar="NAME", help="held against; default: random")
     root = Path(os.environ.get("AL_DATA") or "~/.cache/al-runner")
     add(
         "--data",

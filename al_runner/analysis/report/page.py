@@ -15,6 +15,7 @@ from al_runner.analysis.report.sheets import contact_sheet
 from al_runner.analysis.report.source import Source, case_images, purchase_measures
 from al_runner.analysis.report.views import bought_views, error_views, time_views, view_data
 from al_runner.analysis.stats.case import Case
+from al_runner.analysis.table.names import curve_names
 from al_runner.analysis.tell.text import seconds
 from al_runner.analysis.tell.verdict import all_gaps, verdict
 
@@ -61,7 +62,7 @@ def section(source: Source, place: int) -> dict[str, Any]:
     case = source.comparison.cases[place]
     title = ", ".join(filter(None, case.key))
     pen = pens(case.parts)
-    runs = pd.concat([part for part in case.parts.values() if len(part)] or [case.runs])
+    runs = drawn(case)
     images = case_images(source, case)
     measured = purchase_measures(source, runs, images if isinstance(images, Images) else None)
     charts = {
@@ -81,6 +82,12 @@ def section(source: Source, place: int) -> dict[str, Any]:
         "no_images": images if isinstance(images, str) else "",
         "runs": [run["title"] for run in sheet["runs"]] if sheet else [],
     }
+
+
+def drawn(case: Case) -> pd.DataFrame:
+    """Rows of the finished runs; of a curve that has none, of all its runs."""
+    names = curve_names(case.runs)
+    return pd.concat([part if len(part) else case.runs[names == name] for name, part in case.parts.items()])
 
 
 def spent(case: Case) -> list[dict[str, Any]]:

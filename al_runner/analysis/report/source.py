@@ -12,7 +12,6 @@ from al_runner.analysis.report.bought import class_balance, nearest_distance, pu
 from al_runner.analysis.report.checklist import provenance
 from al_runner.analysis.report.images import Images, find_images, fits
 from al_runner.analysis.stats.case import Case
-from al_runner.analysis.table.rows import BASELINE
 from al_runner.analysis.table.runs import load, read_config, run_folders
 from al_runner.analysis.tell.comparison import Comparison
 
@@ -30,7 +29,7 @@ class Source:
     data_root: Path
 
     @classmethod
-    def of(cls, directory: Path, data_root: Path, at: int | None = None, baseline: str = BASELINE) -> "Source":
+    def of(cls, directory: Path, data_root: Path, at: int | None = None, baseline: str | None = None) -> "Source":
         """Read the folder; UsageError as of `load` and `compare.cases`."""
         frame = load(directory)
         found = {folder.relative_to(directory).as_posix(): folder for folder in run_folders(directory)}

@@ -4,24 +4,35 @@ Runs are paired by seed, runs that stop short of the budget's end are left out, 
 three paired seeds.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from al_runner.analysis.stats.curves import split_by_curve
 from al_runner.analysis.stats.measures import Budget, budget_of, measures
-from al_runner.analysis.stats.paired import LEAST_PAIRS, Test, holm, paired_test
+from al_runner.analysis.stats.paired import DIGITS, LEAST_PAIRS, Test, holm, paired_test
 from al_runner.analysis.table.names import all_truth, case_title, curve_names, is_truth, require_curve
 from al_runner.analysis.table.rows import BASELINE, KEYS
 from al_runner.errors import UsageError
 from al_runner.record.run_id import COMBINATION
 
 MEASURES = ("final", "area")
-PAIR_COLUMNS = ("measure", "first", "second", *Test._fields, "t_holm", "wilcoxon_holm")
+
+
+class Pair(NamedTuple):
+    """`first` minus `second` by one measure, and p values that are corrected for the pair's family of comparisons."""
+
+    measure: str
+    first: str
+    second: str
+    test: Test
+    t_holm: float
+    wilcoxon_holm: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,27 +75,42 @@ class Case:
         difference = (self.values(left, measure) - self.values(right, measure)).dropna()
         return paired_test(difference.to_numpy(dtype=np.float64))
 
-    def against_baseline(self, measure: str) -> dict[str, tuple[Test, float]]:
-        """Every other curve's test against the baseline, and its t test's p corrected for these comparisons alone.
-
-        They are fewer than all pairs (Holm, 1979; Demsar, 2006, section 3.2.2).
-        """
-        others = [name for name in self.parts if name != self.baseline]
-        tests = [self.test(name, self.baseline, measure) for name in others]
-        held = zip(tests, holm([test.t_p for test in tests]), strict=True)
-        return dict(zip(others, held, strict=True))
+    @cached_property
+    def with_baseline(self) -> list[Pair]:
+        """Every other curve against the baseline, by every measure."""
+        return self._tested([(name, self.baseline) for name in self._others if self.baseline in self.parts])
 
     @cached_property
-    def pairs(self) -> list[dict[str, Any]]:
-        """A row of `paired_tests` for every measure and pair of curves, PAIR_COLUMNS."""
-        rows = []
-        pairs = list(combinations(self.parts, 2))
+    def without_baseline(self) -> list[Pair]:
+        """Every pair of the other curves, by every measure."""
+        return self._tested([(second, first) for first, second in combinations(self._others, 2)])
+
+    @property
+    def _others(self) -> list[str]:
+        return [name for name in self.parts if name != self.baseline]
+
+    def _tested(self, names: Sequence[tuple[str, str]]) -> list[Pair]:
+        """One family of comparisons: p values are corrected for all of them by one measure (Holm, 1979).
+
+        A pair belongs to one family, so it has one corrected p, wherever that is shown. There are two families, since
+        "is it better than the baseline?" is asked of fewer pairs than there are (Demsar, 2006, section 3.2.2).
+        """
+        found = []
         for measure in MEASURES:
-            held = [self.test(right, left, measure) for left, right in pairs]
-            corrected = zip(holm([t.t_p for t in held]), holm([t.wilcoxon_p for t in held]), strict=True)
-            for (left, right), test, held_p in zip(pairs, held, corrected, strict=True):
-                rows.append(dict(zip(PAIR_COLUMNS, (measure, right, left, *test, *held_p), strict=True)))
-        return rows
+            tests = [self.test(*pair, measure) for pair in names]
+            corrected = zip(holm([t.t_p for t in tests]), holm([t.wilcoxon_p for t in tests]), strict=True)
+            found += [Pair(measure, *row[0], row[1], *row[2]) for row in zip(names, tests, corrected, strict=True)]
+        return found
+
+    def gaps(self, measure: str) -> dict[str, Pair]:
+        """By curve, its comparison with the baseline."""
+        return {pair.first: pair for pair in self.with_baseline if pair.measure == measure}
+
+    def corrected_p(self, left: str, right: str) -> float:
+        """Student's p of the difference of two curves' final errors, corrected for its family, in either order."""
+        family = self.with_baseline if self.baseline in (left, right) else self.without_baseline
+        (pair,) = (p for p in family if p.measure == "final" and {p.first, p.second} == {left, right})
+        return pair.t_holm
 
     @cached_property
     def ranked(self) -> "pd.Series[float]":
@@ -94,19 +120,38 @@ class Case:
         shared = pd.DataFrame(enough).dropna()
         if len(enough) < 2 or len(shared) < LEAST_PAIRS:
             return pd.Series(dtype=np.float64)
-        return shared.mean().sort_values(kind="stable")
+        return shared.mean().round(DIGITS).sort_values(kind="stable")
+
+    @property
+    def pool_images(self) -> int | None:
+        """How many labels could be bought in all; None where neither the rows nor ground truth tell."""
+        return _largest(self.runs, "pool_images") or (int(self.truth["labelled"].max()) if len(self.truth) else None)
+
+    @property
+    def test_images(self) -> int | None:
+        """How many images the errors were measured on; None where the rows don't tell."""
+        return _largest(self.runs, "test_images")
 
     @property
     def where(self) -> dict[str, str]:
         return dict(zip(COMBINATION, self.key, strict=True))
 
 
-def cases(frame: pd.DataFrame, at: int | None = None, baseline: str = BASELINE) -> list[Case]:
+def _largest(runs: pd.DataFrame, column: str) -> int | None:
+    known = runs[column].dropna() if column in runs else runs["labelled"][:0]
+    return int(known.max()) if len(known) else None
+
+
+def cases(frame: pd.DataFrame, at: int | None = None, baseline: str | None = None) -> list[Case]:
     """The combinations of a tidy table (`load`) that have a curve, compared up to `at` labels, or as far as any goes.
 
-    UsageError where there is no curve, or where `at` is a budget that no run spans.
+    Without a `baseline` it is random, whether it was run or not. UsageError where there is no curve, where `baseline`
+    is none of the curves, or where `at` is a budget that no run spans.
     """
     require_curve(frame, "compare")
+    names = sorted(set(curve_names(frame[~is_truth(frame)])))
+    if baseline not in (None, *names):
+        raise UsageError(f"--baseline: there is no curve {baseline}; choose one of {', '.join(names)}")
     found = []
     ordered = frame.sort_values([*KEYS, "round"])
     groups = {tuple(map(str, key)): runs for key, runs in ordered.groupby(list(COMBINATION), sort=True)}
@@ -118,5 +163,5 @@ def cases(frame: pd.DataFrame, at: int | None = None, baseline: str = BASELINE) 
         longest = int(runs.loc[~truth, "labelled"].max())
         if not budget.start <= budget.end <= longest:
             raise UsageError(f"--at is {at}; the curves of {', '.join(key)} go from {budget.start} to {longest} labels")
-        found.append(Case(key, case_title(key, list(groups)), runs[~truth], runs[truth], budget, baseline))
+        found.append(Case(key, case_title(key, list(groups)), runs[~truth], runs[truth], budget, baseline or BASELINE))
     return found

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from al_runner.analysis.stats.intervals import Floats, Interval, interval, mean_and_half, mean_height
+from al_runner.analysis.stats.intervals import Floats, mean_and_half
 from al_runner.analysis.table.names import all_truth, curve_names
 from al_runner.analysis.table.rows import BASELINE
 from al_runner.errors import UsageError
@@ -78,11 +78,6 @@ def by_seed(runs: pd.DataFrame, column: str) -> pd.DataFrame:
     return runs.pivot(index="labelled", columns="seed", values=column).dropna()
 
 
-def mean_error(errors: pd.DataFrame) -> Floats:
-    """Every seed's mean error over the label counts of `by_seed`, [R, S] -> [S], see `mean_height`."""
-    return mean_height(errors.to_numpy(dtype=np.float64), errors.index.to_numpy(dtype=np.float64))
-
-
 def split_by_curve(runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """One combination's rows by curve: the baseline first, `full` last, others by name."""
     parts = {str(name): part for name, part in runs.groupby(curve_names(runs), sort=True)}
@@ -122,15 +117,3 @@ def paired(runs: pd.DataFrame, other: pd.DataFrame, column: str) -> pd.DataFrame
 def _curve(name: str, values: pd.DataFrame, truth: bool, spread: Spread | None) -> Curve:
     each = values.to_numpy(dtype=np.float64)
     return Curve(name, truth, values.index.to_numpy(dtype=np.int64), *(spread or Spread()).of(each), each)
-
-
-def paired_difference(runs: pd.DataFrame, other: pd.DataFrame, column: str = "test_error") -> tuple[Interval, Interval]:
-    """`runs` minus `other`, paired by seed: at the last label count that all pairs share, and `mean_error` up to there.
-
-    The interval is that of the S differences, so what a seed does to both cancels; NaN for fewer than two shared
-    seeds or no shared count.
-    """
-    difference = paired(runs, other, column)
-    if difference.shape[1] < 2 or difference.empty:
-        return interval([]), interval([])
-    return interval(difference.iloc[-1]), interval(mean_error(difference))

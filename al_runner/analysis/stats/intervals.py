@@ -1,6 +1,7 @@
 """Means and their intervals; half-widths are in the unit of the mean. S seeds."""
 
 from collections.abc import Sequence
+from math import sqrt
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,6 +45,17 @@ def mean_height(values: Floats, counts: Floats) -> Floats:
     """Area under curves, divided by their width (trapezoid rule), [R, ...], [R] -> [...]; of one count, its value."""
     width = counts[-1] - counts[0]
     return np.asarray(trapezoid(values, counts, axis=0) / width if width else values[0], dtype=np.float64)
+
+
+def wilson(rate: float, count: int) -> tuple[float, float]:
+    """Ends of the 95% interval of a rate that was measured on `count` independent images (Wilson, 1927).
+
+    It says how far the images that happen to be in a test set may move an error; NaN for a rate of NaN.
+    """
+    z = float(stats.norm.ppf(0.975))
+    middle = (rate + z**2 / (2 * count)) / (1 + z**2 / count)
+    half = z / (1 + z**2 / count) * sqrt(rate * (1 - rate) / count + z**2 / (4 * count**2))
+    return middle - half, middle + half
 
 
 def mean_columns(name: str, value: Sequence[float]) -> dict[str, float]:

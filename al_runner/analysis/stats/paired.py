@@ -12,12 +12,17 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from al_runner.analysis.stats.intervals import Floats, interval
+from al_runner.analysis.stats.intervals import Floats, interval, mean_and_half
 
 LEVEL = 0.05  # of every test
 POWER = 0.8  # that `seeds_needed` asks for
 LEAST_PAIRS = 3  # below which nothing is ranked: a variance of two values is hardly one
-ALIKE = 1e-12  # differences closer than this are equal but for rounding
+DIGITS = 12  # decimals of a difference of two rates; those beyond come from rounding, and would tell ties apart
+
+
+def rounded(values: ArrayLike) -> Floats:
+    """Without the rounding errors of a subtraction: .4 - .3 and .5 - .4 are then the same number, and zeros are 0."""
+    return np.asarray(np.round(np.asarray(values, dtype=np.float64), DIGITS) + 0.0, dtype=np.float64)
 
 
 class Test(NamedTuple):
@@ -37,14 +42,13 @@ def paired_test(differences: ArrayLike) -> Test:
     Wilcoxon's is exact for small S, ties included, and leaves zeros out. Equal samples have p = 1; differences that
     are all the same but not zero have no variance, and a NaN for Student's p. Both are NaN for S < 2.
     """
-    values = np.asarray(differences, dtype=np.float64)
-    values = np.where(np.abs(values) < ALIKE, 0.0, values)
+    values = rounded(differences)
     mean, half = interval(values)
     if len(values) < 2:
         return Test(len(values), mean, half, nan, nan, nan)
     if not values.any():
         return Test(len(values), 0.0, 0.0, 1.0, 1.0, inf)
-    varied = float(np.ptp(values)) > ALIKE
+    varied = float(np.ptp(values)) > 0
     t_p = float(stats.ttest_1samp(values, 0.0).pvalue) if varied else nan
     needed = seeds_needed(mean, float(values.std(ddof=1))) if varied else nan
     return Test(len(values), mean, half, t_p, float(stats.wilcoxon(values).pvalue), needed)
@@ -92,18 +96,17 @@ def share_beaten(left: pd.DataFrame, right: pd.DataFrame) -> float:
     """Fraction of label counts at which `left` has less error than `right` beyond chance; NaN for under two pairs.
 
     Both are [R, S] by label count and seed; only what both have is compared, by a two-sided paired t test at 5%
-    at every count. This is one entry of the penalty matrix (Ash et al., 2020, section 4.2).
+    at every count, where the same difference in every seed counts as beyond chance. This is one entry of the penalty
+    matrix (Ash et al., 2020, section 4.2).
     """
     seeds = left.columns.intersection(right.columns)
     counts = left.index.intersection(right.index)
     if len(seeds) < 2 or len(counts) == 0:
         return nan
-    differences = (left.loc[counts, seeds] - right.loc[counts, seeds]).to_numpy(dtype=np.float64)
-    varied = np.ptp(differences, axis=1) > ALIKE  # without variance there is no test
-    if not varied.any():
-        return 0.0
-    t = stats.ttest_1samp(differences[varied], 0.0, axis=1)
-    return float(((t.statistic < 0) & (t.pvalue < LEVEL)).sum()) / len(counts)
+    differences = rounded(left.loc[counts, seeds] - right.loc[counts, seeds])
+    mean, half = mean_and_half(differences)  # the 95% interval leaves out 0 where p < 5%
+    same = np.ptp(differences, axis=1) == 0
+    return float(((mean < 0) & (same | (mean + half < 0))).sum()) / len(counts)
 
 
 class Ranks(NamedTuple):
@@ -120,10 +123,11 @@ def ranks(errors: NDArray[np.float64]) -> Ranks:
     Ties share their mean rank. CD = q sqrt(K (K + 1) / (6 N)), q the studentized range at 5% over sqrt(2).
     """
     sets, many = errors.shape
-    mean = stats.rankdata(errors, axis=1).mean(axis=0)
+    values = rounded(errors)
+    mean = stats.rankdata(values, axis=1).mean(axis=0)
     if sets < 2 or many < 2:
         return Ranks(mean, nan, nan)
     q = stats.studentized_range.ppf(1 - LEVEL, many, inf) / sqrt(2)
     critical = float(q * sqrt(many * (many + 1) / (6 * sets)))
-    friedman = float(stats.friedmanchisquare(*errors.T).pvalue) if many > 2 else nan
+    friedman = float(stats.friedmanchisquare(*values.T).pvalue) if many > 2 else nan
     return Ranks(mean, friedman, critical)

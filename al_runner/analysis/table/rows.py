@@ -14,10 +14,10 @@ BASELINE = "random"  # what the others are held against
 KEYS = RunId._fields
 RATES = ("test_error", "test_accuracy", "best_test_error", "val_error", "train_error")
 COLUMNS = ("round", "labelled", *RATES, "test_nll", "steps", "fit_seconds", "select_seconds", "classes")
-UNKNOWN = ("select_seconds", "classes", "energy_joules")  # an interrupted process bought; before 0.2; no such meter
+UNKNOWN = ("select_seconds", "classes", "energy_joules", "pool_images", "test_images")  # may be blank
 COUNTS = ("seed", "round", "labelled", "steps")
 TIDY = (*KEYS, *COLUMNS, "folder")
-EXTRA = ("energy_joules",)  # columns that are kept where one of the runs has a number there
+EXTRA = ("energy_joules", "pool_images", "test_images")  # kept where one of the runs has a number there
 NEEDED = ("dataset", "strategy", "seed", "labelled", "test_error")  # of a results.csv that was made elsewhere
 
 Row = dict[str, Any]

@@ -11,8 +11,8 @@ from al_runner.analysis.stats.labels import labels_needed
 from al_runner.analysis.stats.over_cases import average_ranks, penalties
 from al_runner.analysis.stats.results import paired_tests, results
 from al_runner.analysis.table.files import as_csv, write
-from al_runner.analysis.table.rows import BASELINE
-from al_runner.analysis.tell.tables import Shown, shown_labels, shown_penalties, shown_ranks, shown_results, shown_tests
+from al_runner.analysis.tell.shown import Shown
+from al_runner.analysis.tell.tables import shown_labels, shown_penalties, shown_ranks, shown_results, shown_tests
 from al_runner.analysis.tell.verdict import verdict
 
 
@@ -33,14 +33,14 @@ class Comparison:
         cls,
         frame: pd.DataFrame,
         at: int | None = None,
-        baseline: str = BASELINE,
+        baseline: str | None = None,
         targets: Sequence[float] | None = None,
     ) -> "Comparison":
         """Compare the runs of a tidy table up to `at` labels; errors to reach in `targets` are fractions."""
         found = cases(frame, at, baseline)
         return cls(
             found,
-            baseline,
+            found[0].baseline,
             results(found),
             labels_needed(found, targets),
             paired_tests(found),
@@ -60,7 +60,7 @@ class Comparison:
         return [
             *shown_results(self.results, self.baseline),
             *shown_labels(self.labels, self.baseline),
-            *shown_tests(self.tests),
+            *shown_tests(self.tests, self.baseline),
             *shown_penalties(self.penalties, sum(case.each["seed"].nunique() > 1 for case in self.cases)),
             *shown_ranks(self.ranks),
         ]

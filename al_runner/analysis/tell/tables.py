@@ -1,67 +1,44 @@
-"""Tables as a terminal, Markdown and LaTeX show them. The CSV files hold the full numbers."""
+"""The tables of al-compare as they are shown, rounded. The CSV files hold the full numbers."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from math import isnan
 from typing import Any
 
 import pandas as pd
 
+from al_runner.analysis.tell.shown import Shown
 from al_runner.analysis.tell.text import number, percent, seconds, seeds_text, short_p
 from al_runner.record.run_id import COMBINATION
 
 Row = dict[Any, Any]
-
-
-@dataclass(frozen=True)
-class Shown:
-    """A table of strings, its first `left` columns flush left."""
-
-    title: str
-    head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    note: str = ""
-    left: int = 1
-
-    def as_text(self) -> str:
-        """For a terminal."""
-        widths = [max(map(len, column)) for column in zip(self.head, *self.rows, strict=True)]
-        lines = [
-            "  ".join(
-                cell.ljust(width) if place < self.left else cell.rjust(width)
-                for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-            ).rstrip()
-            for row in (self.head, *self.rows)
-        ]
-        return "\n".join([self.title, *lines, *([self.note] if self.note else [])])
-
-    def as_markdown(self) -> str:
-        """A GitHub table under its title."""
-        rule = ["---" if place < self.left else "--:" for place in range(len(self.head))]
-        lines = [
-            "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in (self.head, rule, *self.rows)
-        ]
-        return "\n".join([f"**{self.title}**", "", *lines, *(["", self.note] if self.note else [])])
-
-    def as_latex(self) -> str:
-        """A float that wants the package booktabs."""
-        columns = "".join("l" if place < self.left else "r" for place in range(len(self.head)))
-        lines = [" & ".join(map(_latex, row)) + r" \\" for row in (self.head, *self.rows)]
-        caption = _latex(f"{self.title}. {self.note}".strip())
-        body = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", lines[0], r"\midrule", *lines[1:]]
-        end = [r"\bottomrule", r"\end{tabular}", rf"\caption{{{caption}}}", r"\end{table}"]
-        return "\n".join([r"\begin{table}", r"\centering", *body, *end])
+PAIRED_NOTE = (
+    "Mean ± 95% t half-width over n seeds; differences are paired by seed and in points, p by t tests, corrected by "
+    "Holm's method for all comparisons with {}."
+)
 
 
 def shown_results(table: pd.DataFrame, baseline: str) -> list[Shown]:
     """`compare.results`, one table a case."""
-    errors = ("final error", "mean error (area)", f"final - {baseline}", "p", f"area - {baseline}", "p")
-    head = ("strategy", "rank", "n", "labels", *errors, "run time", "select a round", "energy")
-    note = (
-        "Mean ± 95% t half-width over n seeds; differences are paired by seed and in points, "
-        f"p by t tests, Holm-corrected for all comparisons with {baseline}."
-    )
-    return _by_case(table, _result, head, "Errors", note)
+    errors = ("final error", "last round", "mean error (area)", f"final - {baseline}", "p", f"area - {baseline}", "p")
+    costs = ("run time", "select a round", "energy")
+    head = ("strategy", "rank", "n", "labels", *errors, "final error, 95% by test set", *costs)
+    return [
+        replace(shown, note=" ".join([_final_note(part), _test_note(part), PAIRED_NOTE.format(baseline)]))
+        for shown, part in zip(_by_case(table, _result, head, "Errors", ""), _parts(table), strict=True)
+    ]
+
+
+def _final_note(part: pd.DataFrame) -> str:
+    rounds = int(part["final_rounds"].max())
+    return f"Final error: {'the last round' if rounds == 1 else f'mean of the last {rounds} rounds'}."
+
+
+def _test_note(part: pd.DataFrame) -> str:
+    images = part["test_images"].dropna().unique()
+    if len(images) == 0:
+        return "The size of the test set is not recorded, so the interval that it gives an error is not shown."
+    return f"By test set: Wilson's interval of an error that is measured on {int(images[0]):,} images."
 
 
 def _result(row: Row) -> tuple[str, ...]:
@@ -77,12 +54,18 @@ def _result(row: Row) -> tuple[str, ...]:
         str(row["seeds"]),
         f"{row['labelled']:,}",
         percent(row["final"], row["final_half"]),
+        percent(row["last"], row["last_half"]) if row["final_rounds"] > 1 else "-",
         percent(row["area"], row["area_half"]),
         *gaps,
+        _ends(row["final_test_low"], row["final_test_high"]),
         seconds(row["wall_seconds"]),
         seconds(row["select_seconds"]),
         "-" if isnan(energy) else f"{energy / 3600:.1f} Wh",
     )
+
+
+def _ends(low: float, high: float) -> str:
+    return "-" if isnan(low) else f"{100 * low:.2f} to {100 * high:.2f}%"
 
 
 def shown_labels(table: pd.DataFrame, baseline: str) -> list[Shown]:
@@ -113,12 +96,13 @@ def _needed(row: Row) -> tuple[str, str]:
     return number(row["labels"], row["labels_half"]), saving
 
 
-def shown_tests(table: pd.DataFrame) -> list[Shown]:
+def shown_tests(table: pd.DataFrame, baseline: str) -> list[Shown]:
     """`compare.paired_tests` of the final error, one table a case, pairs without two shared seeds left out."""
     head = ("first", "second", "pairs", "first - second", "t", "t, Holm", "Wilcoxon", "Wilcoxon, Holm", "seeds for 80%")
     note = (
-        "Two-sided p values of paired tests by seed; Holm: corrected for all pairs. With S pairs Wilcoxon's can't fall "
-        "below 2 / 2^S. Last column: seeds with which a t test would see this difference with 80% probability."
+        f"Two-sided p values of paired tests by seed; Holm: corrected for all pairs with {baseline}, or else for all "
+        "other pairs. With S pairs Wilcoxon's can't fall below 2 / 2^S. Last column: seeds with which a t test would "
+        "see this difference with 80% probability."
     )
     final = table[(table["measure"] == "final") & (table["pairs"] > 1)]
     return _by_case(final, _test, head, "Differences of the final error, in points", note, left=2)
@@ -169,18 +153,19 @@ def _by_case(
     left: int = 1,
 ) -> list[Shown]:
     tables = []
-    for key, part in table.groupby(list(COMBINATION), sort=False):
+    for part in _parts(table):
         rows = [cells(row) for row in part.to_dict("records")]
         keep = [place for place in range(len(head)) if place < 2 or any(row[place] != "-" for row in rows)]
         kept = tuple(tuple(row[place] for place in keep) for row in rows)
+        key = part[list(COMBINATION)].iloc[0]
         tables.append(Shown(_title(name, key), tuple(head[place] for place in keep), kept, note, left))
     return tables
 
 
+def _parts(table: pd.DataFrame) -> list[pd.DataFrame]:
+    """The rows of every case, in the table's order."""
+    return [part for _, part in table.groupby(list(COMBINATION), sort=False)]
+
+
 def _title(name: str, key: Iterable[Any]) -> str:
     return f"{name}: {', '.join(filter(None, map(str, key)))}"
-
-
-def _latex(text: str) -> str:
-    special = {"\\": r"\textbackslash{}", "±": r"$\pm$", "^": r"\^{}", "<": "$<$", ">": "$>$", "~": r"\~{}"}
-    return "".join(special.get(c, f"\\{c}" if c in "&%$#_{}" else c) for c in text)

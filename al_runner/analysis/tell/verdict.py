@@ -10,10 +10,29 @@ from al_runner.analysis.stats.intervals import interval
 from al_runner.analysis.stats.paired import LEAST_PAIRS, LEVEL, Test
 from al_runner.analysis.tell.text import listed, p_value, percent, points, seeds_text
 
+NEARLY_ALL = 0.8  # of all labels, from where on strategies are about to meet
+FEW_IMAGES = 1000  # of a test set, below which one image is more than 0.1 points
+
 
 def verdict(case: Case) -> str:
     """Which curve of a case ends lowest, by how much and how surely; or why nothing is ranked."""
-    return refusal(case) if case.ranked.empty else " ".join([_at_the_end(case), *_on_the_way(case)])
+    said = [refusal(case)] if case.ranked.empty else [_at_the_end(case), *_on_the_way(case)]
+    return " ".join([*said, *cautions(case)])
+
+
+def cautions(case: Case) -> list[str]:
+    """What makes any difference at this budget small or doubtful: little left to buy, or few test images."""
+    found = []
+    pool, images = case.pool_images, case.test_images
+    if pool and case.budget.end >= NEARLY_ALL * pool:
+        found.append(
+            f"Caution: {case.budget.end:,} of all {pool:,} labels are bought by then, and with all of them every "
+            "strategy is the same; compare them with fewer labels (--at)."
+        )
+    if images and images < FEW_IMAGES:
+        one = f"{100 / images:.2g} points"
+        found.append(f"Caution: errors are measured on {images:,} test images, of which one is {one}.")
+    return found
 
 
 def _on_the_way(case: Case) -> list[str]:
@@ -29,7 +48,8 @@ def _on_the_way(case: Case) -> list[str]:
 def _at_the_end(case: Case) -> str:
     """One sentence on the finally best curve, against the baseline and the next best."""
     best = str(case.ranked.index[0])
-    start = f"With {case.budget.end:,} labels {best} ends lowest, at {percent(*interval(case.values(best, 'final')))}"
+    final = percent(*interval(case.values(best, "final")))
+    start = f"With {case.budget.end:,} labels {best} ends lowest, at {final}{_of_rounds(case)}"
     if case.baseline not in case.ranked.index:
         return f"{start}; there is no {case.baseline} with {LEAST_PAIRS} finished seeds to hold it against."
     second = str(case.ranked.index[1])
@@ -46,7 +66,7 @@ def _leads(case: Case, best: str, others: Sequence[str]) -> str:
         if test.mean == 0 and test.half == 0:
             equal.append(f", equal to {other} in each of {test.pairs} paired seeds")
             continue
-        p = corrected_p(case, best, other)
+        p = case.corrected_p(best, other)
         lead = points(0.0 - test.mean, test.half)
         facts = f"{test.pairs} paired seeds, {p_value(p)} by Holm"
         if not isnan(p) and p < LEVEL:
@@ -64,15 +84,9 @@ def _needed(test: Test) -> str:
     return f"about {seeds_text(test.seeds_needed)}" if test.seeds_needed > test.pairs else "a few more"
 
 
-def corrected_p(case: Case, left: str, right: str) -> float:
-    """Student's p of the final errors' difference, by Holm (1979).
-
-    Corrected for the comparisons with the baseline where `right` is the baseline, else for all pairs of the case.
-    """
-    if right == case.baseline:
-        return case.against_baseline("final")[left][1]
-    found = (row for row in case.pairs if row["measure"] == "final" and {row["first"], row["second"]} == {left, right})
-    return float(next(found)["t_holm"])
+def _of_rounds(case: Case) -> str:
+    late = case.budget.late
+    return f" (mean of the last {len(late)} rounds)" if len(late) > 1 else ""
 
 
 def refusal(case: Case) -> str:
@@ -82,7 +96,8 @@ def refusal(case: Case) -> str:
     if len(counts) < 2:
         return f"Not ranked: {next(iter(counts))} is the only strategy here; run another one with the same seeds."
     reason = (
-        f"Not ranked: {LEAST_PAIRS} paired seeds are the least, and finished at {case.budget.end:,} labels are {have}"
+        f"Not ranked: a ranking needs {LEAST_PAIRS} paired seeds of every strategy. Seeds that reach "
+        f"{case.budget.end:,} labels: {have}"
     )
     return ". ".join([reason, _variance(case), *_other_budget(case)]) + "."
 

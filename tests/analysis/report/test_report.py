@@ -252,6 +252,18 @@ def test_the_page_asks_the_network_for_nothing_and_escapes_what_it_is_given(tmp_
     assert surprise["lines"][0]["y"] == pytest.approx([50, 50])  # every other prediction is wrong
 
 
+def test_curves_that_end_before_one_run_does_stay_in_the_page(tmp_path):
+    digits_runs(tmp_path)
+    make_run(tmp_path, "random", 7, [0.6, 0.4, 0.3, 0.2], settings=DIGITS, dataset="digits")  # longer than all others
+    text = page(Source.of(tmp_path, tmp_path))
+    data = json.loads(re.search(r'id="data">(.*?)</script>', text, re.S).group(1))
+    views = {view["name"]: view for view in data["charts"]["errors0"]}
+    assert {line["name"]: line["x"] for line in views["test error"]["lines"]} == {
+        "random": [8, 16, 24, 32],
+        "entropy": [8, 16, 24],
+    }
+
+
 def test_the_command(tmp_path, capsys):
     digits_runs(tmp_path / "runs")
     assert cli_report.main([str(tmp_path / "runs"), "--out", str(tmp_path / "page.html")]) == 0
@@ -259,6 +271,9 @@ def test_the_command(tmp_path, capsys):
     first = (tmp_path / "page.html").read_bytes()
     cli_report.main([str(tmp_path / "runs")])
     assert (tmp_path / "runs" / "report.html").read_bytes() == first
+    assert cli_report.main([str(tmp_path / "runs"), "--baseline", "nothing"]) == 2
+    there = "choose one of entropy, random"
+    assert capsys.readouterr().err == f"al-report: --baseline: there is no curve nothing; {there}\n"
     assert cli_report.main([str(tmp_path / "nowhere")]) == 2
     assert "al-report: " in capsys.readouterr().err
 

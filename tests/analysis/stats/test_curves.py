@@ -1,24 +1,26 @@
 from itertools import product
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 from scipy.integrate import trapezoid
 from support.made_runs import make_run
 
 from al_runner.analysis.draw.split import automatic_split
+from al_runner.analysis.stats.case import cases
 from al_runner.analysis.stats.curves import (
     Curve,
     Spread,
     by_seed,
     curves,
-    paired_difference,
+    difference_curves,
     split_by_curve,
 )
 from al_runner.analysis.stats.intervals import interval, mean_and_half
-from al_runner.analysis.stats.summary import summarise
+from al_runner.analysis.stats.results import results, summarise
 from al_runner.analysis.table.runs import load
-from al_runner.analysis.tell.summary import as_text
+from al_runner.analysis.tell.tables import shown_results
 from al_runner.errors import UsageError
 
 
@@ -97,10 +99,10 @@ def test_pairs_are_seeds_not_rows(tmp_path):
         make_run(tmp_path, "random", seed, [error, error])
     for seed, error in ((10, 0.2), (2, 0.6), (1, 0.8), (7, 0.05)):
         make_run(tmp_path, "entropy", seed, [error, error])
-    parts = split_by_curve(load(tmp_path).sample(frac=1, random_state=0))
-    final, area = paired_difference(parts["entropy"], parts["random"])
-    assert final == pytest.approx((-0.1, 0), abs=1e-12)
-    assert area == pytest.approx((-0.1, 0), abs=1e-12)
+    (case,) = cases(load(tmp_path).sample(frac=1, random_state=0))
+    for measure in ("final", "area"):
+        test = case.test("entropy", "random", measure)
+        assert test[:3] == pytest.approx((3, -0.1, 0), abs=1e-12)
 
 
 def test_paired_difference_against_scipy(tmp_path):
@@ -109,34 +111,37 @@ def test_paired_difference_against_scipy(tmp_path):
     for seed in range(5):
         make_run(tmp_path, "entropy", seed, a[seed])
         make_run(tmp_path, "random", seed, b[seed])
-    parts = split_by_curve(load(tmp_path))
-    final, area = paired_difference(parts["entropy"], parts["random"])
-    for found, left, right in ((final, a[:, -1], b[:, -1]), (area, trapezoid(a, axis=1) / 2, trapezoid(b, axis=1) / 2)):
-        expected = stats.ttest_rel(left, right).confidence_interval(0.95)
-        assert (found.mean - found.half, found.mean + found.half) == pytest.approx(tuple(expected))
+    (case,) = cases(load(tmp_path))
+    areas = (trapezoid(a, axis=1) / 2, trapezoid(b, axis=1) / 2)
+    for measure, (left, right) in {"final": (a[:, -1], b[:, -1]), "area": areas}.items():
+        found, expected = case.test("entropy", "random", measure), stats.ttest_rel(left, right)
+        ends = expected.confidence_interval(0.95)
+        assert (found.mean - found.half, found.mean + found.half) == pytest.approx(tuple(ends))
+        assert found.t_p == pytest.approx(expected.pvalue)
 
 
-def test_differences_compare_equal_label_counts_and_need_two_pairs(tmp_path):
+def test_differences_are_taken_at_counts_and_seeds_that_both_have(tmp_path):
     for seed in range(2):
         make_run(tmp_path, "random", seed, [0.5, 0.4, 0.1])
         make_run(tmp_path, "entropy", seed, [0.4, 0.2])
     make_run(tmp_path, "margin", 1, [0.5, 0.4, 0.1])
     make_run(tmp_path, "bald", 0, [0.5], labelled=[9])
-    make_run(tmp_path, "bald", 1, [0.5], labelled=[9])
-    parts = split_by_curve(load(tmp_path))
-    final, area = paired_difference(parts["entropy"], parts["random"])
-    assert final.mean == pytest.approx(-0.2)
-    assert area.mean == pytest.approx(-0.15)
-    for lonely in ("margin", "bald"):
-        assert np.isnan(paired_difference(parts[lonely], parts["random"])).all()
+    (entropy, margin) = difference_curves(load(tmp_path))  # bald shares no count with random
+    assert entropy.labelled.tolist() == [8, 16]
+    assert entropy.centre == pytest.approx([-0.1, -0.2])
+    assert (entropy.seeds, margin.seeds) == (2, 1)
+    (case,) = cases(load(tmp_path).query("strategy != 'bald'"), at=16)
+    assert case.test("entropy", "random", "final").mean == pytest.approx(-0.2)
+    assert case.test("entropy", "random", "area").mean == pytest.approx(-0.15)
+    assert case.test("margin", "random", "final").pairs == 1
 
 
 def test_identical_curves_differ_by_exactly_nothing(tmp_path):
     for strategy in ("random", "entropy"):
         for seed in range(3):
             make_run(tmp_path, strategy, seed, [0.5, 0.3 + seed / 10])
-    parts = split_by_curve(load(tmp_path))
-    assert paired_difference(parts["entropy"], parts["random"]) == ((0, 0), (0, 0))
+    (case,) = cases(load(tmp_path))
+    assert [case.test("entropy", "random", measure)[:3] for measure in ("final", "area")] == [(3, 0, 0)] * 2
 
 
 def test_the_running_minimum_is_never_the_error(tmp_path):
@@ -173,23 +178,22 @@ def test_automatic_split_is_where_the_best_curve_has_fallen():
     assert automatic_split([]) is None
 
 
-def test_summary_and_its_text(tmp_path):
-    for seed, error in enumerate((0.10, 0.12)):
-        make_run(tmp_path, "random", seed, [0.5, error])
-        make_run(tmp_path, "entropy", seed, [0.5, error - 0.05])
-    make_run(tmp_path, "margin", 0, [0.5, 0.2])
+def test_al_plot_s_table_is_al_compare_s(tmp_path):
+    """One of five seeds cut short is left out of both, rather than cutting the others short."""
+    for seed in range(5):
+        make_run(tmp_path, "random", seed, [0.5, 0.3, 0.2 + seed / 100])
+        make_run(tmp_path, "entropy", seed, [0.5, 0.25, 0.1 + seed / 100] if seed != 3 else [0.5, 0.25])
     make_run(tmp_path, "full", 0, [0.03], labelled=[4186])
-    summary = summarise(load(tmp_path)).set_index("curve")
-    entropy = summary.loc["entropy"]
-    assert entropy[["final", "final_minus_random", "area_minus_random"]].tolist() == pytest.approx(
-        [0.06, -0.05, -0.025]
-    )
-    assert entropy["final_half"] == pytest.approx(12.7062 * 0.01, rel=1e-4)
-    assert (entropy["pairs"], entropy["fit_seconds"], entropy["select_seconds"]) == (2, 2.0, 0.5)
-    text = as_text(summary.reset_index()).splitlines()
-    assert len({len(line) for line in text[1:]}) == 1
-    assert [line.split()[0] for line in text[2:]] == ["random", "entropy", "margin", "full"]
-    assert "6.00 ± 12.71" in text[3]
-    assert "-5.00 ± 0.00" in text[3]
-    assert text[4].split()[1:] == ["1", "16", "20.00", "35.00", "-", "-", "1.50", "0.50"]
-    assert text[5].split()[1:] == ["1", "4,186", "3.00", "3.00", "-", "-", "1.50", "-"]
+    make_run(tmp_path, "full", 0, [0.04], labelled=[999], dataset="mnist")
+    summary = summarise(load(tmp_path))
+    compared = results(cases(load(tmp_path)))
+    pd.testing.assert_frame_equal(summary[summary["dataset"] == "usps"], compared)
+    entropy = summary.set_index("curve").loc["entropy"]
+    assert entropy["final"] == pytest.approx(np.mean([0.10, 0.11, 0.12, 0.14]))
+    assert entropy["area"] == pytest.approx(np.mean([(0.5 + 2 * 0.25 + e) / 4 for e in (0.10, 0.11, 0.12, 0.14)]))
+    assert entropy[["seeds", "pairs", "final_rounds"]].tolist() == [4, 4, 1]
+    assert summary[["curve", "dataset", "final"]].iloc[-1].tolist() == ["full", "mnist", 0.04]
+    usps, mnist = (table.as_text().splitlines() for table in shown_results(summary, "random"))
+    assert [line.split()[0] for line in usps[2:-1]] == ["random", "entropy", "full"]
+    assert usps[3].split()[:6] == ["entropy", "1", "4", "24", "11.75", "±"]
+    assert mnist[2].split()[:4] == ["full", "-", "1", "999"]

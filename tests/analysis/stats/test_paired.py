@@ -37,6 +37,30 @@ def test_signed_ranks_against_every_flip_ties_and_zeros_included(values):
     assert paired_test(values).wilcoxon_p == pytest.approx(signed_rank_p(values))
 
 
+def test_equal_differences_are_ties_though_their_last_bits_differ():
+    left, right = np.array([0.1, 0.4, 0.5]), np.array([0.3, 0.3, 0.3])
+    assert len(set(np.abs(left - right))) == 3  # -.2, .1 and .2 of which two are equal
+    assert paired_test(left - right).wilcoxon_p == 1.0
+
+
+def test_signed_ranks_of_400_comparisons_of_error_rates_against_every_flip():
+    """Ten seeds, errors in images of 2,007: exact p from whole numbers, where nothing is rounded."""
+    rng = np.random.default_rng(0)
+    flips = np.array(list(product((0, 1), repeat=10)))
+    wrong = tied = 0
+    for _ in range(400):
+        first, second = rng.integers(40, 60, (2, 10))
+        kept = (first - second)[first != second]
+        order = stats.rankdata(np.abs(kept))
+        tied += len(set(order)) < len(order)
+        held, middle = order[kept > 0].sum(), order.sum() / 2
+        sums = flips[:, : len(kept)] @ order
+        exact = np.mean(np.abs(sums - middle) >= abs(held - middle) - 1e-9)
+        wrong += paired_test(first / 2007 - second / 2007).wilcoxon_p != pytest.approx(exact)
+    assert tied > 300
+    assert wrong == 0
+
+
 def test_equal_samples_do_not_differ():
     assert paired_test([0.0, 0.0, 1e-17]) == (3, 0, 0, 1, 1, inf)
 
@@ -80,12 +104,19 @@ def curve(values, counts=(8, 16, 24)):
 
 def test_share_beaten_counts_significant_rounds():
     right = curve([[0.5, 0.6, 0.7], [0.4, 0.5, 0.6], [0.3, 0.3, 0.3]])
-    left = right - np.array([[0.10, 0.11, 0.12], [0.1, -0.1, 0.3], [0.0, 0.0, 0.0]])
+    left = right - np.array([[0.10, 0.11, 0.12], [0.1, -0.1, 0.3], [0.0, 0.0, 0.0]])  # beyond chance, not, equal
     assert share_beaten(left, right) == pytest.approx(1 / 3)
     assert share_beaten(right, left) == 0
     assert share_beaten(left.loc[[8]], right) == 1  # where both have been measured
     assert isnan(share_beaten(left[[0]], right))
     assert isnan(share_beaten(left.loc[[8]], right.loc[[16]]))
+
+
+def test_better_by_the_same_amount_in_every_seed_is_better():
+    right = curve([[0.4, 0.5, 0.6], [0.4, 0.5, 0.6]], [8, 16])
+    left = curve([[0.3, 0.4, 0.5], [0.5, 0.6, 0.7]], [8, 16])  # .1 less, then .1 more
+    assert len(set((left - right).to_numpy().ravel())) > 2  # the subtraction rounds
+    assert share_beaten(left, right) == share_beaten(right, left) == 0.5
 
 
 def test_share_beaten_takes_seeds_by_name():
@@ -111,6 +142,11 @@ def test_ranks_with_ties_against_scipy_and_scikit_posthocs():
     assert found.friedman_p == stats.friedmanchisquare(*errors.T).pvalue
     apart = scikit_posthocs.posthoc_nemenyi_friedman(errors).to_numpy() < 0.05
     assert ((np.abs(np.subtract.outer(found.mean, found.mean)) > found.critical) == apart).all()
+
+
+def test_equal_errors_share_a_rank_though_their_last_bits_differ():
+    found = ranks(np.array([[0.1 + 0.2, 0.3, 0.5], [0.2, 0.1, 0.4]]))
+    assert found.mean.tolist() == [1.75, 1.25, 3]
 
 
 def test_one_data_set_has_no_critical_difference():
