@@ -30,6 +30,11 @@ class Pool:
         """What a query may choose, ids [M, K]: every candidate by itself, or the sets that were drawn."""
         return self.candidates[:, None] if self._sets is None else self._sets
 
+    @property
+    def candidates_by_id(self) -> Tensor:
+        """The candidates in ascending order, for a method whose draws or arithmetic depend on the order."""
+        return self.candidates.sort().values
+
     def x(self, ids: Tensor) -> Tensor:
         """Images, uint8 [N, C, H, W]."""
         return self._data.images[ids]
@@ -67,7 +72,7 @@ class Pool:
 
     def best(self, scores: Tensor, count: int) -> Tensor:
         """`count` ids, of the sets of highest score, [M]; ties fall to the earlier set."""
-        return self.sets[scores.argsort(descending=True, stable=True)].flatten()[:count]
+        return self.sets[top(scores, count)].flatten()[:count]
 
     def buy(self, ids: Tensor) -> None:
         """Reveal the labels of `ids`; ValueError unless they are distinct unlabelled ids of the pool."""
@@ -83,6 +88,11 @@ class Pool:
         self.labelled = torch.cat([self.labelled, ids])
         self.unlabelled = self._data.train[~self._bought[self._data.train]]
         self.candidates, self._sets = self.unlabelled, None
+
+
+def top(scores: Tensor, count: int) -> Tensor:
+    """Positions of the `count` highest scores, [N] -> [count], the highest first; ties fall to the earlier position."""
+    return scores.argsort(descending=True, stable=True)[:count]
 
 
 def shuffled(ids: Tensor, rng: torch.Generator) -> Tensor:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from al_runner.errors import UsageError
+from al_runner.needs import Gives
 from al_runner.rng import Streams
 
 
@@ -233,16 +234,8 @@ class Learner(Protocol):
     def continues(self) -> bool: ...
 
     @property
-    def samples(self) -> int:
-        """K of its fits' `log_probs`."""
-
-    @property
-    def consistent(self) -> bool:
-        """Whether sample k of `log_probs` is one and the same function for all images."""
-
-    @property
-    def nets(self) -> int:
-        """How many nets are behind a fit: with one it has a `network()`, with any `features`."""
+    def gives(self) -> Gives:
+        """What its fits have, by which strategies accept or refuse it."""
 
     async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None) -> Fitted: ...
 
@@ -250,6 +243,11 @@ class Learner(Protocol):
 def chunks(x: Tensor) -> tuple[Tensor, ...]:
     """The images of one forward pass after another, [N, ...]: few enough for a CPU's caches, many enough for a GPU."""
     return x.split(4096 if x.is_cuda else 512)  # type: ignore[no-any-return]
+
+
+def rows_within(most: int, numbers: int) -> int:
+    """How many rows of so many `numbers` are held at once: at most `most` numbers together, but one row at least."""
+    return max(1, most // max(1, numbers))
 
 
 def mean_log_probs(log_probs: Tensor) -> Tensor:

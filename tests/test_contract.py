@@ -24,14 +24,8 @@ from al_runner.models.inputs import net_builder
 from al_runner.pool import Pool
 from al_runner.rng import Streams, stream
 from al_runner.strategies.base import Strategy
-from al_runner.strategies.batch_bald import BatchBald
-from al_runner.strategies.bayesian import Disagreement
-from al_runner.strategies.epig import Epig
-from al_runner.strategies.stochastic import Stochastic
-from al_runner.strategies.suggestive_annotation import SuggestiveAnnotation
 from al_runner.types import DataSet, Fit, Fitted, Learner, Trained
 
-BY_SAMPLES = (Disagreement, SuggestiveAnnotation, BatchBald, Epig, Stochastic)  # what one net, or none, lacks
 BY_CHANCE = {name for name in test_configs.names("strategy") if name.startswith("discriminative")} | {
     *("random", "badge", "cluster_margin", "power_bald")
 }
@@ -278,5 +272,5 @@ def test_several_nets_or_none_are_refused_before_any_training_or_will_do(name: s
         fitted = fit(strategy, base, BUILD, one_by_one.train_all)
         assert len(select(strategy, fitted, pool_of(toy.data_set()), 3)) == 3
     else:
-        by_samples = nets == "none" and isinstance(strategy, BY_SAMPLES)
-        assert strategy.needs_network or by_samples or (strategy.needs_features and nets == "none")
+        needs = strategy.needs
+        assert needs.network or (nets == "none" and (needs.samples or needs.consistent or needs.features))

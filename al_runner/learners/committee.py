@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from al_runner.errors import UsageError
 from al_runner.learners.plain import SingleNet
+from al_runner.needs import Gives
 from al_runner.types import Recipe, Trained
 
 
@@ -20,19 +21,14 @@ class Members:
     recipe: Recipe
     members: int
     continues: ClassVar[bool] = False
-    consistent: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.members < 1:
             raise UsageError(f"learner.members is {self.members}; it must be 1 or more")
 
     @property
-    def samples(self) -> int:
-        return self.members
-
-    @property
-    def nets(self) -> int:
-        return self.members
+    def gives(self) -> Gives:
+        return Gives(samples=self.members, network=self.members == 1)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from torch.nn.functional import linear
 from al_runner.errors import UsageError
 from al_runner.learners.plain import SingleNet
 from al_runner.models.layers import SeededDropout
+from al_runner.needs import Gives
 from al_runner.rng import Streams
 from al_runner.types import Fit, Fitted, Recipe, TrainData, chunks, trained
 
@@ -154,7 +155,6 @@ class Dropout:
     samples: int = 100
     shared_masks: bool = False
     continues: ClassVar[bool] = False
-    nets: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         if self.samples < 1:
@@ -167,8 +167,8 @@ class Dropout:
             )
 
     @property
-    def consistent(self) -> bool:
-        return self.shared_masks
+    def gives(self) -> Gives:
+        return Gives(samples=self.samples, consistent=self.shared_masks)
 
     async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None = None) -> DropoutNet:
         (result,) = await trained([Fit(self.build, self.recipe, data, streams)])

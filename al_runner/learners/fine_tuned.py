@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from al_runner.errors import UsageError
 from al_runner.learners.plain import SingleNet
+from al_runner.needs import Gives
 from al_runner.rng import Streams
 from al_runner.types import Fit, Fitted, Recipe, TrainData, trained
 
@@ -29,9 +30,7 @@ class FineTuned:
     first: Recipe
     novel: float | None = None
     continues: ClassVar[bool] = True
-    samples: ClassVar[int] = 1
-    consistent: ClassVar[bool] = True
-    nets: ClassVar[int] = 1
+    gives: ClassVar[Gives] = Gives()
 
     def __post_init__(self) -> None:
         if self.novel is not None and not 0 < self.novel < 1:

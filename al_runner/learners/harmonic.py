@@ -10,6 +10,7 @@ from torch.nn.functional import one_hot
 from al_runner.errors import UsageError
 from al_runner.models.gaussian_field import LEAST, class_masses, harmonic, log_weights
 from al_runner.models.inputs import NetBuilder
+from al_runner.needs import Gives
 from al_runner.rng import Streams
 from al_runner.types import Fitted, TrainData, chunks
 
@@ -55,9 +56,7 @@ class Harmonic:
     nodes: int | None = 4000
     normalise_mass: bool = True
     continues: ClassVar[bool] = False
-    samples: ClassVar[int] = 1
-    consistent: ClassVar[bool] = True
-    nets: ClassVar[int] = 0
+    gives: ClassVar[Gives] = Gives(network=False, features=False)
 
     def __post_init__(self) -> None:
         if self.length_scale <= 0:

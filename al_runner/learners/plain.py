@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from al_runner.errors import UsageError
+from al_runner.needs import Gives
 from al_runner.rng import Streams
 from al_runner.types import Fit, Fitted, Recipe, TrainData, chunks, trained
 
@@ -51,9 +52,7 @@ class Plain:
     build: Callable[[], nn.Module]
     recipe: Recipe
     continues: ClassVar[bool] = False
-    samples: ClassVar[int] = 1
-    consistent: ClassVar[bool] = True
-    nets: ClassVar[int] = 1
+    gives: ClassVar[Gives] = Gives()
 
     async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None = None) -> SingleNet:
         (result,) = await trained([Fit(self.build, self.recipe, data, streams)])

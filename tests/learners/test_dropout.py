@@ -170,7 +170,7 @@ def test_the_net_is_the_one_that_plain_trains() -> None:
     for one, other in zip(fitted.net.parameters(), alone.net.parameters(), strict=True):
         assert torch.equal(one, other)
     assert fitted.steps == alone.steps
-    assert fitted.log_probs(data().x).shape == (12, learner.samples, 3)
+    assert fitted.log_probs(data().x).shape == (12, learner.gives.samples, 3)
 
 
 def without_dropout(shape: tuple[int, int, int], classes: int, p: float | None) -> nn.Module:

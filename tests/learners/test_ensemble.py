@@ -58,7 +58,7 @@ def test_a_member_is_what_its_own_streams_train() -> None:
     for i, net in enumerate(committee.nets):
         alone = train(Fit(ensemble.build, ensemble.recipe, data(), STREAMS.of(i)))
         assert equal(alone.net, net)
-    assert committee.log_probs(data().x).shape == (12, ensemble.samples, 3)
+    assert committee.log_probs(data().x).shape == (12, ensemble.gives.samples, 3)
     assert not any(equal(committee.nets[i], committee.nets[j]) for i, j in [(0, 1), (0, 2), (1, 2)])
 
 

@@ -48,7 +48,7 @@ def test_the_fit_of_lowest_validation_loss_is_kept(of, seed: int) -> None:
     tuned = Tuned(BUILD, toy.recipe(), of, DECAYS)
     fitted = drive(tuned.fit(data(), Streams(seed, 1)))
     assert torch.equal(fitted.log_probs(data().x), predictions[best])
-    assert tuned.samples == predictions[0].shape[1]
+    assert tuned.gives.samples == predictions[0].shape[1]
     assert max(losses) > min(losses)
 
 

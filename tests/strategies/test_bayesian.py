@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from al_runner.errors import UsageError
+from al_runner.needs import Gives
 from al_runner.pool import Pool
 from al_runner.rng import stream
 from al_runner.strategies.bayesian import Disagreement, bald, mean_std, variation_ratios
@@ -136,7 +137,7 @@ class Fixed:
     steps = 0
 
     def __init__(self, log_probs: Tensor):
-        self.table, self.samples = log_probs, log_probs.shape[1]
+        self.table, self.gives = log_probs, Gives(samples=log_probs.shape[1])
 
     def log_probs(self, x: Tensor) -> Tensor:
         return self.table[x.flatten().long()]
