@@ -9,10 +9,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from al_runner.errors import UsageError
 from al_runner.pool import Pool
 from al_runner.strategies.base import Strategy
-from al_runner.strategies.features import features_of
-from al_runner.types import Fitted
+from al_runner.strategies.features import features_of, outputs_of
+from al_runner.types import Fitted, Learner
 
 BLOCK = 1024  # rows and columns of distances that are held at once
 
@@ -49,12 +50,30 @@ def k_center(x: Tensor, centres: Tensor, n: int) -> Tensor:
     return torch.stack(chosen)
 
 
+POINTS = {"inputs": features_of, "outputs": outputs_of}
+
+
 @dataclass(frozen=True)
 class CoreSet(Strategy):
-    """The greedy k-center choice on the net's features, the labelled images being centres already."""
+    """The greedy k-center choice on the net's features, the labelled images being centres already.
 
+    The paper measures distances between activations of the last fully connected layer. That may be what it takes or
+    what it gives; `features` has both.
+    """
+
+    features: str = "inputs"  # what the last dense layer takes; "outputs": what it gives, one net's logits
     needs_features: ClassVar[bool] = True
 
+    def __post_init__(self) -> None:
+        if self.features not in POINTS:
+            raise UsageError(f"strategy.features is {self.features!r}; choose one of {', '.join(POINTS)}")
+
+    def check_learner(self, learner: Learner) -> None:
+        super().check_learner(learner)
+        if self.features == "outputs" and learner.nets != 1:
+            raise UsageError("strategy.features=outputs are one net's; use learner=plain, or strategy.features=inputs")
+
     def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
-        centres = features_of(fitted, pool, pool.labelled)
-        return pool.candidates[k_center(features_of(fitted, pool, pool.candidates), centres, n)]
+        points_of = POINTS[self.features]
+        centres = points_of(fitted, pool, pool.labelled)
+        return pool.candidates[k_center(points_of(fitted, pool, pool.candidates), centres, n)]

@@ -4,14 +4,24 @@ import torch
 from torch import Tensor
 
 from al_runner.pool import Pool
-from al_runner.types import Fitted
+from al_runner.types import Fitted, chunks
 
 CHUNK = 8192  # images read at once
 
 
 def features_of(fitted: Fitted, pool: Pool, ids: Tensor) -> Tensor:
     """What the net's last dense layer sees of the images `ids`, [N, D]; ArithmeticError where one is not finite."""
-    features = torch.cat([fitted.features(pool.x(part)) for part in ids.split(CHUNK)])
+    return _finite(torch.cat([fitted.features(pool.x(part)) for part in ids.split(CHUNK)]))
+
+
+@torch.inference_mode()
+def outputs_of(fitted: Fitted, pool: Pool, ids: Tensor) -> Tensor:
+    """One net's outputs before the softmax for the images `ids`, [N, Y]; ArithmeticError where one is not finite."""
+    net = fitted.network()
+    return _finite(torch.cat([net(x) for part in ids.split(CHUNK) for x in chunks(pool.x(part))]))
+
+
+def _finite(features: Tensor) -> Tensor:
     if not bool(features.isfinite().all()):
         raise ArithmeticError("a feature is not finite: the net's activations are NaN or infinite")
     return features
