@@ -4,15 +4,15 @@ N candidates, L labelled images, D features.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor
 
+from al_runner.errors import UsageError
 from al_runner.needs import Needs
 from al_runner.pool import Pool
 from al_runner.strategies.base import Strategy
-from al_runner.strategies.features import features_of
+from al_runner.strategies.features import features_of, outputs_of
 from al_runner.types import Fitted
 
 BLOCK = 1024  # rows and columns of distances that are held at once
@@ -50,12 +50,28 @@ def k_center(x: Tensor, centres: Tensor, n: int) -> Tensor:
     return torch.stack(chosen)
 
 
+POINTS = {"inputs": features_of, "outputs": outputs_of}
+
+
 @dataclass(frozen=True)
 class CoreSet(Strategy):
-    """The greedy k-center choice on the net's features, the labelled images being centres already."""
+    """The greedy k-center choice on the net's features, the labelled images being centres already.
 
-    needs: ClassVar[Needs] = Needs(features=True)
+    The paper measures distances between activations of the last fully connected layer. That may be what it takes or
+    what it gives; `features` has both.
+    """
+
+    features: str = "inputs"  # what the last dense layer takes; "outputs": what it gives, one net's logits
+
+    def __post_init__(self) -> None:
+        if self.features not in POINTS:
+            raise UsageError(f"strategy.features is {self.features!r}; choose one of {', '.join(POINTS)}")
+
+    @property
+    def needs(self) -> Needs:
+        return Needs(features=True, network=self.features == "outputs")
 
     def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
-        centres = features_of(fitted, pool, pool.labelled)
-        return pool.candidates[k_center(features_of(fitted, pool, pool.candidates), centres, n)]
+        points_of = POINTS[self.features]
+        centres = points_of(fitted, pool, pool.labelled)
+        return pool.candidates[k_center(points_of(fitted, pool, pool.candidates), centres, n)]

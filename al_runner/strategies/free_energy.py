@@ -21,6 +21,14 @@ def mean_z(traces: Traces, chosen: Tensor) -> Tensor:
     return (traces.psi[chosen].mean(-2) * traces.tau[chosen].mean(-2)).sum(-1)
 
 
+def query_z(traces: Traces, chosen: Tensor, before: Traces | None = None) -> float:
+    """Z of one query, positions [K], in float64; of it and the images of `before` together where those are given."""
+    sides = [side[chosen].double() for side in traces]
+    if before:
+        sides = [torch.cat([side, other.double()]) for side, other in zip(sides, before, strict=True)]
+    return float(mean_z(Traces(*sides), torch.arange(len(sides[0]), device=chosen.device)))
+
+
 def mean_random_z(traces: Traces, n: int, rng: torch.Generator, draws: int = 100) -> float:
     """Mean Z of `draws` random queries of `n` candidates."""
     sets = torch.stack([torch.randperm(len(traces.psi), generator=rng)[:n] for _ in range(draws)])

@@ -24,8 +24,9 @@ from al_runner.fisher import (
 from al_runner.needs import Needs
 from al_runner.pool import ImagesOf, Pool
 from al_runner.strategies.base import Strategy
-from al_runner.strategies.free_energy import Energy, greedy, mean_random_z
-from al_runner.strategies.target import block_targets, grows, multiple
+from al_runner.strategies.choice import Choice
+from al_runner.strategies.free_energy import Energy, greedy, mean_random_z, query_z
+from al_runner.strategies.target import grows, multiple, sizes
 from al_runner.types import Fitted, Images
 
 CHOICES = {
@@ -90,9 +91,14 @@ class KfacVfe(Strategy):
         capture(net, x, skip_untreated=self.skip_untreated)
 
     def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
+        return self.explained(fitted, pool, n, rng).chosen
+
+    def explained(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Choice:
+        """The ids of `select`, with the facts of `choose`."""
         labelled = ((pool.x(ids), pool.y(ids)) for ids in pool.labelled.split(CHUNK))
         unlabelled, candidates = ImagesOf(pool, pool.unlabelled), ImagesOf(pool, pool.candidates)
-        return pool.candidates[self.choose(fitted.network(), unlabelled, n, candidates, labelled, rng)]
+        choice = self.choose(fitted.network(), unlabelled, n, candidates, labelled, rng)
+        return choice._replace(chosen=pool.candidates[choice.chosen])
 
     def choose(
         self,
@@ -103,8 +109,11 @@ class KfacVfe(Strategy):
         labelled: Iterable[tuple[Tensor, Tensor]] | None = None,
         rng: torch.Generator | None = None,
         factors: dict[str, Factors] | None = None,
-    ) -> Tensor:
-        """The query's positions among the candidates (by default all of `unlabelled`), int64 [n].
+    ) -> Choice:
+        """The query's positions among the candidates (by default all of `unlabelled`), and what was optimised.
+
+        Its facts are those of `Sizes.facts`; with start "labelled" Z1 is that of the query and the labelled images
+        together.
 
         For any classifier in evaluation mode, from its inputs to logits [n, classes], and inputs on its device.
         `labelled`, batches of inputs and labels, are needed where gamma > 0 or start is "labelled", and where the
@@ -112,12 +121,7 @@ class KfacVfe(Strategy):
         Images are read a few at a time. `factors` stand for the mean factors of `unlabelled` where those are known.
         """
         candidates = unlabelled if candidates is None else candidates
-        if not 1 <= n <= len(candidates):
-            raise UsageError(f"{n} of {len(candidates)} candidates were asked for; ask for 1 or more, and no more")
-        if labelled is None and (self.gamma or self.start == "labelled" or grows(self.target)):
-            raise UsageError(
-                "gamma above 0, start=labelled and a target that grows need labelled images; give them, or leave it out"
-            )
+        self._require(n, candidates, labelled)
         labelled = list(labelled or ())
         rng = torch.Generator().manual_seed(0) if rng is None else rng
         if factors is None:
@@ -128,11 +132,22 @@ class KfacVfe(Strategy):
         general = product_traces(net, _batches(candidates), inverses, len(candidates), self._expected)
         before = product_traces(net, labelled, inverses, None, self._expected) if self.start == "labelled" else None
         training = self._training_traces(net, candidates, labelled, rng) if self.gamma else None
-        targets = block_targets(multiple(self.target, sum(len(x) for x, _ in labelled), n), factors, inverses)
+        pool = sizes(factors, inverses)
+        targets = pool.targets(multiple(self.target, sum(len(x) for x, _ in labelled), n))
         reference = self.gamma * mean_random_z(training, n, rng) if training else 0.0
         by_block = self.energy == "blocks"
         energy = Energy(targets, reference, self.generalisation, self.direction == "minimise", by_block)
-        return greedy(general, training, n, energy, before, by_block)
+        chosen = greedy(general, training, n, energy, before, by_block)
+        return Choice(chosen, pool.facts(query_z(general, chosen, before), targets))
+
+    def _require(self, n: int, candidates: Images, labelled: object) -> None:
+        """UsageError where so many can't be chosen, or what the options need is not given."""
+        if not 1 <= n <= len(candidates):
+            raise UsageError(f"{n} of {len(candidates)} candidates were asked for; ask for 1 or more, and no more")
+        if labelled is None and (self.gamma or self.start == "labelled" or grows(self.target)):
+            raise UsageError(
+                "gamma above 0, start=labelled and a target that grows need labelled images; give them, or leave it out"
+            )
 
     @property
     def _expected(self) -> bool:

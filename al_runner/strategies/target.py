@@ -13,6 +13,7 @@ fits the images of A, whose gradients are then close to 0. Without them the unio
 where I_S = (m + K) / K I_U, that is where Z1 = tr(I_U^-1 I_S) is (m + K) / K times the pool's own.
 """
 
+from dataclasses import dataclass
 from math import inf
 
 import torch
@@ -44,15 +45,28 @@ def grows(target: float | str) -> bool:
     return target == "growing" or str(target).startswith("labels/")
 
 
-def block_targets(c: float | None, factors: dict[str, Factors], inverses: dict[str, Factors]) -> Tensor:
-    """T_l, float64 [l]: c N_eff,l, or N_l where c is None."""
-    if c is None:
-        sizes = [float(len(psi) * len(tau)) for psi, tau in factors.values()]
-    else:
-        pairs = ((factors[name], inverses[name]) for name in factors)
-        sizes = [c * float((f.psi * i.psi).sum() * (f.tau * i.tau).sum()) for f, i in pairs]
-    device = next(iter(factors.values())).psi.device
-    return torch.tensor(sizes, dtype=torch.float64, device=device)
+@dataclass(frozen=True)
+class Sizes:
+    """What targets are made of, float64 [l] each."""
+
+    parameters: Tensor  # N_l
+    pool_z1: Tensor  # N_eff,l
+
+    def targets(self, c: float | None) -> Tensor:
+        """T_l: c N_eff,l, or N_l where c is None."""
+        return self.parameters if c is None else c * self.pool_z1
+
+    def facts(self, z1: float, targets: Tensor) -> dict[str, float]:
+        """A query's Z1 and what it is to be compared with: the target T, the number of parameters N, and N_eff."""
+        totals = {"target": targets, "parameters": self.parameters, "pool_z1": self.pool_z1}
+        return {"z1": z1, **{name: float(parts.sum()) for name, parts in totals.items()}}
+
+
+def sizes(factors: dict[str, Factors], inverses: dict[str, Factors]) -> Sizes:
+    """Of the pool's `factors` and their damped `inverses`."""
+    pairs = [(factors[name], inverses[name]) for name in factors]
+    numbers = [[len(f.psi) * len(f.tau), float((f.psi * i.psi).sum() * (f.tau * i.tau).sum())] for f, i in pairs]
+    return Sizes(*torch.tensor(numbers, dtype=torch.float64, device=pairs[0][0].psi.device).unbind(1))
 
 
 def _positive(number: float | str, target: float | str) -> float:

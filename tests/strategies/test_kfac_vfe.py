@@ -14,7 +14,7 @@ from al_runner.pool import Pool
 from al_runner.rng import stream
 from al_runner.strategies.free_energy import Energy, greedy, mean_random_z, mean_z
 from al_runner.strategies.kfac_vfe import KfacVfe
-from al_runner.strategies.target import block_targets, multiple
+from al_runner.strategies.target import multiple, sizes
 
 FIVE = torch.tensor([2.0, 3.0, 0.0], dtype=torch.float64)  # targets of three blocks, 5 in all
 
@@ -271,11 +271,46 @@ def test_a_target_of_one_is_the_pool_s_own_z1(net: nn.Module, pool: Pool) -> Non
     factors = mean_factors(net, [(images, None)])
     inverses = {name: Factors(*(damped_inverse(side, 0.1) for side in pair)) for name, pair in factors.items()}
     whole = product_traces(net, [images], inverses)
-    own = block_targets(1.0, factors, inverses)
+    found = sizes(factors, inverses)
+    own = found.targets(1.0)
     torch.testing.assert_close(own, whole.psi.double().mean(0) * whole.tau.double().mean(0))
-    torch.testing.assert_close(block_targets(2.5, factors, inverses), 2.5 * own)
+    torch.testing.assert_close(found.targets(2.5), 2.5 * own)
     parts = [sum(p.numel() for p in layer.parameters()) for layer in net if isinstance(layer, nn.Linear | nn.Conv2d)]
-    assert block_targets(None, factors, inverses).tolist() == parts
+    assert found.targets(None).tolist() == parts
+
+
+@pytest.mark.parametrize("start", ["empty", "labelled"])
+@pytest.mark.parametrize("energy", ["total", "blocks"])
+def test_a_query_s_facts_are_its_z1_from_matrices_and_what_it_is_compared_with(
+    net: nn.Module, pool: Pool, start: str, energy: str
+) -> None:
+    strategy = KfacVfe(target=1.3, energy=energy, start=start)
+    choice = strategy.explained(SingleNet(net, 0), pool, 6, stream(0, "query"))
+    assert choice.chosen.tolist() == strategy.select(SingleNet(net, 0), pool, 6, stream(0, "query")).tolist()
+    factors = mean_factors(net, [(pool.x(pool.unlabelled), None)])
+    parts = [single(net, pool.x(i)) for i in choice.chosen]
+    if start == "labelled":
+        parts += [single(net, pool.x(i), pool.y(i)) for i in pool.labelled]
+    query = mean_of(parts)
+
+    def z1(own: dict[str, Factors]) -> float:
+        inverses = {name: [damped_inverse(side, 0.1) for side in pair] for name, pair in factors.items()}
+        return sum(float((own[k].psi @ psi).trace() * (own[k].tau @ tau).trace()) for k, (psi, tau) in inverses.items())
+
+    assert choice.facts == pytest.approx(
+        {
+            "z1": z1(query),
+            "target": 1.3 * z1(factors),
+            "pool_z1": z1(factors),
+            "parameters": sum(p.numel() for p in net.parameters()),
+        }
+    )
+
+
+def test_the_whole_pool_has_its_own_z1(net: nn.Module, pool: Pool) -> None:
+    facts = KfacVfe().choose(net, pool.x(pool.unlabelled), len(pool.unlabelled)).facts
+    assert facts["z1"] == pytest.approx(facts["pool_z1"])
+    assert facts["target"] == facts["parameters"] > 2 * facts["z1"]
 
 
 def test_greedy_finds_the_best_single_candidate_and_never_one_twice() -> None:
@@ -357,7 +392,7 @@ def test_tensors_alone_will_do(net: nn.Module, pool: Pool) -> None:
     """The choice from tensors is the choice through the runner."""
     strategy = KfacVfe(gamma=1.0, pool_sample=20)
     through_runner = strategy.select(SingleNet(net, 0), pool, 6, stream(0, "query"))
-    positions = strategy.choose(
+    choice = strategy.choose(
         net,
         pool.x(pool.unlabelled),
         6,
@@ -365,14 +400,15 @@ def test_tensors_alone_will_do(net: nn.Module, pool: Pool) -> None:
         [(pool.x(pool.labelled), pool.y(pool.labelled))],
         stream(0, "query"),
     )
-    assert pool.candidates[positions].tolist() == through_runner.tolist()
+    assert pool.candidates[choice.chosen].tolist() == through_runner.tolist()
     known = mean_factors(net, [(pool.x(pool.unlabelled), None)])
     candidates = pool.x(pool.candidates)
-    expected = KfacVfe().choose(net, pool.x(pool.unlabelled), 6, candidates).tolist()
-    assert KfacVfe().choose(net, candidates, 6, factors=known).tolist() == expected
-    assert KfacVfe().choose(net, candidates, 6).tolist() != expected
-    everything = KfacVfe().choose(net, pool.x(pool.unlabelled), 3)
-    assert everything.tolist() == KfacVfe().choose(net, pool.x(pool.unlabelled), 3, pool.x(pool.unlabelled)).tolist()
+    expected = KfacVfe().choose(net, pool.x(pool.unlabelled), 6, candidates).chosen.tolist()
+    assert KfacVfe().choose(net, candidates, 6, factors=known).chosen.tolist() == expected
+    assert KfacVfe().choose(net, candidates, 6).chosen.tolist() != expected
+    unlabelled = pool.x(pool.unlabelled)
+    everything = KfacVfe().choose(net, unlabelled, 3).chosen
+    assert everything.tolist() == KfacVfe().choose(net, unlabelled, 3, unlabelled).chosen.tolist()
 
 
 @pytest.mark.parametrize(("n", "gamma", "message"), [(0, 0.0, "0 of 36"), (37, 0.0, "37 of 36"), (1, 1.0, "labelled")])
@@ -416,8 +452,8 @@ def test_a_pool_is_read_once_and_never_more_than_a_few_images_at_a_time(net: nn.
     images = torch.randn(300, 1, 4, 4, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
     unlabelled, candidates = Reader(images), Reader(images[:200])
     strategy = KfacVfe(pool_sample=sample)
-    chosen = strategy.choose(net, unlabelled, 5, candidates)
-    assert chosen.tolist() == strategy.choose(net, images, 5, images[:200]).tolist()
+    chosen = strategy.choose(net, unlabelled, 5, candidates).chosen
+    assert chosen.tolist() == strategy.choose(net, images, 5, images[:200]).chosen.tolist()
     for reader, count in ((unlabelled, sample or 300), (candidates, 200)):
         assert max(len(rows) for rows in reader.read) <= 128
         assert len(torch.cat(reader.read)) == len(torch.cat(reader.read).unique()) == count
