@@ -11,7 +11,7 @@ LAYERS = {
     "rng": set(),
     "atomic": set(),
     "interrupt": set(),
-    "layers": {"rng"},
+    "layers": {"rng", "errors"},
     "energy": set(),
     "types": {"errors", "rng"},
     "pool": {"types", "errors"},
