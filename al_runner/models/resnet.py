@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
+from al_runner.models.mirrored import mirrored
+
 
 class Residual(nn.Module):
     """Two 3 x 3 convolutions around which the input passes; a 1 x 1 convolution there where the shape changes."""
@@ -26,19 +28,28 @@ class GlobalAverage(nn.Module):
         return x.mean((-2, -1))
 
 
-def conv(before: int, width: int, kernel: int, stride: int) -> tuple[nn.Module, nn.Module]:
-    """A convolution that keeps the size (but for its stride), and its BatchNorm.
+def unbiased(before: int, width: int, kernel: int, stride: int) -> nn.Conv2d:
+    """A convolution that keeps the size (but for its stride), for nets with BatchNorm.
 
     Without bias: BatchNorm takes any away, so its gradient is rounding noise, which Adam would turn into steps.
     """
     layer = nn.Conv2d(before, width, kernel, stride, padding=kernel // 2, bias=False)
     nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
-    return layer, nn.BatchNorm2d(width)
+    return layer
+
+
+def conv(before: int, width: int, kernel: int, stride: int) -> tuple[nn.Module, nn.Module]:
+    """Such a convolution and its BatchNorm."""
+    return unbiased(before, width, kernel, stride), nn.BatchNorm2d(width)
 
 
 def resnet(
-    image_shape: tuple[int, int, int], classes: int, blocks: Sequence[int] = (2, 2, 2, 2), width: int = 64
-) -> nn.Sequential:
+    image_shape: tuple[int, int, int],
+    classes: int,
+    blocks: Sequence[int] = (2, 2, 2, 2),
+    width: int = 64,
+    test_flips: bool = False,
+) -> nn.Module:
     """A 3 x 3 stem, then a stage for every entry of `blocks`, each twice as wide and half as high as the one before."""
     layers: list[nn.Module] = [*conv(image_shape[0], width, 3, 1), nn.ReLU()]
     before = width
@@ -46,4 +57,4 @@ def resnet(
         for block in range(count):
             layers.append(Residual(before, width << stage, 2 if stage > 0 and block == 0 else 1))
             before = width << stage
-    return nn.Sequential(*layers, GlobalAverage(), nn.Linear(before, classes))
+    return mirrored(nn.Sequential(*layers, GlobalAverage(), nn.Linear(before, classes)), test_flips)

@@ -186,13 +186,23 @@ def test_validation_images_may_differ_between_nets() -> None:
     require_equal(train_stack(shifted), [train(fit) for fit in shifted], 1e-9)
 
 
+SMALLER: dict[str, dict[str, object]] = {
+    "resnet18": {"width": 8},
+    "preact_resnet18": {"width": 8},
+    "densenet": {"layers": [3, 3, 3]},
+    "vgg16": {"width": 0.125},
+    "vgg16_dropout": {"width": 0.125},
+    "airbench": {"widths": [16, 32, 32]},
+}
+
+
 @pytest.mark.parametrize("name", test_configs.names("model"))
 def test_losses_of_every_model_are_those_of_the_one_by_one_engine(name: str) -> None:
     """In float32, as users train: step after step from the same weights, over more than two passes."""
     steps, rng = 12, torch.Generator().manual_seed(0)
     images = torch.randint(256, (40, 1, 16, 16), generator=rng, dtype=torch.uint8)
     data = TrainData(images, torch.randint(10, (40,), generator=rng), images[:4], torch.zeros(4, dtype=torch.int64))
-    smaller = {"width": 8} if name.startswith("resnet") else {}
+    smaller = SMALLER.get(name, {})
     build = NetBuilder(
         instantiate(test_configs.composed(f"model={name}").model, **smaller),
         (1, 16, 16),
@@ -227,9 +237,10 @@ def losses_alone(fit: Fit, steps: int) -> Tensor:
 def test_no_layer_before_batch_norm_has_a_bias(name: str) -> None:
     """Its gradient is rounding noise, which Adam turns into full steps: a stack would part from its nets by 1e-2."""
     net = instantiate(test_configs.composed(f"model={name}").model)((3, 32, 32), 10)
-    layers = [layer for layer in net.modules() if not list(layer.children())]
+    products = nn.Conv2d | nn.Linear
+    layers = [layer for layer in net.modules() if isinstance(layer, products | nn.modules.batchnorm._NormBase)]
     for before, layer in pairwise(layers):
-        if isinstance(layer, nn.modules.batchnorm._NormBase):
+        if isinstance(layer, nn.modules.batchnorm._NormBase) and isinstance(before, products):
             assert before.bias is None
 
 
