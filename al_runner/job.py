@@ -21,7 +21,8 @@ from al_runner.engine.stacked import Stacked
 from al_runner.engine.stopping import NonFiniteLoss
 from al_runner.errors import UsageError
 from al_runner.loop import Experiment
-from al_runner.models.inputs import net_builder
+from al_runner.models.inputs import NetBuilder, net_builder
+from al_runner.models.outputs import require_outputs
 from al_runner.record.loggers import logged
 from al_runner.record.provenance import fingerprint, provenance
 from al_runner.record.records import RunFolder
@@ -192,12 +193,15 @@ def set_deterministic(wanted: bool) -> None:
     torch.use_deterministic_algorithms(wanted)
 
 
-def checked_net(cfg: DictConfig, builder: Callable[[], nn.Module], images: Tensor) -> nn.Module:
-    """A net of the kind to be trained; UsageError where model or optimiser do not take their options or the images."""
+def checked_net(cfg: DictConfig, builder: NetBuilder, images: Tensor) -> nn.Module:
+    """A net of the kind to be trained, in evaluation mode.
+
+    UsageError where model or optimiser do not take their options or the images, or the net gives no logits.
+    """
     try:
-        net = builder().eval()
+        net = builder()
+        require_outputs(net, images, builder.classes, cfg.run.model)
         instantiate(cfg.training.optimizer)(net.parameters())
-        net(images)
     except (TypeError, ValueError, RuntimeError) as error:
         raise UsageError(f"model={cfg.run.model} or training={cfg.run.training}: {error}") from error
     return net

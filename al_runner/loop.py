@@ -12,7 +12,7 @@ from torch.nn.functional import nll_loss
 
 from al_runner.budget import Budget
 from al_runner.errors import UsageError
-from al_runner.pool import ImagesOf, Pool, balanced_ids, class_shares, random_ids
+from al_runner.pool import ImagesOf, Pool, balanced_ids, class_counts, random_ids
 from al_runner.rng import Streams
 from al_runner.strategies.base import Strategy
 from al_runner.types import DataSet, Fitted, Learner, TrainData, mean_log_probs
@@ -104,7 +104,9 @@ class Experiment:
         streams = Streams(self.seed, round_)
         if fitted is None:
             rng = streams("initial")
-            return balanced_ids(self.data, size, self.known, rng) if self.plan.balanced else random_ids(pool, size, rng)
+            if not self.plan.balanced:
+                return random_ids(pool, size, rng)
+            return balanced_ids(self.data, size, self.known, rng, streams("initial classes"))
         rng = streams("candidates")
         pool.draw_candidates(self.plan.candidate_count, rng)
         if self.plan.sets:
@@ -138,10 +140,16 @@ def require_every_class(data: DataSet, initial: int, known: int) -> None:
     """UsageError unless a balanced start of `initial` images of the first `known` classes can be had."""
     if known > len(data.classes):
         raise UsageError(f"budget.known is {known}, but the data set has {len(data.classes)} classes; lower it")
-    counts = torch.bincount(data.labels[data.train], minlength=len(data.classes)).tolist()
-    for name, count, share in zip(data.classes, counts, class_shares(initial, known), strict=False):
-        if count < share:
+    each, more = divmod(initial, known)
+    counts = class_counts(data)[:known]
+    remedy = "lower budget.initial or set budget.balanced=false"
+    for name, count in zip(data.classes, counts, strict=False):
+        if count < each:
             raise UsageError(
-                f"budget.balanced wants {share} images of class {name!r}, but the training set has {count}; "
-                "lower budget.initial or set budget.balanced=false"
+                f"budget.balanced wants {each} images of class {name!r}, but the training set has {count}; {remedy}"
             )
+    able = sum(count > each for count in counts)
+    if able < more:
+        raise UsageError(
+            f"budget.balanced wants {each + 1} images of {more} classes, but {able} classes have so many; {remedy}"
+        )

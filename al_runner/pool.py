@@ -120,12 +120,25 @@ def random_ids(pool: Pool, count: int, rng: torch.Generator) -> Tensor:
 
 
 def class_shares(count: int, classes: int) -> list[int]:
-    """`count` over `classes` as evenly as can be, the first classes one more where it does not divide."""
+    """`count` over `classes` as evenly as can be, the first ones one more where it does not divide."""
     return [count // classes + (label < count % classes) for label in range(classes)]
 
 
-def balanced_ids(data: DataSet, count: int, classes: int, rng: torch.Generator) -> Tensor:
-    """`count` random training ids, equally many of the first `classes`; reads labels, as only a simulated start can."""
+def balanced_ids(data: DataSet, count: int, classes: int, rng: torch.Generator, class_rng: torch.Generator) -> Tensor:
+    """`count` random training ids, equally many of the first `classes`; reads labels, as only a simulated start can.
+
+    Where it does not divide, `class_rng` draws which of the classes that have enough give one more.
+    """
     order = shuffled(data.train, rng)
-    shares = enumerate(class_shares(count, classes))
-    return torch.cat([order[data.labels[order] == label][:share] for label, share in shares])
+    held = class_counts(data)[:classes]
+    each, more = divmod(count, classes)
+    able = [label for label, images in enumerate(held) if images > each]
+    drawn = {able[place] for place in torch.randperm(len(able), generator=class_rng)[:more].tolist()}
+    shares = [each + (label in drawn) for label in range(classes)]
+    return torch.cat([order[data.labels[order] == label][:share] for label, share in enumerate(shares)])
+
+
+def class_counts(data: DataSet) -> list[int]:
+    """Training images of every class."""
+    counts: list[int] = torch.bincount(data.labels[data.train], minlength=len(data.classes)).tolist()
+    return counts

@@ -57,8 +57,8 @@ def _arrays(parts: Mapping[str, Listing], how: Reading) -> Arrays:
     kept = [rows[place] for place in read.kept]
     labels = np.array([label for _, _, label in kept], dtype=np.int64)
     for part in parts:
-        held = {label for _, own, label in kept if own == part}
-        empty = [name for label, name in enumerate(names) if label not in held]
+        left = {label for _, own, label in kept if own == part}
+        empty = [name for label, name in enumerate(names) if label not in left]
         if empty:
             raise UsageError(f"all images of class {empty[0]} in {part} are broken; replace them or remove the class")
     # One part after another, so that each is a slice of all.

@@ -94,7 +94,7 @@ def test_outputs_are_the_logits_of_one_net_and_choose_otherwise(net: nn.Module, 
     by_logits.check_learner(learner)
     several = Ensemble(lambda: net, None, 2)  # type: ignore[arg-type]
     CoreSet().check_learner(several)
-    with pytest.raises(UsageError, match="one net.s own weights.*learner=plain"):
+    with pytest.raises(UsageError, match=r"one net.s own weights.*learner=plain"):
         by_logits.check_learner(several)
     with pytest.raises(UsageError, match="inputs, outputs"):
         CoreSet(features="logits")
