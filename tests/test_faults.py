@@ -369,21 +369,18 @@ def broken(content: bytes, how: random.Random) -> bytes:
     return content[:place] + bytes([content[place] ^ bit]) + content[place + 1 :]
 
 
-@pytest.mark.parametrize(
-    "name", ["rounds.csv", "acquired.csv", "predicted.csv", "checksums.json", "config.yaml", "provenance.json"]
-)
-def test_a_damaged_record_is_named_and_cut_to_its_last_sound_round_when_asked(
-    whole: Path, tmp_path: Path, record_property: Record, name: str
+def test_a_damaged_journal_is_named_and_cut_to_its_last_sound_round_when_asked(
+    whole: Path, tmp_path: Path, record_property: Record
 ) -> None:
-    how, tried, noticed = random.Random(name), times(2, 40), 0
+    how, tried, noticed = random.Random("journal"), times(4, 40), 0
     for number in range(tried):
         results, log = tmp_path / str(number), tmp_path / f"log{number}"
         shutil.copytree(whole.parents[3], results)
         folder = run_folder(results)
-        (folder / name).write_bytes(broken((whole / name).read_bytes(), how))
+        (folder / "journal.jsonl").write_bytes(broken((whole / "journal.jsonl").read_bytes(), how))
         arguments = [*QUICK, f"results={results}"]
         code = Child(arguments, log).wait()
-        if code == 0:  # only what says the same as before, such as white space, or a last row that went as in a crash
+        if code == 0:  # only a last line without its end, as after a crash
             require_equal(folder, whole)
             continue
         noticed += 1
@@ -397,7 +394,27 @@ def test_a_damaged_record_is_named_and_cut_to_its_last_sound_round_when_asked(
         assert Child(arguments, log).wait() == 0
         shutil.rmtree(results)
     assert noticed >= tried // 2
-    record_property(f"{name} truncated or a bit flipped", f"{tried} tried, {tried} survived ({noticed} refused first)")
+    record_property("journal truncated or a bit flipped", f"{tried} tried, {tried} survived ({noticed} refused first)")
+
+
+@pytest.mark.parametrize("name", ["rounds.csv", "acquired.csv", "predicted.csv", "config.yaml", "provenance.json"])
+def test_a_damaged_view_is_written_anew(whole: Path, tmp_path: Path, record_property: Record, name: str) -> None:
+    how, tried = random.Random(name), times(2, 40)
+    shutil.copytree(whole.parents[3], tmp_path / "out")
+    folder, log = run_folder(tmp_path / "out"), tmp_path / "log"
+    before, kept = (folder / name).read_bytes(), []
+    for _ in range(tried):
+        damaged = broken(before, how)
+        (folder / name).write_bytes(damaged)
+        log.unlink(missing_ok=True)
+        assert Child([*QUICK, f"results={tmp_path / 'out'}"], log).wait() == 0, log.read_text()
+        assert (folder / name).read_bytes() == before
+        kept += [] if before.startswith(damaged) else [damaged]  # one that lacks its end is no loss
+        assert (f"{name} damaged and set aside" in log.read_text()) == (not before.startswith(damaged))
+        require_equal(folder, whole)
+    found = {path.read_bytes() for path in folder.glob(f"{name}.damaged*")}
+    assert found == {*kept}
+    record_property(f"{name} truncated or a bit flipped", f"{tried} tried, {tried} survived ({len(kept)} kept beside)")
 
 
 JUMPING_CLOCK = """

@@ -108,9 +108,11 @@ def test_a_strategy_that_returns_the_wrong_ids_is_stopped() -> None:
         def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
             return torch.arange(n)
 
-    for strategy, message in ((TooFew(), "returned 4 ids for 5"), (Positions(), "not candidates")):
-        with pytest.raises(ValueError, match=message):
-            run(strategy)
+    for strategy, message in ((TooFew(), "returned 4 ids for 5"), (Positions(), "not one of its candidates")):
+        memory = toy.Memory()
+        with pytest.raises(UsageError, match=message):
+            run(strategy, memory)
+        assert (len(memory.ids), len(memory.predictions), len(memory.rows)) == (1, 0, 1)
 
 
 def test_test_labels_choose_nothing() -> None:
