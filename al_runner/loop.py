@@ -13,7 +13,8 @@ from al_runner.budget import Budget
 from al_runner.errors import UsageError
 from al_runner.pool import ImagesOf, Pool, balanced_ids, class_counts, random_ids
 from al_runner.rng import Streams
-from al_runner.strategies.base import Choice, Strategy, checked
+from al_runner.strategies.base import Strategy
+from al_runner.strategies.choice import Choice, checked
 from al_runner.types import DataSet, Fitted, Learner, TrainData, mean_log_probs
 
 

@@ -23,6 +23,7 @@ from al_runner.fisher import (
 )
 from al_runner.needs import Needs
 from al_runner.pool import ImagesOf, Pool
+from al_runner.rng import Streams
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.choice import Choice
 from al_runner.strategies.free_energy import Energy, greedy, mean_random_z, query_z
@@ -92,6 +93,9 @@ class KfacVfe(Strategy):
 
     def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
         return self.explained(fitted, pool, n, rng).chosen
+
+    async def query(self, fitted: Fitted, pool: Pool, n: int, streams: Streams) -> Choice:
+        return self.explained(fitted, pool, n, streams("query"))
 
     def explained(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Choice:
         """The ids of `select`, with the facts of `choose`."""

@@ -21,7 +21,7 @@ from al_runner.record.provenance import fingerprint, provenance
 from al_runner.record.run import Run, discard
 from al_runner.record.views import COLUMNS
 from al_runner.rng import Streams
-from al_runner.strategies.base import Choice
+from al_runner.strategies.choice import Choice
 from al_runner.strategies.kfac_vfe import KfacVfe
 from al_runner.strategies.random import Random
 from al_runner.types import Fitted
