@@ -10,7 +10,6 @@ from al_runner.engine.drive import drive
 from al_runner.engine.one_by_one import train_all
 from al_runner.errors import UsageError
 from al_runner.models.inputs import net_builder
-from al_runner.pool import Pool
 from al_runner.rng import Streams
 from al_runner.types import Fitted, Learner, TrainData
 
@@ -25,8 +24,7 @@ def learner(request: pytest.FixtureRequest) -> Learner:
 
 def data() -> TrainData:
     run = toy.experiment()
-    pool = Pool(run.data)
-    pool.buy(run.data.train[:12])
+    pool = toy.bought(run.data, run.data.train[:12])
     return run.train_data(pool)
 
 
