@@ -223,6 +223,13 @@ class Fitted(Protocol):
         """The single net behind the predictions, in evaluation mode; UsageError where there is none."""
 
 
+class Oracle(Protocol):
+    """Who gives the labels that a run buys."""
+
+    async def label(self, ids: Tensor) -> Tensor:
+        """The labels of training ids, int64 [N] -> int64 [N], the same at every call; it may take its time."""
+
+
 class Learner(Protocol):
     """Turns bought examples into a `Fitted`.
 

@@ -12,7 +12,6 @@ from al_runner.learners.dropout import Dropout, DropoutNet, dropout_layers, spli
 from al_runner.models.gal2017 import cnn
 from al_runner.models.inputs import net_builder
 from al_runner.models.layers import seed_layers
-from al_runner.pool import Pool
 from al_runner.rng import Streams, stream
 from al_runner.types import Fit, TrainData
 
@@ -157,8 +156,7 @@ def test_the_paper_s_net_is_split_before_its_dense_part() -> None:
 
 def data() -> TrainData:
     run = toy.experiment()
-    pool = Pool(run.data)
-    pool.buy(run.data.train[:12])
+    pool = toy.bought(run.data, run.data.train[:12])
     return run.train_data(pool)
 
 

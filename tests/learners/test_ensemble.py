@@ -12,7 +12,6 @@ from al_runner.errors import UsageError
 from al_runner.learners.committee import Committee
 from al_runner.learners.ensemble import Ensemble
 from al_runner.models.inputs import net_builder
-from al_runner.pool import Pool
 from al_runner.rng import Streams
 from al_runner.types import Fit, Recipe, TrainData
 
@@ -21,8 +20,7 @@ STREAMS = Streams(0, 2)
 
 def data() -> TrainData:
     run = toy.experiment()
-    pool = Pool(run.data)
-    pool.buy(run.data.train[:12])
+    pool = toy.bought(run.data, run.data.train[:12])
     return run.train_data(pool)
 
 

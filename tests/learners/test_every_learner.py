@@ -11,7 +11,6 @@ from al_runner.engine.drive import drive
 from al_runner.engine.one_by_one import train_all
 from al_runner.errors import UsageError
 from al_runner.models.inputs import net_builder
-from al_runner.pool import Pool
 from al_runner.rng import Streams
 from al_runner.types import Fitted, Learner, TrainData
 
@@ -26,8 +25,7 @@ def learner(request: pytest.FixtureRequest) -> Learner:
 
 def data() -> TrainData:
     run = toy.experiment()
-    pool = Pool(run.data)
-    pool.buy(run.data.train[:12])
+    pool = toy.bought(run.data, run.data.train[:12])
     return run.train_data(pool)
 
 
@@ -60,11 +58,10 @@ def test_a_net_with_batch_norm_is_trained_on_a_remainder_of_one_image() -> None:
         cfg = test_configs.composed(f"learner={name}", *quick)
         made: Learner = instantiate(cfg.learner, _partial_=True)(build=net_builder(toy.data_set(), batch_norm))
         run = toy.experiment()
-        pool = Pool(run.data)
-        pool.buy(run.data.train[:9])
+        pool = toy.bought(run.data, run.data.train[:9])
         fitted = drive(made.fit(run.train_data(pool), Streams(0, 0), None), train_all)  # type: ignore[arg-type]
         assert bool(fitted.log_probs(run.data.images[:5]).isfinite().all())
-        pool.buy(run.data.train[9:17])
+        pool.buy(run.data.train[9:17], run.data.labels[run.data.train[9:17]])
         again = drive(made.fit(run.train_data(pool), Streams(0, 1), fitted), train_all)  # type: ignore[arg-type]
         assert bool(again.log_probs(run.data.images[:5]).isfinite().all())
 

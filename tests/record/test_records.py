@@ -331,7 +331,7 @@ def test_what_a_strategy_reports_of_its_queries_has_a_table(tmp_path: Path) -> N
     table = (tmp_path / "queries.csv").read_text()
     assert table.startswith('round,name,value\n1,candidates,74.0\n1,"Z1/N, mean",0.5\n2,candidates,69.0\n')
     assert [row["round"] for row in rows(tmp_path, "queries.csv")] == [str(r) for r in range(1, 5) for _ in range(2)]
-    run(tmp_path / "without")
+    drive(toy.experiment().run(opened(tmp_path / "without")))
     assert not (tmp_path / "without" / "queries.csv").exists()
     assert untimed(tmp_path) == untimed_random(tmp_path / "random")
 

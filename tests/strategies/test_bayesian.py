@@ -167,7 +167,7 @@ def test_votes_then_entropy_then_the_order_decide() -> None:
 def test_the_highest_information_is_chosen_among_the_candidates() -> None:
     fitted = Fixed(samples(n=30))
     pool = pool_of(30)
-    pool.buy(torch.tensor([3, 7, 20]))
+    pool.buy(torch.tensor([3, 7, 20]), torch.tensor([1, 1, 0]))
     pool.draw_candidates(12, stream(0, "candidates"))
     values = bald(fitted.table)
     best = sorted(pool.candidates.tolist(), key=lambda id_: -float(values[id_]))[:4]
