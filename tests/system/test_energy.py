@@ -9,9 +9,9 @@ from types import ModuleType, SimpleNamespace
 import pytest
 import torch
 import toy
-from al_runner.record.run import Run
 
 from al_runner.engine.drive import drive
+from al_runner.record.run import Run
 from al_runner.strategies.random import Random
 from al_runner.system.energy import Meter, counter_of
 
