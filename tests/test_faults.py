@@ -366,9 +366,11 @@ def test_an_outputs_folder_that_becomes_read_only_stops_the_run(
         child = Child([*QUICK, f"results={results}"], tmp_path / "log", like_everybody)
         until_recorded(results, 1 + number % 4)
         folder = run_folder(results)
-        folder.chmod(0o555)
+        for path in (folder, *folder.glob("*.*")):  # a file that may be written is added to, whatever its folder allows
+            path.chmod(0o555)
         code, log = child.wait(), (tmp_path / "log").read_text()
-        folder.chmod(0o755)
+        for path in (folder, *folder.glob("*.*")):
+            path.chmod(0o755)
         assert code == 1, log
         assert "can't be written (Permission denied)" in log
         assert "Traceback" not in log
