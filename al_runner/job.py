@@ -78,10 +78,10 @@ async def run_job(cfg: DictConfig, clock: Callable[[], float], progress: Lines, 
             noted.runs(rounds)
             progress.opened(label, rounds, record.rows)
             if len(record.rows) < rounds:
+                logger = instantiate(cfg.logger)(folder=folder, settings=config) if cfg.get("logger") else None
                 record.begin(config, provenance(device, cfg.seed, noted.words, data))
                 record.on(Measured, lambda event: noted.write(RUNNING))
                 record.on(Measured, lambda event: progress.measured(label, rounds, event.row))
-                logger = instantiate(cfg.logger)(folder=folder, settings=config) if cfg.get("logger") else None
                 await carry_out(experiment, record, clock, Meter(counter_of(device)), logger)
             record.end()
     except Taken as error:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from faults import LENGTHY, QUICK, Child, killed_at_sync, require_equal, run_folder, times
+from faults import LENGTHY, QUICK, Child, killed_at_sync, killed_in_append, require_equal, run_folder, times
 from hydra.core.utils import JobStatus
 from recorded import untimed
 
@@ -73,6 +73,24 @@ def test_killed_at_every_write_of_a_run_in_turn(whole: Path, tmp_path: Path, rec
         shutil.rmtree(results)
     assert tried >= 5
     record_property("SIGKILL at the n-th forced write, n = 1, 2, ...", f"{tried} tried, {tried} survived")
+
+
+def test_killed_inside_every_addition_to_a_file_in_turn(whole: Path, tmp_path: Path, record_property: Record) -> None:
+    """Half a line is on disk, of the journal or of a table; the run that goes on says nothing of damage."""
+    tried = 0
+    for place in range(1, 200, 1 if LENGTHY else 7):
+        results = tmp_path / str(place)
+        child = Child([*QUICK, f"results={results}"], results / "log", killed_in_append(place))
+        if child.wait() != -signal.SIGKILL:
+            break
+        tried += 1
+        assert Child([*QUICK, f"results={results}"], results / "log").wait() == 0
+        assert "damaged" not in (results / "log").read_text()
+        require_equal(run_folder(results), whole)
+        assert not list(results.rglob("*.damaged*"))
+        shutil.rmtree(results)
+    assert tried >= 4
+    record_property("SIGKILL inside the n-th addition to a file", f"{tried} tried, {tried} survived")
 
 
 def recorded(results: Path) -> int:
@@ -348,9 +366,11 @@ def test_an_outputs_folder_that_becomes_read_only_stops_the_run(
         child = Child([*QUICK, f"results={results}"], tmp_path / "log", like_everybody)
         until_recorded(results, 1 + number % 4)
         folder = run_folder(results)
-        folder.chmod(0o555)
+        for path in (folder, *folder.glob("*.*")):  # a file that may be written is added to, whatever its folder allows
+            path.chmod(0o555)
         code, log = child.wait(), (tmp_path / "log").read_text()
-        folder.chmod(0o755)
+        for path in (folder, *folder.glob("*.*")):
+            path.chmod(0o755)
         assert code == 1, log
         assert "can't be written (Permission denied)" in log
         assert "Traceback" not in log

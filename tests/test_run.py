@@ -1,15 +1,18 @@
 """The command itself, as a user types it."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from recorded import untimed
+from sklearn.datasets import load_digits
 
 from al_runner.run import main
 
@@ -265,6 +268,51 @@ def test_a_run_killed_again_and_again_ends_with_the_rows_of_one_never_killed(al_
     whole = folder_of(tmp_path / "whole")
     assert untimed(killed) == untimed(whole)
     assert (killed / "acquired.csv").read_bytes() == (whole / "acquired.csv").read_bytes()
+
+
+OWN = """
+import os
+from al_runner.strategies.base import Strategy
+
+class Twice(Strategy):
+    def select(self, fitted, pool, n, rng):
+        return pool.candidates[:n].tolist() if os.environ.get("MENDED") else pool.candidates[:1].repeat(n)
+"""
+
+
+def test_a_strategy_of_the_user_s_own_that_is_mended_goes_on(  # type: ignore[no-untyped-def]
+    al_run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It bought one id twenty times; mended, it goes on, and returns a list."""
+    (tmp_path / "own_strategy.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    words = digits8(tmp_path / "out", "strategy=random", "strategy._target_=own_strategy.Twice")
+    for _ in range(2):
+        code, output = al_run(*words)
+        assert (code, "Twice returned the same id twice" in output, "Traceback" in output) == (1, True, False)
+        folder = folder_of(tmp_path / "out", "random")
+        assert len(untimed(folder)) == 1
+        assert not (folder / "predicted.csv").exists()
+    monkeypatch.setenv("MENDED", "1")
+    code, output = al_run(*words)
+    assert (code, "resumed after round 0 of 3" in output) == (0, True)
+    assert len(untimed(folder)) == 4
+
+
+def test_data_that_moved_is_still_the_run_s_and_other_data_is_not(al_run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    digits = load_digits()
+    images, labels = (digits.images * 15.9).astype(np.uint8), digits.target
+    parts = {"train_images": images[:900], "train_labels": labels[:900]}
+    (tmp_path / "moved").mkdir()
+    np.savez(tmp_path / "own.npz", **parts, test_images=images[900:], test_labels=labels[900:])
+    shutil.copy(tmp_path / "own.npz", tmp_path / "moved" / "own.npz")
+    np.savez(tmp_path / "other.npz", **parts, test_images=255 - images[900:], test_labels=labels[900:])
+    quick = ["dataset=npz", f"results={tmp_path / 'out'}", f"data_root={tmp_path}", *QUICK, "strategy=random"]
+    assert al_run(*quick, "budget.max_rounds=1", f"dataset.path={tmp_path / 'own.npz'}")[0] == 0
+    code, output = al_run(*quick, f"dataset.path={tmp_path / 'other.npz'}")
+    assert (code, "holds a run on other images or labels; restore them, give this one name=" in output) == (1, True)
+    code, output = al_run(*quick, f"dataset.path={tmp_path / 'moved' / 'own.npz'}")
+    assert (code, "resumed after round 1 of 3" in output) == (0, True)
 
 
 def test_a_crash_in_a_strategy_is_no_success_and_keeps_what_was_recorded(tmp_path: Path) -> None:

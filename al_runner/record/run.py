@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from al_runner.errors import UsageError
+from al_runner.record.copies import copies
 from al_runner.record.journal import NAME, Begun, Bought, Ended, Event, Journal, Measured, Predicted, read
 from al_runner.record.loggers import flat
 from al_runner.record.views import COLUMNS, VIEWS, Views, keep_copy
@@ -48,7 +49,7 @@ class Run:
         self._begun: Begun | None = None
         with writing(self._path):
             self._content = self._path.read_bytes() if self._path.exists() else b""
-            self._found = read(self._content)
+            self._found = read(self._content, copies(folder) if recover else ())
             self._fault = self._find_fault()
         if self._fault and not recover:
             raise UsageError(f"{self._path}{self._fault} is damaged; {REMEDY}")

@@ -1,13 +1,15 @@
 import csv
 import json
+import os
 import resource
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import torch
 import toy
@@ -24,6 +26,7 @@ from al_runner.rng import Streams
 from al_runner.strategies.choice import Choice
 from al_runner.strategies.kfac_vfe import KfacVfe
 from al_runner.strategies.random import Random
+from al_runner.system.claim import Claim, Holder, Taken
 from al_runner.types import Fitted
 
 CONFIG = {"seed": 0, "strategy": {"gamma": 0.0}}
@@ -339,3 +342,65 @@ def test_what_a_strategy_reports_of_its_queries_has_a_table(tmp_path: Path) -> N
 def untimed_random(path: Path) -> list[dict[str, str]]:
     drive(toy.experiment().run(opened(path)))
     return untimed(path)
+
+
+def test_a_round_costs_the_same_however_many_are_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In bytes that are written: those of rounds 10 to 19 and of 390 to 399, whose numbers have more digits."""
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+    record, measured = opened(tmp_path), dict.fromkeys(COLUMNS, 0.5)
+    written = []
+    for round_ in range(400):
+        ids = torch.arange(5) + 5 * round_ + 1000
+        record.predicted(round_, ids, ids % 3, torch.full((5,), 0.5))
+        record.buy(round_, ids, ids % 3, 0.125, {"candidates": 7.0})
+        record.measure(round_, {**measured, "labelled": 1000 + 5 * round_}, None)
+        written.append(psutil.Process().io_counters().write_chars)
+    early, late = written[19] - written[9], written[399] - written[389]
+    assert 0 < early <= late < 1.02 * early
+
+
+def test_a_table_that_somebody_changed_under_a_run_is_written_anew(tmp_path: Path) -> None:
+    """Cut, removed or edited while the run goes on: it ends with the tables of a run that nobody looked at."""
+
+    class Meddled(Random):
+        def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> torch.Tensor:
+            round_ = len(pool.labelled) // 5
+            if round_ == 1:
+                (tmp_path / "rounds.csv").write_text("")
+            elif round_ == 2:
+                (tmp_path / "acquired.csv").unlink()
+            else:
+                (tmp_path / "rounds.csv").write_text("round;labelled\n")
+            return super().select(fitted, pool, n, rng)
+
+    drive(toy.experiment(Meddled()).run(opened(tmp_path)))
+    assert untimed(tmp_path) == untimed_random(tmp_path / "random")
+    for name in ("acquired.csv", "predicted.csv"):
+        assert (tmp_path / name).read_bytes() == (tmp_path / "random" / name).read_bytes()
+    assert {path.read_text() for path in tmp_path.glob("*.damaged*")} == {"round;labelled\n"}
+
+
+def test_a_journal_that_somebody_changed_under_a_run_ends_it(tmp_path: Path) -> None:
+    record = opened(tmp_path)
+    with (tmp_path / NAME).open("a") as file:
+        file.write("{}\n")
+    held = (tmp_path / NAME).read_bytes()
+    with pytest.raises(UsageError, match=r"journal.jsonl can't be written \(something else changed it meanwhile\)"):
+        record.buy(0, torch.arange(6), torch.zeros(6), 0.1, {})
+    assert (tmp_path / NAME).read_bytes() == held
+
+
+def test_a_folder_that_another_process_took_over_is_not_written_to(tmp_path: Path) -> None:
+    with Claim(tmp_path / ".lock") as claim:
+        record = opened(tmp_path, claim=claim)
+        held = (tmp_path / NAME).read_bytes()
+        (tmp_path / ".lock.owner").write_text(json.dumps(asdict(replace(Holder.me(), host="elsewhere"))))
+        with pytest.raises(Taken, match=r"taken over by another process \(\d+ on elsewhere\)"):
+            record.end()
+    assert (tmp_path / NAME).read_bytes() == held
+    with Claim(tmp_path / ".own") as claim:
+        record = opened(tmp_path, claim=claim)
+        (tmp_path / ".own.owner").unlink()
+        (tmp_path / ".own.owner").mkdir()  # it can't be read: nobody took anything over
+        with pytest.raises(UsageError, match=r"journal.jsonl can't be written \(Is a directory\)"):
+            record.end()
