@@ -5,8 +5,9 @@ which each imports only those before it (draw and tell don't know each other): t
 draw (figures), tell (sentences and printed tables), report (the HTML page); then the commands.
 """
 
-from al_runner.analysis.draw.figures import Look, differences, facets, learning_curves, times
+from al_runner.analysis.draw.figures import differences, facets, learning_curves, times
 from al_runner.analysis.draw.forest import forest
+from al_runner.analysis.draw.look import Look
 from al_runner.analysis.draw.one_run import draw_run
 from al_runner.analysis.draw.save import save
 from al_runner.analysis.stats.case import cases
@@ -14,6 +15,7 @@ from al_runner.analysis.stats.curves import Spread, curves, difference_curves
 from al_runner.analysis.stats.labels import labels_needed
 from al_runner.analysis.stats.over_cases import average_ranks, penalties
 from al_runner.analysis.stats.results import paired_tests, results, summarise
+from al_runner.analysis.table.display import Names
 from al_runner.analysis.table.published import published
 from al_runner.analysis.table.runs import load
 from al_runner.analysis.tell.comparison import Comparison, save_tables
@@ -22,6 +24,7 @@ from al_runner.analysis.tell.verdict import gaps, verdict
 __all__ = [
     "Comparison",
     "Look",
+    "Names",
     "Spread",
     "average_ranks",
     "cases",

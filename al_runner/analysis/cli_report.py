@@ -4,8 +4,10 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from al_runner.analysis.draw.options import add_label, names_of
 from al_runner.analysis.report.page import page
 from al_runner.analysis.report.source import Source
 from al_runner.analysis.table.files import write
@@ -18,6 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run al-report's command line; 2 and one line on stderr where something is the user's to mend, else 0."""
     options = _parser().parse_args(argv)
     source = Source.of(options.directory, options.data.expanduser(), options.at, options.baseline)
+    source = replace(source, names=names_of(options, source.frame))
     for line in waiting(options.directory, source.frame):
         print(f"al-report: {line}", file=sys.stderr)
     file = write(options.out or options.directory / "report.html", page(source).encode())
@@ -32,6 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--out", metavar="FILE", type=Path, help="default: DIR/report.html")
     add("--at", metavar="LABELS", type=int, help="the budget; default: the most that a run has")
     add("--baseline", metavar="NAME", help="held against; default: random")
+    add_label(parser)
     root = Path(os.environ.get("AL_DATA") or "~/.cache/al-runner")
     add(
         "--data",

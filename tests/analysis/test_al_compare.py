@@ -61,7 +61,12 @@ def test_the_command_writes_every_table_and_names_what_is_missing(tmp_path, caps
     shown = capsys.readouterr()
     assert "kfac_vfe seed 9 (to 8)" in shown.err
     assert "random seed 9" in shown.err
-    assert "to 30%" in shown.out
+    assert "Errors: usps" in shown.out
+    assert not any(word in shown.out for word in ("Labels needed", "first - second", "Pairwise penalties"))
+    assert "to 30%" in (out / "compare.md").read_text()
+    assert cli_compare.main([str(tmp_path), "--out", str(out), "--target", "30", "--full"]) == 0
+    full = capsys.readouterr().out
+    assert all(word in full for word in ("to 30%", "first - second", "Pairwise penalties"))
     assert sorted(file.name for file in out.iterdir()) == [
         "compare.md",
         "compare.tex",
@@ -72,6 +77,34 @@ def test_the_command_writes_every_table_and_names_what_is_missing(tmp_path, caps
     results = pd.read_csv(out / "compare_results.csv")
     pd.testing.assert_series_equal(results["final"], Comparison.of(load(tmp_path)).results["final"], check_exact=True)
     assert "| kfac_vfe | 1 | 4 | 24 | 27.00 ± 3.44% |" in (out / "compare.md").read_text()
-    assert r"kfac\_vfe & 1 & 4 & 24 & 27.00 $\pm$ 3.44\%" in (out / "compare.tex").read_text()
+    assert r"KFAC-VFE & $\mathbf{27.00\,{\pm}\,3.44}$ &" in (out / "compare.tex").read_text()
     assert cli_compare.main([str(tmp_path), "--at", "1000"]) == 2
     assert "al-compare: --at is 1000" in capsys.readouterr().err
+
+
+def test_the_table_of_a_paper(tmp_path, capsys):
+    """Its columns, what is bold and what is marked, true minus signs, a label, a caption in words, names of a paper."""
+    two(tmp_path)
+    for seed in range(4):
+        make_run(tmp_path, "my_own", seed, [0.8, 0.5, 0.45 + 0.05 * (seed % 2)])
+    make_run(tmp_path, "full", 0, [0.05], labelled=[4186])
+    options = [str(tmp_path), "--format", "pdf", "--label", "my_own=A_1", "--columns", "final,final_gap,final_p,n"]
+    assert cli_compare.main(options) == 0
+    assert (tmp_path / "compare_forest.pdf").exists()
+    text = (tmp_path / "compare.tex").read_text()
+    row = {
+        line.split(" & ")[0]: line.removesuffix(r" \\").split(" & ")[1:] for line in text.splitlines() if " & " in line
+    }
+    assert row["Strategy"] == ["Final error", r"$\Delta$ final", "$p$ (final)", "Seeds"]
+    assert row["KFAC-VFE"][:2] == [r"$\mathbf{27.00\,{\pm}\,3.44}$", r"$-20.00\,{\pm}\,1.30^{*}$"]
+    assert row["KFAC-VFE"][2:] == ["$<$0.001", "4"]
+    assert row[r"A\_1"][1].endswith(r"\phantom{^{*}}$")
+    assert row["Random"][1:] == ["--", "--", "4"]
+    assert row["Full training set"][0] == "$5.00$"
+    assert r"\label{tab:usps-usps_cnn-plain-adam8-usps}" in text
+    assert r"Test error on USPS, USPS net with 24 labels, in percent" in text
+    assert "Holm's correction for 2 comparisons" in text
+    assert cli_compare.main([str(tmp_path), "--columns", "final,p"]) == 2
+    assert "--columns: there is no p; choose some of rank, n, labels, final" in capsys.readouterr().err
+    assert cli_compare.main([str(tmp_path), "--baseline", "nothing"]) == 2
+    assert "--baseline: there is no curve nothing; choose one of kfac_vfe, my_own, random" in capsys.readouterr().err

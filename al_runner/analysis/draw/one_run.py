@@ -2,12 +2,9 @@
 
 from pathlib import Path
 
-from matplotlib.figure import Figure
-
-from al_runner.analysis.draw.figures import LABELLED, LOWEST
-from al_runner.analysis.draw.panels import dress
+from al_runner.analysis.draw.look import LABELLED, LOWEST
 from al_runner.analysis.draw.save import save
-from al_runner.analysis.draw.style import sheet
+from al_runner.analysis.draw.style import Picture, sheet
 from al_runner.analysis.table.names import curve_names
 from al_runner.analysis.table.runs import read_run, table
 from al_runner.errors import UsageError
@@ -20,7 +17,7 @@ def draw_run(folder: Path) -> Path:
         raise UsageError(f"{folder} has no finished round to draw yet; wait for the first")
     run = table(rows)
     with sheet():
-        figure = Figure(figsize=(5, 3.4), layout="constrained")
+        figure = Picture(figsize=(5, 3.4), layout="constrained")
         axes = figure.subplots()
         marker = "o" if len(run) == 1 else ""  # full: a single round is no line
         shown = (
@@ -30,7 +27,7 @@ def draw_run(folder: Path) -> Path:
         )
         for column, label, drawn in shown:
             axes.plot(run["labelled"], 100 * run[column], label=label, marker=marker, markersize=5, **drawn)
-        dress(axes)
+        axes.grid(axis="y", color="#DDDDDD", linewidth=0.5)
         axes.set_ylim(bottom=0)
         axes.set(xlabel=LABELLED, ylabel="error (%)")
         axes.set_title(f"{run['dataset'][0]}, {run['model'][0]}: {curve_names(run)[0]}, seed {run['seed'][0]}")

@@ -1,54 +1,83 @@
-"""The parts that figures are made of: curves, bands, ground truth, limits, legend. Values are in percent by default."""
+"""The parts that panels are made of: curves, bands, ground truth, limits. Values are in percent by default."""
 
 from collections.abc import Mapping, Sequence
 from itertools import cycle, islice
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
+from al_runner.analysis.draw.frame import log_limits
+from al_runner.analysis.draw.look import Look
 from al_runner.analysis.draw.style import TRUTH, Pen
 from al_runner.analysis.stats.curves import Curve
-from al_runner.analysis.table.names import truth_label
 
-PUBLISHED_MARKERS = ("*", "p", "h", "8", "d")
+PUBLISHED_MARKERS = ("*", "8", "H", "D", "s")  # hollow and large, so no curve's
+MOST_BANDS = 6  # curves of a panel; the bands of more cover each other
+
+
+def has_bands(found: Sequence[Curve]) -> bool:
+    """Whether the curves of a panel are few enough for their intervals, or seeds, to be told apart."""
+    return sum(not curve.truth for curve in found) <= MOST_BANDS
+
+
+def seeds_note(found: Sequence[Curve], look: Look, bands: bool) -> str:
+    """What is drawn, of how many seeds, and what the bands are, where there are any."""
+    counts = sorted({curve.seeds for curve in found if not curve.truth})
+    if counts[-1] == 1:
+        return "one seed"
+    of = f"{look.spread.centre} of {' to '.join(map(str, dict.fromkeys((counts[0], counts[-1]))))} seeds"
+    kinds = {"t": "bands: 95% t interval", "bootstrap": "bands: 95% bootstrap interval", "seeds": "thin lines: seeds"}
+    return f"{of}, {kinds[look.spread.interval]}" if bands else of
+
+
+def label_of(curve: Curve, found: Sequence[Curve], look: Look) -> str:
+    """A curve's name, with its number of seeds where curves differ in it."""
+    counted = len({other.seeds for other in found}) > 1
+    return f"{look.names(curve.name)}{f' (n = {curve.seeds})' if counted else ''}"
 
 
 def draw_lines(
     axes: Axes,
-    lines: Sequence[Curve],
+    found: Sequence[Curve],
     pens: Mapping[str, Pen],
     span: tuple[int, int],
+    look: Look,
     scale: float = 100.0,
     bands: bool = True,
 ) -> None:
-    """Every curve's centre times `scale`; with `bands`, its interval, or where it has none, its seeds as thin lines."""
+    """Every curve's centre times `scale`; with `bands`, its interval, or where it has none, its seeds as thin lines.
+
+    Ground truth is left to `draw_truths`. More than MOST_BANDS curves have neither, for nothing could be told apart.
+    """
+    lines = [curve for curve in found if not curve.truth]
     for place, curve in enumerate(lines):
         pen = pens[curve.name]
-        centre, low, high = (scale * part for part in (curve.centre, curve.low, curve.high))
-        if bands and np.isfinite(low).any():
-            alpha = min(0.15, 0.6 / len(lines))
-            axes.fill_between(curve.labelled, low, high, color=pen.colour, alpha=alpha, linewidth=0)
-        elif bands and curve.seeds > 1:
-            for seed in curve.each.T:
-                axes.plot(curve.labelled, scale * seed, color=pen.colour, linewidth=0.5, alpha=0.45, zorder=1.5)
+        if bands and has_bands(found):
+            _spread(axes, curve, pen, scale)
         axes.plot(
             curve.labelled,
-            centre,
-            label=f"{curve.name} (n = {curve.seeds})",
+            scale * curve.centre,
+            label=label_of(curve, found, look),
             color=pen.colour,
             linestyle=pen.dashes,
-            marker=pen.marker if len(centre) > 1 else "o",
-            markersize=5,
+            marker=pen.marker if len(curve.centre) > 1 else "o",
+            markersize=4.5,
             markeredgecolor="white",
-            markeredgewidth=0.6,
+            markeredgewidth=0.5,
             markevery=_sparse(curve, *span, place / len(lines)),
         )
+
+
+def _spread(axes: Axes, curve: Curve, pen: Pen, scale: float) -> None:
+    if np.isfinite(curve.low).any():
+        ends = scale * curve.low, scale * curve.high
+        axes.fill_between(curve.labelled, *ends, color=pen.colour, alpha=0.13, linewidth=0)
+    elif curve.seeds > 1:
+        for seed in curve.each.T:
+            axes.plot(curve.labelled, scale * seed, color=pen.colour, linewidth=0.5, alpha=0.45, zorder=1.5)
 
 
 def _sparse(curve: Curve, low: int, high: int, shift: float) -> list[int]:
@@ -60,12 +89,13 @@ def _sparse(curve: Curve, low: int, high: int, shift: float) -> list[int]:
     return [int(inside[round(place)]) for place in places]
 
 
-def draw_truths(axes: Axes, truths: Sequence[Curve]) -> None:
-    """Ground truth: what training on every label gives."""
+def draw_truths(axes: Axes, found: Sequence[Curve], look: Look) -> None:
+    """Ground truth among the curves: what training on every label gives."""
+    truths = [curve for curve in found if curve.truth]
     for curve, dashes in zip(truths, islice(cycle(((0, (4, 3)), (0, (1, 2)))), len(truths)), strict=True):
-        label = f"{truth_label(curve.name)} (n = {curve.seeds})"
         if np.isfinite(curve.low[-1]):
             axes.axhspan(100 * curve.low[-1], 100 * curve.high[-1], color=TRUTH, alpha=0.12, linewidth=0)
+        label = label_of(curve, found, look)
         axes.axhline(100 * curve.centre[-1], color=TRUTH, linestyle=dashes, linewidth=1, label=label)
 
 
@@ -86,15 +116,6 @@ def published_handles(points: pd.DataFrame) -> list[Line2D]:
     ]
 
 
-def dress(axes: Axes, log: bool = False) -> None:
-    """Grid and ticks."""
-    axes.grid(axis="y", color="#DDDDDD", linewidth=0.5)
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-    if log:
-        axes.set_yscale("log", nonpositive="clip")
-
-
 def limit(axes: Axes, found: Sequence[Curve], span: tuple[int, int], log: bool, floor: float | None = 0.0) -> None:
     """Fit the panel to its centres, and to their bands as far as these leave the centres readable."""
     low, high = span
@@ -112,17 +133,6 @@ def limit(axes: Axes, found: Sequence[Curve], span: tuple[int, int], log: bool, 
         axes.set_ylim(least if floor is None else max(floor, least), highest + 0.05 * room)
 
 
-def log_limits(axes: Axes, lowest: float, highest: float) -> None:
-    """A logarithmic axis from and to these values, with ticks to read."""
-    low = lowest if lowest > 0 else 1.0
-    limits = low / 1.05, max(highest, low) * 1.05
-    axes.set_ylim(limits)
-    narrow = limits[1] < 5 * limits[0]  # 1, 2 and 5 might all lie outside
-    axes.yaxis.set_major_locator(MaxNLocator(5) if narrow else LogLocator(subs=(1.0, 2.0, 5.0)))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.yaxis.set_minor_locator(NullLocator())
-
-
 def _inside(found: Sequence[Curve], low: int, high: int) -> list[NDArray[np.float64]]:
     """Centres and ends of the intervals, or extremes of the seeds, of what is drawn between the label counts."""
     parts: list[list[NDArray[np.float64]]] = [[], [], []]
@@ -133,21 +143,3 @@ def _inside(found: Sequence[Curve], low: int, high: int) -> list[NDArray[np.floa
         for part, values in zip(parts, (curve.centre, *ends), strict=True):
             part.append(values[keep])
     return [np.concatenate(part) for part in parts]
-
-
-def legend(figure: Figure, all_axes: Sequence[Axes], more: Sequence[Line2D] = (), counts: bool = True) -> None:
-    """Below the panels, where it can't cover a curve: every label once, ground truth and published results last.
-
-    Without `counts` of seeds, which may differ from panel to panel.
-    """
-    held: dict[str, Any] = {}
-    for axes in all_axes:
-        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
-            held.setdefault(label.rpartition(" (n = ")[0] if not counts else label, handle)
-    held = dict(sorted(held.items(), key=lambda item: item[0].startswith("full training set")))
-    held |= {str(handle.get_label()): handle for handle in more}
-    for columns in range(min(3, len(held)), 0, -1):  # the most that the figure is wide enough for
-        box = figure.legend(held.values(), held.keys(), loc="outside lower center", ncols=columns, handlelength=3.2)
-        if columns == 1 or box.get_window_extent().width <= figure.bbox.width:
-            break
-        box.remove()

@@ -37,7 +37,9 @@ def contact_sheet(source: Source, case: Case, images: Images) -> dict[str, Any]:
             if len(rounds) < len(sizes)
             else ""
         )
-        blocks.append({"title": f"{row['curve']}, seed {row['seed']}", "rounds": rounds, "note": left_out})
+        blocks.append(
+            {"title": f"{source.names(row['curve'])}, seed {row['seed']}", "rounds": rounds, "note": left_out}
+        )
     facts = {name: getattr(sheet, name) for name in ("uri", "columns", "width", "height")}
     return {"atlas": {**facts, "count": len(ids)}, "classes": list(images.classes), "runs": blocks}
 

@@ -1,7 +1,7 @@
 """Everything that a folder holds, read once."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from al_runner.analysis.report.bought import class_balance, nearest_distance, pu
 from al_runner.analysis.report.checklist import provenance
 from al_runner.analysis.report.images import Images, find_images, fits
 from al_runner.analysis.stats.case import Case
+from al_runner.analysis.table.display import Names
 from al_runner.analysis.table.runs import load, read_config, run_folders
 from al_runner.analysis.tell.comparison import Comparison
 
@@ -27,6 +28,7 @@ class Source:
     bought: Mapping[str, pd.DataFrame]
     starts: Mapping[str, list[dict[str, Any]]]
     data_root: Path
+    names: Names = field(default_factory=Names)
 
     @classmethod
     def of(cls, directory: Path, data_root: Path, at: int | None = None, baseline: str | None = None) -> "Source":

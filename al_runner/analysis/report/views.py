@@ -10,10 +10,10 @@ import pandas as pd
 from al_runner.analysis.draw.style import DASHES, Pen
 from al_runner.analysis.stats.case import Case
 from al_runner.analysis.stats.curves import Curve, Spread, curves, difference_curves
-from al_runner.analysis.table.names import truth_label
+from al_runner.analysis.table.display import Names
 
 PERCENT, SECONDS = "%", "s"
-STROKES = dict(zip(DASHES, ("", "", "7 1.2", "7 1 1.2 1", "1.5 0.8"), strict=True))  # for SVG
+STROKES = dict(zip(DASHES, ("", "7 1.2", "7 1 1.2 1", "1.5 0.8"), strict=True))  # for SVG
 
 
 class View(NamedTuple):
@@ -89,11 +89,12 @@ def time_views(runs: pd.DataFrame) -> list[View]:
     return [view for view in found if view.lines]
 
 
-def view_data(view: View, pen: Mapping[str, Pen]) -> dict[str, Any]:
+def view_data(view: View, pen: Mapping[str, Pen], names: Names) -> dict[str, Any]:
     """A view as the page's script draws it."""
     lines = [
         {
             "name": line.name,
+            "label": names(line.name),
             "seeds": line.seeds,
             "colour": pen[line.name].colour,
             "dash": STROKES[pen[line.name].dashes],
@@ -107,7 +108,8 @@ def view_data(view: View, pen: Mapping[str, Pen]) -> dict[str, Any]:
     ]
     truths = [
         {
-            "name": truth_label(truth.name),
+            "name": truth.name,
+            "label": names(truth.name),
             "seeds": truth.seeds,
             "dash": dash,
             "y": _numbers(view.scale * truth.centre)[-1],

@@ -43,12 +43,15 @@ class Spread:
     """What is drawn of S seeds: their `centre` (mean or median) and an `interval` of 95% around it.
 
     `t` is Student's interval of the mean, `bootstrap` the percentiles of 2,000 resamplings of the seeds (Efron, 1979),
-    which is too narrow for few seeds; `seeds` is none, for figures that show every seed. UsageError for a t interval
-    of the median, of which there is none.
+    which is too narrow for few seeds; `seeds` is none, for figures that show every seed. With `log`, a t interval is
+    that of the logarithm of the mean, whose standard error is the mean's divided by the mean (delta method): its ends
+    are positive, and equally far on a logarithmic axis. UsageError for a t interval of the median, of which there is
+    none.
     """
 
     centre: str = "mean"
     interval: str = "t"
+    log: bool = False
 
     def __post_init__(self) -> None:
         if self.centre == "median" and self.interval == "t":
@@ -61,6 +64,9 @@ class Spread:
         seeds = values.shape[-1]
         if self.interval == "t":
             _, half = mean_and_half(values)
+            if self.log:
+                factor = np.exp(half / np.where(centre > 0, centre, np.nan))
+                return centre, centre / factor, centre * factor
             return centre, centre - half, centre + half
         if self.interval == "seeds" or seeds < 2:
             return centre, np.full_like(centre, np.nan), np.full_like(centre, np.nan)

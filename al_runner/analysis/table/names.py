@@ -34,12 +34,6 @@ def curve_names(frame: pd.DataFrame) -> "pd.Series[str]":
     return pd.Series(names, index=frame.index, dtype=object)
 
 
-def truth_label(curve: str) -> str:
-    """What a line of ground truth is called in figures: full-gal2017 is the full training set, gal2017."""
-    variant = curve.removeprefix(EVERYTHING).removeprefix("-")
-    return ", ".join(filter(None, ("full training set", variant)))
-
-
 def across(frame: pd.DataFrame, keys: str | None) -> pd.DataFrame:
     """Runs that differ in `keys` (of COMBINATION but dataset, commas between) as curves of one combination.
 

@@ -10,10 +10,12 @@ from al_runner.analysis.stats.case import Case, cases
 from al_runner.analysis.stats.labels import labels_needed
 from al_runner.analysis.stats.over_cases import average_ranks, penalties
 from al_runner.analysis.stats.results import paired_tests, results
+from al_runner.analysis.table.display import Names
 from al_runner.analysis.table.files import as_csv, write
+from al_runner.analysis.tell.latex import DEFAULT, latex_table
 from al_runner.analysis.tell.shown import Shown
 from al_runner.analysis.tell.tables import shown_labels, shown_penalties, shown_ranks, shown_results, shown_tests
-from al_runner.analysis.tell.verdict import verdict
+from al_runner.analysis.tell.verdict import Naming, verdict
 
 
 @dataclass(frozen=True)
@@ -54,28 +56,39 @@ class Comparison:
         tables = {"results": self.results, "labels": self.labels, "tests": self.tests}
         return {**tables, "penalties": self.penalties.reset_index(), "ranks": self.ranks}
 
-    @property
-    def shown(self) -> list[Shown]:
-        """The tables as they are shown."""
+    def shown_results(self, names: Naming = str) -> list[Shown]:
+        """The table of errors of every case."""
+        return shown_results(_named(self.results, names), names(self.baseline))
+
+    def shown(self, names: Naming = str) -> list[Shown]:
+        """All tables as they are shown, with curves called by `names`."""
+        baseline, penalties = names(self.baseline), self.penalties.rename(names, axis=0).rename(names, axis=1)
         return [
-            *shown_results(self.results, self.baseline),
-            *shown_labels(self.labels, self.baseline),
-            *shown_tests(self.tests, self.baseline),
-            *shown_penalties(self.penalties, sum(case.each["seed"].nunique() > 1 for case in self.cases)),
-            *shown_ranks(self.ranks),
+            *self.shown_results(names),
+            *shown_labels(_named(self.labels, names), baseline),
+            *shown_tests(_named(self.tests, names), baseline),
+            *shown_penalties(penalties, sum(case.each["seed"].nunique() > 1 for case in self.cases)),
+            *shown_ranks(_named(self.ranks, names)),
         ]
 
-    @property
-    def verdicts(self) -> list[str]:
+    def verdicts(self, names: Naming = str) -> list[str]:
         """A sentence or three a case, which begins with the case's name."""
-        return [f"{case.title}: {verdict(case)}" for case in self.cases]
+        return [f"{case.title}: {verdict(case, names)}" for case in self.cases]
 
 
-def save_tables(comparison: Comparison, out: Path) -> list[Path]:
-    """compare_*.csv, compare.md and compare.tex in `out`; the paths."""
+def _named(table: pd.DataFrame, names: Naming) -> pd.DataFrame:
+    held = [column for column in ("curve", "first", "second") if column in table]
+    return table.assign(**{column: table[column].map(names) for column in held})
+
+
+def save_tables(
+    comparison: Comparison, out: Path, names: Names | None = None, columns: tuple[str, ...] = DEFAULT
+) -> list[Path]:
+    """compare_*.csv, compare.md, and compare.tex of these columns in `out`; the paths."""
     written = [write(out / f"compare_{name}.csv", as_csv(table)) for name, table in comparison.frames.items()]
-    markdown = [*comparison.verdicts, *(table.as_markdown() for table in comparison.shown)]
-    latex = ["% needs \\usepackage{booktabs}", *(table.as_latex() for table in comparison.shown)]
+    markdown = [*comparison.verdicts(), *(table.as_markdown() for table in comparison.shown())]
+    latex = ["% needs \\usepackage{booktabs}"]
+    latex += [latex_table(case, names or Names(), columns) for case in comparison.cases]
     for name, parts in (("compare.md", markdown), ("compare.tex", latex)):
         written.append(write(out / name, ("\n\n".join(parts) + "\n").encode()))
     return written

@@ -1,4 +1,4 @@
-"""A table of strings for a terminal, for Markdown and for LaTeX."""
+"""A table of strings for a terminal, for Markdown and for the page."""
 
 from dataclasses import dataclass
 
@@ -8,10 +8,16 @@ class Shown:
     """A table of strings, its first `left` columns flush left."""
 
     title: str
+    where: str  # the case, empty for a table over all cases
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
     left: int = 1
+
+    @property
+    def heading(self) -> str:
+        """The title, with the case where there is one."""
+        return ": ".join(filter(None, (self.title, self.where)))
 
     def as_text(self) -> str:
         """For a terminal."""
@@ -23,7 +29,7 @@ class Shown:
             ).rstrip()
             for row in (self.head, *self.rows)
         ]
-        return "\n".join([self.title, *lines, *([self.note] if self.note else [])])
+        return "\n".join([self.heading, *lines, *([self.note] if self.note else [])])
 
     def as_markdown(self) -> str:
         """A GitHub table under its title."""
@@ -31,18 +37,4 @@ class Shown:
         lines = [
             "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in (self.head, rule, *self.rows)
         ]
-        return "\n".join([f"**{self.title}**", "", *lines, *(["", self.note] if self.note else [])])
-
-    def as_latex(self) -> str:
-        """A float that wants the package booktabs."""
-        columns = "".join("l" if place < self.left else "r" for place in range(len(self.head)))
-        lines = [" & ".join(map(_latex, row)) + r" \\" for row in (self.head, *self.rows)]
-        caption = _latex(f"{self.title}. {self.note}".strip())
-        body = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", lines[0], r"\midrule", *lines[1:]]
-        end = [r"\bottomrule", r"\end{tabular}", rf"\caption{{{caption}}}", r"\end{table}"]
-        return "\n".join([r"\begin{table}", r"\centering", *body, *end])
-
-
-def _latex(text: str) -> str:
-    special = {"\\": r"\textbackslash{}", "±": r"$\pm$", "^": r"\^{}", "<": "$<$", ">": "$>$", "~": r"\~{}"}
-    return "".join(special.get(c, f"\\{c}" if c in "&%$#_{}" else c) for c in text)
+        return "\n".join([f"**{self.heading}**", "", *lines, *(["", self.note] if self.note else [])])

@@ -84,7 +84,7 @@ def shown_labels(table: pd.DataFrame, baseline: str) -> list[Shown]:
             f"and the share of {baseline}'s labels that this saves, paired by seed; 2/5: reached by two runs of five, "
             "no mean."
         )
-        tables.append(Shown(_title("Labels needed", key), head, tuple(rows), note))
+        tables.append(Shown("Labels needed", _where(key), head, tuple(rows), note))
     return tables
 
 
@@ -126,7 +126,7 @@ def shown_penalties(matrix: pd.DataFrame, cases: int) -> list[Shown]:
         f"The share of label counts at which the row beats the column (paired t test at 5%), summed over {cases} "
         f"{'case' if cases == 1 else 'cases'} (Ash et al., 2020); a low mean: seldom beaten."
     )
-    return [Shown("Pairwise penalties", ("beats", *map(str, matrix.columns)), rows, note)]
+    return [Shown("Pairwise penalties", "", ("beats", *map(str, matrix.columns)), rows, note)]
 
 
 def shown_ranks(table: pd.DataFrame) -> list[Shown]:
@@ -141,7 +141,7 @@ def shown_ranks(table: pd.DataFrame) -> list[Shown]:
         "(Nemenyi at 5%; Demsar, 2006)."
     )
     rows = tuple((str(row["curve"]), f"{row['rank']:.2f}") for row in table.to_dict("records"))
-    return [Shown("Average rank by final error", ("strategy", "rank"), rows, note)]
+    return [Shown("Average rank by final error", "", ("strategy", "rank"), rows, note)]
 
 
 def _by_case(
@@ -158,7 +158,7 @@ def _by_case(
         keep = [place for place in range(len(head)) if place < 2 or any(row[place] != "-" for row in rows)]
         kept = tuple(tuple(row[place] for place in keep) for row in rows)
         key = part[list(COMBINATION)].iloc[0]
-        tables.append(Shown(_title(name, key), tuple(head[place] for place in keep), kept, note, left))
+        tables.append(Shown(name, _where(key), tuple(head[place] for place in keep), kept, note, left))
     return tables
 
 
@@ -167,5 +167,5 @@ def _parts(table: pd.DataFrame) -> list[pd.DataFrame]:
     return [part for _, part in table.groupby(list(COMBINATION), sort=False)]
 
 
-def _title(name: str, key: Iterable[Any]) -> str:
-    return f"{name}: {', '.join(filter(None, map(str, key)))}"
+def _where(key: Iterable[Any]) -> str:
+    return ", ".join(filter(None, map(str, key)))

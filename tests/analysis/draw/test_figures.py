@@ -5,10 +5,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from support.made_runs import make_run
 
 from al_runner.analysis import draw_run
-from al_runner.analysis.draw.figures import Look, differences, facets, learning_curves, times
+from al_runner.analysis.draw.figures import differences, facets, learning_curves, times
+from al_runner.analysis.draw.look import Look, inches
 from al_runner.analysis.draw.save import save
 from al_runner.analysis.draw.style import pens
 from al_runner.analysis.stats.curves import Spread
+from al_runner.analysis.stats.intervals import mean_and_half
+from al_runner.analysis.table.display import STRATEGIES, Names
 from al_runner.analysis.table.published import published
 from al_runner.analysis.table.runs import load
 from al_runner.errors import UsageError
@@ -19,7 +22,7 @@ FALL = np.geomspace(0.8, 0.02, 20)
 def runs(root, strategies=("random", "kfac_vfe", "entropy"), seeds=3):
     for i, strategy in enumerate(strategies):
         for seed in range(seeds):
-            make_run(root, strategy, seed, FALL * (1 - i / 10 + seed / 100))
+            make_run(root, strategy, seed, FALL * (1 - i / 50 + seed / 100))
     for seed in range(seeds):
         make_run(root, "full", seed, [0.01 + seed / 1000], labelled=[4186])
     return load(root)
@@ -33,11 +36,12 @@ def test_two_panels_with_every_curve_and_the_ground_truth(tmp_path):
     figure = learning_curves(runs(tmp_path))
     early, late = figure.axes
     assert legend(figure) == [
-        "random (n = 3)",
-        "entropy (n = 3)",
-        "kfac_vfe (n = 3)",
-        "full training set (n = 3)",
+        "Random",
+        "Entropy",
+        "KFAC-VFE",
+        "Full training set",
     ]
+    assert figure.legends[0].get_title().get_text() == "mean of 3 seeds, bands: 95% t interval"
     for axes in (early, late):
         truth, *lines = axes.get_lines()
         assert truth.get_ydata() == pytest.approx([1.1, 1.1])
@@ -51,12 +55,121 @@ def test_two_panels_with_every_curve_and_the_ground_truth(tmp_path):
 
 
 def test_curves_differ_without_colour(tmp_path):
-    names = ["random", *(f"s{i}" for i in range(8))]
+    names = list(STRATEGIES)[:20]
     lines = learning_curves(runs(tmp_path, names, seeds=1)).axes[0].get_lines()[1:]
     looks = {(line.get_marker(), str(line._dash_pattern)) for line in lines}
-    assert len(looks) == len({line.get_marker() for line in lines}) == 9
+    assert len(looks) == 20
     for line in lines[1:]:
         assert 0 < len(line.get_markevery()) <= 6
+
+
+def test_a_strategy_looks_the_same_in_every_figure():
+    few, many = pens(["kfac_vfe", "random"]), pens([*STRATEGIES, "ours", "kfac_vfe-maximise", "random-ensemble"])
+    assert {name: many[name] for name in few} == few
+    assert len({pen[:2] for name, pen in many.items() if name in STRATEGIES}) == len(STRATEGIES)  # colour and marker
+    assert len({pen[1:] for name, pen in many.items() if name in STRATEGIES}) == len(STRATEGIES)  # grey
+    assert len(set(many.values())) == len(many)
+    assert many["ours"] == pens(["ours"])["ours"]
+    assert many["kfac_vfe-maximise"][:2] == many["kfac_vfe"][:2]
+    assert many["random-ensemble"].colour == many["random"].colour == "#000000"
+    crowd = pens(f"s{i}" for i in range(100))
+    assert len(set(crowd.values())) == 100
+
+
+def test_curves_are_named_as_papers_do_or_as_the_user_says(tmp_path):
+    for strategy, name in (("random", ""), ("kfac_vfe", ""), ("kfac_vfe", "all_layers"), ("my_own", "")):
+        make_run(tmp_path, strategy, 0, FALL, name=name)
+    frame = load(tmp_path)
+    assert legend(learning_curves(frame)) == ["Random", "KFAC-VFE", "KFAC-VFE (all layers)", "my_own"]
+    names = Names.of(["kfac_vfe=Fisher", "my_own=Mine"], ["kfac_vfe", "my_own"])
+    look = Look(names=names, order=("my_own", "kfac_vfe"))
+    assert legend(learning_curves(frame, look)) == ["Mine", "Fisher", "Random", "Fisher (all layers)"]
+    with pytest.raises(UsageError, match="--order: there is no curve badge; choose some of random, kfac_vfe"):
+        learning_curves(frame, Look(order=("badge",)))
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("kfac_vfe", 'give it as --label name="what is shown"'),
+        ("badge=B", "nothing here is called badge; choose some of kfac_vfe, random"),
+        ("kfac_vfe=Random", "Random would be the name of two; give kfac_vfe another one"),
+    ],
+)
+def test_a_label_of_nothing_or_of_two_is_refused(word, message):
+    with pytest.raises(UsageError, match=message):
+        Names.of([word], ["random", "kfac_vfe", ""])
+
+
+def test_seeds_are_counted_where_curves_differ_in_them(tmp_path):
+    for strategy, seeds in (("random", 3), ("entropy", 2)):
+        for seed in range(seeds):
+            make_run(tmp_path, strategy, seed, FALL)
+    figure = learning_curves(load(tmp_path))
+    assert legend(figure) == ["Random (n = 3)", "Entropy (n = 2)"]
+    assert figure.legends[0].get_title().get_text() == "mean of 2 to 3 seeds, bands: 95% t interval"
+
+
+def test_a_log_axis_has_bands_that_never_reach_its_floor(tmp_path):
+    for seed, level in enumerate((0.2, 1.0, 1.0)):
+        make_run(tmp_path, "random", seed, FALL * level)
+    mean, half = mean_and_half(100 * FALL[:, None] * np.array([0.2, 1.0, 1.0]))
+    assert (mean - half < 0).all()
+    band = learning_curves(load(tmp_path), Look(log=True, split=0)).axes[0].collections[0].get_paths()[0].vertices[:, 1]
+    assert band.min() == pytest.approx((mean * np.exp(-half / mean)).min())
+    assert band.max() == pytest.approx((mean * np.exp(half / mean)).max())
+    linear = learning_curves(load(tmp_path), Look(split=0)).axes[0].collections[0].get_paths()[0].vertices[:, 1]
+    assert linear.min() == pytest.approx((mean - half).min())
+
+
+def test_ticks_are_rounds(tmp_path):
+    make_run(tmp_path, "random", 0, FALL[:9], labelled=range(10, 370, 40))
+    axes = learning_curves(load(tmp_path)).axes[0]
+    assert set(axes.get_xticks()) <= set(range(10, 370, 40))
+    assert len(axes.get_xticks()) > 4
+
+
+@pytest.mark.parametrize("width", [3.25, 6.3])
+@pytest.mark.parametrize("draw", [learning_curves, times])
+def test_twenty_five_strategies_leave_the_panels_their_height(tmp_path, draw, width):
+    for strategy in list(STRATEGIES)[:25]:
+        make_run(tmp_path, strategy, 0, FALL[:13])
+    frame = load(tmp_path)
+    few, many = (draw(part, Look(width=width)) for part in (frame[frame["strategy"].isin(["random", "badge"])], frame))
+    for figure in (few, many):
+        figure.draw_without_rendering()  # lays it out
+    heights = [figure.axes[0].get_position().height * figure.get_figheight() for figure in (few, many)]
+    assert heights[1] == pytest.approx(heights[0], rel=0.08)
+    assert len(legend(many)) == 25
+    box = many.legends[0].get_window_extent()
+    assert 0 <= box.x0 < box.x1 <= many.bbox.width
+    assert box.y1 <= many.axes[-1].get_tightbbox().y0
+
+
+def test_more_than_six_curves_have_no_bands(tmp_path):
+    frame = runs(tmp_path, list(STRATEGIES)[:7], seeds=2)
+    figure = learning_curves(frame)
+    assert not figure.axes[0].collections
+    assert figure.legends[0].get_title().get_text() == "mean of 2 seeds"
+
+
+def test_a_narrow_figure_has_one_panel_and_split_none_too(tmp_path):
+    frame = runs(tmp_path)
+    narrow = learning_curves(frame, Look(width=3.25))
+    assert (len(narrow.axes), narrow.get_figwidth()) == (1, 3.25)
+    assert len(learning_curves(frame, Look(split=0)).axes) == 1
+    assert len(learning_curves(frame, Look(width=3.25, split=40)).axes) == 2
+
+
+def test_widths_have_units():
+    assert [inches(word) for word in ("3.25in", "7.62cm", "76.2mm", "216.81pt")] == pytest.approx([3.25, 3, 3, 3])
+    for word in ("3.25", "in", "0.1in", "900in", "3em"):
+        with pytest.raises(UsageError, match="--width is"):
+            inches(word)
+
+
+def test_a_notebook_shows_a_figure_by_itself(tmp_path):
+    assert learning_curves(runs(tmp_path))._repr_png_().startswith(b"\x89PNG")
 
 
 def test_one_seed_has_no_band(tmp_path):
@@ -64,7 +177,8 @@ def test_one_seed_has_no_band(tmp_path):
     for axes in figure.axes:
         assert not axes.collections
         assert not axes.patches
-    assert legend(figure)[0] == "random (n = 1)"
+    assert legend(figure)[0] == "Random"
+    assert figure.legends[0].get_title().get_text() == "one seed"
 
 
 def test_few_rounds_have_one_panel(tmp_path):
@@ -179,10 +293,10 @@ def test_facets_share_pens_and_refuse_what_would_be_mixed(tmp_path):
             make_run(tmp_path, strategy, 0, FALL, dataset=dataset)
     frame = load(tmp_path)
     figure = facets(frame, ["dataset"])
-    assert [axes.get_title() for axes in figure.axes] == ["mnist", "usps"]
-    margin = [next(x for x in axes.get_lines() if x.get_label().startswith("margin")) for axes in figure.axes]
+    assert [axes.get_title() for axes in figure.axes] == ["MNIST", "USPS"]
+    margin = [next(x for x in axes.get_lines() if x.get_label().startswith("Margin")) for axes in figure.axes]
     assert margin[0].get_color() == margin[1].get_color()
-    assert legend(figure) == ["random", "entropy", "margin"]
+    assert legend(figure) == ["Random", "Entropy", "Margin"]
     with pytest.raises(UsageError, match="differ in dataset too; add it to --facet"):
         facets(frame, ["model"])
 
@@ -192,7 +306,7 @@ def test_published_results_are_markers_in_their_strategys_colour(tmp_path):
         make_run(tmp_path, strategy, 0, FALL, labelled=range(100, 2100, 100), dataset="mnist")
     frame = load(tmp_path)
     figure = learning_curves(frame, Look(published=()))
-    markers = [line for line in figure.axes[0].get_lines() if line.get_marker() in ("*", "p")]
+    markers = [line for line in figure.axes[0].get_lines() if line.get_marker() in ("*", "8")]
     (bald,) = [line for line in markers if line.get_markeredgecolor() == pens(["bald", "margin"])["bald"].colour]
     table = published("gal2017").query("strategy == 'bald' and labelled >= 100")
     logged = 100 - 100 * table.loc[table["metric"] == "test_accuracy", "value"]

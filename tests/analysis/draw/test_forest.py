@@ -5,8 +5,10 @@ import pytest
 from support.made_runs import make_run
 
 from al_runner.analysis.draw.forest import BETTER, UNCLEAR, WORSE, forest, forests
+from al_runner.analysis.draw.look import Look
 from al_runner.analysis.stats.case import cases
 from al_runner.analysis.stats.results import results
+from al_runner.analysis.table.display import Names
 from al_runner.analysis.table.runs import load
 from al_runner.errors import UsageError
 
@@ -29,13 +31,17 @@ def test_points_bars_and_colours_are_those_of_the_table(tmp_path):
     found = of(tmp_path, FINALS)
     table = results(found).set_index("curve")
     left, right = forest(results(found), "random").axes
-    assert [label.get_text() for label in left.get_yticklabels()] == ["kfac_vfe (3)", "egl (3)", "dfal (3)"]
+    assert [label.get_text() for label in left.get_yticklabels()] == ["KFAC-VFE", "EGL", "DFAL"]
     for axes, measure in ((left, "final"), (right, "area")):
         for (point, _, (bar,)), name in zip(axes.containers, ("kfac_vfe", "egl", "dfal"), strict=True):
             mean, half = (100 * table.loc[name, f"{measure}_minus_baseline{end}"] for end in ("", "_half"))
             assert point.get_xdata()[0] == pytest.approx(mean)
             assert bar.get_segments()[0][:, 0] == pytest.approx([mean - half, mean + half])
+            p = table.loc[name, f"{measure}_minus_baseline_p"]
+            assert (p < 0.05) == (name != "egl")
             assert point.get_color() == {"kfac_vfe": BETTER, "egl": UNCLEAR, "dfal": WORSE}[name]
+            assert point.get_markerfacecolor() == ("white" if name == "egl" else point.get_color())
+    assert "p < 0.05 after Holm's correction for 3 comparisons" in forest(results(found), "random").get_supxlabel()
 
 
 def test_what_is_far_out_is_an_arrow_with_its_number(tmp_path):
@@ -67,3 +73,30 @@ def test_every_case_has_a_file_of_its_own(tmp_path):
         make_run(tmp_path, strategy, 0, [0.8, 0.3], dataset="mnist")
     names = [name for name, _ in forests(cases(load(tmp_path)))]
     assert names == [f"compare_forest-{dataset}-usps_cnn-plain-adam8-usps" for dataset in ("mnist", "usps")]
+
+
+def test_an_interval_without_0_is_not_yet_significant(tmp_path):
+    """One of five comparisons at p = .03 is beyond chance alone and not after Holm's correction."""
+    close = {f"s{i}": [0.5, 0.44 + i / 100, 0.48 - i / 100] for i in range(4)}
+    found = of(tmp_path, {"random": FINALS["random"], "egl": [0.45, 0.40, 0.415], **close})
+    row = results(found).set_index("curve").loc["egl"]
+    assert row["final_minus_baseline"] + row["final_minus_baseline_half"] < 0
+    assert row["final_minus_baseline_p"] > 0.05
+    (point, _, _) = forest(results(found), "random").axes[0].containers[0]
+    assert (point.get_color(), point.get_markerfacecolor()) == (UNCLEAR, "white")
+
+
+def test_labels_order_and_width_are_the_users(tmp_path):
+    found = of(tmp_path, FINALS)
+    look = Look(names=Names({"dfal": "Ours"}), order=("dfal",), width=3.25)
+    figure = forest(results(found), "random", look)
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["Ours", "KFAC-VFE", "EGL"]
+    assert figure.get_figwidth() == 3.25
+    left, right = (axes.get_position() for axes in figure.axes)
+    assert left.y0 > right.y1  # one above the other
+
+
+def test_pairs_are_counted_where_curves_differ_in_them(tmp_path):
+    found = of(tmp_path, {"random": [0.5, 0.4, 0.3], "egl": [0.4, 0.3, 0.2], "dfal": [0.45, 0.36]})
+    names = [label.get_text() for label in forest(results(found), "random").axes[0].get_yticklabels()]
+    assert names == ["EGL (3)", "DFAL (2)"]

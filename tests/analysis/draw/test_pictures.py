@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from matplotlib.testing.compare import compare_images
 
-from al_runner.analysis.draw.figures import Look, differences, facets, learning_curves, times
+from al_runner.analysis.draw.figures import differences, facets, learning_curves, times
 from al_runner.analysis.draw.forest import forest
+from al_runner.analysis.draw.look import Look
 from al_runner.analysis.draw.style import sheet
 from al_runner.analysis.stats.case import cases
 from al_runner.analysis.stats.curves import Spread
@@ -29,7 +30,7 @@ FIGURES = {
     "difference": lambda: differences(USPS, Look(split=100)),
     "time": lambda: times(USPS),
     "published": lambda: learning_curves(MNIST, Look(log=True, published=())),
-    "forest": lambda: forest(results(cases(USPS, baseline="uncertainty")), "uncertainty", "usps"),
+    "forest": lambda: forest(results(cases(USPS, baseline="uncertainty")), "uncertainty", Look(title="usps")),
     "facets": lambda: facets(FRAME, COMBINATION, Look(log=True)),
 }
 

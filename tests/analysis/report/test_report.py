@@ -14,6 +14,7 @@ from PIL import Image
 from support.made_runs import make_run
 
 from al_runner.analysis import cli_report
+from al_runner.analysis.draw.style import pens
 from al_runner.analysis.report.bought import class_balance, nearest_distance, purchases, shrunk
 from al_runner.analysis.report.checklist import PASS, UNKNOWN, WARNING, Evidence, checklist
 from al_runner.analysis.report.images import atlas, find_images, fits
@@ -149,7 +150,7 @@ def test_contact_sheets_show_label_prediction_and_score(tmp_path):
     case = source.comparison.cases[0]
     sheet = contact_sheet(source, case, case_images(source, case))
     first = sheet["runs"][0]
-    assert first["title"] == "entropy, seed 0"
+    assert first["title"] == "Entropy, seed 0"
     assert [block["round"] for block in first["rounds"]] == [0, 1, 2]
     bought = source.bought[case.each["folder"][0]]
     for block in first["rounds"]:
@@ -242,12 +243,17 @@ def test_the_page_asks_the_network_for_nothing_and_escapes_what_it_is_given(tmp_
     assert not re.search(r'(?:src|href)\s*=\s*"(?!data:|#)', text)
     assert not re.search(r"@import|url\((?!data:|\$|#)", text)
     assert "al-run a=&lt;b&gt;" in text
-    assert text.index("With 24 labels entropy ends lowest") < text.index("<main>")
+    assert text.index("With 24 labels Entropy ends lowest") < text.index("<main>")
     data = json.loads(re.search(r'id="data">(.*?)</script>', text, re.S).group(1))
     views = {view["name"]: view for view in data["charts"]["errors0"]}
     assert list(views) == ["test error", "difference to random", "lowest so far", "validation error"]
     lines = {line["name"]: line for line in views["test error"]["lines"]}
     assert lines["entropy"]["y"] == pytest.approx([60, 40, 21])
+    assert {name: line["label"] for name, line in lines.items()} == {"random": "Random", "entropy": "Entropy"}
+    pen = pens(["entropy"])["entropy"]
+    assert (lines["entropy"]["colour"], lines["entropy"]["marker"]) == pen[:2]
+    assert "final - Random" in text
+    assert "<td>Entropy</td>" in text
     surprise = {view["name"]: view for view in data["charts"]["bought0"]}["surprise"]
     assert surprise["lines"][0]["y"] == pytest.approx([50, 50])  # every other prediction is wrong
 
@@ -315,13 +321,13 @@ def test_a_browser_shows_the_page(browser, tmp_path, width):
     chart.locator("svg rect[fill=transparent]").hover()
     tip = chart.locator(".tip").inner_text()
     assert tip.startswith("16 labels")
-    assert "entropy: 40.0 %" in tip
+    assert "Entropy: 40.0 %" in tip
     chart.get_by_text("difference to random").click()
     assert [line.get_attribute("data-line") for line in chart.locator("path[data-line]").all()] == ["entropy"]
     sheet = tab.locator(".sheet")
     assert sheet.locator(".tile").count() == 24
     assert sheet.locator(".tile.wrong").count() == 8
-    sheet.locator("select").select_option(label="random, seed 2")
+    sheet.locator("select").select_option(label="Random, seed 2")
     assert "id 132" in sheet.locator(".tile").nth(8).get_attribute("title")
     assert said == []
     tab.close()
