@@ -47,6 +47,8 @@ HEADERS = {
 }
 # When a run ends does not change how it begins: these may differ where the purchases made so far stay as they are.
 ENDS = ("budget.max_labelled", "budget.max_fraction", "budget.max_rounds")
+# Where the data lie is not what they are, which their fingerprint tells.
+PLACES = ("dataset.path",)
 
 
 class RunFolder:
@@ -205,7 +207,7 @@ class RunFolder:
             raise damaged(file) from None
         if not self._sums.agree("config.yaml", 0, text):
             raise damaged(file)
-        changed = [key for key in sorted({*held, *asked} - {*ENDS}) if held.get(key) != asked.get(key)]
+        changed = [key for key in sorted({*held, *asked} - {*ENDS, *PLACES}) if held.get(key) != asked.get(key)]
         if changed:
             shown = "; ".join(f"{key}: {held.get(key)} there, {asked.get(key)} asked" for key in changed[:5])
             more = f"; and {len(changed) - 5} more" if len(changed) > 5 else ""
