@@ -30,7 +30,7 @@ LAYERS = {
     "option_types": {"errors"},
     "records": {"errors", "atomic", "interrupt", "checksums", "recovery"},
     "console": {"errors"},
-    "analysis": {"errors", "atomic", "state", "console"},
+    "analysis": {"errors", "atomic", "state", "console", "data"},
     "progress": set(),
     "loggers": {"errors"},
     "slurm": {"errors"},
