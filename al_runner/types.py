@@ -247,9 +247,20 @@ class Learner(Protocol):
     async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None) -> Fitted: ...
 
 
+SMALL = 3 * 32 * 32  # values of the largest image of which as many are taken at once as of any other
+
+
+def at_once(count: int, values: int) -> int:
+    """How many images of so many values each to take at once, where `count` are taken of SMALL ones: no more values."""
+    return max(1, count * SMALL // max(SMALL, values))
+
+
 def chunks(x: Tensor) -> tuple[Tensor, ...]:
-    """The images of one forward pass after another, [N, ...]: few enough for a CPU's caches, many enough for a GPU."""
-    return x.split(4096 if x.is_cuda else 512)  # type: ignore[no-any-return]
+    """The images of one forward pass after another, [N, ...], fewer at a time where they are large.
+
+    Few enough for a CPU's caches, many enough for a GPU.
+    """
+    return x.split(at_once(4096 if x.is_cuda else 512, x[:1].numel()))  # type: ignore[no-any-return]
 
 
 def rows_within(most: int, numbers: int) -> int:

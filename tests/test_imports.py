@@ -24,7 +24,7 @@ LAYERS = {
     "loop": {"types", "rng", "pool", "oracle", "learners", "budget", "strategies", "errors"},
     "testing": {"types", "needs", "rng", "pool", "models", "learners", "engine", "strategies", "errors"},
     "record": {"errors", "system", "types"},
-    "analysis": {"errors", "system", "record"},
+    "analysis": {"errors", "system", "record", "data"},
     "settings": {"errors"},
     "sweep": {"errors", "system", "record", "settings", "analysis"},
 }

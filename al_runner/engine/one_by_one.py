@@ -82,7 +82,8 @@ def weights(net: nn.Module) -> dict[str, Tensor]:
 def error_rate(net: nn.Module, x: Tensor, y: Tensor) -> float:
     """Fraction wrong, in evaluation mode; the net is left in training mode."""
     net.eval()
-    parts = zip(chunks(x), chunks(y), strict=True)
-    wrong = torch.stack([(net(part).argmax(1) != labels).sum() for part, labels in parts]).sum()
+    parts = chunks(x)
+    pairs = zip(parts, y.split([len(part) for part in parts]), strict=True)
+    wrong = torch.stack([(net(part).argmax(1) != labels).sum() for part, labels in pairs]).sum()
     net.train()
     return float(wrong) / len(y)

@@ -6,6 +6,7 @@ E nets, N training examples of each, B examples in a minibatch, M validation exa
 import copy
 from collections.abc import Sequence
 from functools import partial
+from math import prod
 
 import torch
 from torch import Tensor, nn
@@ -21,9 +22,9 @@ from al_runner.engine.parts import (
 from al_runner.engine.precision import precision
 from al_runner.engine.replay import Graphs, Replay
 from al_runner.models.layers import Seeded
-from al_runner.types import Fit, least_minibatch
+from al_runner.types import Fit, at_once, least_minibatch
 
-EVALUATION_ROWS = 16384  # images times nets in one forward pass of validation
+EVALUATION_ROWS = 16384  # images times nets in one forward pass of validation, fewer where images are large
 
 
 class Stack:
@@ -82,7 +83,7 @@ class Stack:
         """Validation error rates in evaluation mode, float64 [E]."""
         self._template.eval()
         axes, examples = (0, 0, self._val_axis), 0 if self._val_axis is None else 1
-        rows = max(1, EVALUATION_ROWS // len(self))
+        rows = max(1, at_once(EVALUATION_ROWS, prod(self._x.shape[2:])) // len(self))
         wrong = torch.zeros(len(self), dtype=torch.int64, device=self._device)
         with precision(self._recipe, self._device):
             parts = zip(self._val_x.split(rows, examples), self._val_y.split(rows, examples), strict=True)

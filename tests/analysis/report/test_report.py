@@ -4,6 +4,8 @@ import csv
 import json
 import re
 import shutil
+import subprocess
+import sys
 from math import log, sqrt
 from pathlib import Path
 
@@ -129,6 +131,25 @@ def test_images_are_found_or_a_reason_is(tmp_path):
     assert "not one whose images" in find_images({"dataset": {"_target_": "my.data"}}, tmp_path)
     (tmp_path / "usps.npz").write_bytes(b"PK damaged")
     assert "can't be read" in find_images(usps, tmp_path)
+
+
+def test_own_arrays_are_shown_as_the_run_read_them(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (9, 8, 8, 3)).astype(np.uint8)
+    labels = np.array([1, 3, 1, 3, 1, 3, 1, 3, 1])
+    parts = {"train": slice(0, 5), "test": slice(5, 7), "val": slice(7, 9)}
+    arrays = {f"{part}_images": np.moveaxis(images, -1, 1)[rows] for part, rows in parts.items()}
+    np.savez(tmp_path / "own.npz", **arrays, **{f"{part}_labels": labels[rows] for part, rows in parts.items()})
+    own = {"_target_": "al_runner.data.npz.npz", "path": str(tmp_path / "own.npz")}
+    assert "channels first by its sizes" in find_images({"dataset": own}, tmp_path)
+    found = find_images({"dataset": own | {"channels": "first", "relabel": True}}, tmp_path)
+    assert np.array_equal(found.images, images)
+    assert found.labels.tolist() == [0, 1, 0, 1, 0, 1, 0, 1, 0]
+    assert found.classes == ("1", "3")
+
+
+def test_reading_images_brings_no_torch_along():
+    program = "import sys, al_runner.analysis.report.images; print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout == b"False\n"
 
 
 @pytest.mark.parametrize("shape", [(6, 8, 8), (6, 8, 8, 1), (6, 90, 60, 3)])
