@@ -25,8 +25,8 @@ from al_runner.record.loggers import logged
 from al_runner.record.provenance import fingerprint, provenance
 from al_runner.record.records import RunFolder
 from al_runner.record.state import RUNNING, Noted
+from al_runner.settings.check import require_options
 from al_runner.settings.explain import MENDABLE, explain
-from al_runner.settings.option_types import require_types
 from al_runner.sweep.begin import launch_of
 from al_runner.sweep.progress import Lines
 from al_runner.system.claim import Claim, Taken
@@ -60,7 +60,7 @@ async def run_job(cfg: DictConfig, clock: Callable[[], float], progress: Lines, 
     try:
         noting = Noted(folder, hydra.overrides.task, explain, launch_of(cast(DictConfig, hydra)))
         with Claim(folder / ".lock") as claim, noting as noted:
-            require_settings(cfg)
+            require_options(cfg)
             torch.set_num_threads(cfg.threads)
             set_deterministic(cfg.deterministic)
             torch.backends.cudnn.allow_tf32 = False  # training.precision says where it is wanted
@@ -148,14 +148,6 @@ def show(folder: Path) -> None:
 
     picture = draw_run(folder)
     log.info("Results: %s\nPicture: %s", os.path.relpath(folder), os.path.relpath(picture))
-
-
-def require_settings(cfg: DictConfig) -> None:
-    """UsageError where an option is of another type than declared, or the seed or the number of threads too low."""
-    require_types(cfg)
-    for name, least in (("seed", 0), ("threads", 1)):
-        if cfg[name] < least:
-            raise UsageError(f"{name} is {cfg[name]}; it must be {least} or more")
 
 
 def build(cfg: DictConfig, device: torch.device) -> Experiment:
