@@ -18,6 +18,7 @@ from al_runner.record.state import LAUNCH
 from al_runner.settings.command_line import config_dir, hydras_words
 from al_runner.settings.explain import MENDABLE, explain
 from al_runner.settings.groups import conf_dir
+from al_runner.settings.help import settings
 from al_runner.system.console import nobody_reads_on
 from al_runner.system.signals import Stopped, listening
 
@@ -52,6 +53,7 @@ def plain(value: object) -> str:
 OmegaConf.register_new_resolver("al.plain", plain, replace=True)
 OmegaConf.register_new_resolver("al.suffix", lambda name: f"-{plain(name)}" if name or name == 0 else "", replace=True)
 OmegaConf.register_new_resolver("al.jobs", jobs, replace=True)
+OmegaConf.register_new_resolver("al.settings", settings, replace=True)
 OmegaConf.register_new_resolver("al.home", lambda folder: str(Path(str(folder)).expanduser()), replace=True)
 
 
