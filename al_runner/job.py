@@ -157,7 +157,8 @@ def build(cfg: DictConfig, device: torch.device) -> Experiment:
     data = data_set(*parts, str(Path(cfg.data_root).expanduser()), device)
     builder = net_builder(data, instantiate(cfg.model))
     learner = instantiate(cfg.learner, _partial_=True)(build=builder)
-    experiment = Experiment(data, learner, strategy, budget, cfg.seed)
+    oracle = instantiate(cfg.oracle, _partial_=True)(data=data)
+    experiment = Experiment(data, learner, strategy, budget, cfg.seed, oracle)
     _ = experiment.purchases
     strategy.check_learner(strategy.wrap(learner))
     images = data.images[:2].cpu()

@@ -12,10 +12,12 @@ from torch.nn.functional import nll_loss
 
 from al_runner.budget import Budget
 from al_runner.errors import UsageError
-from al_runner.pool import ImagesOf, Pool, balanced_ids, class_shares, random_ids
+from al_runner.learners.checked import Checked
+from al_runner.oracle.simulated import Simulated
+from al_runner.pool import ImagesOf, Pool, random_ids
 from al_runner.rng import Streams
 from al_runner.strategies.base import Strategy
-from al_runner.types import DataSet, Fitted, Learner, TrainData, mean_log_probs
+from al_runner.types import DataSet, Fitted, Learner, Oracle, TrainData, mean_log_probs
 
 
 class Record(Protocol):
@@ -43,6 +45,7 @@ class Experiment:
     strategy: Strategy
     budget: Budget
     seed: int
+    oracle: Oracle
 
     @cached_property
     def plan(self) -> Budget:
@@ -53,12 +56,14 @@ class Experiment:
         """Labels bought in every round; UsageError where the budget does not fit the data set."""
         sizes = self.plan.purchases(len(self.data.train))
         if self.plan.balanced:
-            require_every_class(self.data, sizes[0], self.known)
-        if self.plan.sets and not self.strategy.chooses_sets:
-            raise UsageError(
-                f"budget.sets is {self.plan.sets}, but {type(self.strategy).__name__} chooses image by image; "
-                "use strategy=emoc, random, entropy, least_confidence, margin or confidence, or set budget.sets=null"
-            )
+            self.simulated("budget.balanced").require_every_class(sizes[0], self.known)
+        if self.plan.sets:
+            self.simulated("budget.sets")
+            if not self.strategy.chooses_sets:
+                raise UsageError(
+                    f"budget.sets is {self.plan.sets}, but {self.strategy.name} chooses image by image; "
+                    "use a strategy that can buy sets, such as strategy=emoc or entropy, or set budget.sets=null"
+                )
         return sizes
 
     @property
@@ -66,12 +71,18 @@ class Experiment:
         """Classes that a balanced initial set is drawn from."""
         return self.plan.known or len(self.data.classes)
 
+    def simulated(self, option: str) -> Simulated:
+        """The oracle; UsageError where it does not know the labels beforehand, as `option` wants it to."""
+        if not isinstance(self.oracle, Simulated):
+            raise UsageError(f"{option} draws images by labels not bought yet; use oracle=simulated, or leave it out")
+        return self.oracle
+
     async def run(self, record: Record, clock: Callable[[], float] = perf_counter) -> None:
         """Every round in turn; rounds that `record` holds are replayed from it, not done again.
 
         `clock` gives the seconds spent on this run, which is not alone where many runs share a process.
         """
-        learner = self.strategy.wrap(self.learner)
+        learner = Checked(self.strategy.wrap(self.learner), type(self.learner).__name__)
         pool = Pool(self.data)
         fitted: Fitted | None = None
         for round_, size in enumerate(self.purchases):
@@ -85,8 +96,9 @@ class Experiment:
                 if fitted is not None:
                     confidence, classes = mean_log_probs(fitted.log_probs(self.data.images[ids])).exp().max(1)
                     record.predicted(round_, ids, classes, confidence)
-                record.buy(round_, ids, self.data.labels[ids], seconds)
-            pool.buy(ids.to(self.data.images.device))
+                record.buy(round_, ids, await self.oracle.label(ids), seconds)
+            ids = ids.to(self.data.images.device)
+            pool.buy(ids, await self.oracle.label(ids))
             if record.measured(round_) and not learner.continues:
                 continue
             start = clock()
@@ -104,44 +116,33 @@ class Experiment:
         streams = Streams(self.seed, round_)
         if fitted is None:
             rng = streams("initial")
-            return balanced_ids(self.data, size, self.known, rng) if self.plan.balanced else random_ids(pool, size, rng)
+            if self.plan.balanced:
+                return self.simulated("budget.balanced").balanced_ids(size, self.known, rng)
+            return random_ids(pool, size, rng)
         rng = streams("candidates")
         pool.draw_candidates(self.plan.candidate_count, rng)
         if self.plan.sets:
-            pool.draw_sets(self.plan.sets, size, rng)
+            pool.offer(self.simulated("budget.sets").one_class_sets(pool.candidates, self.plan.sets, size, rng))
         ids = await self.strategy.query(fitted, pool, size, streams)
         if len(ids) != size or not bool(torch.isin(ids, pool.candidates).all()):
-            raise ValueError(f"{type(self.strategy).__name__} returned {len(ids)} ids for {size}, or not candidates")
+            raise ValueError(f"{self.strategy.name} returned {len(ids)} ids for {size}, or not candidates")
         return ids
 
     def measurements(self, fitted: Fitted, pool: Pool) -> dict[str, float]:
-        test_error, test_nll = score(fitted, self.data, self.data.test)
+        data = self.data
+        test_error, test_nll = score(fitted, data.images[data.test], data.labels[data.test])
         return {
             "labelled": len(pool.labelled),
             "test_error": test_error,
             "test_accuracy": 1 - test_error,
-            "val_error": score(fitted, self.data, self.data.val)[0],
-            "train_error": score(fitted, self.data, pool.labelled)[0],
+            "val_error": score(fitted, *data.validation)[0],
+            "train_error": score(fitted, pool.x(pool.labelled), pool.y(pool.labelled))[0],
             "test_nll": test_nll,
             "steps": fitted.steps,
         }
 
 
-def score(fitted: Fitted, data: DataSet, ids: Tensor) -> tuple[float, float]:
-    """Error rate and mean negative log-likelihood (nats) of the mean prediction on `ids`."""
-    mean = mean_log_probs(fitted.log_probs(data.images[ids]))
-    labels = data.labels[ids]
-    return float((mean.argmax(1) != labels).sum()) / len(ids), float(nll_loss(mean.double(), labels))
-
-
-def require_every_class(data: DataSet, initial: int, known: int) -> None:
-    """UsageError unless a balanced start of `initial` images of the first `known` classes can be had."""
-    if known > len(data.classes):
-        raise UsageError(f"budget.known is {known}, but the data set has {len(data.classes)} classes; lower it")
-    counts = torch.bincount(data.labels[data.train], minlength=len(data.classes)).tolist()
-    for name, count, share in zip(data.classes, counts, class_shares(initial, known), strict=False):
-        if count < share:
-            raise UsageError(
-                f"budget.balanced wants {share} images of class {name!r}, but the training set has {count}; "
-                "lower budget.initial or set budget.balanced=false"
-            )
+def score(fitted: Fitted, x: Tensor, y: Tensor) -> tuple[float, float]:
+    """Error rate and mean negative log-likelihood (nats) of the mean prediction, on images [N, ...] of labels [N]."""
+    mean = mean_log_probs(fitted.log_probs(x))
+    return float((mean.argmax(1) != y).sum()) / len(y), float(nll_loss(mean.double(), y))

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from al_runner.errors import UsageError
 from al_runner.types import DataSet
+
+UNKNOWN = -1  # in place of a label that was not bought
 
 
 class Pool:
-    """The training ids of a data set, their labels readable only once bought.
+    """The training ids of a data set, and the labels of those that were bought; it holds no others.
 
     `labelled` holds the bought ids in order of purchase, the first `old` of them from before the newest purchase;
     `unlabelled` all others in ascending order, `candidates` those of the unlabelled that the next query may choose
@@ -18,8 +19,8 @@ class Pool:
     """
 
     def __init__(self, data: DataSet):
-        self._data = data
-        self._bought = torch.zeros(len(data.images), dtype=torch.bool, device=data.images.device)
+        self._images, self._train = data.images, data.train
+        self._labels = data.train.new_full((len(data.images),), UNKNOWN)
         self.labelled, self.old = data.train[:0], 0
         self.unlabelled = data.train
         self.candidates = data.train
@@ -30,47 +31,43 @@ class Pool:
         """What a query may choose, ids [M, K]: every candidate by itself, or the sets that were drawn."""
         return self.candidates[:, None] if self._sets is None else self._sets
 
+    @property
+    def candidates_by_id(self) -> Tensor:
+        """The candidates in ascending order, for a method whose draws or arithmetic depend on the order."""
+        return self.candidates.sort().values
+
     def x(self, ids: Tensor) -> Tensor:
         """Images, uint8 [N, C, H, W]."""
-        return self._data.images[ids]
+        return self._images[ids]
 
     def y(self, ids: Tensor) -> Tensor:
         """Labels of bought ids, int64 [N]; ValueError where one was not bought."""
-        if not bool(self._bought[ids].all()):
-            raise ValueError(f"label of id {int(ids[~self._bought[ids]][0])} asked for, but it was not bought")
-        return self._data.labels[ids]
+        labels = self._labels[ids]
+        if bool((labels == UNKNOWN).any()):
+            raise ValueError(f"label of id {int(ids[labels == UNKNOWN][0])} asked for, but it was not bought")
+        return labels
 
     def draw_candidates(self, count: int, rng: torch.Generator) -> None:
         """Make `count` random unlabelled ids (or all, where there are fewer) the candidates, in random order."""
         order = torch.randperm(len(self.unlabelled), generator=rng).to(self.unlabelled.device)
         self.candidates, self._sets = self.unlabelled[order[:count]], None
 
-    def draw_sets(self, count: int, size: int, rng: torch.Generator) -> None:
-        """Make `count` random sets of `size` candidates, each of one class, what a query may choose.
-
-        Every class that has enough is as likely (Kaeding et al., 2016, section 3). Reads hidden labels, as only a
-        simulated oracle can; of whom the query learns which images share theirs. UsageError where no class has enough.
-        """
-        labels = self._data.labels[self.candidates]
-        large = [ids for label in labels.unique() if len(ids := self.candidates[labels == label]) >= size]
-        if not large:
-            raise UsageError(f"no class has {size} unlabelled images left for a set; lower budget.max_labelled")
-        classes = torch.randint(len(large), (count,), generator=rng).tolist()
-        self._sets = torch.stack([shuffled(large[place], rng)[:size] for place in classes])
-        self.candidates = self._sets.unique()
+    def offer(self, sets: Tensor) -> None:
+        """Make `sets` of candidates, ids [M, K], what a query may choose."""
+        self._sets, self.candidates = sets, sets.unique()
 
     def over_sets(self, scores: Tensor) -> Tensor:
         """Mean over every set of the candidates' scores, [N] -> [M]."""
-        places = torch.empty(len(self._bought), dtype=torch.int64, device=self.candidates.device)
+        places = torch.empty(len(self._labels), dtype=torch.int64, device=self.candidates.device)
         places[self.candidates] = torch.arange(len(scores), device=places.device)
         return scores[places[self.sets]].mean(1)
 
     def best(self, scores: Tensor, count: int) -> Tensor:
         """`count` ids, of the sets of highest score, [M]; ties fall to the earlier set."""
-        return self.sets[scores.argsort(descending=True, stable=True)].flatten()[:count]
+        return self.sets[top(scores, count)].flatten()[:count]
 
-    def buy(self, ids: Tensor) -> None:
-        """Reveal the labels of `ids`; ValueError unless they are distinct unlabelled ids of the pool."""
+    def buy(self, ids: Tensor, labels: Tensor) -> None:
+        """Take in the oracle's `labels` of `ids`, [N] each; ValueError unless these are distinct unlabelled ids."""
         if ids.dtype != torch.int64 or ids.ndim != 1:
             raise ValueError(f"ids are {ids.dtype} of shape {list(ids.shape)}; int64 of one dimension is wanted")
         if len(ids.unique()) != len(ids):
@@ -78,11 +75,18 @@ class Pool:
         foreign = ids[~torch.isin(ids, self.unlabelled)]
         if len(foreign):
             raise ValueError(f"id {int(foreign[0])} is not an unlabelled id of the pool")
-        self._bought[ids] = True
+        if labels.dtype != torch.int64 or labels.shape != ids.shape or bool((labels < 0).any()):
+            raise ValueError(f"{len(ids)} labels of 0 or more, int64, are wanted; the oracle gave {labels}")
+        self._labels[ids] = labels
         self.old = len(self.labelled)
         self.labelled = torch.cat([self.labelled, ids])
-        self.unlabelled = self._data.train[~self._bought[self._data.train]]
+        self.unlabelled = self._train[self._labels[self._train] == UNKNOWN]
         self.candidates, self._sets = self.unlabelled, None
+
+
+def top(scores: Tensor, count: int) -> Tensor:
+    """Positions of the `count` highest scores, [N] -> [count], the highest first; ties fall to the earlier position."""
+    return scores.argsort(descending=True, stable=True)[:count]
 
 
 def shuffled(ids: Tensor, rng: torch.Generator) -> Tensor:
@@ -112,10 +116,3 @@ def random_ids(pool: Pool, count: int, rng: torch.Generator) -> Tensor:
 def class_shares(count: int, classes: int) -> list[int]:
     """`count` over `classes` as evenly as can be, the first classes one more where it does not divide."""
     return [count // classes + (label < count % classes) for label in range(classes)]
-
-
-def balanced_ids(data: DataSet, count: int, classes: int, rng: torch.Generator) -> Tensor:
-    """`count` random training ids, equally many of the first `classes`; reads labels, as only a simulated start can."""
-    order = shuffled(data.train, rng)
-    shares = enumerate(class_shares(count, classes))
-    return torch.cat([order[data.labels[order] == label][:share] for label, share in shares])

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from al_runner.needs import Gives
 from al_runner.rng import Streams
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Count, CountOrZero, ListOf, Many, Means, NotNegative, Positive, Share, Takes
@@ -188,6 +189,13 @@ class Fitted(Protocol):
         """The single net behind the predictions, in evaluation mode; UsageError where there is none."""
 
 
+class Oracle(Protocol):
+    """Who gives the labels that a run buys."""
+
+    async def label(self, ids: Tensor) -> Tensor:
+        """The labels of training ids, int64 [N] -> int64 [N], the same at every call; it may take its time."""
+
+
 class Learner(Protocol):
     """Turns bought examples into a `Fitted`.
 
@@ -199,16 +207,8 @@ class Learner(Protocol):
     def continues(self) -> bool: ...
 
     @property
-    def samples(self) -> int:
-        """K of its fits' `log_probs`."""
-
-    @property
-    def consistent(self) -> bool:
-        """Whether sample k of `log_probs` is one and the same function for all images."""
-
-    @property
-    def nets(self) -> int:
-        """How many nets are behind a fit: with one it has a `network()`, with any `features`."""
+    def gives(self) -> Gives:
+        """What its fits have, by which strategies accept or refuse it."""
 
     async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None) -> Fitted: ...
 
@@ -216,6 +216,11 @@ class Learner(Protocol):
 def chunks(x: Tensor) -> tuple[Tensor, ...]:
     """The images of one forward pass after another, [N, ...]: few enough for a CPU's caches, many enough for a GPU."""
     return x.split(4096 if x.is_cuda else 512)  # type: ignore[no-any-return]
+
+
+def rows_within(most: int, numbers: int) -> int:
+    """How many rows of so many `numbers` are held at once: at most `most` numbers together, but one row at least."""
+    return max(1, most // max(1, numbers))
 
 
 def mean_log_probs(log_probs: Tensor) -> Tensor:

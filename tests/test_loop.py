@@ -9,6 +9,8 @@ from al_runner.budget import Budget
 from al_runner.engine.drive import drive
 from al_runner.errors import UsageError
 from al_runner.learners.plain import Plain, SingleNet
+from al_runner.models.inputs import net_builder
+from al_runner.needs import Gives
 from al_runner.pool import Pool
 from al_runner.rng import Streams
 from al_runner.strategies.base import Strategy
@@ -18,7 +20,7 @@ from al_runner.strategies.full import Full
 from al_runner.strategies.kfac_vfe import KfacVfe
 from al_runner.strategies.random import Random
 from al_runner.strategies.uncertainty import TopScore, curriculum, entropy, least_confidence, margin, uncertainty
-from al_runner.types import Fit, Fitted, TrainData, trained
+from al_runner.types import DataSet, Fit, Fitted, TrainData, trained
 
 SCORES = (least_confidence, margin, entropy, uncertainty, curriculum)
 ALL = [Random(), KfacVfe(), KfacVfe(gamma=1.0), *(TopScore(score) for score in SCORES)]
@@ -151,8 +153,7 @@ class Continuing:
     """Begins every fit from the weights of the round before."""
 
     continues = True
-    samples = 1
-    nets = 1
+    gives = Gives()
 
     def __init__(self, base: Plain):
         self.base = base
@@ -178,8 +179,7 @@ def test_a_learner_that_goes_on_from_its_last_weights_resumes_too(rounds: int) -
 
 
 def test_a_fit_may_use_images_without_labels() -> None:
-    pool = Pool(toy.data_set())
-    pool.buy(pool.unlabelled[:6])
+    pool = toy.bought(toy.data_set(), toy.data_set().train[:6])
     data = toy.experiment().train_data(pool)
     assert data.unlabelled is not None
     assert len(data.unlabelled) == len(pool.unlabelled)
@@ -252,3 +252,44 @@ def test_what_the_model_said_before_it_was_told_is_kept() -> None:
     for (classes, confidence), probabilities in zip(memory.predictions, said, strict=True):
         assert torch.equal(classes, probabilities.argmax(1))
         assert torch.allclose(confidence, probabilities.max(1).values)
+
+
+class Asked:
+    """An oracle that is not the data set: it says the next class, and remembers whom it was asked about."""
+
+    def __init__(self, data: DataSet):
+        self.data, self.ids = data, set[int]()
+
+    async def label(self, ids: Tensor) -> Tensor:
+        self.ids |= set(ids.tolist())
+        return (self.data.labels[ids] + 1) % 3
+
+
+def test_labels_come_from_the_oracle_and_of_bought_ids_alone() -> None:
+    class Labels(toy.Memory):
+        def buy(self, round_: int, ids: Tensor, labels: Tensor, seconds: float) -> None:
+            super().buy(round_, ids, labels, seconds)
+            kept.append(labels)
+
+    class Seen(Plain):
+        async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None = None) -> SingleNet:
+            trained_on.append(data.y)
+            return await super().fit(data, streams, previous)
+
+    experiment, record, kept, trained_on = toy.experiment(), Labels(), list[Tensor](), list[Tensor]()
+    oracle = Asked(experiment.data)
+    learner = Seen(net_builder(experiment.data, toy.model), toy.recipe())
+    drive(replace(experiment, oracle=oracle, learner=learner).run(record))
+    bought = torch.cat(record.ids)
+    assert oracle.ids == set(bought.tolist())
+    assert torch.equal(torch.cat(kept), (experiment.data.labels[bought] + 1) % 3)
+    assert torch.equal(trained_on[-1], torch.cat(kept))
+
+
+@pytest.mark.parametrize("change", [{"balanced": True}, {"sets": 3}])
+def test_what_needs_all_labels_needs_the_simulated_oracle(change: dict[str, bool | int]) -> None:
+    experiment = toy.experiment()
+    budget = replace(experiment.budget, **change)  # type: ignore[arg-type]
+    _ = replace(experiment, budget=budget).purchases
+    with pytest.raises(UsageError, match=rf"budget\.{next(iter(change))} draws .* use oracle=simulated"):
+        _ = replace(experiment, budget=budget, oracle=Asked(experiment.data)).purchases

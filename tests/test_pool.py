@@ -1,9 +1,8 @@
 import pytest
 import torch
+import toy
 
-from al_runner.errors import UsageError
-from al_runner.loop import require_every_class
-from al_runner.pool import Pool, balanced_ids, random_ids
+from al_runner.pool import Pool, random_ids, shuffled
 from al_runner.rng import stream
 from al_runner.types import DataSet
 
@@ -16,8 +15,7 @@ def data_set(n: int = 20) -> DataSet:
 
 
 def test_ids_are_rows_of_the_data_set_not_positions_in_the_pool() -> None:
-    pool = Pool(data_set())
-    pool.buy(torch.tensor([7, 19]))
+    pool = toy.bought(data_set(), torch.tensor([7, 19]))
     assert pool.x(pool.labelled).flatten().tolist() == [7, 19]
     assert pool.y(pool.labelled).tolist() == [1, 1]
     assert pool.labelled.tolist() == [7, 19]
@@ -26,16 +24,15 @@ def test_ids_are_rows_of_the_data_set_not_positions_in_the_pool() -> None:
 def test_bought_ids_leave_the_pool() -> None:
     pool = Pool(data_set())
     pool.draw_candidates(100, stream(0, "candidates"))
-    pool.buy(torch.tensor([7, 19]))
+    pool.buy(torch.tensor([7, 19]), torch.tensor([1, 1]))
     assert set(pool.unlabelled.tolist()) == set(range(5, 20)) - {7, 19}
     assert set(pool.candidates.tolist()) == set(pool.unlabelled.tolist())
     with pytest.raises(ValueError, match="id 7 is not an unlabelled id"):
-        pool.buy(torch.tensor([8, 7]))
+        pool.buy(torch.tensor([8, 7]), torch.tensor([2, 1]))
 
 
 def test_labels_are_hidden_until_bought() -> None:
-    pool = Pool(data_set())
-    pool.buy(torch.tensor([7]))
+    pool = toy.bought(data_set(), torch.tensor([7]))
     with pytest.raises(ValueError, match="label of id 8"):
         pool.y(torch.tensor([7, 8]))
 
@@ -55,13 +52,26 @@ def test_labels_are_hidden_until_bought() -> None:
 def test_only_distinct_unlabelled_ids_can_be_bought(ids: torch.Tensor, message: str) -> None:
     pool = Pool(data_set())
     with pytest.raises(ValueError, match=message):
-        pool.buy(ids)
+        pool.buy(ids, torch.zeros_like(ids))
     assert len(pool.labelled) == 0
 
 
-def test_candidates_are_a_seeded_random_subset_without_repeats() -> None:
+@pytest.mark.parametrize("labels", [[1], [1, -1], [1.0, 2.0], [[1, 2]]])
+def test_the_oracle_gives_one_label_an_id(labels: list[object]) -> None:
     pool = Pool(data_set())
-    pool.buy(torch.tensor([7, 19]))
+    with pytest.raises(ValueError, match="2 labels of 0 or more, int64, are wanted"):
+        pool.buy(torch.tensor([6, 7]), torch.tensor(labels))
+    assert len(pool.labelled) == 0
+
+
+def test_a_bought_label_is_what_the_oracle_said() -> None:
+    pool = Pool(data_set())
+    pool.buy(torch.tensor([6, 9]), torch.tensor([2, 1]))  # the data set says 0 and 0
+    assert pool.y(torch.tensor([9, 6])).tolist() == [1, 2]
+
+
+def test_candidates_are_a_seeded_random_subset_without_repeats() -> None:
+    pool = toy.bought(data_set(), torch.tensor([7, 19]))
     pool.draw_candidates(6, stream(0, "candidates", 1))
     first = pool.candidates.tolist()
     assert len(set(first)) == 6
@@ -74,47 +84,18 @@ def test_candidates_are_a_seeded_random_subset_without_repeats() -> None:
     assert set(pool.candidates.tolist()) == set(pool.unlabelled.tolist())
 
 
-def test_a_balanced_start_has_every_class_as_often() -> None:
-    data = data_set()
-    for count, expected in ((6, [2, 2, 2]), (7, [3, 2, 2])):
-        ids = balanced_ids(data, count, 3, stream(0, "initial"))
-        assert torch.bincount(data.labels[ids]).tolist() == expected
-        assert len(set(ids.tolist())) == count
-        assert bool(torch.isin(ids, data.train).all())
-    assert not torch.equal(*(balanced_ids(data, 6, 3, stream(seed, "initial")) for seed in (0, 1)))
-
-
-def test_a_balanced_start_may_be_of_the_first_classes_alone() -> None:
-    data = data_set()
-    ids = balanced_ids(data, 7, 2, stream(0, "initial"))
-    assert torch.bincount(data.labels[ids], minlength=3).tolist() == [4, 3, 0]
-    require_every_class(data, 10, 2)
-    with pytest.raises(UsageError, match=r"budget\.known is 4, but the data set has 3 classes"):
-        require_every_class(data, 10, 4)
-
-
-def test_sets_are_distinct_candidates_of_one_class() -> None:
-    """Classes of 5, 4 and 4 candidates: where 5 are wanted one class is left, and every class is as likely for 4."""
-    pool, labels = Pool(data_set()), data_set().labels
-    pool.buy(torch.tensor([6, 19]))
+def test_sets_are_offered_until_the_next_candidates_or_purchase() -> None:
+    pool = toy.bought(data_set(), torch.tensor([6, 19]))
     assert torch.equal(pool.sets, pool.candidates[:, None])
-    pool.draw_sets(3000, 4, stream(0, "candidates"))
-    assert pool.sets.shape == (3000, 4)
-    assert all(len(ids.unique()) == 4 for ids in pool.sets[:50])
-    assert bool(torch.isin(pool.sets, pool.unlabelled).all())
-    of_class = labels[pool.sets]
-    assert bool((of_class == of_class[:, :1]).all())
-    shares = torch.bincount(of_class[:, 0]).double() / 3000
-    assert float((shares - 1 / 3).abs().max()) < 0.035  # 4 standard deviations
-    assert torch.equal(pool.candidates, pool.sets.unique())
+    sets = torch.tensor([[8, 5, 11], [7, 8, 10]])
+    pool.offer(sets)
+    assert torch.equal(pool.sets, sets)
+    assert pool.candidates.tolist() == [5, 7, 8, 10, 11]
     pool.draw_candidates(100, stream(0, "candidates"))
     assert torch.equal(pool.sets, pool.candidates[:, None])
-    pool.draw_sets(9, 5, stream(0, "candidates"))
-    assert set(labels[pool.sets].flatten().tolist()) == {2}
-    pool.buy(pool.sets[0])
+    pool.offer(sets)
+    pool.buy(sets[0], torch.tensor([2, 2, 2]))
     assert torch.equal(pool.sets, pool.unlabelled[:, None])
-    with pytest.raises(UsageError, match=r"no class has 5 unlabelled images left.*budget\.max_labelled"):
-        pool.draw_sets(9, 5, stream(0, "candidates"))
 
 
 def test_the_best_sets_by_their_mean_score() -> None:
@@ -126,18 +107,10 @@ def test_the_best_sets_by_their_mean_score() -> None:
     assert torch.equal(pool.best(scores, 6), pool.candidates[order])
     assert torch.equal(pool.best(scores, 4), pool.candidates[order[:4]])
     pool.draw_candidates(100, stream(0, "candidates"))
-    pool.draw_sets(7, 3, stream(0, "sets"))
+    pool.offer(torch.stack([shuffled(pool.candidates, stream(seed, "sets"))[:3] for seed in range(7)]))
     means = torch.stack([(ids.double() ** 2).mean() for ids in pool.sets])
     assert torch.allclose(pool.over_sets(pool.candidates.double() ** 2), means)
     assert torch.equal(pool.best(means, 3), pool.sets[int(means.argmax())])
-
-
-def test_a_class_without_examples_is_named() -> None:
-    data = data_set()
-    missing = DataSet(data.images, data.labels.clamp(max=1), data.train, data.val, data.test, data.classes)
-    require_every_class(missing, 2, 3)
-    with pytest.raises(UsageError, match=r"1 images of class 'c', but the training set has 0.*balanced=false"):
-        require_every_class(missing, 3, 3)
 
 
 def test_random_ids_come_from_the_candidates() -> None:

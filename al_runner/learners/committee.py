@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from al_runner.errors import UsageError
 from al_runner.learners.plain import RECIPE, SingleNet
+from al_runner.needs import Gives
 from al_runner.settings.kinds import Few, Means
 from al_runner.types import Recipe, Trained
 
@@ -22,15 +23,10 @@ class Members:
     recipe: Annotated[InstanceOf[Recipe], Means(RECIPE)]
     members: Annotated[Few, Means("nets")]
     continues: ClassVar[bool] = False
-    consistent: ClassVar[bool] = True
 
     @property
-    def samples(self) -> int:
-        return self.members
-
-    @property
-    def nets(self) -> int:
-        return self.members
+    def gives(self) -> Gives:
+        return Gives(samples=self.members, network=self.members == 1)
 
 
 @dataclass(frozen=True)

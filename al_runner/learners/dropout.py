@@ -17,6 +17,7 @@ from torch.nn.functional import linear
 from al_runner.errors import UsageError
 from al_runner.learners.plain import RECIPE, SingleNet
 from al_runner.models.layers import SeededDropout
+from al_runner.needs import Gives
 from al_runner.rng import Streams
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Few, Means
@@ -161,7 +162,6 @@ class Dropout:
         Means("in a draw all images have the same masks; false: every image its own, by its place in the question"),
     ] = False
     continues: ClassVar[bool] = False
-    nets: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         with torch.random.fork_rng(devices=[]):
@@ -172,8 +172,8 @@ class Dropout:
             )
 
     @property
-    def consistent(self) -> bool:
-        return self.shared_masks
+    def gives(self) -> Gives:
+        return Gives(samples=self.samples, consistent=self.shared_masks)
 
     async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None = None) -> DropoutNet:
         (result,) = await trained([Fit(self.build, self.recipe, data, streams)])

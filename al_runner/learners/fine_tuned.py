@@ -12,6 +12,7 @@ from pydantic import InstanceOf
 from torch import Tensor, nn
 
 from al_runner.learners.plain import RECIPE, SingleNet
+from al_runner.needs import Gives
 from al_runner.rng import Streams
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Means, ProperShare
@@ -34,9 +35,7 @@ class FineTuned:
         ProperShare | None, Means("share of the newest purchase among the examples of a minibatch; null: all alike")
     ] = None
     continues: ClassVar[bool] = True
-    samples: ClassVar[int] = 1
-    consistent: ClassVar[bool] = True
-    nets: ClassVar[int] = 1
+    gives: ClassVar[Gives] = Gives()
 
     async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None = None) -> SingleNet:
         if previous is None:

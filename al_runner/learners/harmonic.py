@@ -10,6 +10,7 @@ from torch.nn.functional import one_hot
 from al_runner.errors import UsageError
 from al_runner.models.gaussian_field import LEAST, class_masses, harmonic, log_weights
 from al_runner.models.inputs import NetBuilder
+from al_runner.needs import Gives
 from al_runner.rng import Streams
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Count, Means, Positive
@@ -62,9 +63,7 @@ class Harmonic:
         bool, Means("weigh predictions by the labels' class shares; false: the function's own values")
     ] = True
     continues: ClassVar[bool] = False
-    samples: ClassVar[int] = 1
-    consistent: ClassVar[bool] = True
-    nets: ClassVar[int] = 0
+    gives: ClassVar[Gives] = Gives(network=False, features=False)
 
     async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None = None) -> HarmonicFunction:
         unlabelled, classes = self._unlabelled(data, streams), self.build.classes

@@ -9,6 +9,7 @@ from pydantic import InstanceOf
 from torch import Tensor, nn
 
 from al_runner.errors import UsageError
+from al_runner.needs import Gives
 from al_runner.rng import Streams
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Means
@@ -57,9 +58,7 @@ class Plain:
     build: Callable[[], nn.Module]
     recipe: Annotated[InstanceOf[Recipe], Means(RECIPE)]
     continues: ClassVar[bool] = False
-    samples: ClassVar[int] = 1
-    consistent: ClassVar[bool] = True
-    nets: ClassVar[int] = 1
+    gives: ClassVar[Gives] = Gives()
 
     async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None = None) -> SingleNet:
         (result,) = await trained([Fit(self.build, self.recipe, data, streams)])

@@ -13,6 +13,7 @@ from torch.nn.functional import nll_loss
 from al_runner.errors import UsageError
 from al_runner.learners.plain import RECIPE
 from al_runner.learners.together import together
+from al_runner.needs import Gives
 from al_runner.rng import Streams
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import AtLeastOne, Means, NotNegative
@@ -55,16 +56,8 @@ class Tuned:
         return [self.of(build=self.build, recipe=decayed(self.recipe, decay)) for decay in self.weight_decays]
 
     @property
-    def samples(self) -> int:
-        return self.learners[0].samples
-
-    @property
-    def consistent(self) -> bool:
-        return self.learners[0].consistent
-
-    @property
-    def nets(self) -> int:
-        return self.learners[0].nets
+    def gives(self) -> Gives:
+        return self.learners[0].gives
 
     async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None = None) -> Fitted:
         fits = await together([learner.fit(data, streams, None) for learner in self.learners])

@@ -11,9 +11,11 @@ import torch
 from torch import Tensor
 
 from al_runner.errors import UsageError
+from al_runner.needs import Needs
 from al_runner.pool import Pool
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.features import features_of
+from al_runner.strategies.ranges import finite
 from al_runner.types import Fitted, mean_log_probs
 
 
@@ -27,10 +29,7 @@ class Embeddings:
     @cached_property
     def squared_norms(self) -> Tensor:
         """[N]; ArithmeticError where one is not finite."""
-        norms = self.a.square().sum(1) * self.h.square().sum(1)
-        if not bool(norms.isfinite().all()):
-            raise ArithmeticError("a gradient is not finite: the net's predictions are NaN")
-        return norms
+        return finite(self.a.square().sum(1) * self.h.square().sum(1), "a gradient")
 
     def squared_distances(self, centre: Tensor) -> Tensor:
         """To the vector at position `centre`, [N], none below 0 whatever rounding does to the products."""
@@ -81,14 +80,15 @@ class Badge(Strategy):
     """
 
     first: str = "largest"  # the published code's first choice, the longest gradient; "random": as k-means++ has it
-    needs_features: ClassVar[bool] = True
+    needs: ClassVar[Needs] = Needs(features=True)
+    draws: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.first not in ("largest", "random"):
             raise UsageError(f"strategy.first is {self.first!r}; choose largest or random")
 
     def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
-        ids = pool.candidates.sort().values  # one draw, whatever their order
+        ids = pool.candidates_by_id
         log_probs = mean_log_probs(fitted.log_probs(pool.x(ids))).double()
         points = gradient_embeddings(log_probs, features_of(fitted, pool, ids).double())
         return ids[k_means_plus_plus(points, n, rng, self.first == "largest")]

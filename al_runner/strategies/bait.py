@@ -5,7 +5,7 @@ Fisher matrix of an image, expected over its prediction p, is V V' with V = A (x
 sees and A[c, y] = sqrt(p_y) (1[c = y] - p_c).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -13,12 +13,14 @@ from torch import Tensor, nn
 
 from al_runner.budget import Budget
 from al_runner.errors import UsageError
+from al_runner.needs import Needs
 from al_runner.pool import Pool
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.features import features_of
-from al_runner.types import Fitted, mean_log_probs
+from al_runner.strategies.ranges import finite
+from al_runner.types import Fitted, mean_log_probs, rows_within
 
-ROWS = 2**22  # numbers formed at a time
+NUMBERS = 2**22  # computed at a time
 MOST = 8192  # weights of the last layer whose square matrices are inverted
 
 
@@ -41,7 +43,7 @@ class Points:
 
     def split(self, numbers: int) -> list["Points"]:
         """In parts of so many images that each image may take `numbers`."""
-        few = max(1, ROWS // numbers)
+        few = rows_within(NUMBERS, numbers)
         return [Points(a, h) for a, h in zip(self.a.split(few), self.h.split(few), strict=True)]
 
     def vectors(self, place: Tensor) -> Tensor:
@@ -147,8 +149,7 @@ class Bait(Strategy):
         "published"  # "equal": every image's matrix alike; "published": a candidate's n times, as in the code
     )
     max_candidates: int = 10_000  # a random subset where there are more
-    needs_features: ClassVar[bool] = True
-    needs_network: ClassVar[bool] = True
+    needs: ClassVar[Needs] = Needs(network=True, features=True)
 
     def __post_init__(self) -> None:
         if not self.damping > 0:
@@ -169,7 +170,7 @@ class Bait(Strategy):
             )
 
     def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
-        ids = pool.candidates.sort().values  # equals do not hang on their order
+        ids = pool.candidates_by_id  # so that equals don't depend on the order
         known, others = (self._points(fitted, pool, part) for part in (pool.labelled, pool.unlabelled))
         at = torch.searchsorted(pool.unlabelled, ids)
         total = len(known) + n
@@ -183,6 +184,4 @@ class Bait(Strategy):
     def _points(self, fitted: Fitted, pool: Pool, ids: Tensor) -> Points:
         log_probs = mean_log_probs(fitted.log_probs(pool.x(ids))).double()
         points = Points.of(log_probs, features_of(fitted, pool, ids).double())
-        if not bool(points.a.isfinite().all()):
-            raise ArithmeticError("a prediction is not finite: the net's logits are NaN")
-        return points
+        return replace(points, a=finite(points.a, "a prediction"))

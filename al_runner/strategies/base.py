@@ -1,27 +1,41 @@
 """What every strategy is."""
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor, nn
 
 from al_runner.budget import Budget
 from al_runner.errors import UsageError
+from al_runner.needs import Needs
 from al_runner.pool import Pool
 from al_runner.rng import Streams
 from al_runner.types import Fitted, Learner
 
 
 class Strategy:
-    """Chooses what to label next. A new one overrides `select`, and more where it changes more.
+    """Chooses what to label next. A new one overrides `select`, declares what it needs, and more where it changes more.
 
-    `chooses_sets` tells whether it chooses among `pool.sets` (budget.sets), not only among single images,
-    `needs_network` whether by `fitted.network()`, one net's own weights, `needs_features` whether by `fitted.features`.
+    The three declarations may be class attributes, or properties where they depend on options.
     """
 
-    chooses_sets: ClassVar[bool] = False
-    needs_network: ClassVar[bool] = False
-    needs_features: ClassVar[bool] = False
+    @property
+    def needs(self) -> Needs:
+        """What it asks of the fitted model beside its predictions."""
+        return Needs()
+
+    @property
+    def draws(self) -> bool:
+        """Whether the choice depends on the query's random stream, so that another seed may choose otherwise."""
+        return False
+
+    @property
+    def chooses_sets(self) -> bool:
+        """Whether it chooses among `pool.sets` (budget.sets), not only among single images."""
+        return False
+
+    @property
+    def name(self) -> str:
+        """What error messages call it."""
+        return type(self).__name__
 
     def plan(self, budget: Budget) -> Budget:
         """What the method changes about the purchases."""
@@ -36,18 +50,17 @@ class Strategy:
 
         Asked before any training, with a net of its own in evaluation mode.
         """
-        if self.needs_features and not any(isinstance(layer, nn.Linear) for layer in net.modules()):
+        if self.needs.features and not any(isinstance(layer, nn.Linear) for layer in net.modules()):
             raise UsageError(
-                f"{type(self).__name__} chooses by the inputs of a net's last dense layer; take a model= that has one"
+                f"{self.name} needs a net with a dense layer, whose inputs are its features; use another model="
             )
 
     def check_learner(self, learner: Learner) -> None:
-        """UsageError where the method can't choose by what `learner` fits, after `wrap`; asked before any training."""
-        name = type(self).__name__
-        if self.needs_network and learner.nets != 1:
-            raise UsageError(f"{name} chooses by one net's weights, which this learner has not; use learner=plain")
-        if self.needs_features and not learner.nets:
-            raise UsageError(f"{name} chooses by a net's features, and this learner has no net; use learner=plain")
+        """UsageError where `learner`, after `wrap`, does not give what the method needs; asked before any training.
+
+        Not to be overridden: `needs` says it all.
+        """
+        self.needs.require(learner.gives, self.name)
 
     async def query(self, fitted: Fitted, pool: Pool, n: int, streams: Streams) -> Tensor:
         """What the loop asks for: `n` distinct ids out of `pool.candidates`, int64 [n].
@@ -59,3 +72,48 @@ class Strategy:
     def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
         """The same for a method that chooses by the fitted model alone."""
         raise NotImplementedError
+
+
+class ByScore(Strategy):
+    """Gives every image a score and buys those of highest score. A new one overrides `scores` alone.
+
+    A set's score is the mean of its images' scores. `Stochastic` draws by the same scores instead.
+    """
+
+    @property
+    def at_least_0(self) -> bool:
+        """Whether no score is below 0."""
+        return False
+
+    def scores(self, fitted: Fitted, pool: Pool, ids: Tensor, rng: torch.Generator) -> Tensor:
+        """Of the images `ids`, [N] -> [N]; none is NaN."""
+        raise NotImplementedError
+
+    def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
+        return pool.best(pool.over_sets(self.scores(fitted, pool, pool.candidates, rng)), n)
+
+
+class Through(Strategy):
+    """Chooses by means of another strategy, `inner`: what that one needs and changes holds for both."""
+
+    @property
+    def inner(self) -> Strategy:
+        raise NotImplementedError
+
+    @property
+    def needs(self) -> Needs:
+        return self.inner.needs
+
+    @property
+    def draws(self) -> bool:
+        return self.inner.draws
+
+    def plan(self, budget: Budget) -> Budget:
+        return self.inner.plan(budget)
+
+    def wrap(self, learner: Learner) -> Learner:
+        return self.inner.wrap(learner)
+
+    def check(self, net: nn.Module, x: Tensor) -> None:
+        super().check(net, x)
+        self.inner.check(net, x)

@@ -6,20 +6,22 @@ N candidates, K posterior samples, Y classes, M label vectors of the images chos
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import log
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from al_runner.budget import Budget
 from al_runner.errors import UsageError
-from al_runner.pool import Pool, shuffled
+from al_runner.needs import Needs
+from al_runner.pool import Pool, shuffled, top
 from al_runner.strategies.base import Strategy
-from al_runner.strategies.bayesian import in_range, require_consistent
-from al_runner.types import Fitted, Learner
+from al_runner.strategies.ranges import in_range
+from al_runner.types import Fitted, rows_within
 
 BLOCK = 64  # candidates looked at together
 NOTHING = 1e-9  # nats that are rounding
-CHUNK_BYTES = 2**27  # of the predictions of some candidates under all label vectors
+NUMBERS = 2**24  # held at a time, of the predictions of some candidates under all label vectors
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Outcomes:
         """
         p = log_probs.exp()
         known = torch.special.entr(p).sum(2) @ (self.chances @ self.weights)  # the entropy that knowing k leaves
-        rows = max(1, CHUNK_BYTES // (8 * len(self.weights) * p.shape[2]))
+        rows = rows_within(NUMBERS, len(self.weights) * p.shape[2])
         given = (torch.einsum("mk,nky->nmy", self.weights, part) for part in p.split(rows))
         unknown = torch.cat([torch.special.entr(part).sum(2) @ self.chances for part in given])
         gains: Tensor = unknown - known
@@ -122,7 +124,7 @@ def batch_bald(log_probs: Tensor, n: int, vectors: int, rng: torch.Generator) ->
         else:
             outcomes = Outcomes.drawn(log_probs[chosen], vectors, rng)
     alone[chosen] = -1
-    rest = alone.argsort(descending=True, stable=True)[: n - len(chosen)]
+    rest = top(alone, n - len(chosen))
     return torch.cat([torch.tensor(chosen, dtype=torch.int64, device=rest.device), rest])
 
 
@@ -132,6 +134,8 @@ class BatchBald(Strategy):
 
     vectors: int = 10_000  # label vectors of the batch that are told apart
     max_candidates: int = 5000  # a random subset where there are more: time grows with them times vectors
+    needs: ClassVar[Needs] = Needs(consistent=True)
+    draws: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.vectors < 1:
@@ -140,9 +144,6 @@ class BatchBald(Strategy):
     def plan(self, budget: Budget) -> Budget:
         return budget.choosing_from(self.max_candidates)
 
-    def check_learner(self, learner: Learner) -> None:
-        require_consistent(learner, "batch_bald")
-
     def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
-        ids = shuffled(pool.candidates.sort().values, rng)  # one draw, whatever their order
+        ids = shuffled(pool.candidates_by_id, rng)  # equals are drawn by the seed
         return ids[batch_bald(fitted.log_probs(pool.x(ids)).double(), n, self.vectors, rng)]

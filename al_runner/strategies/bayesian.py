@@ -5,21 +5,21 @@ Every score is constant 0 for K = 1. Max entropy is strategies/uncertainty.py's 
 mean its `least_confidence`: both take the mean over K samples, and need no second.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil, log, sqrt
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from al_runner.errors import UsageError
-from al_runner.pool import Pool, random_ids
-from al_runner.strategies.base import Strategy
-from al_runner.strategies.uncertainty import entropy
-from al_runner.types import Fitted, Learner, mean_log_probs
+from al_runner.needs import Gives, Needs
+from al_runner.pool import Pool, random_ids, top
+from al_runner.strategies.ranges import in_range
+from al_runner.strategies.uncertainty import TopScore, entropy
+from al_runner.types import Fitted, mean_log_probs
 
 CHUNK = 4096  # images whose score is computed at a time, in double precision
-ROUNDING = 1e-5  # how far float32 predictions may take a score beyond its range
 
 
 def bald(log_probs: Tensor) -> Tensor:
@@ -56,26 +56,8 @@ def mean_std(log_probs: Tensor) -> Tensor:
     return in_range(scores, sqrt(classes - 1) / classes, "mean_std")
 
 
-def in_range(scores: Tensor, highest: float, name: str) -> Tensor:
-    """The scores without what rounding took below 0 or above `highest`; ArithmeticError where it is more, or NaN."""
-    if not bool(((scores >= -ROUNDING) & (scores <= highest + ROUNDING)).all()):
-        raise ArithmeticError(
-            f"a score of {name} is not in [0, {highest:.6g}]: the predictions are NaN or don't add to 1"
-        )
-    return scores.clamp(0, highest)
-
-
-def require_consistent(learner: Learner, name: str) -> None:
-    """UsageError unless there are several posterior samples, each one function of all images."""
-    if learner.samples == 1 or not learner.consistent:
-        raise UsageError(
-            f"{name} needs K > 1 posterior samples, each the same net for all images; "
-            "use learner=ensemble, or learner=dropout learner.shared_masks=true"
-        )
-
-
 @dataclass(frozen=True)
-class Disagreement(Strategy):
+class Disagreement(TopScore):
     """The candidates of highest score; equals by the entropy of their mean prediction, then the earlier candidate.
 
     With few samples most candidates are equals: five votes have few outcomes. A single net's score, 0 for every
@@ -83,19 +65,28 @@ class Disagreement(Strategy):
     the deterministic net of Gal et al. (2017, figure 2), a point mass in place of the posterior.
     """
 
-    score: Callable[[Tensor], Tensor]
     one_sample: str = "refuse"
+    chooses_sets: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if self.one_sample not in ("refuse", "random"):
             raise UsageError(f"strategy.one_sample is {self.one_sample!r}; choose one of refuse, random")
 
-    def check_learner(self, learner: Learner) -> None:
-        self._require(learner.samples)
+    @property
+    def needs(self) -> Needs:
+        return Needs(samples=self.one_sample == "refuse")
 
-    def scores(self, fitted: Fitted, x: Tensor) -> Tensor:
-        """Of images, uint8 [N, C, H, W] -> [N]."""
-        return self._scores(fitted.log_probs(x))
+    @property
+    def draws(self) -> bool:
+        return self.one_sample == "random"
+
+    @property
+    def name(self) -> str:
+        score: object = getattr(self.score, "func", self.score)
+        return getattr(score, "__name__", type(self).__name__)
+
+    def scores(self, fitted: Fitted, pool: Pool, ids: Tensor, rng: torch.Generator) -> Tensor:
+        return self._scores(fitted.log_probs(pool.x(ids)))
 
     def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
         log_probs = fitted.log_probs(pool.x(pool.candidates))
@@ -104,14 +95,8 @@ class Disagreement(Strategy):
             return random_ids(pool, n, rng)
         entropies = torch.cat([entropy(part.double()) for part in log_probs.split(CHUNK)])
         order = entropies.argsort(descending=True, stable=True)
-        return pool.candidates[order[scores[order].argsort(descending=True, stable=True)][:n]]
+        return pool.candidates[order[top(scores[order], n)]]
 
     def _scores(self, log_probs: Tensor) -> Tensor:
-        self._require(log_probs.shape[1])
+        self.needs.require(Gives(samples=log_probs.shape[1]), self.name)
         return torch.cat([self.score(part) for part in log_probs.split(CHUNK)])
-
-    def _require(self, samples: int) -> None:
-        """UsageError where there is one posterior sample alone, and it is not to be taken for them."""
-        if samples == 1 and self.one_sample == "refuse":
-            name = getattr(getattr(self.score, "func", self.score), "__name__", "this strategy")
-            raise UsageError(f"{name} needs K > 1 posterior samples; use learner=dropout, ensemble or bootstrap")

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from al_runner.budget import Budget
 from al_runner.errors import UsageError
-from al_runner.pool import Pool, shuffled
+from al_runner.needs import Needs
+from al_runner.pool import Pool, shuffled, top
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.features import features_of
 from al_runner.strategies.uncertainty import margin
@@ -52,7 +53,8 @@ class ClusterMargin(Strategy):
     uncertain: float = 10.0  # times the query, of smallest margin
     cluster_size: int = 10  # candidates to a cluster on average
     max_candidates: int = 10_000  # a random subset where there are more: memory and time grow with their square
-    needs_features: ClassVar[bool] = True
+    needs: ClassVar[Needs] = Needs(features=True)
+    draws: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         for name in ("uncertain", "cluster_size"):
@@ -63,8 +65,8 @@ class ClusterMargin(Strategy):
         return budget.choosing_from(self.max_candidates)
 
     def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
-        ids = pool.candidates.sort().values  # equals do not hang on their order
+        ids = pool.candidates_by_id  # so that equals don't depend on the order
         of = clusters(features_of(fitted, pool, ids), max(1, len(ids) // self.cluster_size))
         margins = margin(fitted.log_probs(pool.x(ids)))
-        smallest = margins.argsort(descending=True, stable=True)[: round(self.uncertain * n)].sort().values
+        smallest = top(margins, round(self.uncertain * n)).sort().values
         return ids[smallest[round_robin(of[smallest], n, rng)]]

@@ -9,6 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from al_runner.needs import Needs
 from al_runner.pool import Pool
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.features import features_of
@@ -53,7 +54,7 @@ def k_center(x: Tensor, centres: Tensor, n: int) -> Tensor:
 class CoreSet(Strategy):
     """The greedy k-center choice on the net's features, the labelled images being centres already."""
 
-    needs_features: ClassVar[bool] = True
+    needs: ClassVar[Needs] = Needs(features=True)
 
     def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
         centres = features_of(fitted, pool, pool.labelled)

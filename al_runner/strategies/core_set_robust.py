@@ -18,6 +18,7 @@ from torch import Tensor
 
 from al_runner.budget import Budget
 from al_runner.errors import UsageError
+from al_runner.needs import Needs
 from al_runner.pool import Pool
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.core_set import k_center, nearest
@@ -132,7 +133,7 @@ class CoreSetRobust(Strategy):
     gap: float = 0.01  # how much smaller the best radius may be, in parts of it, where time allows
     time_limit: float = 60.0  # seconds for one programme; a query solves about log2(1 / gap) of them
     max_candidates: int = 5000  # a random subset where there are more: a programme grows with their square
-    needs_features: ClassVar[bool] = True
+    needs: ClassVar[Needs] = Needs(features=True)
 
     def __post_init__(self) -> None:
         if not 0 <= self.outliers < 1:
@@ -146,7 +147,7 @@ class CoreSetRobust(Strategy):
         return budget.choosing_from(self.max_candidates)
 
     def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
-        start, ids = perf_counter(), pool.candidates.sort().values  # one programme, whatever their order
+        start, ids = perf_counter(), pool.candidates_by_id
         x, centres = (features_of(fitted, pool, part).double() for part in (ids, pool.labelled))
         outliers = ceil(self.outliers * len(ids))
         cover = robust_k_center(x, centres, n, outliers, self.gap, self.time_limit)

@@ -6,16 +6,17 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from al_runner.needs import Needs
 from al_runner.pool import Pool
 from al_runner.rng import Streams
-from al_runner.strategies.base import Strategy
+from al_runner.strategies.base import ByScore
 from al_runner.strategies.deepfool import DeepFool
 from al_runner.strategies.wrapped import Wrapped
 from al_runner.types import Fitted, Learner, TrainData
 
 
 @dataclass(frozen=True)
-class Dfal(Strategy):
+class Dfal(ByScore):
     """The candidates that DeepFool changes least; those that it can't change come last, in their order.
 
     With `twins`, every image that a query bought and DeepFool can change is trained on a second time, as it was changed
@@ -25,7 +26,7 @@ class Dfal(Strategy):
     steps: int = 10  # of DeepFool, at most
     overshoot: float = 0.02  # as in Moosavi-Dezfooli et al. (2016); the published code of DFAL has none
     twins: bool = False
-    needs_network: ClassVar[bool] = True
+    needs: ClassVar[Needs] = Needs(network=True)
 
     def __post_init__(self) -> None:
         _ = self.search
@@ -37,9 +38,8 @@ class Dfal(Strategy):
     def wrap(self, learner: Learner) -> Learner:
         return WithTwins(learner, self.search) if self.twins else learner
 
-    def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
-        distances = self.search.distances(fitted.network(), pool.x(pool.candidates))
-        return pool.candidates[distances.argsort(stable=True)[:n]]
+    def scores(self, fitted: Fitted, pool: Pool, ids: Tensor, rng: torch.Generator) -> Tensor:
+        return -self.search.distances(fitted.network(), pool.x(ids))
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from al_runner.errors import UsageError
-from al_runner.pool import Pool, class_shares
+from al_runner.needs import Needs
+from al_runner.pool import Pool, class_shares, top
 from al_runner.rng import Streams
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.features import features_of
@@ -32,7 +33,8 @@ class Discriminative(Strategy):
     hidden: Sequence[int] = (256, 256, 256)
     mini_queries: int = 20  # or one for every image, where a query has fewer
     subsample: int = 10
-    needs_features: ClassVar[bool] = True
+    needs: ClassVar[Needs] = Needs(features=True)
+    draws: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         for field in ("mini_queries", "subsample"):
@@ -40,7 +42,7 @@ class Discriminative(Strategy):
                 raise UsageError(f"strategy.{field} is {getattr(self, field)}; it must be 1 or more")
 
     async def query(self, fitted: Fitted, pool: Pool, n: int, streams: Streams) -> Tensor:
-        points = torch.cat([pool.labelled, pool.candidates.sort().values])
+        points = torch.cat([pool.labelled, pool.candidates_by_id])
         x = features_of(fitted, pool, points).float()
         labelled = torch.arange(len(points), device=x.device) < len(pool.labelled)
         chosen = []
@@ -61,7 +63,7 @@ class Discriminative(Strategy):
         with torch.inference_mode():
             is_labelled, is_not = result.net.eval()(x[some]).unbind(1)
         # The odds rank as the probability does, and go on where it is rounded to 1.
-        return some[(is_not - is_labelled).argsort(descending=True, stable=True)[:size]]
+        return some[top(is_not - is_labelled, size)]
 
 
 def classifier(inputs: int, hidden: Sequence[int]) -> nn.Sequential:

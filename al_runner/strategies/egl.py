@@ -12,28 +12,28 @@ from torch import Tensor, nn
 from al_runner.fisher import LayerSamples, capture, treatable_layers
 from al_runner.fisher.capture import expected_losses, samples
 from al_runner.fisher.inner_products import at_one_position
+from al_runner.needs import Needs
 from al_runner.pool import Pool
-from al_runner.strategies.base import Strategy
-from al_runner.types import Fitted
+from al_runner.strategies.base import ByScore
+from al_runner.strategies.ranges import finite
+from al_runner.types import Fitted, rows_within
 
 POSITIONS = 1024  # images times classes in one pass
 
 
 @dataclass(frozen=True)
-class Egl(Strategy):
+class Egl(ByScore):
     """The candidates of largest sum_y p(y | x) ||grad -ln p(y | x)||, the gradient by all weights of the net."""
 
     skip_untreated: bool = False  # leave out layers whose gradients single examples can't be given
-    needs_network: ClassVar[bool] = True
+    needs: ClassVar[Needs] = Needs(network=True)
+    at_least_0: ClassVar[bool] = True
 
     def check(self, net: nn.Module, x: Tensor) -> None:
         capture(net, x, skip_untreated=self.skip_untreated)
 
-    def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
-        lengths = expected_lengths(fitted.network(), pool.x(pool.candidates), self.skip_untreated)
-        if not bool(lengths.isfinite().all()):
-            raise ArithmeticError("a gradient is not finite: the net's predictions are NaN")
-        return pool.candidates[lengths.argsort(descending=True, stable=True)[:n]]
+    def scores(self, fitted: Fitted, pool: Pool, ids: Tensor, rng: torch.Generator) -> Tensor:
+        return finite(expected_lengths(fitted.network(), pool.x(ids), self.skip_untreated), "a gradient")
 
 
 def expected_lengths(net: nn.Module, x: Tensor, skip_untreated: bool = False) -> Tensor:
@@ -43,7 +43,7 @@ def expected_lengths(net: nn.Module, x: Tensor, skip_untreated: bool = False) ->
     """
     with torch.no_grad():
         classes = net(x[:1]).shape[1]
-    return torch.cat([_lengths(net, part, skip_untreated) for part in x.split(max(1, POSITIONS // classes))])
+    return torch.cat([_lengths(net, part, skip_untreated) for part in x.split(rows_within(POSITIONS, classes))])
 
 
 def _lengths(net: nn.Module, x: Tensor, skip_untreated: bool) -> Tensor:

@@ -18,9 +18,11 @@ from al_runner.fisher import treatable_layers
 from al_runner.fisher.capture import label_loss, samples
 from al_runner.fisher.inner_products import gradients, inner_products, numbers
 from al_runner.fisher.layers import Layer
+from al_runner.needs import Needs
 from al_runner.pool import Pool, shuffled
 from al_runner.strategies.base import Strategy
-from al_runner.types import Fitted, mean_log_probs
+from al_runner.strategies.ranges import finite
+from al_runner.types import Fitted, mean_log_probs, rows_within
 
 Params = dict[str, Tensor]
 OUTPUTS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -42,13 +44,17 @@ class Emoc(Strategy):
     images: int | None = 500  # of the training set, that outputs are compared on; None: all
     outputs: str = "logits"  # what f is: "logits", which the loss is a function of, or "probabilities"
     chooses_sets: ClassVar[bool] = True
-    needs_network: ClassVar[bool] = True
+    needs: ClassVar[Needs] = Needs(network=True)
 
     def __post_init__(self) -> None:
         if self.images is not None and self.images < 1:
             raise UsageError(f"strategy.images is {self.images}; it must be 1 or more, or null for all")
         if self.outputs not in OUTPUTS:
             raise UsageError(f"strategy.outputs is {self.outputs!r}; choose one of {', '.join(OUTPUTS)}")
+
+    @property
+    def draws(self) -> bool:
+        return self.images is not None
 
     def check(self, net: nn.Module, x: Tensor) -> None:
         try:
@@ -63,9 +69,7 @@ class Emoc(Strategy):
         labels = set_labels(fitted, pool)[:, None].expand_as(pool.sets)
         pairs, where = torch.stack([pool.sets, labels], 2).flatten(0, 1).unique(dim=0, return_inverse=True)
         changes = output_changes(net, pool.x(pairs[:, 0]), pairs[:, 1], over, self.outputs)
-        if not bool(changes.isfinite().all()):
-            raise ArithmeticError("an output's change is not finite: the net's predictions are NaN")
-        return pool.best(changes[where].view(pool.sets.shape).sum(1), n)
+        return pool.best(finite(changes, "an output's change")[where].view(pool.sets.shape).sum(1), n)
 
 
 def set_labels(fitted: Fitted, pool: Pool) -> Tensor:
@@ -117,7 +121,7 @@ def changes_by_layers(
     sums, kept = output_sums(outputs), KEPT[size_class(x)]
     at_once = min(len(x), kept // numbers(net, x[:1], label_loss(y[:1]), layers))
     classes = net(over[:1]).shape[1]
-    images = max(1, kept // max(numbers(net, over[:1], sums, layers), classes * at_once))
+    images = rows_within(kept, max(numbers(net, over[:1], sums, layers), classes * at_once))
     found = []
     for few, labels in zip(x.split(at_once), y.split(at_once), strict=True):
         by_label = gradients(net, few, label_loss(labels), layers)

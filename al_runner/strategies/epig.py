@@ -5,15 +5,17 @@ N candidates, M targets, K posterior samples, Y classes.
 
 from dataclasses import dataclass
 from math import log
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from al_runner.errors import UsageError
-from al_runner.pool import Pool, shuffled
-from al_runner.strategies.base import Strategy
-from al_runner.strategies.bayesian import in_range, require_consistent
-from al_runner.types import Fitted, Learner, mean_log_probs
+from al_runner.needs import Needs
+from al_runner.pool import Pool, shuffled, top
+from al_runner.strategies.base import ByScore
+from al_runner.strategies.ranges import in_range
+from al_runner.types import Fitted, mean_log_probs, rows_within
 
 NUMBERS = 2**22  # of joint predictions held at a time
 
@@ -28,7 +30,7 @@ def epig(log_probs: Tensor, targets: Tensor) -> Tensor:
     given = targets.double()
     other, others = mean_log_probs(given).flatten(), given.exp().movedim(1, 0).flatten(1) / samples  # [M Y], [K, M Y]
     found = []
-    for part in log_probs.split(max(1, NUMBERS // (classes * others.shape[1]))):
+    for part in log_probs.split(rows_within(NUMBERS, classes * others.shape[1])):
         own = part.double()
         joint = own.exp().mT @ others  # [n, Y, M Y]
         ratio = joint.log() - mean_log_probs(own)[:, :, None] - other
@@ -37,21 +39,23 @@ def epig(log_probs: Tensor, targets: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Epig(Strategy):
+class Epig(ByScore):
     """The candidates of highest expected information on the predictions for random images of the pool."""
 
     targets: int = 200  # images, drawn anew in every round
+    needs: ClassVar[Needs] = Needs(consistent=True)
+    draws: ClassVar[bool] = True
+    at_least_0: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.targets < 1:
             raise UsageError(f"strategy.targets is {self.targets}; it must be 1 or more (200 is the default)")
 
-    def check_learner(self, learner: Learner) -> None:
-        require_consistent(learner, "epig")
-
     def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
-        ids = pool.candidates.sort().values  # equals do not hang on their order
+        ids = pool.candidates_by_id  # so that equals don't depend on the order
+        return ids[top(self.scores(fitted, pool, ids, rng), n)]
+
+    def scores(self, fitted: Fitted, pool: Pool, ids: Tensor, rng: torch.Generator) -> Tensor:
         targets = shuffled(torch.cat([pool.labelled, pool.unlabelled]), rng)[: self.targets]
         log_probs = fitted.log_probs(pool.x(torch.cat([ids, targets])))
-        scores = epig(log_probs[: len(ids)], log_probs[len(ids) :])
-        return ids[scores.argsort(descending=True, stable=True)[:n]]
+        return epig(log_probs[: len(ids)], log_probs[len(ids) :])

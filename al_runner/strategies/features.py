@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from al_runner.pool import Pool
+from al_runner.strategies.ranges import finite
 from al_runner.types import Fitted
 
 CHUNK = 8192  # images read at once
@@ -11,7 +12,4 @@ CHUNK = 8192  # images read at once
 
 def features_of(fitted: Fitted, pool: Pool, ids: Tensor) -> Tensor:
     """What the net's last dense layer sees of the images `ids`, [N, D]; ArithmeticError where one is not finite."""
-    features = torch.cat([fitted.features(pool.x(part)) for part in ids.split(CHUNK)])
-    if not bool(features.isfinite().all()):
-        raise ArithmeticError("a feature is not finite: the net's activations are NaN or infinite")
-    return features
+    return finite(torch.cat([fitted.features(pool.x(part)) for part in ids.split(CHUNK)]), "a feature")

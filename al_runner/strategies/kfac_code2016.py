@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from al_runner.errors import UsageError
 from al_runner.fisher import Factors, capture, mean_factors, product_traces
+from al_runner.needs import Needs
 from al_runner.pool import Pool
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.free_energy import greedy
@@ -30,7 +31,8 @@ class KfacCode2016(Strategy):
     direction: str = "minimise"  # the least t, as committed: the least gradients; "maximise" turns it round
     pool_batches: int = 10  # U, in queries
     damping: float = 1e-5  # added to every eigenvalue; 1e-8 in another copy
-    needs_network: ClassVar[bool] = True
+    needs: ClassVar[Needs] = Needs(network=True)
+    draws: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.direction not in ("minimise", "maximise"):

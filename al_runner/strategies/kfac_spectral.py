@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from al_runner.errors import UsageError
 from al_runner.fisher import Factors, Spectra, capture, mean_factors, spectra
+from al_runner.needs import Needs
 from al_runner.pool import Pool
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.kfac_vfe import CHUNK
@@ -41,7 +42,7 @@ class KfacSpectral(Strategy):
     labels: str = "predicted"  # "expected": the mean over the net's own prediction, a backward pass a class
     start: str = "empty"  # "labelled": the labelled images count with the query, whose union stands for the pool
     pool_sample: int | None = None  # estimate the pool's factors from so many random unlabelled images; None: from all
-    needs_network: ClassVar[bool] = True
+    needs: ClassVar[Needs] = Needs(network=True)
 
     def __post_init__(self) -> None:
         for field, allowed in CHOICES.items():
@@ -51,6 +52,10 @@ class KfacSpectral(Strategy):
             raise UsageError(f"strategy.damping is {self.damping}; it must be above 0 (0.1 is the default)")
         if self.pool_sample is not None and self.pool_sample < 1:
             raise UsageError(f"strategy.pool_sample is {self.pool_sample}; it must be 1 or more, or null for all")
+
+    @property
+    def draws(self) -> bool:
+        return self.pool_sample is not None
 
     def check(self, net: nn.Module, x: Tensor) -> None:
         capture(net, x)

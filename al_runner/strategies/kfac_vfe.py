@@ -22,6 +22,7 @@ from al_runner.fisher import (
     product_traces,
     squared_traces,
 )
+from al_runner.needs import Needs
 from al_runner.pool import ImagesOf, Pool
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.free_energy import Energy, greedy, mean_random_z
@@ -58,7 +59,7 @@ class KfacVfe(Strategy):
     pool_sample: int | None = None  # estimate the pool's factor from so many random unlabelled images; None: from all
     nystrom_rank: int | None = None  # invert larger factors from so many of their columns; None: all exactly
     skip_untreated: bool = False  # leave out layers without a Fisher block, and their parameters out of N
-    needs_network: ClassVar[bool] = True
+    needs: ClassVar[Needs] = Needs(network=True)
 
     def __post_init__(self) -> None:
         for field, allowed in CHOICES.items():
@@ -75,6 +76,10 @@ class KfacVfe(Strategy):
             raise UsageError(f"strategy.pool_sample is {self.pool_sample}; it must be 1 or more, or null for all")
         if self.nystrom_rank is not None and self.nystrom_rank < 1:
             raise UsageError(f"strategy.nystrom_rank is {self.nystrom_rank}; it must be 1 or more, or null for exact")
+
+    @property
+    def draws(self) -> bool:
+        return bool(self.gamma) or self.pool_sample is not None or self.nystrom_rank is not None
 
     def check(self, net: nn.Module, x: Tensor) -> None:
         capture(net, x, skip_untreated=self.skip_untreated)

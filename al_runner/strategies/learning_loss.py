@@ -9,11 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from al_runner.errors import UsageError
+from al_runner.needs import Needs
 from al_runner.pool import Pool
 from al_runner.rng import Streams
-from al_runner.strategies.base import Strategy
+from al_runner.strategies.base import ByScore
 from al_runner.strategies.decorated import changed
 from al_runner.strategies.loss_prediction import Build, WithLossPrediction, feature_maps, with_ranking
+from al_runner.strategies.ranges import finite
 from al_runner.strategies.wrapped import Wrapped
 from al_runner.types import Fit, Fitted, Learner, TrainData, chunks
 
@@ -21,7 +23,7 @@ NEVER = 2**62  # forward passes
 
 
 @dataclass(frozen=True)
-class LearningLoss(Strategy):
+class LearningLoss(ByScore):
     """The candidates of highest predicted loss."""
 
     layers: tuple[str, ...] | None = None  # names of the layers whose maps the module reads; None: see feature_maps
@@ -29,7 +31,7 @@ class LearningLoss(Strategy):
     margin: float = 1.0  # xi
     weight: float = 1.0  # lambda, of the ranking loss beside the net's own
     cut_after: int | None = 120  # passes over the data after which the module's gradient stops at the maps
-    needs_network: ClassVar[bool] = True
+    needs: ClassVar[Needs] = Needs(network=True)
 
     def __post_init__(self) -> None:
         if self.hidden < 1:
@@ -46,11 +48,8 @@ class LearningLoss(Strategy):
     def wrap(self, learner: Learner) -> Learner:
         return PredictingLosses(learner, self)
 
-    def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
-        losses = predicted_losses(fitted.network(), pool.x(pool.candidates))
-        if not bool(losses.isfinite().all()):
-            raise ArithmeticError("a predicted loss is not finite: the net computes NaN")
-        return pool.candidates[losses.argsort(descending=True, stable=True)[:n]]
+    def scores(self, fitted: Fitted, pool: Pool, ids: Tensor, rng: torch.Generator) -> Tensor:
+        return finite(predicted_losses(fitted.network(), pool.x(ids)), "a predicted loss")
 
 
 @torch.inference_mode()

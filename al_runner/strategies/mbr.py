@@ -40,7 +40,7 @@ class Mbr(Strategy):
         labels = pool.y(pool.labelled)
         field = Field.of(pool.x(pool.labelled), labels, pool.x(pool.candidates), self.length_scale)
         if self.batch == "top":
-            return pool.candidates[field.expected_risks().argsort(stable=True)[:n]]
+            return pool.best(-field.expected_risks(), n)
         left, chosen, known = pool.candidates, [], one_hot(labels)
         for _ in range(n):
             k = int(field.expected_risks().argmin())

@@ -16,6 +16,7 @@ class Random(Strategy):
     """Every candidate, or every set of candidates, is equally likely."""
 
     chooses_sets: ClassVar[bool] = True
+    draws: ClassVar[bool] = True
 
     def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
         return random_ids(pool, n, rng)

@@ -4,17 +4,17 @@ K preselected images, N unlabelled images, D features; the likeness of two image
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import normalize
 
 from al_runner.errors import UsageError
+from al_runner.needs import Needs
 from al_runner.pool import Pool
-from al_runner.strategies.base import Strategy
+from al_runner.strategies.base import Strategy, Through
 from al_runner.strategies.features import features_of
-from al_runner.types import Fitted, Learner
+from al_runner.types import Fitted
 
 BLOCK = 2048  # rows and columns of likeness that are held at once
 STALE = 16  # images whose gain is computed anew at once
@@ -65,7 +65,7 @@ def gains(x: Tensor, others: Tensor, covered: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class SuggestiveAnnotation(Strategy):
+class SuggestiveAnnotation(Through):
     """`uncertain` preselects a multiple of the query, and facility location chooses for all unlabelled images.
 
     An adaptation to classification: an image's descriptor is what the last dense layer sees, side by side for the
@@ -75,22 +75,18 @@ class SuggestiveAnnotation(Strategy):
     uncertain: Strategy  # chooses by the fitted model
     preselected: int = 2  # times the query; the paper's 16 for 8
     beside_labelled: bool = False  # what a labelled image stands for already counts as covered
-    needs_features: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.preselected < 1:
             raise UsageError(f"strategy.preselected is {self.preselected}; it must be 1 or more times the query")
 
-    def check(self, net: nn.Module, x: Tensor) -> None:
-        super().check(net, x)
-        self.uncertain.check(net, x)
+    @property
+    def inner(self) -> Strategy:
+        return self.uncertain
 
-    def check_learner(self, learner: Learner) -> None:
-        super().check_learner(learner)
-        try:
-            self.uncertain.check_learner(learner)
-        except UsageError as error:
-            raise UsageError(f"SuggestiveAnnotation preselects by disagreement, and {error}") from None
+    @property
+    def needs(self) -> Needs:
+        return self.uncertain.needs | Needs(features=True)
 
     def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
         preselected = self.uncertain.select(fitted, pool, min(self.preselected * n, len(pool.candidates)), rng)

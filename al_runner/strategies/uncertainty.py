@@ -11,8 +11,11 @@ import torch
 from torch import Tensor
 
 from al_runner.pool import Pool
-from al_runner.strategies.base import Strategy
+from al_runner.strategies.base import ByScore
+from al_runner.strategies.ranges import finite
 from al_runner.types import Fitted, mean_log_probs
+
+SURE_AND_UNSURE = torch.tensor([[[0.9, 0.1]], [[0.5, 0.5]]]).log()  # predictions to try a score on
 
 
 def least_confidence(log_probs: Tensor) -> Tensor:
@@ -53,18 +56,15 @@ def curriculum(log_probs: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class TopScore(Strategy):
+class TopScore(ByScore):
     """The candidates, or the sets of candidates, of highest mean score; ties fall to the earlier one."""
 
     score: Callable[[Tensor], Tensor]
     chooses_sets: ClassVar[bool] = True
 
-    def scores(self, fitted: Fitted, x: Tensor) -> Tensor:
-        """Of images, uint8 [N, C, H, W] -> [N]; ArithmeticError where one is not finite."""
-        scores = self.score(fitted.log_probs(x))
-        if not bool(scores.isfinite().all()):
-            raise ArithmeticError("a score is not finite: the net's predictions are NaN")
-        return scores
+    @property
+    def at_least_0(self) -> bool:
+        return bool((self.score(SURE_AND_UNSURE) >= 0).all())
 
-    def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
-        return pool.best(pool.over_sets(self.scores(fitted, pool.x(pool.candidates))), n)
+    def scores(self, fitted: Fitted, pool: Pool, ids: Tensor, rng: torch.Generator) -> Tensor:
+        return finite(self.score(fitted.log_probs(pool.x(ids))), "a score")

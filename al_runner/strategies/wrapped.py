@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from al_runner.needs import Gives
 from al_runner.types import Learner
 
 
@@ -16,13 +17,5 @@ class Wrapped:
         return self.base.continues
 
     @property
-    def samples(self) -> int:
-        return self.base.samples
-
-    @property
-    def consistent(self) -> bool:
-        return self.base.consistent
-
-    @property
-    def nets(self) -> int:
-        return self.base.nets
+    def gives(self) -> Gives:
+        return self.base.gives

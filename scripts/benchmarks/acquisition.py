@@ -30,7 +30,7 @@ def main() -> None:
         net = net_builder(data, partial(cnn, pool=(False, True), hidden=(300, 50)))()
     fitted = SingleNet(net.to(memory_format=torch.channels_last).eval(), 0)  # type: ignore[call-overload]
     pool = Pool(data)
-    pool.buy(ids[:8])
+    pool.buy(ids[:8], data.labels[:8])
     pool.draw_candidates(240, stream(0, "candidates"))
 
     def select(n: int) -> list[int]:

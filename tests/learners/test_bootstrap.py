@@ -52,7 +52,7 @@ def test_every_member_is_trained_on_a_resample_of_its_own() -> None:
         return train_all(fits)
 
     fitted = drive(learner.fit(bought, Streams(0, 4)), engine)  # type: ignore[arg-type]
-    assert len(asked) == len(fitted.nets) == learner.samples == 3
+    assert len(asked) == len(fitted.nets) == learner.gives.samples == 3
     for member, fit in enumerate(asked):
         rows = resample(bought.y, True, Streams(0, 4).of(member)("bootstrap"))
         assert torch.equal(fit.data.x, bought.x[rows])

@@ -12,7 +12,6 @@ from al_runner.learners.dropout import Dropout, DropoutNet, dropout_layers, spli
 from al_runner.models.gal2017 import cnn
 from al_runner.models.inputs import net_builder
 from al_runner.models.layers import seed_layers
-from al_runner.pool import Pool
 from al_runner.rng import Streams, stream
 from al_runner.types import Fit, TrainData
 
@@ -157,8 +156,7 @@ def test_the_paper_s_net_is_split_before_its_dense_part() -> None:
 
 def data() -> TrainData:
     run = toy.experiment()
-    pool = Pool(run.data)
-    pool.buy(run.data.train[:12])
+    pool = toy.bought(run.data, run.data.train[:12])
     return run.train_data(pool)
 
 
@@ -170,7 +168,7 @@ def test_the_net_is_the_one_that_plain_trains() -> None:
     for one, other in zip(fitted.net.parameters(), alone.net.parameters(), strict=True):
         assert torch.equal(one, other)
     assert fitted.steps == alone.steps
-    assert fitted.log_probs(data().x).shape == (12, learner.samples, 3)
+    assert fitted.log_probs(data().x).shape == (12, learner.gives.samples, 3)
 
 
 def without_dropout(shape: tuple[int, int, int], classes: int, p: float | None) -> nn.Module:

@@ -12,7 +12,6 @@ from al_runner.errors import UsageError
 from al_runner.learners.committee import Committee
 from al_runner.learners.ensemble import Ensemble
 from al_runner.models.inputs import net_builder
-from al_runner.pool import Pool
 from al_runner.rng import Streams
 from al_runner.types import Fit, Recipe, TrainData
 
@@ -21,8 +20,7 @@ STREAMS = Streams(0, 2)
 
 def data() -> TrainData:
     run = toy.experiment()
-    pool = Pool(run.data)
-    pool.buy(run.data.train[:12])
+    pool = toy.bought(run.data, run.data.train[:12])
     return run.train_data(pool)
 
 
@@ -58,7 +56,7 @@ def test_a_member_is_what_its_own_streams_train() -> None:
     for i, net in enumerate(committee.nets):
         alone = train(Fit(ensemble.build, ensemble.recipe, data(), STREAMS.of(i)))
         assert equal(alone.net, net)
-    assert committee.log_probs(data().x).shape == (12, ensemble.samples, 3)
+    assert committee.log_probs(data().x).shape == (12, ensemble.gives.samples, 3)
     assert not any(equal(committee.nets[i], committee.nets[j]) for i, j in [(0, 1), (0, 2), (1, 2)])
 
 

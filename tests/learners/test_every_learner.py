@@ -10,7 +10,6 @@ from al_runner.engine.drive import drive
 from al_runner.engine.one_by_one import train_all
 from al_runner.errors import UsageError
 from al_runner.models.inputs import net_builder
-from al_runner.pool import Pool
 from al_runner.rng import Streams
 from al_runner.types import Fitted, Learner, TrainData
 
@@ -25,8 +24,7 @@ def learner(request: pytest.FixtureRequest) -> Learner:
 
 def data() -> TrainData:
     run = toy.experiment()
-    pool = Pool(run.data)
-    pool.buy(run.data.train[:12])
+    pool = toy.bought(run.data, run.data.train[:12])
     return run.train_data(pool)
 
 
@@ -36,8 +34,8 @@ def fit(learner: Learner, seed: int = 0) -> Fitted:
 
 def test_it_has_the_samples_it_says_and_they_are_distributions(learner: Learner) -> None:
     log_probs = fit(learner).log_probs(toy.data_set().images)
-    assert log_probs.shape == (160, learner.samples, 3)
-    assert torch.allclose(log_probs.double().exp().sum(2), torch.ones(160, learner.samples).double(), atol=1e-6)
+    assert log_probs.shape == (160, learner.gives.samples, 3)
+    assert torch.allclose(log_probs.double().exp().sum(2), torch.ones(160, learner.gives.samples).double(), atol=1e-6)
 
 
 def test_its_predictions_are_the_same_at_every_call_and_hang_on_its_streams_alone(learner: Learner) -> None:
@@ -60,12 +58,12 @@ def test_predicting_changes_no_images(learner: Learner) -> None:
 
 def test_it_has_a_network_and_features_where_it_says_so(learner: Learner) -> None:
     fitted = fit(learner)
-    if learner.nets == 1:
+    if learner.gives.network:
         assert not fitted.network().training
     else:
         with pytest.raises(UsageError, match="net"):
             fitted.network()
-    if learner.nets:
+    if learner.gives.features:
         assert len(fitted.features(toy.data_set().images)) == len(toy.data_set().images)
     else:
         with pytest.raises(UsageError, match="features"):

@@ -11,7 +11,6 @@ from al_runner.learners.harmonic import Harmonic, HarmonicFunction
 from al_runner.loop import Experiment
 from al_runner.models.gaussian_field import harmonic
 from al_runner.models.inputs import net_builder
-from al_runner.pool import Pool
 from al_runner.rng import Streams
 from al_runner.strategies.mbr import Mbr
 from al_runner.types import TrainData
@@ -22,8 +21,7 @@ SCALE = 0.2
 
 def data() -> TrainData:
     run = toy.experiment()
-    pool = Pool(run.data)
-    pool.buy(run.data.train[:12])
+    pool = toy.bought(run.data, run.data.train[:12])
     return run.train_data(pool)
 
 
@@ -70,7 +68,7 @@ def test_a_run_without_a_net_is_a_run() -> None:
     run = toy.experiment()
     learner = Harmonic(BUILD, SCALE, nodes=40)
     memory = toy.Memory()
-    drive(Experiment(run.data, learner, Mbr(SCALE), run.budget, 0).run(memory))
+    drive(Experiment(run.data, learner, Mbr(SCALE), run.budget, 0, run.oracle).run(memory))
     assert [row["labelled"] for row in memory.rows] == [6, 11, 16, 21, 26]
     assert all(row["steps"] == 0 for row in memory.rows)
     assert memory.rows[-1]["test_error"] < 0.4

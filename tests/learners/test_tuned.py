@@ -16,7 +16,7 @@ from al_runner.learners.plain import Plain
 from al_runner.learners.together import together
 from al_runner.learners.tuned import Tuned
 from al_runner.models.inputs import net_builder
-from al_runner.pool import Pool
+from al_runner.needs import Gives
 from al_runner.rng import Streams
 from al_runner.types import Fit, TrainData, Trained, trained
 
@@ -27,8 +27,7 @@ OF = [Plain, partial(Dropout, samples=4), partial(Ensemble, members=2)]
 
 def data() -> TrainData:
     run = toy.experiment()
-    pool = Pool(run.data)
-    pool.buy(run.data.train[:12])
+    pool = toy.bought(run.data, run.data.train[:12])
     return run.train_data(pool)
 
 
@@ -48,7 +47,7 @@ def test_the_fit_of_lowest_validation_loss_is_kept(of, seed: int) -> None:
     tuned = Tuned(BUILD, toy.recipe(), of, DECAYS)
     fitted = drive(tuned.fit(data(), Streams(seed, 1)))
     assert torch.equal(fitted.log_probs(data().x), predictions[best])
-    assert tuned.samples == predictions[0].shape[1]
+    assert tuned.gives.samples == predictions[0].shape[1]
     assert max(losses) > min(losses)
 
 
@@ -65,7 +64,7 @@ def test_all_fits_are_asked_for_at_once(of, fits: int) -> None:
 
 
 class Continuing:
-    continues, samples, nets = True, 1, 1
+    continues, gives = True, Gives()
 
     def __init__(self, build: object, recipe: object):
         pass

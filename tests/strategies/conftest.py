@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import toy
 from torch import nn
 
 from al_runner.pool import Pool
@@ -25,7 +26,6 @@ def pool() -> Pool:
     images = torch.randint(0, 256, (60, 1, 4, 4)).double() / 255
     ids = torch.arange(60)
     data = DataSet(images, ids % 3, ids[10:50], ids[50:55], ids[55:], ("a", "b", "c"))
-    pool = Pool(data)
-    pool.buy(torch.tensor([12, 30, 31, 49]))
+    pool = toy.bought(data, torch.tensor([12, 30, 31, 49]))
     pool.draw_candidates(14, stream(0, "candidates"))
     return pool

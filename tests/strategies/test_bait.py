@@ -45,7 +45,7 @@ def test_an_image_s_matrix_is_the_expected_outer_product_of_its_gradients() -> N
 
 @pytest.mark.parametrize("rows", [1, 100, 2**22])
 def test_products_in_parts_are_those_of_the_whole_vectors(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "ROWS", rows)
+    monkeypatch.setattr(module, "NUMBERS", rows)
     some, size = points(7), CLASSES * FEATURES
     matrix, columns = torch.rand(size, size).double(), torch.rand(size, 2).double()
     vectors = torch.stack([some.vectors(place) for place in torch.arange(7)])
@@ -145,7 +145,7 @@ def test_it_is_given_no_more_candidates_than_it_can_treat() -> None:
 
 def test_a_committee_has_no_last_layer_of_its_own() -> None:
     committee = Ensemble(net_builder(toy.data_set(), toy.model), toy.recipe(), members=3)
-    with pytest.raises(UsageError, match=r"Bait chooses by one net's weights.* use learner=plain"):
+    with pytest.raises(UsageError, match=r"Bait needs one net's own weights.* use learner=plain"):
         Bait().check_learner(committee)
 
 

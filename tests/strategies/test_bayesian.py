@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from al_runner.errors import UsageError
+from al_runner.needs import Gives
 from al_runner.pool import Pool
 from al_runner.rng import stream
 from al_runner.strategies.bayesian import Disagreement, bald, mean_std, variation_ratios
@@ -136,7 +137,7 @@ class Fixed:
     steps = 0
 
     def __init__(self, log_probs: Tensor):
-        self.table, self.samples = log_probs, log_probs.shape[1]
+        self.table, self.gives = log_probs, Gives(samples=log_probs.shape[1])
 
     def log_probs(self, x: Tensor) -> Tensor:
         return self.table[x.flatten().long()]
@@ -166,7 +167,7 @@ def test_votes_then_entropy_then_the_order_decide() -> None:
 def test_the_highest_information_is_chosen_among_the_candidates() -> None:
     fitted = Fixed(samples(n=30))
     pool = pool_of(30)
-    pool.buy(torch.tensor([3, 7, 20]))
+    pool.buy(torch.tensor([3, 7, 20]), torch.tensor([1, 1, 0]))
     pool.draw_candidates(12, stream(0, "candidates"))
     values = bald(fitted.table)
     best = sorted(pool.candidates.tolist(), key=lambda id_: -float(values[id_]))[:4]

@@ -10,7 +10,6 @@ from torch import Tensor
 from al_runner.engine.drive import drive
 from al_runner.errors import UsageError
 from al_runner.learners.plain import SingleNet
-from al_runner.pool import Pool
 from al_runner.rng import Streams
 from al_runner.strategies.ceal import CHUNK, Ceal, PseudoLabelling, Threshold, confident
 from al_runner.strategies.uncertainty import TopScore, entropy, margin
@@ -117,8 +116,7 @@ def test_labels_of_the_pool_make_no_difference() -> None:
         experiment = toy.experiment()
         labels = data.labels.clone()
         labels[hidden] = (labels[hidden] + shift) % 3
-        pool = Pool(replace(data, labels=labels))
-        pool.buy(data.train[:9])
+        pool = toy.bought(replace(data, labels=labels), data.train[:9])
         learner = Ceal(entropy, threshold=1.0).wrap(experiment.learner)
         first = drive(learner.fit(experiment.train_data(pool), Streams(0, 0), None))  # type: ignore[arg-type]
         nets.append(drive(learner.fit(experiment.train_data(pool), Streams(0, 1), first)))  # type: ignore[arg-type]

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from al_runner.engine.drive import drive
 from al_runner.errors import UsageError
 from al_runner.learners.plain import SingleNet
-from al_runner.pool import Pool
 from al_runner.rng import Streams, stream
 from al_runner.strategies.deepfool import CHUNK, DeepFool, to_boundary
 from al_runner.strategies.dfal import Dfal, Twinned
@@ -117,8 +116,7 @@ def test_nan_predictions_are_refused() -> None:
 
 def test_the_nearest_are_chosen_as_absolute_ids() -> None:
     data = toy.data_set()
-    pool = Pool(data)
-    pool.buy(data.train[:5])
+    pool = toy.bought(data, data.train[:5])
     pool.draw_candidates(30, stream(0, "candidates"))
     net = linear(3, 36)
     order = closed_form(net, data.images[pool.candidates]).argsort()[:6]

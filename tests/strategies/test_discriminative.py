@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import pytest
 import test_configs
 import torch
+import toy
 from hydra.utils import instantiate
 from torch import Tensor, nn
 
@@ -91,8 +92,7 @@ def test_what_is_unlike_all_labelled_images_is_chosen_and_both_kinds_of_it(net: 
     images = (shades[:, None, None, None] + torch.randint(0, 6, (60, 1, 4, 4), generator=rng)).to(torch.uint8)
     everything = torch.arange(60)
     data = DataSet(images, everything % 3, everything, everything[:0], everything[:0], ("a", "b", "c"))
-    pool = Pool(data)
-    pool.buy(everything[:30])
+    pool = toy.bought(data, everything[:30])
 
     class Scaled(nn.Module):
         def __init__(self) -> None:

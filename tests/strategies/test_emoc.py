@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy
 
 from al_runner.errors import UsageError
 from al_runner.learners.plain import SingleNet
-from al_runner.pool import Pool
+from al_runner.pool import Pool, shuffled
 from al_runner.rng import stream
 from al_runner.strategies import emoc
 from al_runner.strategies.emoc import OUTPUTS, Emoc, output_changes, set_labels
@@ -186,7 +186,7 @@ def test_the_set_of_largest_summed_change_under_its_common_label_is_chosen(net: 
         net[5].weight *= 10  # type: ignore[index]
         net[5].bias -= net(pool.x(torch.arange(60))).mean(0)  # type: ignore[index]
     pool.draw_candidates(100, stream(0, "candidates"))
-    pool.draw_sets(8, 4, stream(0, "candidates"))
+    pool.offer(shuffled(pool.candidates, stream(0, "sets"))[:32].view(8, 4))
     over, found = pool.x(torch.arange(10, 50)), []
     for ids in pool.sets:
         x = pool.x(ids)

@@ -21,7 +21,6 @@ from al_runner.learners.ensemble import Ensemble
 from al_runner.learners.plain import Plain
 from al_runner.models.inputs import net_builder
 from al_runner.models.resnet import resnet
-from al_runner.pool import Pool
 from al_runner.rng import Streams, stream
 from al_runner.strategies.decorated import changed
 from al_runner.strategies.learning_loss import LearningLoss, PredictingLosses, predicted_losses
@@ -202,8 +201,7 @@ def run(learner: Learner | None = None, memory: toy.Memory | None = None) -> toy
 
 def test_the_highest_predicted_losses_are_chosen_as_absolute_ids() -> None:
     data = toy.data_set()
-    pool = Pool(data)
-    pool.buy(data.train[:24])
+    pool = toy.bought(data, data.train[:24])
     pool.draw_candidates(30, stream(0, "candidates"))
     strategy = LearningLoss(hidden=5)
     fitted = drive(strategy.wrap(Plain(BUILD, toy.recipe())).fit(train_data(), Streams(0, 0), None))  # type: ignore[arg-type]

@@ -17,8 +17,7 @@ SCALE = 0.3
 
 def pool() -> Pool:
     data = toy.data_set()
-    pool = Pool(data)
-    pool.buy(data.train[:12])
+    pool = toy.bought(data, data.train[:12])
     pool.draw_candidates(20, stream(0, "candidates"))
     return pool
 

@@ -3,12 +3,14 @@ from math import exp
 
 import pytest
 import torch
+import toy
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity
 
 from al_runner.errors import UsageError
 from al_runner.learners.committee import Committee
-from al_runner.learners.plain import SingleNet
+from al_runner.learners.plain import Plain, SingleNet
+from al_runner.models.inputs import net_builder
 from al_runner.pool import Pool
 from al_runner.rng import stream
 from al_runner.strategies import suggestive_annotation
@@ -117,8 +119,10 @@ def test_what_its_parts_refuse_is_refused(net: nn.Module, pool: Pool) -> None:
             raise UsageError("not this net")
 
     strategy, images = SuggestiveAnnotation(Disagreement(mean_std)), pool.x(pool.candidates[:2])
-    with pytest.raises(UsageError, match="K > 1"):
-        strategy.check_learner(type("One", (), {"samples": 1, "nets": 1})())
+    with pytest.raises(
+        UsageError, match=r"SuggestiveAnnotation needs K > 1 .* use learner=dropout, ensemble or bootstrap"
+    ):
+        strategy.check_learner(Plain(net_builder(toy.data_set(), toy.model), toy.recipe()))
     with pytest.raises(UsageError, match="K > 1"):
         strategy.select(SingleNet(net, 0), pool, 4, stream(0, "query"))
     with pytest.raises(UsageError, match="model="):

@@ -73,7 +73,7 @@ def pool_of(n: int) -> Pool:
 
 def test_the_highest_scores_are_chosen_as_absolute_ids() -> None:
     pool = pool_of(6)
-    pool.buy(torch.tensor([5, 0]))
+    pool.buy(torch.tensor([5, 0]), torch.tensor([1, 0]))
     p = torch.tensor([0.5, 0.9, 0.6, 0.99, 0.7, 0.5], dtype=torch.float64)
     fitted = Fixed(torch.stack([p, 1 - p], 1).log()[:, None])
     top = TopScore(partial(entropy)).select(fitted, pool, 3, stream(0, "query"))

@@ -1,0 +1,82 @@
+"""Predictions that are held to be distributions, once for every learner and every strategy.
+
+N images, K posterior samples, Y classes.
+"""
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from al_runner.errors import UsageError
+from al_runner.needs import Gives
+from al_runner.rng import Streams
+from al_runner.types import Fitted, Learner, TrainData
+
+TOLERANCE = 1e-3  # of a sum of probabilities: far above float32's rounding, far below what logits would give
+CHUNK = 4096  # images looked at together
+
+
+def require_distributions(log_probs: Tensor, images: int, samples: int, learner: str) -> Tensor:
+    """The log probabilities, [N, K, Y], which must add to 1 within TOLERANCE, so that none is noticeably above 0.
+
+    UsageError that names the learner where they don't, or are of another shape; ArithmeticError where one is NaN.
+    """
+    if log_probs.ndim != 3 or log_probs.shape[:2] != (images, samples):
+        raise UsageError(
+            f"{learner}.log_probs gave a tensor of shape {list(log_probs.shape)} for {images} images; "
+            f"return [{images}, {samples}, classes], the {samples} being the samples that the learner declares"
+        )
+    for part in log_probs.split(CHUNK) if images else ():
+        sums = part.exp().sum(2)
+        if bool(sums.isnan().any()):
+            raise ArithmeticError(f"{learner}.log_probs gave NaN: the net's predictions are NaN")
+        worst = float(sums.flatten()[(sums - 1).abs().argmax()])
+        if not abs(worst - 1) <= TOLERANCE:
+            raise UsageError(
+                f"{learner}.log_probs gave probabilities that add to {worst:.4g}, not to 1; "
+                "return log probabilities, of a net logits.log_softmax(-1)"
+            )
+    return log_probs
+
+
+@dataclass(frozen=True)
+class CheckedFit:
+    """A fit whose predictions are looked at whenever it is asked for them."""
+
+    fitted: Fitted
+    samples: int
+    learner: str
+
+    @property
+    def steps(self) -> int:
+        return self.fitted.steps
+
+    def log_probs(self, x: Tensor) -> Tensor:
+        return require_distributions(self.fitted.log_probs(x), len(x), self.samples, self.learner)
+
+    def features(self, x: Tensor) -> Tensor:
+        return self.fitted.features(x)
+
+    def network(self) -> nn.Module:
+        return self.fitted.network()
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Fits like `base`, under the name `learner` in errors."""
+
+    base: Learner
+    learner: str
+
+    @property
+    def continues(self) -> bool:
+        return self.base.continues
+
+    @property
+    def gives(self) -> Gives:
+        return self.base.gives
+
+    async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None) -> CheckedFit:
+        if isinstance(previous, CheckedFit):
+            previous = previous.fitted
+        return CheckedFit(await self.base.fit(data, streams, previous), self.gives.samples, self.learner)

@@ -1,0 +1,62 @@
+"""What a strategy needs of a fitted model, what a learner's fits give, and the one comparison of the two."""
+
+from dataclasses import dataclass
+
+from al_runner.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Gives:
+    """What every fit of a learner has; the defaults are those of a single net."""
+
+    samples: int = 1  # K of `log_probs`
+    consistent: bool = True  # sample k of `log_probs` is one and the same function for all images
+    network: bool = True  # `network()`: there is exactly one net
+    features: bool = True  # `features(x)`: there is a net at all
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a strategy asks of a fit beside `log_probs`, which every fit has."""
+
+    samples: bool = False  # K > 1 posterior samples
+    consistent: bool = False  # K > 1 posterior samples, each one and the same function for all images
+    network: bool = False  # `network()`
+    features: bool = False  # `features(x)`
+
+    def __or__(self, other: "Needs") -> "Needs":
+        """What two strategies need that choose together."""
+        return Needs(
+            self.samples or other.samples,
+            self.consistent or other.consistent,
+            self.network or other.network,
+            self.features or other.features,
+        )
+
+    def unmet(self, gives: Gives) -> str | None:
+        """The first thing that `gives` lacks, in words; None where it has everything."""
+        if self.consistent and (gives.samples == 1 or not gives.consistent):
+            return "K > 1 posterior samples, each the same net for all images"
+        if self.samples and gives.samples == 1:
+            return "K > 1 posterior samples"
+        if self.network and not gives.network:
+            return "one net's own weights, and this learner does not fit exactly one net"
+        if self.features and not gives.features:
+            return "a net's features, and this learner has no net"
+        return None
+
+    @property
+    def remedy(self) -> str:
+        """The learners that give all of it."""
+        if not (self.samples or self.consistent):
+            return "learner=plain"
+        if self.consistent:
+            shared = "learner=dropout learner.shared_masks=true"
+            return shared if self.network else f"learner=ensemble, or {shared}"
+        return "learner=dropout" if self.network else "learner=dropout, ensemble or bootstrap"
+
+    def require(self, gives: Gives, who: str) -> None:
+        """UsageError that names the learner to use, where the strategy `who` can't choose by what `gives` describes."""
+        lacking = self.unmet(gives)
+        if lacking is not None:
+            raise UsageError(f"{who} needs {lacking}; use {self.remedy}")

@@ -1,0 +1,1 @@
+"""Who gives the labels that a run buys: one way a file."""

@@ -1,0 +1,56 @@
+"""Labels that are known already and hidden until they are bought: the only place where hidden labels are read."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from al_runner.errors import UsageError
+from al_runner.pool import class_shares, shuffled
+from al_runner.types import DataSet
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """Answers with the data set's own labels.
+
+    It can also draw images by labels that nobody has bought, for the parts of an experiment that only a simulation
+    has: an initial set with equally many images of every class, and sets of images that share a class.
+    """
+
+    data: DataSet
+
+    async def label(self, ids: Tensor) -> Tensor:
+        return self.data.labels[ids]
+
+    def balanced_ids(self, count: int, classes: int, rng: torch.Generator) -> Tensor:
+        """`count` random training ids, equally many of each of the first `classes`, grouped by class."""
+        order = shuffled(self.data.train, rng)
+        shares = enumerate(class_shares(count, classes))
+        return torch.cat([order[self.data.labels[order] == label][:share] for label, share in shares])
+
+    def require_every_class(self, count: int, classes: int) -> None:
+        """UsageError unless there are enough training images for `balanced_ids` of the same arguments."""
+        names, labels = self.data.classes, self.data.labels[self.data.train]
+        if classes > len(names):
+            raise UsageError(f"budget.known is {classes}, but the data set has {len(names)} classes; lower it")
+        counts = torch.bincount(labels, minlength=len(names)).tolist()
+        for name, available, share in zip(names, counts, class_shares(count, classes), strict=False):
+            if available < share:
+                raise UsageError(
+                    f"budget.balanced wants {share} images of class {name!r}, but the training set has {available}; "
+                    "lower budget.initial or set budget.balanced=false"
+                )
+
+    def one_class_sets(self, candidates: Tensor, count: int, size: int, rng: torch.Generator) -> Tensor:
+        """`count` random sets of `size` candidates, each set of one class, ids [count, size].
+
+        Every class that has enough candidates is as likely (Kaeding et al., 2016, section 3). From the sets a strategy
+        learns which images share a label. UsageError where no class has enough.
+        """
+        labels = self.data.labels[candidates]
+        large = [ids for label in labels.unique() if len(ids := candidates[labels == label]) >= size]
+        if not large:
+            raise UsageError(f"no class has {size} unlabelled images left for a set; lower budget.max_labelled")
+        classes = torch.randint(len(large), (count,), generator=rng).tolist()
+        return torch.stack([shuffled(large[place], rng)[:size] for place in classes])

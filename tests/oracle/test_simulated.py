@@ -1,0 +1,68 @@
+import pytest
+import torch
+import toy
+from test_pool import data_set
+
+from al_runner.errors import UsageError
+from al_runner.oracle.simulated import Simulated
+from al_runner.rng import stream
+from al_runner.types import DataSet
+
+
+def test_it_says_what_the_data_set_says() -> None:
+    assert answer(Simulated(data_set()), [7, 5, 12]) == [1, 2, 0]
+
+
+def answer(oracle: Simulated, ids: list[int]) -> list[int]:
+    """At once: its coroutine waits for nothing."""
+    with pytest.raises(StopIteration) as end:
+        oracle.label(torch.tensor(ids)).send(None)
+    labels: list[int] = end.value.value.tolist()
+    return labels
+
+
+def test_a_balanced_start_has_every_class_as_often() -> None:
+    data = data_set()
+    for count, expected in ((6, [2, 2, 2]), (7, [3, 2, 2])):
+        ids = Simulated(data).balanced_ids(count, 3, stream(0, "initial"))
+        assert torch.bincount(data.labels[ids]).tolist() == expected
+        assert len(set(ids.tolist())) == count
+        assert bool(torch.isin(ids, data.train).all())
+    assert not torch.equal(*(Simulated(data).balanced_ids(6, 3, stream(seed, "initial")) for seed in (0, 1)))
+
+
+def test_a_balanced_start_may_be_of_the_first_classes_alone() -> None:
+    data = data_set()
+    ids = Simulated(data).balanced_ids(7, 2, stream(0, "initial"))
+    assert torch.bincount(data.labels[ids], minlength=3).tolist() == [4, 3, 0]
+    Simulated(data).require_every_class(10, 2)
+    with pytest.raises(UsageError, match=r"budget\.known is 4, but the data set has 3 classes"):
+        Simulated(data).require_every_class(10, 4)
+
+
+def test_sets_are_distinct_candidates_of_one_class() -> None:
+    """Classes of 5, 4 and 4 candidates: where 5 are wanted one class is left, and every class is as likely for 4."""
+    data = data_set()
+    pool, oracle = toy.bought(data, torch.tensor([6, 19])), Simulated(data)
+    assert torch.equal(pool.sets, pool.candidates[:, None])
+    sets = oracle.one_class_sets(pool.candidates, 3000, 4, stream(0, "candidates"))
+    assert sets.shape == (3000, 4)
+    assert all(len(ids.unique()) == 4 for ids in sets[:50])
+    assert bool(torch.isin(sets, pool.unlabelled).all())
+    of_class = data.labels[sets]
+    assert bool((of_class == of_class[:, :1]).all())
+    shares = torch.bincount(of_class[:, 0]).double() / 3000
+    assert float((shares - 1 / 3).abs().max()) < 0.035  # 4 standard deviations
+    sets = oracle.one_class_sets(pool.candidates, 9, 5, stream(0, "candidates"))
+    assert set(data.labels[sets].flatten().tolist()) == {2}
+    pool.buy(sets[0], data.labels[sets[0]])
+    with pytest.raises(UsageError, match=r"no class has 5 unlabelled images left.*budget\.max_labelled"):
+        oracle.one_class_sets(pool.candidates, 9, 5, stream(0, "candidates"))
+
+
+def test_a_class_without_examples_is_named() -> None:
+    data = data_set()
+    missing = DataSet(data.images, data.labels.clamp(max=1), data.train, data.val, data.test, data.classes)
+    Simulated(missing).require_every_class(2, 3)
+    with pytest.raises(UsageError, match=r"1 images of class 'c', but the training set has 0.*balanced=false"):
+        Simulated(missing).require_every_class(3, 3)

@@ -1,0 +1,184 @@
+"""A strategy of another project is two files: nothing of ours is edited, and the same contract holds it."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import test_configs
+from hydra.utils import instantiate
+
+from al_runner.errors import UsageError
+from al_runner.learners.ensemble import Ensemble
+from al_runner.learners.harmonic import Harmonic
+from al_runner.learners.plain import Plain
+from al_runner.needs import Needs
+from al_runner.strategies.base import Strategy
+from al_runner.testing import ContractError, check_strategy
+from al_runner.testing.case import BUILD, cases
+from al_runner.testing.toy import recipe
+from al_runner.types import Learner
+
+MODULE = '''
+from dataclasses import dataclass
+
+import torch
+
+from al_runner.needs import Needs
+from al_runner.pool import top
+from al_runner.strategies.base import ByScore, Strategy
+from al_runner.types import mean_log_probs
+
+
+@dataclass(frozen=True)
+class Lottery(Strategy):
+    """Half the candidates, the least sure, take part in a draw."""
+
+    draws = True
+
+    def select(self, fitted, pool, n, rng):
+        ids = pool.candidates_by_id
+        sure = mean_log_probs(fitted.log_probs(pool.x(ids))).amax(1)
+        some = ids[top(-sure, max(n, len(ids) // 2))]
+        return some[torch.randperm(len(some), generator=rng)[:n]]
+
+
+@dataclass(frozen=True)
+class Range(ByScore):
+    """How far apart the samples are at most."""
+
+    needs = Needs(samples=True)
+
+    def scores(self, fitted, pool, ids, rng):
+        p = fitted.log_probs(pool.x(ids)).double().exp()
+        scores = (p.amax(1) - p.amin(1)).amax(1)
+        if not scores.isfinite().all():
+            raise ArithmeticError("a range is NaN")
+        return scores
+
+
+@dataclass(frozen=True)
+class Joint(Range):
+    needs = Needs(consistent=True)
+
+
+@dataclass(frozen=True)
+class Length(ByScore):
+    """Of an image's features."""
+
+    needs = Needs(features=True)
+
+    def scores(self, fitted, pool, ids, rng):
+        lengths = fitted.features(pool.x(ids)).double().norm(dim=1)
+        if not lengths.isfinite().all():
+            raise ArithmeticError("a length is NaN")
+        return lengths
+
+
+@dataclass(frozen=True)
+class Bias(ByScore):
+    """The last bias of the likeliest class."""
+
+    needs = Needs(network=True)
+
+    def scores(self, fitted, pool, ids, rng):
+        logits = fitted.network()(pool.x(ids)).detach().double()
+        if not logits.isfinite().all():
+            raise ArithmeticError("a logit is NaN")
+        return list(fitted.network().parameters())[-1].detach().double()[logits.argmax(1)] + logits.amax(1)
+'''
+
+
+@pytest.fixture
+def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for --config-dir, and a module beside it; --config-dir is a search path of Hydra's."""
+    (tmp_path / "strategy").mkdir()
+    (tmp_path / "outside_strategies.py").write_text(MODULE)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "outside_strategies", raising=False)
+    return tmp_path
+
+
+def built(folder: Path, name: str) -> Strategy:
+    (folder / "strategy" / "mine.yaml").write_text(f"_target_: outside_strategies.{name}\n")
+    cfg = test_configs.composed("strategy=mine", f"hydra.searchpath=[file://{folder}]")
+    strategy: Strategy = instantiate(cfg.strategy)
+    return strategy
+
+
+@pytest.mark.parametrize(
+    ("name", "learners"),
+    [
+        ("Lottery", ["plain"]),
+        ("Range", ["ensemble", "dropout"]),
+        ("Joint", ["ensemble", "dropout"]),
+        ("Length", ["plain"]),
+        ("Bias", ["plain"]),
+    ],
+)
+def test_a_strategy_of_every_kind_holds_the_contract_by_what_it_declares(
+    outside: Path, name: str, learners: list[str]
+) -> None:
+    strategy = built(outside, name)
+    assert [case.learner for case in cases(strategy)] == learners
+    check_strategy(strategy)
+
+
+def test_a_learner_that_does_not_give_what_it_needs_is_refused(outside: Path) -> None:
+    plain, ensemble = Plain(BUILD, recipe()), Ensemble(BUILD, recipe())
+    with pytest.raises(UsageError, match=r"Range needs K > 1 posterior samples; use learner=dropout, ensemble"):
+        built(outside, "Range").check_learner(plain)
+    with pytest.raises(UsageError, match=r"Bias needs one net's own weights.* use learner=plain"):
+        built(outside, "Bias").check_learner(ensemble)
+    built(outside, "Length").check_learner(ensemble)
+
+
+WRONG = {  # of the lines above: what is exchanged, and what is then said
+    "draws = True": ("draws = False", "declares draws=False"),
+    "needs = Needs(features=True)": ("", r"declare needs = Needs\(features=True\)"),
+    "needs = Needs(network=True)": ("", r"declare needs = Needs\(network=True\)"),
+    "return some[torch.randperm(len(some), generator=rng)[:n]]": (
+        "return torch.randperm(len(some), generator=rng)[:n]",
+        r"not ids in pool\.candidates",
+    ),
+    "some = ids[top(-sure, max(n, len(ids) // 2))]": ("return ids[top(-sure, n)]", "declares draws=True"),
+    'raise ArithmeticError("a length is NaN")': ("lengths = lengths.nan_to_num()", "raise ArithmeticError"),
+    "lengths = fitted.features(pool.x(ids)).double().norm(dim=1)": (
+        "lengths = fitted.features(pool.x(ids)).double().norm(dim=1) + torch.rand(len(ids))",
+        "the same random stream gave",
+    ),
+    'raise ArithmeticError("a logit is NaN")': ('raise ArithmeticError("a logit is odd")', "says nothing of NaN"),
+    "logits = fitted.network()(pool.x(ids)).detach().double()": (
+        "logits = fitted.network()(pool.x(ids)); logits.sum().backward(); logits = logits.detach().double()",
+        "left gradients behind",
+    ),
+    "return scores\n": ("return scores + torch.arange(len(ids))\n", "candidates in another order"),
+}
+
+
+@pytest.mark.parametrize("line", WRONG, ids=range(len(WRONG)))
+def test_what_breaks_the_contract_is_named(outside: Path, line: str) -> None:
+    wrong, said = WRONG[line]
+    assert MODULE.count(line) == 1
+    name = MODULE[: MODULE.index(line)].rpartition("class ")[2].partition("(")[0]
+    (outside / "outside_strategies.py").write_text(MODULE.replace(line, wrong or "pass"))
+    with pytest.raises(ContractError, match=said) as error:
+        check_strategy(built(outside, name))
+    assert str(error.value).startswith(f"{name} with learner=")
+
+
+def test_labels_that_were_not_bought_cannot_be_read(outside: Path) -> None:
+    line = "lengths = fitted.features(pool.x(ids)).double().norm(dim=1)"
+    (outside / "outside_strategies.py").write_text(MODULE.replace(line, "lengths = pool.y(ids).double()"))
+    with pytest.raises(ValueError, match="but it was not bought"):
+        check_strategy(built(outside, "Length"))
+
+
+def test_a_strategy_that_no_learner_can_serve_is_named() -> None:
+    class Impossible(Strategy):
+        needs = Needs(network=True)
+
+        def wrap(self, learner: Learner) -> Learner:
+            return Harmonic(BUILD, length_scale=30)
+
+    with pytest.raises(UsageError, match="Impossible takes none of the learners plain, ensemble, dropout"):
+        check_strategy(Impossible())
