@@ -19,7 +19,7 @@ sweep strategy=kfac_vfe strategy.damping=0.001,0.01,1 'name=damping${strategy.da
 sweep strategy=kfac_vfe strategy.gamma=0.1,1,10 'name=gamma${strategy.gamma}'
 sweep strategy=kfac_vfe strategy.gamma=1 strategy.invert_labelled=true name=gamma1_inverted
 sweep strategy=kfac_vfe strategy.gamma=1 strategy.generalisation=0 name=training_factor_alone
-sweep strategy=kfac_vfe strategy.size=effective name=effective_size
+sweep strategy=kfac_vfe strategy.target=1 name=effective_size
 sweep strategy=kfac_vfe,uncertainty budget.candidates=all name=all_candidates
 sweep strategy=kfac_code2016 strategy.direction=maximise name=maximise
 # What helped alone, together.
@@ -32,7 +32,7 @@ al-compare "$runs" --baseline uncertainty --out $out
 runs=$all/fresh seeds=5,6,7,8,9
 sweep strategy=uncertainty,kfac_vfe
 sweep strategy=kfac_spectral strategy.start=labelled strategy.objective=trace 'name=${strategy.objective}_with_labelled'
-sweep strategy=kfac_vfe strategy.size=effective name=effective_size
+sweep strategy=kfac_vfe strategy.target=1 name=effective_size
 al-plot "$runs" --out $out/fresh_seeds
 al-compare "$runs" --baseline uncertainty --out $out/fresh_seeds
 al-compare $all --baseline uncertainty --out $out/ten_seeds \

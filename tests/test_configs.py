@@ -117,6 +117,19 @@ def test_usps_is_the_paper_s_experiment() -> None:
     assert (cfg.training.batch_size, cfg.training.optimizer.lr) == (8, 0.001)
 
 
+@pytest.mark.parametrize(("figure", "minibatch"), [(1, 64), (2, 8)])
+def test_the_published_code_s_training_is_all_that_differs_from_the_figure(figure: int, minibatch: int) -> None:
+    text, code = (composed(f"experiment=ducoffe2017_figure{figure}{suffix}") for suffix in ("", "_code"))
+    both = text.hydra.runtime.choices, code.hydra.runtime.choices
+    assert {group for group in both[0] if both[0][group] != both[1][group]} == {"experiment", "training"}
+    keys = {key for key in text if key not in ("hydra", "run", "training", "learner")}  # a learner holds its training
+    assert all(text[key] == code[key] for key in keys) and {"budget", "dataset", "model", "strategy"} <= keys
+    recipe = instantiate(code.training)
+    assert recipe.batch_size == code.budget.query == code.budget.initial == minibatch  # a purchase is a minibatch
+    assert (recipe.reshuffle, recipe.same_init, code.budget.candidates) == (False, True, "30x")
+    assert recipe.optimizer(torch.nn.Linear(2, 2).parameters()).__class__ is torch.optim.RMSprop
+
+
 @pytest.mark.parametrize("name", names("experiment"))
 def test_an_experiment_composes_and_the_command_line_has_the_last_word(name: str) -> None:
     assert choices(f"experiment={name}")["dataset"] != "digits"

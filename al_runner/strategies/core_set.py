@@ -4,15 +4,17 @@ N candidates, L labelled images, D features.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
 
 from al_runner.needs import Needs
 from al_runner.pool import Pool
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import Means
 from al_runner.strategies.base import Strategy
-from al_runner.strategies.features import features_of
+from al_runner.strategies.features import features_of, outputs_of
 from al_runner.types import Fitted
 
 BLOCK = 1024  # rows and columns of distances that are held at once
@@ -50,12 +52,27 @@ def k_center(x: Tensor, centres: Tensor, n: int) -> Tensor:
     return torch.stack(chosen)
 
 
+POINTS = {"inputs": features_of, "outputs": outputs_of}
+
+
+@options("strategy")
 @dataclass(frozen=True)
 class CoreSet(Strategy):
-    """The greedy k-center choice on the net's features, the labelled images being centres already."""
+    """The greedy k-center choice on the net's features, the labelled images being centres already.
 
-    needs: ClassVar[Needs] = Needs(features=True)
+    The paper measures distances between activations of the last fully connected layer. That may be what it takes or
+    what it gives; `features` has both.
+    """
+
+    features: Annotated[
+        Literal["inputs", "outputs"], Means("what the last dense layer takes, or what it gives: the logits of one net")
+    ] = "inputs"
+
+    @property
+    def needs(self) -> Needs:
+        return Needs(features=True, network=self.features == "outputs")
 
     def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
-        centres = features_of(fitted, pool, pool.labelled)
-        return pool.candidates[k_center(features_of(fitted, pool, pool.candidates), centres, n)]
+        points_of = POINTS[self.features]
+        centres = points_of(fitted, pool, pool.labelled)
+        return pool.candidates[k_center(points_of(fitted, pool, pool.candidates), centres, n)]

@@ -5,9 +5,10 @@ S the query of K images being built, U the unlabelled and A the labelled images,
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import torch
+from pydantic import StringConstraints
 from torch import Tensor, nn
 
 from al_runner.errors import UsageError
@@ -18,64 +19,84 @@ from al_runner.fisher import (
     damped_inverse,
     mean_factors,
     nystrom_inverse,
-    parameter_count,
     product_traces,
     squared_traces,
 )
 from al_runner.needs import Needs
 from al_runner.pool import ImagesOf, Pool
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import Count, Means, NotNegative, Positive, Reads
 from al_runner.strategies.base import Strategy
-from al_runner.strategies.free_energy import Energy, greedy, mean_random_z
+from al_runner.strategies.choice import Choice
+from al_runner.strategies.free_energy import Energy, greedy, mean_random_z, query_z
+from al_runner.strategies.target import grows, multiple, sizes
 from al_runner.types import Fitted, Images
 
-CHOICES = {
-    "direction": ("minimise", "maximise"),
-    "size": ("parameters", "effective"),
-    "labels": ("predicted", "expected"),
-    "start": ("empty", "labelled"),
-}
+Target = (
+    Positive
+    | Literal["parameters", "growing"]
+    | Annotated[str, StringConstraints(pattern=r"^labels/\d+(\.\d+)?$"), Reads("a schedule such as labels/40")]
+)
 CHUNK = 128  # images a backward pass: a layer's patches then stay within tens of megabytes
 
 
+@options("strategy")
 @dataclass(frozen=True)
 class KfacVfe(Strategy):
     """Greedily builds the query whose Fisher information stands for the pool's (algorithm 1).
 
     With Z1 = sum_l mean_S tr(psi_x psi_U^-1) mean_S tr(tau_x tau_U^-1), the generalisation factor (eq. 15, 19) is
-    ln(Z1 / N) + N / Z1. With Z0 = sum_l mean_S tr(psi_x M psi_x) mean_S tr(tau_x M' tau_x), where (M, M') is the
-    labelled factor, the training factor (eq. 13, 19) is gamma * Zref / Z0: Zref, the mean Z0 of random queries of
-    the same size, stands for the paper's scale N^3 / sqrt(pi), which would drown the other term.
+    ln(Z1 / T) + T / Z1, where the target T is N in the paper. With Z0 = sum_l mean_S tr(psi_x M psi_x)
+    mean_S tr(tau_x M' tau_x), where (M, M') is the labelled factor, the training factor (eq. 13, 19) is
+    gamma * Zref / Z0: Zref, the mean Z0 of random queries of the same size, stands for the paper's scale
+    N^3 / sqrt(pi), which would drown the other term.
     The paper's contradictions are options; the defaults are what its algebra and measurement support.
     """
 
-    direction: str = "minimise"  # eq. 8 and the text of section 4; "maximise" is algorithm 1 as printed
-    gamma: float = 0.0  # weight of the training factor; the paper prints no value
-    generalisation: float = 1.0  # weight of the generalisation factor; 0 leaves the training factor alone
-    damping: float = 0.1  # relative: lam = damping * tr(M) / dim(M) for each inverted factor M
-    invert_labelled: bool = False  # eqs. 13, 16, 17, 19 have the labelled factor itself; eq. 18, alg. 1 its inverse
-    size: str = "parameters"  # N: "parameters", or "effective" = Z1 of the whole of U under damping
-    labels: str = "predicted"  # as the published code has it; "expected": the mean over the net's own prediction
-    start: str = "empty"  # "labelled": the labelled images count with the query, whose union stands for the pool
-    pool_sample: int | None = None  # estimate the pool's factor from so many random unlabelled images; None: from all
-    nystrom_rank: int | None = None  # invert larger factors from so many of their columns; None: all exactly
-    skip_untreated: bool = False  # leave out layers without a Fisher block, and their parameters out of N
+    direction: Annotated[
+        Literal["minimise", "maximise"], Means("buy the query of least or of greatest free energy")
+    ] = "minimise"
+    gamma: Annotated[NotNegative, Means("weight of the training factor, in units of a random query's")] = 0.0
+    generalisation: Annotated[
+        NotNegative, Means("weight of the generalisation factor; 0 leaves the training factor alone")
+    ] = 1.0
+    damping: Annotated[Positive, Means("what is added to an inverted factor, relative to its mean eigenvalue")] = 0.1
+    invert_labelled: Annotated[bool, Means("the training factor takes the labelled images' factor inverted")] = False
+    target: Annotated[
+        Target,
+        Means("what the query's Z1 is compared with: N, so many times the pool's own Z1, or more with more labels"),
+    ] = "parameters"
+    energy: Annotated[
+        Literal["total", "blocks"], Means("the target is one for the sum of all blocks, or each block has its own")
+    ] = "total"
+    labels: Annotated[
+        Literal["predicted", "expected"],
+        Means("labels of unlabelled images: the prediction, or the mean over it, a backward pass a class"),
+    ] = "predicted"
+    start: Annotated[
+        Literal["empty", "labelled"],
+        Means("what stands for the pool: the query, or the query and the labelled images together"),
+    ] = "empty"
+    pool_sample: Annotated[
+        Count | None, Means("unlabelled images, drawn at random, that the pool's factors are estimated from; null: all")
+    ] = None
+    nystrom_rank: Annotated[
+        Count | None, Means("larger factors are inverted from so many of their columns; null: all exactly")
+    ] = None
+    skip_untreated: Annotated[
+        bool,
+        Means(
+            "leave out layers without a Fisher block, and their parameters out of N; false: refuse a net that has some"
+        ),
+    ] = False
     needs: ClassVar[Needs] = Needs(network=True)
 
     def __post_init__(self) -> None:
-        for field, allowed in CHOICES.items():
-            if getattr(self, field) not in allowed:
-                raise UsageError(f"strategy.{field} is {getattr(self, field)!r}; choose one of {', '.join(allowed)}")
-        for field in ("gamma", "generalisation"):
-            if not getattr(self, field) >= 0:
-                raise UsageError(f"strategy.{field} is {getattr(self, field)}; it must be 0 or more")
+        multiple(self.target, 0, 1)
+        if self.target == "growing" and self.start == "labelled":
+            raise UsageError("target=growing and start=labelled both count the labelled images; leave one of them out")
         if self.gamma == self.generalisation == 0:
             raise UsageError("strategy.gamma and strategy.generalisation are both 0; one must be above 0")
-        if not self.damping > 0:
-            raise UsageError(f"strategy.damping is {self.damping}; it must be above 0 (0.1 is the default)")
-        if self.pool_sample is not None and self.pool_sample < 1:
-            raise UsageError(f"strategy.pool_sample is {self.pool_sample}; it must be 1 or more, or null for all")
-        if self.nystrom_rank is not None and self.nystrom_rank < 1:
-            raise UsageError(f"strategy.nystrom_rank is {self.nystrom_rank}; it must be 1 or more, or null for exact")
 
     @property
     def draws(self) -> bool:
@@ -85,9 +106,14 @@ class KfacVfe(Strategy):
         capture(net, x, skip_untreated=self.skip_untreated)
 
     def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
+        return self.explained(fitted, pool, n, rng).chosen
+
+    def explained(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Choice:
+        """The ids of `select`, with the facts of `choose`."""
         labelled = ((pool.x(ids), pool.y(ids)) for ids in pool.labelled.split(CHUNK))
         unlabelled, candidates = ImagesOf(pool, pool.unlabelled), ImagesOf(pool, pool.candidates)
-        return pool.candidates[self.choose(fitted.network(), unlabelled, n, candidates, labelled, rng)]
+        choice = self.choose(fitted.network(), unlabelled, n, candidates, labelled, rng)
+        return choice._replace(chosen=pool.candidates[choice.chosen])
 
     def choose(
         self,
@@ -98,19 +124,19 @@ class KfacVfe(Strategy):
         labelled: Iterable[tuple[Tensor, Tensor]] | None = None,
         rng: torch.Generator | None = None,
         factors: dict[str, Factors] | None = None,
-    ) -> Tensor:
-        """The query's positions among the candidates (by default all of `unlabelled`), int64 [n].
+    ) -> Choice:
+        """The query's positions among the candidates (by default all of `unlabelled`), and what was optimised.
+
+        Its facts are those of `Sizes.facts`; with start "labelled" Z1 is that of the query and the labelled images
+        together.
 
         For any classifier in evaluation mode, from its inputs to logits [n, classes], and inputs on its device.
-        `labelled`, batches of inputs and labels, are read where gamma > 0 or start is "labelled"; `rng`, by default
-        seeded with 0, where pool_sample, nystrom_rank or gamma are set. Images are read a few at a time. `factors`
-        stand for the mean factors of `unlabelled` where those are known already.
+        `labelled`, batches of inputs and labels, are needed where gamma > 0 or start is "labelled", and where the
+        target grows, which counts them. `rng`, by default seeded with 0, serves pool_sample, nystrom_rank and gamma.
+        Images are read a few at a time. `factors` stand for the mean factors of `unlabelled` where those are known.
         """
         candidates = unlabelled if candidates is None else candidates
-        if not 1 <= n <= len(candidates):
-            raise UsageError(f"{n} of {len(candidates)} candidates were asked for; ask for 1 or more, and no more")
-        if labelled is None and (self.gamma or self.start == "labelled"):
-            raise UsageError("gamma above 0 and start=labelled need labelled images; give them, or leave both out")
+        self._require(n, candidates, labelled)
         labelled = list(labelled or ())
         rng = torch.Generator().manual_seed(0) if rng is None else rng
         if factors is None:
@@ -121,10 +147,22 @@ class KfacVfe(Strategy):
         general = product_traces(net, _batches(candidates), inverses, len(candidates), self._expected)
         before = product_traces(net, labelled, inverses, None, self._expected) if self.start == "labelled" else None
         training = self._training_traces(net, candidates, labelled, rng) if self.gamma else None
-        total = parameter_count(factors) if self.size == "parameters" else _effective_size(factors, inverses)
-        reference = mean_random_z(training, n, rng) if training else 0.0
-        energy = Energy(total, self.gamma * reference, self.generalisation, self.direction == "minimise")
-        return greedy(general, training, n, energy, before)
+        pool = sizes(factors, inverses)
+        targets = pool.targets(multiple(self.target, sum(len(x) for x, _ in labelled), n))
+        reference = self.gamma * mean_random_z(training, n, rng) if training else 0.0
+        by_block = self.energy == "blocks"
+        energy = Energy(targets, reference, self.generalisation, self.direction == "minimise", by_block)
+        chosen = greedy(general, training, n, energy, before, by_block)
+        return Choice(chosen, pool.facts(query_z(general, chosen, before), targets))
+
+    def _require(self, n: int, candidates: Images, labelled: object) -> None:
+        """UsageError where so many can't be chosen, or what the options need is not given."""
+        if not 1 <= n <= len(candidates):
+            raise UsageError(f"{n} of {len(candidates)} candidates were asked for; ask for 1 or more, and no more")
+        if labelled is None and (self.gamma or self.start == "labelled" or grows(self.target)):
+            raise UsageError(
+                "gamma above 0, start=labelled and a target that grows need labelled images; give them, or leave it out"
+            )
 
     @property
     def _expected(self) -> bool:
@@ -158,9 +196,3 @@ def _batches(images: Images, positions: Tensor | None = None) -> Iterator[Tensor
     if positions is not None:
         return (images[rows] for rows in positions.split(CHUNK))
     return (images[start : start + CHUNK] for start in range(0, len(images), CHUNK))
-
-
-def _effective_size(factors: dict[str, Factors], inverses: dict[str, Factors]) -> float:
-    """N_eff = sum_l tr(psi (psi + lam)^-1) tr(tau (tau + lam)^-1), the Z1 of the pool itself."""
-    pairs = ((factors[name], inverses[name]) for name in factors)
-    return float(sum((f.psi * i.psi).sum() * (f.tau * i.tau).sum() for f, i in pairs))

@@ -5,7 +5,8 @@ import torch
 from torch import Tensor, nn
 
 from al_runner.errors import UsageError
-from al_runner.learners.plain import SingleNet
+from al_runner.learners.ensemble import Ensemble
+from al_runner.learners.plain import Plain, SingleNet
 from al_runner.pool import Pool
 from al_runner.rng import stream
 from al_runner.strategies.core_set import BLOCK, CoreSet, k_center, nearest, squared_distances
@@ -82,6 +83,21 @@ def test_the_strategy_returns_ids_of_the_farthest_candidates_from_the_labelled(n
     wanted = farthest_first(features, net[:5](pool.x(pool.labelled)), 6)
     ids = CoreSet().select(fitted, pool, 6, stream(0, "query"))
     assert ids.tolist() == pool.candidates[wanted].tolist()
+
+
+def test_outputs_are_the_logits_of_one_net_and_choose_otherwise(net: nn.Module, pool: Pool) -> None:
+    fitted, by_logits = SingleNet(net, 0), CoreSet(features="outputs")
+    wanted = farthest_first(net(pool.x(pool.candidates)), net(pool.x(pool.labelled)), 6)
+    ids = by_logits.select(fitted, pool, 6, stream(0, "query")).tolist()
+    assert ids == pool.candidates[wanted].tolist() != CoreSet().select(fitted, pool, 6, stream(0, "query")).tolist()
+    learner = Plain(lambda: net, None)  # type: ignore[arg-type]  # never trained
+    by_logits.check_learner(learner)
+    several = Ensemble(lambda: net, None, 2)  # type: ignore[arg-type]
+    CoreSet().check_learner(several)
+    with pytest.raises(UsageError, match=r"learner=plain, or strategy\.features=inputs"):
+        by_logits.check_learner(several)
+    with pytest.raises(UsageError, match="inputs, outputs"):
+        CoreSet(features="logits")
 
 
 def test_a_net_without_a_dense_layer_is_refused_and_activations_that_are_not_finite(net: nn.Module, pool: Pool) -> None:
