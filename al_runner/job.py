@@ -28,8 +28,8 @@ from al_runner.record.loggers import Logger, logged
 from al_runner.record.provenance import fingerprint, provenance
 from al_runner.record.run import Run, discard
 from al_runner.record.state import RUNNING, Noted
+from al_runner.settings.check import require_options
 from al_runner.settings.explain import MENDABLE, explain
-from al_runner.settings.option_types import require_types
 from al_runner.sweep.begin import launch_of
 from al_runner.sweep.progress import Lines
 from al_runner.system.claim import Claim, Taken
@@ -63,7 +63,7 @@ async def run_job(cfg: DictConfig, clock: Callable[[], float], progress: Lines, 
     try:
         noting = Noted(folder, hydra.overrides.task, explain, launch_of(cast(DictConfig, hydra)))
         with Claim(folder / ".lock") as claim, noting as noted:
-            require_settings(cfg)
+            require_options(cfg)
             set_torch(cfg)
             device = torch_device(cfg.device, device_number)
             experiment, config = build(cfg, device), identity(cfg)
@@ -119,14 +119,6 @@ def show(folder: Path) -> None:
 
     picture = draw_run(folder)
     log.info("Results: %s\nPicture: %s", os.path.relpath(folder), os.path.relpath(picture))
-
-
-def require_settings(cfg: DictConfig) -> None:
-    """UsageError where an option is of another type than declared, or the seed or the number of threads too low."""
-    require_types(cfg)
-    for name, least in (("seed", 0), ("threads", 1)):
-        if cfg[name] < least:
-            raise UsageError(f"{name} is {cfg[name]}; it must be {least} or more")
 
 
 def build(cfg: DictConfig, device: torch.device) -> Experiment:

@@ -4,6 +4,7 @@ import errno
 import logging
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import hydra
@@ -12,11 +13,16 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from al_runner.errors import UsageError
+from al_runner.record.leftovers import clear
 from al_runner.record.state import LAUNCH
-from al_runner.settings.explain import MENDABLE, conf_dir, explain
+from al_runner.settings.command_line import config_dir, hydras_words
+from al_runner.settings.explain import MENDABLE, explain
+from al_runner.settings.groups import conf_dir
+from al_runner.settings.help import settings
 from al_runner.system.console import nobody_reads_on
 from al_runner.system.signals import Stopped, listening
 
+DEFAULT_LAUNCHER = "auto"  # of conf/config.yaml
 FOLDER_TROUBLE = (errno.EEXIST, errno.ENOTDIR, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 
 # Hydra finds launchers only in the namespace package hydra_plugins, of which ours is one portion.
@@ -29,6 +35,8 @@ def jobs(device: str, threads: int = 1) -> int:
 
     if device.startswith("cuda") or (device == "auto" and torch.cuda.is_available()):
         return max(1, torch.cuda.device_count())
+    if not isinstance(threads, int) or threads < 1:  # the runs themselves refuse it
+        return 1
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, cores // threads)
 
@@ -45,33 +53,54 @@ def plain(value: object) -> str:
 OmegaConf.register_new_resolver("al.plain", plain, replace=True)
 OmegaConf.register_new_resolver("al.suffix", lambda name: f"-{plain(name)}" if name or name == 0 else "", replace=True)
 OmegaConf.register_new_resolver("al.jobs", jobs, replace=True)
-
-
-def overrides_last(words: list[str]) -> list[str]:
-    """The command line's words in the order that Hydra wants, so that `al-run dataset=usps -m seed=0,1` works too."""
-    return sorted(words, key=lambda word: word.startswith("~") or ("=" in word and not word.startswith("-")))
+OmegaConf.register_new_resolver("al.settings", settings, replace=True)
+OmegaConf.register_new_resolver("al.home", lambda folder: str(Path(str(folder)).expanduser()), replace=True)
 
 
 def start(cfg: DictConfig) -> None:
     """One job; in a sweep Hydra calls it in a process of its own."""
-    from al_runner.job import run_alone  # noqa: PLC0415 - torch, see above
-
+    hydra = HydraConfig.get()
     try:
+        require_sweep(hydra.mode, hydra.runtime.choices["hydra/launcher"])
+        from al_runner.job import run_alone  # noqa: PLC0415 - torch, see above
+
         run_alone(cfg)
     except MENDABLE as error:
-        if HydraConfig.get().mode is RunMode.RUN:  # past Hydra, which would add lines of its own
+        if hydra.mode is RunMode.RUN:  # past Hydra, which would add lines of its own
+            clear(Path(hydra.runtime.output_dir), Path(str(cfg.results)).expanduser().absolute())
             sys.exit(f"al-run: {explain(error)}")
         # The way back from a worker process drops an exception's cause, which may hold the message.
         raise UsageError(explain(error)) from error
+
+
+def require_sweep(mode: RunMode | None, launcher: str) -> None:
+    """UsageError where a single run, which starts here and now, is to have a launcher."""
+    if mode is RunMode.RUN and launcher != DEFAULT_LAUNCHER:
+        raise UsageError(
+            f"hydra/launcher={launcher} is for sweeps, and this is a single run; put -m before the options (al-run -m "
+            f"hydra/launcher={launcher} ...), or take hydra/launcher={DEFAULT_LAUNCHER} to run it here"
+        )
+
+
+def find_modules(words: Sequence[str]) -> None:
+    """Let a `_target_` name a module of the user's own: where al-run is started, or beside the YAML of --config-dir.
+
+    Last on the path, so that no file there hides a module that others import.
+    """
+    sys.path.append(os.getcwd())
+    folder = config_dir(words)
+    if folder is not None:
+        root = Path(folder).absolute()
+        sys.path += [str(root), *(str(place) for place in sorted(root.glob("*/")) if any(place.glob("*.py")))]
 
 
 def main() -> None:
     """Run al-run's command line; exit code 1 and one line where something is the user's to mend."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra then leaves exceptions to us
     logging.raiseExceptions = False  # a log that can't be written is no trouble; a record that can't be says so itself
-    sys.path.append(os.getcwd())  # a `_target_` may name the user's own module, as with python -m
-    sys.argv[1:] = overrides_last(sys.argv[1:])
     try:
+        sys.argv[1:] = hydras_words(sys.argv[1:])
+        find_modules(sys.argv[1:])
         with listening(quiet=LAUNCH in os.environ):
             hydra.main(config_path=str(conf_dir()), config_name="config", version_base="1.3")(start)()
     except Stopped as stop:

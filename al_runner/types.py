@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from math import log
-from typing import Any, NamedTuple, Protocol
+from typing import Annotated, Any, Literal, NamedTuple, Protocol, TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,8 @@ from torch.nn.functional import cross_entropy
 from al_runner.errors import UsageError
 from al_runner.needs import Gives
 from al_runner.rng import Streams
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import Count, ListOf, Many, Means, NotNegative, Positive, Share, Takes
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,9 +89,23 @@ class Schedule(Protocol):
         """The factor of the optimiser's own rate at `step`, 0 to `steps` - 1, with a check every `per_check` steps."""
 
 
-PRECISIONS = ("float32", "tf32", "bfloat16")
+class OptimiserOptions(TypedDict, total=False):
+    """The options of torch's optimisers that the presets set; their other ones may be given with a +."""
+
+    lr: Annotated[Positive, Means("learning rate")]
+    weight_decay: Annotated[
+        NotNegative, Means("pull of the weights towards 0; of Adam and SGD, half the squared norm's")
+    ]
+    momentum: Annotated[Share, Means("share of the last step that is taken again")]
+    nesterov: Annotated[bool, Means("take the gradient where the momentum leads (SGD)")]
+    alpha: Annotated[Share, Means("how slowly the mean squared gradient forgets (RMSprop)")]
+    betas: Annotated[ListOf[Share], Means("how slowly the mean and the mean squared gradient forget (Adam)")]
+    eps: Annotated[NotNegative, Means("added to the root of the mean squared gradient")]
+    fused: Annotated[bool | None, Means("one kernel for all weights: the same steps in less time")]
+    foreach: Annotated[bool | None, Means("one operation for all weights: the same steps in less time")]
 
 
+@options("training")
 @dataclass(frozen=True)
 class Recipe:
     """How a net is trained from scratch; the fields are the keys of conf/training/*.yaml.
@@ -101,35 +117,41 @@ class Recipe:
     of a fixed number of passes has that number as `check_passes`, and `max_checks` 1: its last weights are kept.
     """
 
-    optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
-    batch_size: int = 64
-    check_every: int = 1
-    check_passes: int = 1
-    patience: int = 10
-    min_improvement: float = 0.0
-    max_checks: int = 200
-    target_error: float | None = None  # a validation error, in [0, 1), that is good enough to end training at once
-    schedule: Schedule | None = None  # None: a constant learning rate
-    label_smoothing: float = 0.0  # this share of every label is spread evenly over all classes
-    reshuffle: bool = True  # draw a new order for every pass; false keeps the order of purchase
-    norm_penalty: float = 0.0  # times the sum of the weight tensors' unsquared L2 norms
-    init: Callable[[nn.Module], object] | None = None  # None keeps the layers' own initialisation
-    same_init: bool = False  # the same initial weights in every round
-    augment: Callable[[], nn.Module] | None = None  # a layer before the net that changes training images alone
-    precision: str = "float32"  # tf32: faster products on a GPU; bfloat16: autocast; both for training alone
+    optimizer: Annotated[
+        Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer],
+        Means("what turns gradients into steps"),
+        Takes(OptimiserOptions),
+    ]
+    batch_size: Annotated[Count, Means("examples in a minibatch")] = 64
+    check_every: Annotated[Many, Means("steps from one validation to the next")] = 1
+    check_passes: Annotated[Many, Means("the same in passes over the labelled images; the longer of both counts")] = 1
+    patience: Annotated[Count, Means("validations without improvement after which training ends")] = 10
+    min_improvement: Annotated[Share, Means("share by which the validation error must fall for an improvement")] = 0.0
+    max_checks: Annotated[Count, Means("validations after which training ends in any case")] = 200
+    target_error: Annotated[Share | None, Means("a validation error that is good enough to end training at once")] = (
+        None
+    )
+    schedule: Annotated[
+        Schedule | None, Means("factors of the learning rate during training; null: a constant rate")
+    ] = None
+    label_smoothing: Annotated[Share, Means("share of every label that is spread evenly over all classes")] = 0.0
+    reshuffle: Annotated[bool, Means("draw a new order for every pass; false keeps the order of purchase")] = True
+    norm_penalty: Annotated[NotNegative, Means("times the sum of the weights' unsquared norms, added to the loss")] = (
+        0.0
+    )
+    init: Annotated[
+        Callable[[nn.Module], object] | None, Means("draws initial weights; null keeps the layers' own way")
+    ] = None
+    same_init: Annotated[bool, Means("the same initial weights in every round")] = False
+    augment: Annotated[
+        Callable[[], nn.Module] | None, Means("a layer before the net that changes training images alone")
+    ] = None
+    precision: Annotated[
+        Literal["float32", "tf32", "bfloat16"],
+        Means("of products in training; tf32 and bfloat16 are faster on recent GPUs and less exact"),
+    ] = "float32"
 
     def __post_init__(self) -> None:
-        for field in ("batch_size", "check_every", "check_passes", "patience", "max_checks"):
-            if getattr(self, field) < 1:
-                raise UsageError(f"training.{field} is {getattr(self, field)}; it must be 1 or more")
-        if self.precision not in PRECISIONS:
-            raise UsageError(f"training.precision is {self.precision}; it must be one of {', '.join(PRECISIONS)}")
-        if not 0 <= self.label_smoothing < 1:
-            raise UsageError(f"training.label_smoothing is {self.label_smoothing}; it must be in [0, 1)")
-        if not 0 <= self.min_improvement < 1:
-            raise UsageError(f"training.min_improvement is {self.min_improvement}; it must be in [0, 1)")
-        if self.target_error is not None and not 0 <= self.target_error < 1:
-            raise UsageError(f"training.target_error is {self.target_error}; it must be in [0, 1), or null")
         early = self.patience < self.max_checks or self.target_error is not None
         if early and self.schedule is not None and self.schedule.whole:
             raise UsageError(

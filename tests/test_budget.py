@@ -36,7 +36,7 @@ def test_candidates_are_a_number_a_multiple_or_all(candidates: int | str, count:
     ("options", "message"),
     [
         ({"initial": 0}, "budget.initial is 0"),
-        ({"initial": "some"}, "budget.initial is some"),
+        ({"initial": "some"}, "budget.initial is 'some'; it must be a whole number, 1 or more, or all"),
         ({"query": 0}, "budget.query is 0"),
         ({"query": -3}, "budget.query is -3"),
         ({"query": 2.5}, "budget.query is 2.5"),
@@ -47,6 +47,12 @@ def test_candidates_are_a_number_a_multiple_or_all(candidates: int | str, count:
         ({"max_fraction": 30}, "budget.max_fraction is 30"),
         ({"max_fraction": 0.0}, "budget.max_fraction is 0"),
         ({"max_rounds": -1}, "budget.max_rounds is -1"),
+        ({"max_rounds": 10**20}, "it must be 0 or more and at most 1,000,000,000, or null"),
+        (
+            {"max_fraction": float("nan")},
+            "budget.max_fraction is nan; it must be a finite number above 0 and at most 1",
+        ),
+        ({"balanced": "off"}, "budget.balanced is 'off'; it must be true or false"),
         ({"candidates": 7}, "fewer than budget.query=8"),
         ({"candidates": "many"}, 'a multiple such as "30x"'),
         ({"candidates": "x"}, 'a multiple such as "30x"'),
@@ -71,3 +77,7 @@ def test_a_wrong_option_is_named(options: dict, message: str) -> None:
 def test_a_budget_larger_than_the_pool_is_refused(budget: Budget, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         budget.purchases(100)
+
+
+def test_rounds_beyond_the_last_image_cost_nothing() -> None:
+    assert Budget(initial=10, query=30, max_rounds=10**9).labelled(100) == [10, 40, 70, 100]

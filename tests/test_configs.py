@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 import al_runner.run  # noqa: F401 - registers the resolvers
 from al_runner.budget import Budget
 from al_runner.errors import UsageError
-from al_runner.settings.explain import conf_dir
+from al_runner.settings.groups import conf_dir
 from al_runner.strategies.base import Strategy
 from al_runner.types import Recipe
 

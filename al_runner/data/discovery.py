@@ -1,16 +1,25 @@
 """Pools with classes that the start does not know (Kaeding et al., 2016, section 3)."""
 
 from dataclasses import replace
+from typing import Annotated
 
 import torch
 
 from al_runner.errors import UsageError
 from al_runner.rng import stream
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import Count, CountOrZero, Means
 from al_runner.types import DataSet
 
 
+@options("pool")
 def class_discovery(
-    data: DataSet, known: int, novel: int | None = None, pool: int | None = None, start: int = 0, seed: int = 0
+    data: DataSet,
+    known: Annotated[Count, Means("classes, drawn at random, that the initial set may have (budget.known)")],
+    novel: Annotated[CountOrZero | None, Means("random others that are to be discovered; null: all others")] = None,
+    pool: Annotated[Count | None, Means("training images of every class that stay in the pool; null: all")] = None,
+    start: Annotated[CountOrZero, Means("training images of every known class that stay besides")] = 0,
+    seed: Annotated[CountOrZero, Means("chooses classes and images; ${seed}: others in every run")] = 0,
 ) -> DataSet:
     """Keep `known` and `novel` random classes, the known ones first, each group in its old order.
 
@@ -20,10 +29,9 @@ def class_discovery(
     """
     order = torch.randperm(len(data.classes), generator=stream(seed, "known classes"))
     others = len(order) - known if novel is None else novel
-    if known < 1 or others < 0 or known + others > len(order):
+    if others < 0 or known + others > len(order):
         raise UsageError(
-            f"pool.known is {known} and pool.novel {novel}, but the data set has {len(order)} classes; "
-            "know 1 or more, and no more in all than there are"
+            f"pool.known is {known} and pool.novel {novel}, but the data set has {len(order)} classes; lower them"
         )
     kept = torch.cat([order[:known].sort().values, order[known : known + others].sort().values])
     numbers = torch.full((len(order),), -1)

@@ -1,16 +1,26 @@
 """Pools that are not clean: wrong labels, repeated images, outliers; validation and test images stay as they are."""
 
 from dataclasses import replace
+from typing import Annotated
 
 import torch
+from annotated_types import Ge, Le
 from torch import Tensor
 
-from al_runner.errors import UsageError
 from al_runner.rng import stream
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import CountOrZero, Means, NotNegative, ProperShare
 from al_runner.types import DataSet
 
+SEED = "chooses what is changed, and how; ${seed}: otherwise in every run"
 
-def label_noise(data: DataSet, share: float, seed: int = 0) -> DataSet:
+
+@options("pool")
+def label_noise(
+    data: DataSet,
+    share: Annotated[ProperShare, Means("share of the training images that get a wrong label")],
+    seed: Annotated[CountOrZero, Means(SEED)] = 0,
+) -> DataSet:
     """Give a `share` of the training images another label, each of the others equally likely."""
     ids = drawn(data, share, seed, "label noise")
     classes = len(data.classes)
@@ -21,14 +31,21 @@ def label_noise(data: DataSet, share: float, seed: int = 0) -> DataSet:
     return replace(data, labels=labels)
 
 
-def repeated(data: DataSet, times: int, noise: float = 0.1, seed: int = 0) -> DataSet:
+@options("pool")
+def repeated(
+    data: DataSet,
+    times: Annotated[Annotated[int, Ge(2), Le(1000)], Means("how often every training image is in the pool")],
+    noise: Annotated[
+        NotNegative,
+        Means("standard deviation of the copies' pixel noise, in units of the pixels' range; 0: exact copies"),
+    ] = 0.1,
+    seed: Annotated[CountOrZero, Means(SEED)] = 0,
+) -> DataSet:
     """Put every training image into the pool `times` times, pixel noise of standard deviation `noise` on each copy.
 
     As Repeated-MNIST (Kirsch et al., 2019, section 4.3), noise in units of the pixels' range. The first time is the
     image itself; copies are new ids after all others.
     """
-    if times < 2 or noise < 0:
-        raise UsageError(f"pool.times is {times} and pool.noise {noise}; they must be 2 or more, and 0 or more")
     originals = data.train.repeat(times - 1)
     rng = stream(seed, "repeats")
     copies = data.images[originals].float()
@@ -38,7 +55,12 @@ def repeated(data: DataSet, times: int, noise: float = 0.1, seed: int = 0) -> Da
     return replace(data, images=images, labels=torch.cat([data.labels, data.labels[originals]]), train=ids)
 
 
-def outliers(data: DataSet, share: float, seed: int = 0) -> DataSet:
+@options("pool")
+def outliers(
+    data: DataSet,
+    share: Annotated[ProperShare, Means("share of the training images that become outliers")],
+    seed: Annotated[CountOrZero, Means(SEED)] = 0,
+) -> DataSet:
     """Shuffle the pixels of a `share` of the training images, each in its own way, and draw their labels at random."""
     ids = drawn(data, share, seed, "outliers")
     rng = stream(seed, "outlier pixels")
@@ -53,7 +75,5 @@ def outliers(data: DataSet, share: float, seed: int = 0) -> DataSet:
 
 def drawn(data: DataSet, share: float, seed: int, purpose: str) -> Tensor:
     """Ids of a `share` of the training images, at random."""
-    if not 0 < share < 1:
-        raise UsageError(f"pool.share is {share}; it must be above 0 and below 1")
     order = torch.randperm(len(data.train), generator=stream(seed, purpose))
     return data.train[order[: round(share * len(order))]]

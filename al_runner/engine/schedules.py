@@ -1,31 +1,27 @@
 """Learning rates that change during training, as factors of the optimiser's own rate at every step."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import cos, pi
-from typing import ClassVar
+from typing import Annotated, ClassVar, Literal
 
-from al_runner.errors import UsageError
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import CountOrZero, ListOf, Means, NotNegative, ShareOrAll
 
-SHAPES = ("linear", "cosine")
 
-
+@options("training.schedule")
 @dataclass(frozen=True)
 class Drops:
     """The rate is multiplied by `by` after each of so many checks."""
 
-    after: Sequence[int]
-    by: float = 0.1
+    after: Annotated[ListOf[CountOrZero], Means("validations after which the learning rate is multiplied by `by`")]
+    by: Annotated[NotNegative, Means("what the learning rate is multiplied by")] = 0.1
     whole: ClassVar[bool] = False
-
-    def __post_init__(self) -> None:
-        if self.by < 0:
-            raise UsageError(f"training.schedule.by is {self.by}; it must be 0 or more (0.1 is the default)")
 
     def __call__(self, step: int, per_check: int, steps: int) -> float:
         return self.by ** sum(checks * per_check <= step for checks in self.after)
 
 
+@options("training.schedule")
 @dataclass(frozen=True)
 class OneCycle:
     """Up to the optimiser's rate in the first part of training, and down to the last step (Smith & Topin, 2019).
@@ -35,18 +31,11 @@ class OneCycle:
     final_div_factor = start / end, with momentum left alone.
     """
 
-    peak: float = 0.3
-    start: float = 0.04
-    end: float = 4e-6
-    shape: str = "cosine"
+    peak: Annotated[ShareOrAll, Means("share of the steps at which the rate is highest")] = 0.3
+    start: Annotated[ShareOrAll, Means("factor of the rate at the first step")] = 0.04
+    end: Annotated[ShareOrAll, Means("factor of the rate at the last step")] = 4e-6
+    shape: Annotated[Literal["linear", "cosine"], Means("of the way up and down")] = "cosine"
     whole: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        for name in ("peak", "start", "end"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise UsageError(f"training.schedule.{name} is {getattr(self, name)}; it must be in [0, 1]")
-        if self.shape not in SHAPES:
-            raise UsageError(f"training.schedule.shape is {self.shape}; it must be one of {', '.join(SHAPES)}")
 
     def __call__(self, step: int, per_check: int, steps: int) -> float:
         top = self.peak * steps - 1

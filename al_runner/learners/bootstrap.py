@@ -1,15 +1,19 @@
 """Several nets, each on its own resample of the bought examples (Breiman, 1996; Yang et al., 2017)."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
 from al_runner.learners.committee import Committee, Members
 from al_runner.rng import Streams
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import Few, Means
 from al_runner.types import Fit, Fitted, TrainData, trained
 
 
+@options("learner")
 @dataclass(frozen=True)
 class Bootstrap(Members):
     """`members` nets, each trained on as many examples as were bought, drawn from them with replacement.
@@ -17,8 +21,10 @@ class Bootstrap(Members):
     With `stratified` every class keeps its number of examples, so that none is missing from a member's.
     """
 
-    members: int = 4
-    stratified: bool = True
+    members: Annotated[Few, Means("nets")] = 4
+    stratified: Annotated[
+        bool, Means("every class keeps its number of examples; false: one may be missing from a net's")
+    ] = True
 
     async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None = None) -> Committee:
         members = [streams.of(member) for member in range(self.members)]

@@ -2,29 +2,27 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
+from pydantic import InstanceOf
 from torch import Tensor, nn
 
 from al_runner.errors import UsageError
-from al_runner.learners.plain import SingleNet
+from al_runner.learners.plain import RECIPE, SingleNet
 from al_runner.needs import Gives
+from al_runner.settings.kinds import Few, Means
 from al_runner.types import Recipe, Trained
 
 
 @dataclass(frozen=True)
 class Members:
-    """A learner of `members` nets; subclasses say how they differ, in `fit`. UsageError for fewer than one."""
+    """A learner of `members` nets; subclasses say how they differ, in `fit`."""
 
     build: Callable[[], nn.Module]
-    recipe: Recipe
-    members: int
+    recipe: Annotated[InstanceOf[Recipe], Means(RECIPE)]
+    members: Annotated[Few, Means("nets")]
     continues: ClassVar[bool] = False
-
-    def __post_init__(self) -> None:
-        if self.members < 1:
-            raise UsageError(f"learner.members is {self.members}; it must be 1 or more")
 
     @property
     def gives(self) -> Gives:

@@ -7,17 +7,20 @@ from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
 from itertools import chain
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
+from pydantic import InstanceOf
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from al_runner.errors import UsageError
-from al_runner.learners.plain import SingleNet
+from al_runner.learners.plain import RECIPE, SingleNet
 from al_runner.models.layers import SeededDropout
 from al_runner.needs import Gives
 from al_runner.rng import Streams
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import Few, Means
 from al_runner.types import Fit, Fitted, Recipe, TrainData, chunks, trained
 
 DROPOUT = (SeededDropout, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
@@ -143,6 +146,7 @@ def dropout_layers(net: nn.Module) -> list[SeededDropout]:
     return [layer for layer in net.modules() if isinstance(layer, SeededDropout)]
 
 
+@options("learner")
 @dataclass(frozen=True)
 class Dropout:
     """One net, and `samples` draws of its dropout masks as posterior samples, their mean the prediction.
@@ -151,14 +155,15 @@ class Dropout:
     """
 
     build: Callable[[], nn.Module]
-    recipe: Recipe
-    samples: int = 100
-    shared_masks: bool = False
+    recipe: Annotated[InstanceOf[Recipe], Means(RECIPE)]
+    samples: Annotated[Few, Means("draws of the dropout masks")] = 100
+    shared_masks: Annotated[
+        bool,
+        Means("in a draw all images have the same masks; false: every image its own, by its place in the question"),
+    ] = False
     continues: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        if self.samples < 1:
-            raise UsageError(f"learner.samples is {self.samples}; it must be 1 or more")
         with torch.random.fork_rng(devices=[]):
             net = self.build()
         if not any(isinstance(layer, DROPOUT) and layer.p > 0 for layer in net.modules()):

@@ -1,14 +1,18 @@
 """Several nets that differ in their random choices alone (Lakshminarayanan et al., 2017; Beluch et al., 2018)."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from torch import Tensor
 
 from al_runner.learners.committee import Committee, Members
 from al_runner.rng import Streams, global_stream
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import Few, Means
 from al_runner.types import Fit, Fitted, TrainData, trained
 
 
+@options("learner")
 @dataclass(frozen=True)
 class Ensemble(Members):
     """`members` nets on the same data, each of its own initial weights, minibatch order and dropout masks.
@@ -16,8 +20,8 @@ class Ensemble(Members):
     With `shared_init` the initial weights are the same for all (an ablation of Beluch et al., 2018).
     """
 
-    members: int = 5
-    shared_init: bool = False
+    members: Annotated[Few, Means("nets")] = 5
+    shared_init: Annotated[bool, Means("the same initial weights for all nets")] = False
 
     async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None = None) -> Committee:
         start = self._weights(streams) if self.shared_init else None

@@ -5,18 +5,21 @@ N examples.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
+from pydantic import InstanceOf
 from torch import Tensor, nn
 
-from al_runner.errors import UsageError
-from al_runner.learners.plain import SingleNet
+from al_runner.learners.plain import RECIPE, SingleNet
 from al_runner.needs import Gives
 from al_runner.rng import Streams
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import Means, ProperShare
 from al_runner.types import Fit, Fitted, Recipe, TrainData, trained
 
 
+@options("learner")
 @dataclass(frozen=True)
 class FineTuned:
     """Trained by `first` from fresh weights in the first round, by `recipe` from the last weights in all others.
@@ -26,15 +29,13 @@ class FineTuned:
     """
 
     build: Callable[[], nn.Module]
-    recipe: Recipe
-    first: Recipe
-    novel: float | None = None
+    recipe: Annotated[InstanceOf[Recipe], Means(RECIPE)]
+    first: Annotated[InstanceOf[Recipe], Means("the same for the first round, which starts from fresh weights")]
+    novel: Annotated[
+        ProperShare | None, Means("share of the newest purchase among the examples of a minibatch; null: all alike")
+    ] = None
     continues: ClassVar[bool] = True
     gives: ClassVar[Gives] = Gives()
-
-    def __post_init__(self) -> None:
-        if self.novel is not None and not 0 < self.novel < 1:
-            raise UsageError(f"learner.novel is {self.novel}; it must be between 0 and 1, or null for no mixture")
 
     async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None = None) -> SingleNet:
         if previous is None:

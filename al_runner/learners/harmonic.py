@@ -1,7 +1,7 @@
 """The harmonic function as a classifier: no net, but a graph of labelled and unlabelled images (Zhu et al., 2003)."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,8 @@ from al_runner.models.gaussian_field import LEAST, class_masses, harmonic, log_w
 from al_runner.models.inputs import NetBuilder
 from al_runner.needs import Gives
 from al_runner.rng import Streams
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import Count, Means, Positive
 from al_runner.types import Fitted, TrainData, chunks
 
 
@@ -44,6 +46,7 @@ class HarmonicFunction:
         )
 
 
+@options("learner")
 @dataclass(frozen=True)
 class Harmonic:
     """The harmonic function on the bought images and `nodes` unlabelled ones, drawn anew in every round; None: all.
@@ -52,17 +55,15 @@ class Harmonic:
     """
 
     build: NetBuilder  # tells the number of classes; no net is built
-    length_scale: float
-    nodes: int | None = 4000
-    normalise_mass: bool = True
+    length_scale: Annotated[
+        Positive, Means("root-mean-square difference of pixels, in [0, 1], over which an edge's weight falls to 1/e")
+    ]
+    nodes: Annotated[Count | None, Means("unlabelled images in the graph, drawn anew in every round; null: all")] = 4000
+    normalise_mass: Annotated[
+        bool, Means("weigh predictions by the labels' class shares; false: the function's own values")
+    ] = True
     continues: ClassVar[bool] = False
     gives: ClassVar[Gives] = Gives(network=False, features=False)
-
-    def __post_init__(self) -> None:
-        if self.length_scale <= 0:
-            raise UsageError(f"learner.length_scale is {self.length_scale}; it must be above 0")
-        if self.nodes is not None and self.nodes < 1:
-            raise UsageError(f"learner.nodes is {self.nodes}; it must be 1 or more, or null for all images")
 
     async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None = None) -> HarmonicFunction:
         unlabelled, classes = self._unlabelled(data, streams), self.build.classes

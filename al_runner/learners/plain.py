@@ -2,15 +2,20 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
+from pydantic import InstanceOf
 from torch import Tensor, nn
 
 from al_runner.errors import UsageError
 from al_runner.needs import Gives
 from al_runner.rng import Streams
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import Means
 from al_runner.types import Fit, Fitted, Recipe, TrainData, chunks, trained
+
+RECIPE = "how the nets are trained; ${training} is the choice of training="
 
 
 @dataclass(frozen=True)
@@ -48,12 +53,13 @@ def last_inputs(net: nn.Module, x: Tensor) -> Tensor:
     return seen[-1].flatten(1)
 
 
+@options("learner")
 @dataclass(frozen=True)
 class Plain:
     """One net by one recipe."""
 
     build: Callable[[], nn.Module]
-    recipe: Recipe
+    recipe: Annotated[InstanceOf[Recipe], Means(RECIPE)]
     continues: ClassVar[bool] = False
     gives: ClassVar[Gives] = Gives()
 

@@ -1,21 +1,26 @@
 """Weight decay chosen on the validation images (Gal et al., 2017, section 5.1)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
+from pydantic import InstanceOf
 from torch import nn
 from torch.nn.functional import nll_loss
 
 from al_runner.errors import UsageError
+from al_runner.learners.plain import RECIPE
 from al_runner.learners.together import together
 from al_runner.needs import Gives
 from al_runner.rng import Streams
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import AtLeastOne, Means, NotNegative
 from al_runner.types import Fitted, Learner, Recipe, TrainData, mean_log_probs
 
 
+@options("learner")
 @dataclass(frozen=True)
 class Tuned:
     """Another learner, fitted anew with every weight decay of a list; in every round the best fit is kept.
@@ -26,14 +31,16 @@ class Tuned:
     """
 
     build: Callable[[], nn.Module]
-    recipe: Recipe
-    of: Callable[..., Learner]  # from build= and recipe= to the learner that is tuned
-    weight_decays: Sequence[float] = (1e-4, 1e-3, 1e-2)
+    recipe: Annotated[InstanceOf[Recipe], Means(RECIPE)]
+    of: Annotated[Callable[..., Learner], Means("the learner that is tuned")]  # from build= and recipe=
+    weight_decays: Annotated[AtLeastOne[NotNegative], Means("weight decays that are tried in every round")] = (
+        1e-4,
+        1e-3,
+        1e-2,
+    )
     continues: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        if not self.weight_decays or min(self.weight_decays) < 0:
-            raise UsageError(f"learner.weight_decays is {list(self.weight_decays)}; give one or more, each 0 or above")
         try:
             decayed(self.recipe, 0.0).optimizer([nn.Parameter(torch.zeros(1))])
         except TypeError as error:

@@ -1,27 +1,31 @@
 """The plain nets of Beluch et al. (2018): Keras's example CNNs for MNIST (S-CNN) and CIFAR-10 (K-CNN)."""
 
-from collections.abc import Sequence
+from typing import Annotated
 
 from torch import nn
 
 from al_runner.errors import UsageError
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import Count, ListOf, Means, Positive
 
 
+@options("model")
 def cnn(
     image_shape: tuple[int, int, int],
     classes: int,
-    blocks: Sequence[Sequence[int]],
-    padded: bool,
-    hidden: int,
-    width: float = 1.0,
+    blocks: Annotated[
+        ListOf[ListOf[Count]],
+        Means("filters of every 3 x 3 convolution, a list for each block; a block ends in a pool"),
+    ],
+    padded: Annotated[bool, Means("all convolutions but a block's last keep the size of the image")],
+    hidden: Annotated[Count, Means("units of the dense layer before the last")],
+    width: Annotated[Positive, Means("multiplies filters and hidden units")] = 1.0,
 ) -> nn.Sequential:
     """Blocks of 3 x 3 convolutions with a 2 x 2 max-pool and dropout 0.25, a dense layer, dropout 0.5, a dense layer.
 
     `blocks` has the filters of every convolution, a list a block; with `padded` all but a block's last keep the size.
     `width` multiplies filters and hidden units (Beluch et al.'s smaller members). ReLU throughout.
     """
-    if width <= 0:
-        raise UsageError(f"model.width is {width}; it must be above 0")
     layers: list[nn.Module] = []
     before, height_now, width_now = image_shape
     for block in blocks:

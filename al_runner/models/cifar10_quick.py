@@ -1,10 +1,20 @@
 """The small CIFAR-10 net of Krizhevsky's cuda-convnet as it comes with Caffe (Jia et al., 2014)."""
 
+from typing import Annotated
+
 import torch
 from torch import nn
 
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import Count, Means
 
-def cifar10_quick(image_shape: tuple[int, int, int], classes: int, hidden: int = 64) -> nn.Sequential:
+
+@options("model")
+def cifar10_quick(
+    image_shape: tuple[int, int, int],
+    classes: int,
+    hidden: Annotated[Count, Means("units of the dense layer before the last")] = 64,
+) -> nn.Sequential:
     """Three padded 5 x 5 convolutions of 32, 32 and 64 filters, a 3 x 3 pool of stride 2 each, and two dense layers.
 
     The first pool takes maxima, the others means, and no ReLU stands between the dense layers, as there. Initial

@@ -1,11 +1,21 @@
 """The Bayesian CNN of Gal, Islam & Ghahramani (2017, section 5.1)."""
 
+from typing import Annotated
+
 from torch import nn
 
 from al_runner.errors import UsageError
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import Count, Means
 
 
-def cnn(image_shape: tuple[int, int, int], classes: int, channels: int = 32, hidden: int = 128) -> nn.Sequential:
+@options("model")
+def cnn(
+    image_shape: tuple[int, int, int],
+    classes: int,
+    channels: Annotated[Count, Means("filters of each convolution")] = 32,
+    hidden: Annotated[Count, Means("units of the dense layer before the last")] = 128,
+) -> nn.Sequential:
     """Two valid 4 x 4 convolutions, a 2 x 2 max-pool, dropout 0.25, a dense layer, dropout 0.5, a dense layer; ReLU."""
     height, width = ((size - 6) // 2 for size in image_shape[1:])
     if min(height, width) < 1:

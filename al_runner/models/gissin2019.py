@@ -1,11 +1,21 @@
 """The MNIST net of Gissin & Shalev-Shwartz (2019)."""
 
+from typing import Annotated
+
 from torch import nn
 
 from al_runner.errors import UsageError
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import Count, Means
 
 
-def cnn(image_shape: tuple[int, int, int], classes: int, channels: int = 32, hidden: int = 128) -> nn.Sequential:
+@options("model")
+def cnn(
+    image_shape: tuple[int, int, int],
+    classes: int,
+    channels: Annotated[Count, Means("filters of the first convolution; the second has twice as many")] = 32,
+    hidden: Annotated[Count, Means("units of the dense layer before the last")] = 128,
+) -> nn.Sequential:
     """Two valid 3 x 3 convolutions, the second twice as wide, both max-pooled, dropout between two dense layers."""
     height, width = (((size - 2) // 2 - 2) // 2 for size in image_shape[1:])
     if min(height, width) < 1:

@@ -1,11 +1,20 @@
 """The Bayesian CNN of Kirsch, van Amersfoort & Gal (2019) for MNIST."""
 
+from typing import Annotated
+
 from torch import nn
 
 from al_runner.errors import UsageError
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import Count, Means
 
 
-def cnn(image_shape: tuple[int, int, int], classes: int, hidden: int = 128) -> nn.Sequential:
+@options("model")
+def cnn(
+    image_shape: tuple[int, int, int],
+    classes: int,
+    hidden: Annotated[Count, Means("units of the dense layer before the last")] = 128,
+) -> nn.Sequential:
     """Valid 5 x 5 convolutions of 32 and 64 filters, each with a 2 x 2 max-pool; a dense layer, a dense layer; ReLU.
 
     Dropout of 0.5 after every layer but the last, of whole maps after the convolutions.

@@ -3,12 +3,16 @@
 N examples, C channels, H x W pixels.
 """
 
+from typing import Annotated
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from al_runner.errors import UsageError
 from al_runner.rng import hashed_bits
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import CountOrZero, Means
 
 
 class Seeded(nn.Module):
@@ -55,7 +59,12 @@ class FlipAndShift(Seeded):
     In training alone. The flip and padded crop of He et al. (2016, section 4.2).
     """
 
-    def __init__(self, pixels: int = 4, flip: bool = True):
+    @options("training.augment")
+    def __init__(
+        self,
+        pixels: Annotated[CountOrZero, Means("an image is shifted by up to so many pixels each way")] = 4,
+        flip: Annotated[bool, Means("every other image is mirrored, at random")] = True,
+    ):
         super().__init__()
         self.pixels, self.flip = pixels, flip
 

@@ -1,12 +1,21 @@
 """LeNet-5 (LeCun et al., 1998) as Ducoffe & Precioso (2018) have it."""
 
+from typing import Annotated
+
 import torch
 from torch import nn
 
 from al_runner.errors import UsageError
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import Means, Share
 
 
-def lenet5(image_shape: tuple[int, int, int], classes: int, dropout: float = 0.5) -> nn.Sequential:
+@options("model")
+def lenet5(
+    image_shape: tuple[int, int, int],
+    classes: int,
+    dropout: Annotated[Share, Means("chance that a unit of the dense layer is left out in training")] = 0.5,
+) -> nn.Sequential:
     """Valid 5 x 5 convolutions of 6 and 16 filters, each max-pooled, a 1 x 1 convolution of 120, dense 84; ReLU."""
     if min(image_shape[1:]) < 16:
         size = f"{image_shape[1]} x {image_shape[2]}"

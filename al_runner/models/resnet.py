@@ -1,11 +1,13 @@
 """Residual nets for small images (He et al., 2016, section 4.2; the four stages of their ResNet-18)."""
 
-from collections.abc import Sequence
+from typing import Annotated
 
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
 from al_runner.models.mirrored import mirrored
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import AtLeastOne, Count, Means
 
 
 class Residual(nn.Module):
@@ -43,12 +45,13 @@ def conv(before: int, width: int, kernel: int, stride: int) -> tuple[nn.Module, 
     return unbiased(before, width, kernel, stride), nn.BatchNorm2d(width)
 
 
+@options("model")
 def resnet(
     image_shape: tuple[int, int, int],
     classes: int,
-    blocks: Sequence[int] = (2, 2, 2, 2),
-    width: int = 64,
-    test_flips: bool = False,
+    blocks: Annotated[AtLeastOne[Count], Means("residual blocks of every stage")] = (2, 2, 2, 2),
+    width: Annotated[Count, Means("filters of the first stage; each further stage has twice as many")] = 64,
+    test_flips: Annotated[bool, Means("predict the mean over each image and its mirror image")] = False,
 ) -> nn.Module:
     """A 3 x 3 stem, then a stage for every entry of `blocks`, each twice as wide and half as high as the one before."""
     layers: list[nn.Module] = [*conv(image_shape[0], width, 3, 1), nn.ReLU()]

@@ -1,9 +1,20 @@
 """A small CNN for images of any size."""
 
+from typing import Annotated
+
 from torch import nn
 
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import Count, Means
 
-def small_cnn(image_shape: tuple[int, int, int], classes: int, channels: int = 32, hidden: int = 128) -> nn.Sequential:
+
+@options("model")
+def small_cnn(
+    image_shape: tuple[int, int, int],
+    classes: int,
+    channels: Annotated[Count, Means("filters of the first convolution; the second has twice as many")] = 32,
+    hidden: Annotated[Count, Means("units of the dense layer before the last")] = 128,
+) -> nn.Sequential:
     """Two padded 3 x 3 convolutions, an average pool to 4 x 4, two dense layers; ReLU, no BatchNorm.
 
     A 2 x 2 max-pool follows the first convolution, and the second where the image has 16 pixels a side or more.

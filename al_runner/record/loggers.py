@@ -11,9 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 from al_runner.errors import UsageError
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import Means
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +92,13 @@ class TensorBoard:
 class Mlflow:
     """A run in the experiment of its data set, found again by its folder when it is resumed."""
 
-    def __init__(self, folder: Path, settings: Mapping[str, Any], uri: str):
+    @options("logger")
+    def __init__(
+        self,
+        folder: Path,
+        settings: Mapping[str, Any],
+        uri: Annotated[str, Means("a server, or a folder for `mlflow ui --backend-store-uri FOLDER`")],
+    ):
         require("mlflow", "logger=mlflow")
         os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
         from mlflow import MlflowClient  # noqa: PLC0415 - optional

@@ -2,7 +2,7 @@
 
 import re
 import sys
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any, cast
 
 import hydra
@@ -13,8 +13,11 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from al_runner.errors import UsageError
+from al_runner.settings.groups import SEE_HELP, conf_dir, no_option
 
 MENDABLE = (UsageError, HydraException, OmegaConfBaseException)  # what the user can mend
+
+PLACES = "lie in the folder where al-run is started, in that of --config-dir, or there beside its YAML file"
 
 
 def explain(error: BaseException) -> str:
@@ -28,35 +31,45 @@ def explain(error: BaseException) -> str:
     message = next((str(link) for link in chain if str(link)), type(error).__name__)
     unknown = re.match(r"Could not override '([\w.]+)'", message)
     if unknown:
-        return f"there is no option {unknown[1]}; {known_options(unknown[1])}"
+        return unknown_option(unknown[1])
     # Hydra's list of where it searched says nothing that --help does not.
     line = " ".join(message.partition("\nConfig search path")[0].split())
+    missing = chain[-1].name if isinstance(chain[-1], ModuleNotFoundError) else None
+    if missing and re.search(rf"target '{re.escape(missing)}\.", line):
+        file = f"{missing.partition('.')[0]}.py"
+        return f"{line.partition(', set env var')[0]}: there is no module {missing}; {file} may {PLACES}"
     if isinstance(chain[-1], ImportError | SyntaxError):  # of the user's own module
         return f"{line.partition(', set env var')[0]}: {type(chain[-1]).__name__}: {chain[-1]}"
     return line
 
 
-def known_options(unknown: str) -> str:
-    """What there is where `unknown`, a dotted key of the command line, was looked for."""
-    parent = unknown.rpartition(".")[0]
-    see_help = "al-run --help lists all groups and settings"
-    if not parent:
-        return see_help
-    words = [word for word in sys.argv[1:] if "=" in word and word[0] not in "-+~" and not word.startswith(unknown)]
+def unknown_option(name: str) -> str:
+    """What to say of a dotted name of the command line that the configuration does not have."""
+    words = [word for word in sys.argv[1:] if "=" in word and word[0] not in "-+~" and not word.startswith(name)]
     GlobalHydra.instance().clear()
     try:
         with hydra.initialize_config_dir(str(conf_dir()), version_base="1.3"):
             config = hydra.compose("config", [*map(without_sweep, words)], return_hydra_config=True)
     except (HydraException, OmegaConfBaseException):  # another mistake beside this one
-        return see_help
-    found = OmegaConf.select(config, parent)
-    if not isinstance(found, DictConfig):
-        return see_help
-    source = source_of(config, parent)
+        return f"there is no option {name}; {SEE_HELP}"
+    parent, _, last = name.rpartition(".")
+    source = source_of(config, parent) if parent else ""
     if source:
-        return f"{parent} is that of {source}: set {source}.{unknown.rpartition('.')[2]}"
-    there = ", ".join(key for key in map(str, found) if not key.startswith("_")) or "no options"
-    return f"{parent} has {there}; with a + before it, one that is not listed is handed on"
+        return f"there is no option {name}; {parent} is that of {source}: set {source}.{last}"
+    found = OmegaConf.select(config, parent) if parent else config
+    beside = [key for key in map(str, found) if not key.startswith("_")] if isinstance(found, DictConfig) else []
+    return no_option(name, beside, dotted(config))
+
+
+def dotted(node: DictConfig, path: str = "") -> Iterator[str]:
+    """The names of all options below `node`, but Hydra's own."""
+    for key in map(str, node):
+        inside = None if OmegaConf.is_interpolation(node, key) or OmegaConf.is_missing(node, key) else node[key]
+        if key.startswith("_") or key == "hydra":
+            continue
+        yield f"{path}{key}"
+        if isinstance(inside, DictConfig):
+            yield from dotted(inside, f"{path}{key}.")
 
 
 def source_of(config: DictConfig, name: str) -> str:
@@ -75,10 +88,3 @@ def without_sweep(word: str) -> str:
     if not override.is_sweep_override():
         return word
     return f"{override.get_key_element()}={next(override.sweep_string_iterator())}"
-
-
-def conf_dir() -> Path:
-    """The configuration groups: packaged in a wheel, beside the package in a checkout."""
-    package = Path(__file__).parents[1]
-    packaged = package / "conf"
-    return packaged if packaged.exists() else package.parent / "conf"

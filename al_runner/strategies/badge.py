@@ -5,14 +5,15 @@ N candidates, Y classes, D features.
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from torch import Tensor
 
-from al_runner.errors import UsageError
 from al_runner.needs import Needs
 from al_runner.pool import Pool
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import Means
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.features import features_of
 from al_runner.strategies.ranges import finite
@@ -72,6 +73,7 @@ def drawn(chances: Tensor, rng: torch.Generator) -> Tensor:
     return torch.searchsorted(steps, point, right=True)[0].clamp_max(chances.nonzero().max())
 
 
+@options("strategy")
 @dataclass(frozen=True)
 class Badge(Strategy):
     """k-means++ seeds among the candidates' gradient embeddings, by the net's own predictions.
@@ -79,13 +81,11 @@ class Badge(Strategy):
     Of several nets, the mean prediction and the features of all side by side.
     """
 
-    first: str = "largest"  # the published code's first choice, the longest gradient; "random": as k-means++ has it
+    first: Annotated[
+        Literal["largest", "random"], Means("the first image: the longest gradient, or one drawn at random")
+    ] = "largest"
     needs: ClassVar[Needs] = Needs(features=True)
     draws: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        if self.first not in ("largest", "random"):
-            raise UsageError(f"strategy.first is {self.first!r}; choose largest or random")
 
     def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
         ids = pool.candidates_by_id

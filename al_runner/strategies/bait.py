@@ -6,7 +6,7 @@ sees and A[c, y] = sqrt(p_y) (1[c = y] - p_c).
 """
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,8 @@ from al_runner.budget import Budget
 from al_runner.errors import UsageError
 from al_runner.needs import Needs
 from al_runner.pool import Pool
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import Count, Means, Positive
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.features import features_of
 from al_runner.strategies.ranges import finite
@@ -136,6 +138,7 @@ def bait(points: Points, start: Tensor, fisher: Tensor, n: int) -> Tensor:
     return torch.stack(entered)
 
 
+@options("strategy")
 @dataclass(frozen=True)
 class Bait(Strategy):
     """Of the candidates, the batch of least tr(M^-1 F) by the last dense layer's weights.
@@ -144,18 +147,13 @@ class Bait(Strategy):
     together, plus `damping` times the identity.
     """
 
-    damping: float = 1.0  # lambda of M's identity, absolute as in the paper
-    weights: str = (
-        "published"  # "equal": every image's matrix alike; "published": a candidate's n times, as in the code
-    )
-    max_candidates: int = 10_000  # a random subset where there are more
+    damping: Annotated[Positive, Means("what is added to M times the identity, absolute")] = 1.0
+    weights: Annotated[
+        Literal["published", "equal"],
+        Means("how often a candidate's matrix counts: as often as the query has images, or once as a labelled one's"),
+    ] = "published"
+    max_candidates: Annotated[Count, Means("images that a query chooses from at most, drawn at random")] = 10_000
     needs: ClassVar[Needs] = Needs(network=True, features=True)
-
-    def __post_init__(self) -> None:
-        if not self.damping > 0:
-            raise UsageError(f"strategy.damping is {self.damping}; it must be above 0 (1 is the default)")
-        if self.weights not in ("published", "equal"):
-            raise UsageError(f"strategy.weights is {self.weights!r}; choose published or equal")
 
     def plan(self, budget: Budget) -> Budget:
         return budget.choosing_from(self.max_candidates)

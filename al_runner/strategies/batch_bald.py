@@ -6,15 +6,16 @@ N candidates, K posterior samples, Y classes, M label vectors of the images chos
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import log
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor
 
 from al_runner.budget import Budget
-from al_runner.errors import UsageError
 from al_runner.needs import Needs
 from al_runner.pool import Pool, shuffled, top
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import Count, Many, Means
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.ranges import in_range
 from al_runner.types import Fitted, rows_within
@@ -128,18 +129,19 @@ def batch_bald(log_probs: Tensor, n: int, vectors: int, rng: torch.Generator) ->
     return torch.cat([torch.tensor(chosen, dtype=torch.int64, device=rest.device), rest])
 
 
+@options("strategy")
 @dataclass(frozen=True)
 class BatchBald(Strategy):
     """The greedy batch of most mutual information, whose posterior samples must be one function of all images each."""
 
-    vectors: int = 10_000  # label vectors of the batch that are told apart
-    max_candidates: int = 5000  # a random subset where there are more: time grows with them times vectors
+    vectors: Annotated[
+        Many, Means("labels of the batch that are told apart: all of them while there are no more, then so many draws")
+    ] = 10_000
+    max_candidates: Annotated[
+        Count, Means("images that a query chooses from at most, drawn at random: time grows with them times vectors")
+    ] = 5000
     needs: ClassVar[Needs] = Needs(consistent=True)
     draws: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        if self.vectors < 1:
-            raise UsageError(f"strategy.vectors is {self.vectors}; it must be 1 or more (10000 is the default)")
 
     def plan(self, budget: Budget) -> Budget:
         return budget.choosing_from(self.max_candidates)

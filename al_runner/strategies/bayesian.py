@@ -7,14 +7,15 @@ mean its `least_confidence`: both take the mean over K samples, and need no seco
 
 from dataclasses import dataclass
 from math import ceil, log, sqrt
-from typing import ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from torch import Tensor
 
-from al_runner.errors import UsageError
 from al_runner.needs import Gives, Needs
 from al_runner.pool import Pool, random_ids, top
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import Means
 from al_runner.strategies.ranges import in_range
 from al_runner.strategies.uncertainty import TopScore, entropy
 from al_runner.types import Fitted, mean_log_probs
@@ -56,6 +57,7 @@ def mean_std(log_probs: Tensor) -> Tensor:
     return in_range(scores, sqrt(classes - 1) / classes, "mean_std")
 
 
+@options("strategy")
 @dataclass(frozen=True)
 class Disagreement(TopScore):
     """The candidates of highest score; equals by the entropy of their mean prediction, then the earlier candidate.
@@ -65,12 +67,11 @@ class Disagreement(TopScore):
     the deterministic net of Gal et al. (2017, figure 2), a point mass in place of the posterior.
     """
 
-    one_sample: str = "refuse"
+    one_sample: Annotated[
+        Literal["refuse", "random"],
+        Means("of a single net, whose score is the same for all images: refuse it, or choose at random"),
+    ] = "refuse"
     chooses_sets: ClassVar[bool] = False
-
-    def __post_init__(self) -> None:
-        if self.one_sample not in ("refuse", "random"):
-            raise UsageError(f"strategy.one_sample is {self.one_sample!r}; choose one of refuse, random")
 
     @property
     def needs(self) -> Needs:

@@ -4,17 +4,18 @@ N examples, K posterior samples, Y classes.
 """
 
 from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
 
-from al_runner.errors import UsageError
 from al_runner.rng import Streams
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import Means, NotNegative, Positive
 from al_runner.strategies.uncertainty import TopScore, entropy
 from al_runner.strategies.wrapped import Wrapped
 from al_runner.types import Fitted, Images, Learner, TrainData, at_once, mean_log_probs
 
-CHOICES = {"reading": ("linear", "quadratic"), "labeller": ("previous", "labelled")}
 CHUNK = 4096  # images read at a time
 
 
@@ -36,6 +37,7 @@ class Threshold:
         return self.start - self.decay * (past if self.reading == "linear" else past * (past + 1) / 2)
 
 
+@options("strategy")
 @dataclass(frozen=True)
 class Ceal(TopScore):
     """Buys the candidates of highest `score`, and trains on confident predictions for the rest of the pool as well.
@@ -43,19 +45,20 @@ class Ceal(TopScore):
     Wang et al. (2016, algorithm 1) continue training from the last weights: learner=fine_tuned does.
     """
 
-    threshold: float = 0.05  # entropy in nats at the first query
-    decay: float = 0.0033
-    reading: str = "linear"  # of the decay, see `Threshold`
-    labeller: str = "previous"  # the net that chose the query; "labelled": one trained for it on the labels there are
-
-    def __post_init__(self) -> None:
-        for field, allowed in CHOICES.items():
-            if getattr(self, field) not in allowed:
-                raise UsageError(f"strategy.{field} is {getattr(self, field)!r}; choose one of {', '.join(allowed)}")
-        if not self.threshold > 0:
-            raise UsageError(f"strategy.threshold is {self.threshold}; it must be above 0 (0.05 is the default)")
-        if not self.decay >= 0:
-            raise UsageError(f"strategy.decay is {self.decay}; it must be 0 or more")
+    threshold: Annotated[
+        Positive,
+        Means(
+            "entropy of the mean prediction, in nats, below which the prediction is a pseudo-label, at the first query"
+        ),
+    ] = 0.05
+    decay: Annotated[NotNegative, Means("what the threshold loses with every query")] = 0.0033
+    reading: Annotated[
+        Literal["linear", "quadratic"], Means("the loss is the same with every query, or grows with the query's number")
+    ] = "linear"
+    labeller: Annotated[
+        Literal["previous", "labelled"],
+        Means("who gives pseudo-labels: the net that chose the query, or another one, trained on the labels alone"),
+    ] = "previous"
 
     def wrap(self, learner: Learner) -> Learner:
         return PseudoLabelling(learner, Threshold(self.threshold, self.decay, self.reading), self.labeller)

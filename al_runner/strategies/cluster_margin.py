@@ -5,16 +5,18 @@ N candidates, D features.
 
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
+from annotated_types import Ge
 from sklearn.cluster import AgglomerativeClustering
 from torch import Tensor
 
 from al_runner.budget import Budget
-from al_runner.errors import UsageError
 from al_runner.needs import Needs
 from al_runner.pool import Pool, shuffled, top
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import Count, Means
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.features import features_of
 from al_runner.strategies.uncertainty import margin
@@ -42,6 +44,7 @@ def round_robin(groups: Tensor, n: int, rng: torch.Generator) -> Tensor:
     return torch.tensor([place for turn in turns for place in turn if place is not None][:n], device=groups.device)
 
 
+@options("strategy")
 @dataclass(frozen=True)
 class ClusterMargin(Strategy):
     """Of `uncertain` times as many candidates of smallest margin as are bought, some of every cluster.
@@ -50,16 +53,16 @@ class ClusterMargin(Strategy):
     made once, with the features of a net trained on the initial set.
     """
 
-    uncertain: float = 10.0  # times the query, of smallest margin
-    cluster_size: int = 10  # candidates to a cluster on average
-    max_candidates: int = 10_000  # a random subset where there are more: memory and time grow with their square
+    uncertain: Annotated[
+        Annotated[float, Ge(1)], Means("images of smallest margin that are preselected, times the query")
+    ] = 10.0
+    cluster_size: Annotated[Count, Means("candidates of a cluster, on average")] = 10
+    max_candidates: Annotated[
+        Count,
+        Means("images that a query chooses from at most, drawn at random: time and memory grow with their square"),
+    ] = 10_000
     needs: ClassVar[Needs] = Needs(features=True)
     draws: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        for name in ("uncertain", "cluster_size"):
-            if not getattr(self, name) >= 1:
-                raise UsageError(f"strategy.{name} is {getattr(self, name)}; it must be 1 or more")
 
     def plan(self, budget: Budget) -> Budget:
         return budget.choosing_from(self.max_candidates)

@@ -4,13 +4,15 @@ N candidates, L labelled images, D features.
 """
 
 from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
 
-from al_runner.errors import UsageError
 from al_runner.needs import Needs
 from al_runner.pool import Pool
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import Means
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.features import features_of, outputs_of
 from al_runner.types import Fitted
@@ -53,6 +55,7 @@ def k_center(x: Tensor, centres: Tensor, n: int) -> Tensor:
 POINTS = {"inputs": features_of, "outputs": outputs_of}
 
 
+@options("strategy")
 @dataclass(frozen=True)
 class CoreSet(Strategy):
     """The greedy k-center choice on the net's features, the labelled images being centres already.
@@ -61,11 +64,9 @@ class CoreSet(Strategy):
     what it gives; `features` has both.
     """
 
-    features: str = "inputs"  # what the last dense layer takes; "outputs": what it gives, one net's logits
-
-    def __post_init__(self) -> None:
-        if self.features not in POINTS:
-            raise UsageError(f"strategy.features is {self.features!r}; choose one of {', '.join(POINTS)}")
+    features: Annotated[
+        Literal["inputs", "outputs"], Means("what the last dense layer takes, or what it gives: the logits of one net")
+    ] = "inputs"
 
     @property
     def needs(self) -> Needs:

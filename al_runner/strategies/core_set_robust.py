@@ -8,7 +8,7 @@ import logging
 from dataclasses import dataclass, replace
 from math import ceil
 from time import perf_counter
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 import torch
@@ -17,9 +17,10 @@ from scipy.sparse import csr_array, eye_array, hstack
 from torch import Tensor
 
 from al_runner.budget import Budget
-from al_runner.errors import UsageError
 from al_runner.needs import Needs
 from al_runner.pool import Pool
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import Count, Means, Positive, Share
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.core_set import k_center, nearest
 from al_runner.strategies.features import features_of
@@ -122,6 +123,7 @@ def robust_k_center(x: Tensor, centres: Tensor, n: int, outliers: int, gap: floa
     return best
 
 
+@options("strategy")
 @dataclass(frozen=True)
 class CoreSetRobust(Strategy):
     """The choice within whose radius all but a share of the candidates lie, the labelled images being centres already.
@@ -129,19 +131,17 @@ class CoreSetRobust(Strategy):
     Every query says in the log how far from the best its choice may be.
     """
 
-    outliers: float = 1e-4  # share of the candidates that need no centre, rounded up: above 0, at least one
-    gap: float = 0.01  # how much smaller the best radius may be, in parts of it, where time allows
-    time_limit: float = 60.0  # seconds for one programme; a query solves about log2(1 / gap) of them
-    max_candidates: int = 5000  # a random subset where there are more: a programme grows with their square
+    outliers: Annotated[Share, Means("share of the candidates that need no centre nearby, rounded up")] = 1e-4
+    gap: Annotated[Share, Means("the search ends when the best radius may be smaller by this share at most")] = 0.01
+    time_limit: Annotated[
+        Positive,
+        Means("seconds for each of about log2(1 / gap) programmes; where they end one, the machine decides the choice"),
+    ] = 60.0
+    max_candidates: Annotated[
+        Count,
+        Means("images that a query chooses from at most, drawn at random: time and memory grow with their square"),
+    ] = 5000
     needs: ClassVar[Needs] = Needs(features=True)
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.outliers < 1:
-            raise UsageError(f"strategy.outliers is {self.outliers}; it is a share of the candidates, in [0, 1)")
-        if not 0 <= self.gap < 1:
-            raise UsageError(f"strategy.gap is {self.gap}; it must be in [0, 1)")
-        if not self.time_limit > 0:
-            raise UsageError(f"strategy.time_limit is {self.time_limit}; it must be above 0 seconds")
 
     def plan(self, budget: Budget) -> Budget:
         return budget.choosing_from(self.max_candidates)

@@ -5,27 +5,26 @@ N examples, Y classes, f_k the logit of class k.
 
 from dataclasses import dataclass
 from math import inf
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
-from al_runner.errors import UsageError
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import Count, Means, NotNegative
 
 CHUNK = 256  # images changed at a time
 
 
+@options("strategy")
 @dataclass(frozen=True)
 class DeepFool:
     """Steps to the nearest boundary of a net that is taken as linear around every step, in L2."""
 
-    steps: int = 10  # at most
-    overshoot: float = 0.02  # the share by which the whole way is lengthened, so as to be across the boundary
-
-    def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise UsageError(f"strategy.steps is {self.steps}; it must be 1 or more")
-        if not self.overshoot >= 0:
-            raise UsageError(f"strategy.overshoot is {self.overshoot}; it must be 0 or more")
+    steps: Annotated[Count, Means("steps of DeepFool, at most")] = 10
+    overshoot: Annotated[
+        NotNegative, Means("share by which DeepFool's way is lengthened, so that it crosses the boundary")
+    ] = 0.02
 
     def distances(self, net: nn.Module, x: Tensor) -> Tensor:
         """Length of the way to another class, without the overshoot, in pixel values, [N, ...] -> [N].

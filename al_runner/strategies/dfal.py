@@ -1,7 +1,7 @@
 """DFAL: the images closest to a decision boundary (Ducoffe & Precioso, 2018)."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -9,12 +9,15 @@ from torch import Tensor, nn
 from al_runner.needs import Needs
 from al_runner.pool import Pool
 from al_runner.rng import Streams
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import Count, Means, NotNegative
 from al_runner.strategies.base import ByScore
 from al_runner.strategies.deepfool import DeepFool
 from al_runner.strategies.wrapped import Wrapped
 from al_runner.types import Fitted, Learner, TrainData
 
 
+@options("strategy")
 @dataclass(frozen=True)
 class Dfal(ByScore):
     """The candidates that DeepFool changes least; those that it can't change come last, in their order.
@@ -23,13 +26,12 @@ class Dfal(ByScore):
     against the net that chose it, under its own label.
     """
 
-    steps: int = 10  # of DeepFool, at most
-    overshoot: float = 0.02  # as in Moosavi-Dezfooli et al. (2016); the published code of DFAL has none
-    twins: bool = False
+    steps: Annotated[Count, Means("steps of DeepFool, at most")] = 10
+    overshoot: Annotated[
+        NotNegative, Means("share by which DeepFool's way is lengthened, so that it crosses the boundary")
+    ] = 0.02
+    twins: Annotated[bool, Means("train on every bought image's adversarial twin too, under the same label")] = False
     needs: ClassVar[Needs] = Needs(network=True)
-
-    def __post_init__(self) -> None:
-        _ = self.search
 
     @property
     def search(self) -> DeepFool:

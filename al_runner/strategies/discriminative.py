@@ -7,20 +7,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
+from pydantic import InstanceOf
 from torch import Tensor, nn
 
-from al_runner.errors import UsageError
 from al_runner.needs import Needs
 from al_runner.pool import Pool, class_shares, top
 from al_runner.rng import Streams
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import Count, ListOf, Means
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.features import features_of
 from al_runner.types import Fit, Fitted, Recipe, TrainData, trained
 
 
+@options("strategy")
 @dataclass(frozen=True)
 class Discriminative(Strategy):
     """The candidates that a classifier of features is surest are unlabelled, in several mini-queries (algorithm 1).
@@ -29,17 +32,19 @@ class Discriminative(Strategy):
     `subsample` candidates for every labelled image, drawn anew, and chooses among these, as the published code does.
     """
 
-    recipe: Recipe  # of the classifier; it ends at `target_error` on the examples it is trained on
-    hidden: Sequence[int] = (256, 256, 256)
-    mini_queries: int = 20  # or one for every image, where a query has fewer
-    subsample: int = 10
+    recipe: Annotated[
+        InstanceOf[Recipe],
+        Means("how the classifier is trained; it ends at target_error on the images it is trained on"),
+    ]
+    hidden: Annotated[ListOf[Count], Means("units of the classifier's layers")] = (256, 256, 256)
+    mini_queries: Annotated[
+        Count, Means("parts of a query, each with a classifier of its own; at most one for every image")
+    ] = 20
+    subsample: Annotated[
+        Count, Means("candidates that a classifier sees for every labelled image, drawn anew for every one")
+    ] = 10
     needs: ClassVar[Needs] = Needs(features=True)
     draws: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        for field in ("mini_queries", "subsample"):
-            if getattr(self, field) < 1:
-                raise UsageError(f"strategy.{field} is {getattr(self, field)}; it must be 1 or more")
 
     async def query(self, fitted: Fitted, pool: Pool, n: int, streams: Streams) -> Tensor:
         points = torch.cat([pool.labelled, pool.candidates_by_id])

@@ -4,7 +4,7 @@ N examples, Y classes; of a layer's block t positions, i inputs, o outputs.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,8 @@ from al_runner.fisher.capture import expected_losses, samples
 from al_runner.fisher.inner_products import at_one_position
 from al_runner.needs import Needs
 from al_runner.pool import Pool
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import Means
 from al_runner.strategies.base import ByScore
 from al_runner.strategies.ranges import finite
 from al_runner.types import Fitted, rows_within
@@ -21,11 +23,14 @@ from al_runner.types import Fitted, rows_within
 POSITIONS = 1024  # images times classes in one pass
 
 
+@options("strategy")
 @dataclass(frozen=True)
 class Egl(ByScore):
     """The candidates of largest sum_y p(y | x) ||grad -ln p(y | x)||, the gradient by all weights of the net."""
 
-    skip_untreated: bool = False  # leave out layers whose gradients single examples can't be given
+    skip_untreated: Annotated[
+        bool, Means("leave out layers whose gradients can't be taken image by image; false: refuse a net that has some")
+    ] = False
     needs: ClassVar[Needs] = Needs(network=True)
     at_least_0: ClassVar[bool] = True
 

@@ -6,7 +6,7 @@ N candidates, E images that outputs are taken of, G gradients of one pass, M set
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,8 @@ from al_runner.fisher.inner_products import gradients, inner_products, numbers
 from al_runner.fisher.layers import Layer
 from al_runner.needs import Needs
 from al_runner.pool import Pool, shuffled
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import Count, Means
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.ranges import finite
 from al_runner.types import Fitted, mean_log_probs, rows_within
@@ -34,6 +36,7 @@ GRADIENTS = 16  # taken at a time in forward mode, G
 IMAGES = {"cuda": 512, "cpu": 64}  # whose changes they make are taken at a time there
 
 
+@options("strategy")
 @dataclass(frozen=True)
 class Emoc(Strategy):
     """The candidates, or the set of candidates, that change the outputs most if they have their likeliest label.
@@ -41,16 +44,12 @@ class Emoc(Strategy):
     A set's score is the sum over its images, which all have the label that is likeliest for the whole set.
     """
 
-    images: int | None = 500  # of the training set, that outputs are compared on; None: all
-    outputs: str = "logits"  # what f is: "logits", which the loss is a function of, or "probabilities"
+    images: Annotated[
+        Count | None, Means("images, drawn anew in every round, that outputs are compared on; null: all")
+    ] = 500
+    outputs: Annotated[Literal["logits", "probabilities"], Means("the outputs whose change counts")] = "logits"
     chooses_sets: ClassVar[bool] = True
     needs: ClassVar[Needs] = Needs(network=True)
-
-    def __post_init__(self) -> None:
-        if self.images is not None and self.images < 1:
-            raise UsageError(f"strategy.images is {self.images}; it must be 1 or more, or null for all")
-        if self.outputs not in OUTPUTS:
-            raise UsageError(f"strategy.outputs is {self.outputs!r}; choose one of {', '.join(OUTPUTS)}")
 
     @property
     def draws(self) -> bool:

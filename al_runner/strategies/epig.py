@@ -5,14 +5,15 @@ N candidates, M targets, K posterior samples, Y classes.
 
 from dataclasses import dataclass
 from math import log
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor
 
-from al_runner.errors import UsageError
 from al_runner.needs import Needs
 from al_runner.pool import Pool, shuffled, top
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import Count, Means
 from al_runner.strategies.base import ByScore
 from al_runner.strategies.ranges import in_range
 from al_runner.types import Fitted, mean_log_probs, rows_within
@@ -38,18 +39,15 @@ def epig(log_probs: Tensor, targets: Tensor) -> Tensor:
     return in_range(torch.cat(found), log(min(samples, classes)), "epig")
 
 
+@options("strategy")
 @dataclass(frozen=True)
 class Epig(ByScore):
     """The candidates of highest expected information on the predictions for random images of the pool."""
 
-    targets: int = 200  # images, drawn anew in every round
+    targets: Annotated[Count, Means("images, drawn anew in every round, that the information is about")] = 200
     needs: ClassVar[Needs] = Needs(consistent=True)
     draws: ClassVar[bool] = True
     at_least_0: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        if self.targets < 1:
-            raise UsageError(f"strategy.targets is {self.targets}; it must be 1 or more (200 is the default)")
 
     def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
         ids = pool.candidates_by_id  # so that equals don't depend on the order

@@ -20,4 +20,4 @@ def features_of(fitted: Fitted, pool: Pool, ids: Tensor) -> Tensor:
 def outputs_of(fitted: Fitted, pool: Pool, ids: Tensor) -> Tensor:
     """One net's outputs before the softmax for the images `ids`, [N, Y]; ArithmeticError where one is not finite."""
     net, rows = fitted.network(), at_once(CHUNK, pool.x(ids[:1]).numel())
-    return finite(torch.cat([net(x) for part in ids.split(rows) for x in chunks(pool.x(part))]), "a feature")
+    return finite(torch.cat([net(x) for part in ids.split(rows) for x in chunks(pool.x(part))]), "an output")

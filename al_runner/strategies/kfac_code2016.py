@@ -5,21 +5,23 @@ L the labelled images, U a slice of the unlabelled, S the query being built, l b
 
 import copy
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
-from al_runner.errors import UsageError
 from al_runner.fisher import Factors, capture, mean_factors, product_traces
 from al_runner.needs import Needs
 from al_runner.pool import Pool
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import Count, Means, Positive
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.free_energy import greedy
 from al_runner.strategies.kfac_vfe import CHUNK
 from al_runner.types import Fitted
 
 
+@options("strategy")
 @dataclass(frozen=True)
 class KfacCode2016(Strategy):
     """Greedily adds the image of least t = sum_l mean_(L u S) tr(psi_x P^-1) mean_(L u S) tr(tau_x Q^-1).
@@ -28,17 +30,15 @@ class KfacCode2016(Strategy):
     from means over batches of 32, against single images for the queries, a mistake that is not repeated here.
     """
 
-    direction: str = "minimise"  # the least t, as committed: the least gradients; "maximise" turns it round
-    pool_batches: int = 10  # U, in queries
-    damping: float = 1e-5  # added to every eigenvalue; 1e-8 in another copy
+    direction: Annotated[Literal["minimise", "maximise"], Means("buy the images of least or of greatest trace")] = (
+        "minimise"
+    )
+    pool_batches: Annotated[
+        Count, Means("unlabelled images in the Fisher matrix beside the labelled ones, in queries")
+    ] = 10
+    damping: Annotated[Positive, Means("what is added to every eigenvalue, absolute")] = 1e-5
     needs: ClassVar[Needs] = Needs(network=True)
     draws: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        if self.direction not in ("minimise", "maximise"):
-            raise UsageError(f"strategy.direction is {self.direction!r}; choose minimise or maximise")
-        if self.pool_batches < 1 or not self.damping > 0:
-            raise UsageError("strategy.pool_batches must be 1 or more, and strategy.damping above 0")
 
     def check(self, net: nn.Module, x: Tensor) -> None:
         capture(net, x)

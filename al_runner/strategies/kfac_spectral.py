@@ -6,26 +6,22 @@ two factors, N = sum_l i o parameters.
 
 from dataclasses import dataclass
 from math import inf
-from typing import ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
-from al_runner.errors import UsageError
 from al_runner.fisher import Factors, Spectra, capture, mean_factors, spectra
 from al_runner.needs import Needs
 from al_runner.pool import Pool
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import Count, Means, Positive
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.kfac_vfe import CHUNK
 from al_runner.types import Fitted
 
-CHOICES = {
-    "objective": ("divergence", "trace"),
-    "labels": ("predicted", "expected"),
-    "start": ("empty", "labelled"),
-}
 
-
+@options("strategy")
 @dataclass(frozen=True)
 class KfacSpectral(Strategy):
     """Greedily builds the query whose Fisher information stands for the pool's in every direction of its eigenbasis.
@@ -37,21 +33,25 @@ class KfacSpectral(Strategy):
     Its last term alone, tr(I_U I_S^-1), is what BAIT minimises (Ash et al., 2021, eq. 4).
     """
 
-    objective: str = "divergence"  # "trace": tr(I_U I_S^-1) alone
-    damping: float = 0.1  # relative: lam = damping * tr(M) / dim(M), added to the query's and the pool's curvature
-    labels: str = "predicted"  # "expected": the mean over the net's own prediction, a backward pass a class
-    start: str = "empty"  # "labelled": the labelled images count with the query, whose union stands for the pool
-    pool_sample: int | None = None  # estimate the pool's factors from so many random unlabelled images; None: from all
+    objective: Annotated[
+        Literal["divergence", "trace"],
+        Means("what is made least: the divergence from the pool, or tr(I_U I_S^-1) alone"),
+    ] = "divergence"
+    damping: Annotated[Positive, Means("what is added to the curvature, relative to each factor's mean eigenvalue")] = (
+        0.1
+    )
+    labels: Annotated[
+        Literal["predicted", "expected"],
+        Means("labels of unlabelled images: the prediction, or the mean over it, a backward pass a class"),
+    ] = "predicted"
+    start: Annotated[
+        Literal["empty", "labelled"],
+        Means("what stands for the pool: the query, or the query and the labelled images together"),
+    ] = "empty"
+    pool_sample: Annotated[
+        Count | None, Means("unlabelled images, drawn at random, that the pool's factors are estimated from; null: all")
+    ] = None
     needs: ClassVar[Needs] = Needs(network=True)
-
-    def __post_init__(self) -> None:
-        for field, allowed in CHOICES.items():
-            if getattr(self, field) not in allowed:
-                raise UsageError(f"strategy.{field} is {getattr(self, field)!r}; choose one of {', '.join(allowed)}")
-        if not self.damping > 0:
-            raise UsageError(f"strategy.damping is {self.damping}; it must be above 0 (0.1 is the default)")
-        if self.pool_sample is not None and self.pool_sample < 1:
-            raise UsageError(f"strategy.pool_sample is {self.pool_sample}; it must be 1 or more, or null for all")
 
     @property
     def draws(self) -> bool:

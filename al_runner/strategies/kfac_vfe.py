@@ -5,9 +5,10 @@ S the query of K images being built, U the unlabelled and A the labelled images,
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import torch
+from pydantic import StringConstraints
 from torch import Tensor, nn
 
 from al_runner.errors import UsageError
@@ -24,21 +25,23 @@ from al_runner.fisher import (
 from al_runner.needs import Needs
 from al_runner.pool import ImagesOf, Pool
 from al_runner.rng import Streams
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import Count, Means, NotNegative, Positive, Reads
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.choice import Choice
 from al_runner.strategies.free_energy import Energy, greedy, mean_random_z, query_z
 from al_runner.strategies.target import grows, multiple, sizes
 from al_runner.types import Fitted, Images
 
-CHOICES = {
-    "direction": ("minimise", "maximise"),
-    "energy": ("total", "blocks"),
-    "labels": ("predicted", "expected"),
-    "start": ("empty", "labelled"),
-}
+Target = (
+    Positive
+    | Literal["parameters", "growing"]
+    | Annotated[str, StringConstraints(pattern=r"^labels/\d+(\.\d+)?$"), Reads("a schedule such as labels/40")]
+)
 CHUNK = 128  # images a backward pass: a layer's patches then stay within tens of megabytes
 
 
+@options("strategy")
 @dataclass(frozen=True)
 class KfacVfe(Strategy):
     """Greedily builds the query whose Fisher information stands for the pool's (algorithm 1).
@@ -51,38 +54,50 @@ class KfacVfe(Strategy):
     The paper's contradictions are options; the defaults are what its algebra and measurement support.
     """
 
-    direction: str = "minimise"  # eq. 8 and the text of section 4; "maximise" is algorithm 1 as printed
-    gamma: float = 0.0  # weight of the training factor; the paper prints no value
-    generalisation: float = 1.0  # weight of the generalisation factor; 0 leaves the training factor alone
-    damping: float = 0.1  # relative: lam = damping * tr(M) / dim(M) for each inverted factor M
-    invert_labelled: bool = False  # eqs. 13, 16, 17, 19 have the labelled factor itself; eq. 18, alg. 1 its inverse
-    target: float | str = "parameters"  # T: c times the pool's own Z1, N, or one that grows; see target.py
-    energy: str = "total"  # "blocks": every block is compared with a target of its own, and their divergences add up
-    labels: str = "predicted"  # as the published code has it; "expected": the mean over the net's own prediction
-    start: str = "empty"  # "labelled": the labelled images count with the query, whose union stands for the pool
-    pool_sample: int | None = None  # estimate the pool's factor from so many random unlabelled images; None: from all
-    nystrom_rank: int | None = None  # invert larger factors from so many of their columns; None: all exactly
-    skip_untreated: bool = False  # leave out layers without a Fisher block, and their parameters out of N
+    direction: Annotated[
+        Literal["minimise", "maximise"], Means("buy the query of least or of greatest free energy")
+    ] = "minimise"
+    gamma: Annotated[NotNegative, Means("weight of the training factor, in units of a random query's")] = 0.0
+    generalisation: Annotated[
+        NotNegative, Means("weight of the generalisation factor; 0 leaves the training factor alone")
+    ] = 1.0
+    damping: Annotated[Positive, Means("what is added to an inverted factor, relative to its mean eigenvalue")] = 0.1
+    invert_labelled: Annotated[bool, Means("the training factor takes the labelled images' factor inverted")] = False
+    target: Annotated[
+        Target,
+        Means("what the query's Z1 is compared with: N, so many times the pool's own Z1, or more with more labels"),
+    ] = "parameters"
+    energy: Annotated[
+        Literal["total", "blocks"], Means("the target is one for the sum of all blocks, or each block has its own")
+    ] = "total"
+    labels: Annotated[
+        Literal["predicted", "expected"],
+        Means("labels of unlabelled images: the prediction, or the mean over it, a backward pass a class"),
+    ] = "predicted"
+    start: Annotated[
+        Literal["empty", "labelled"],
+        Means("what stands for the pool: the query, or the query and the labelled images together"),
+    ] = "empty"
+    pool_sample: Annotated[
+        Count | None, Means("unlabelled images, drawn at random, that the pool's factors are estimated from; null: all")
+    ] = None
+    nystrom_rank: Annotated[
+        Count | None, Means("larger factors are inverted from so many of their columns; null: all exactly")
+    ] = None
+    skip_untreated: Annotated[
+        bool,
+        Means(
+            "leave out layers without a Fisher block, and their parameters out of N; false: refuse a net that has some"
+        ),
+    ] = False
     needs: ClassVar[Needs] = Needs(network=True)
 
     def __post_init__(self) -> None:
-        for field, allowed in CHOICES.items():
-            if getattr(self, field) not in allowed:
-                raise UsageError(f"strategy.{field} is {getattr(self, field)!r}; choose one of {', '.join(allowed)}")
         multiple(self.target, 0, 1)
         if self.target == "growing" and self.start == "labelled":
             raise UsageError("target=growing and start=labelled both count the labelled images; leave one of them out")
-        for field in ("gamma", "generalisation"):
-            if not getattr(self, field) >= 0:
-                raise UsageError(f"strategy.{field} is {getattr(self, field)}; it must be 0 or more")
         if self.gamma == self.generalisation == 0:
             raise UsageError("strategy.gamma and strategy.generalisation are both 0; one must be above 0")
-        if not self.damping > 0:
-            raise UsageError(f"strategy.damping is {self.damping}; it must be above 0 (0.1 is the default)")
-        if self.pool_sample is not None and self.pool_sample < 1:
-            raise UsageError(f"strategy.pool_sample is {self.pool_sample}; it must be 1 or more, or null for all")
-        if self.nystrom_rank is not None and self.nystrom_rank < 1:
-            raise UsageError(f"strategy.nystrom_rank is {self.nystrom_rank}; it must be 1 or more, or null for exact")
 
     @property
     def draws(self) -> bool:

@@ -2,15 +2,16 @@
 
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from al_runner.errors import UsageError
 from al_runner.needs import Needs
 from al_runner.pool import Pool
 from al_runner.rng import Streams
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import Count, CountOrZero, ListOf, Means, Positive, ShareOrAll
 from al_runner.strategies.base import ByScore
 from al_runner.strategies.decorated import changed
 from al_runner.strategies.loss_prediction import Build, WithLossPrediction, feature_maps, with_ranking
@@ -21,28 +22,26 @@ from al_runner.types import Fit, Fitted, Learner, TrainData, chunks, least_minib
 NEVER = 2**62  # forward passes
 
 
+@options("strategy")
 @dataclass(frozen=True)
 class LearningLoss(ByScore):
     """The candidates of highest predicted loss."""
 
-    layers: tuple[str, ...] | None = None  # names of the layers whose maps the module reads; None: see feature_maps
-    hidden: int = 128  # width a map is brought to
-    margin: float = 1.0  # xi
-    weight: float = 1.0  # lambda, of the ranking loss beside the net's own
-    cut_after: int | None = 120  # passes over the data after which the module's gradient stops at the maps; None: never
-    cut_share: float = 0.6  # and not later than after this share of the passes that the recipe has at most
+    layers: Annotated[
+        ListOf[str] | None,
+        Means("layers whose feature maps the module reads, as [net.2,net.5]; null: the last map of every size"),
+    ] = None
+    hidden: Annotated[Count, Means("units that a map is brought to")] = 128
+    margin: Annotated[Positive, Means("difference by which predicted losses are to be told apart")] = 1.0
+    weight: Annotated[Positive, Means("weight of the ranking loss beside the net's own")] = 1.0
+    cut_after: Annotated[
+        CountOrZero | None,
+        Means("passes over the labelled images after which the module no longer trains the net; null: never"),
+    ] = 120
+    cut_share: Annotated[
+        ShareOrAll, Means("and not later than after this share of the passes that training has at most")
+    ] = 0.6
     needs: ClassVar[Needs] = Needs(network=True)
-
-    def __post_init__(self) -> None:
-        if self.hidden < 1:
-            raise UsageError(f"strategy.hidden is {self.hidden}; it must be 1 or more")
-        for name in ("margin", "weight"):
-            if not getattr(self, name) > 0:
-                raise UsageError(f"strategy.{name} is {getattr(self, name)}; it must be above 0 (1 is the default)")
-        if self.cut_after is not None and self.cut_after < 0:
-            raise UsageError(f"strategy.cut_after is {self.cut_after}; it must be 0 or more, or null for never")
-        if not 0 <= self.cut_share <= 1:
-            raise UsageError(f"strategy.cut_share is {self.cut_share}; it must be in [0, 1] (0.6 is the default)")
 
     def check(self, net: nn.Module, x: Tensor) -> None:
         feature_maps(net, x, self.layers)

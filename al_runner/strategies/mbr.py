@@ -1,19 +1,22 @@
 """Minimum Bayes risk: the labels after which a Gaussian field expects the fewest errors (Zhu et al., 2003)."""
 
 from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
 from al_runner.budget import Budget
-from al_runner.errors import UsageError
 from al_runner.models.gaussian_field import Field, class_masses
 from al_runner.pool import Pool
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import Count, Means, Positive
 from al_runner.strategies.base import Strategy
 from al_runner.types import Fitted
 
 
+@options("strategy")
 @dataclass(frozen=True)
 class Mbr(Strategy):
     """The candidate of least expected risk over the candidates, in a field of the bought images and the candidates.
@@ -23,15 +26,18 @@ class Mbr(Strategy):
     with `batch` "top" all risks are those of single queries.
     """
 
-    length_scale: float
-    batch: str = "predicted"
-    max_candidates: int = 5000  # a random subset where there are more: memory is 40 bytes a pair
-
-    def __post_init__(self) -> None:
-        if self.length_scale <= 0:
-            raise UsageError(f"strategy.length_scale is {self.length_scale}; it must be above 0")
-        if self.batch not in ("predicted", "top"):
-            raise UsageError(f"strategy.batch is {self.batch!r}; choose one of predicted, top")
+    length_scale: Annotated[
+        Positive, Means("root-mean-square difference of pixels, in [0, 1], over which an edge's weight falls to 1/e")
+    ]
+    batch: Annotated[
+        Literal["predicted", "top"],
+        Means(
+            "each choice takes those before it as labelled as the field predicts, or all are the best single queries"
+        ),
+    ] = "predicted"
+    max_candidates: Annotated[
+        Count, Means("images that a query chooses from at most, drawn at random: memory is 40 bytes a pair")
+    ] = 5000
 
     def plan(self, budget: Budget) -> Budget:
         return budget.choosing_from(self.max_candidates)

@@ -1,18 +1,19 @@
 """Batches drawn by a score in place of its top (Kirsch et al., 2023, "Stochastic Batch Acquisition")."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import torch
+from pydantic import InstanceOf
 from scipy.stats import rankdata
 from torch import Tensor
 
 from al_runner.errors import UsageError
 from al_runner.pool import Pool, top
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import Means, NotNegative
 from al_runner.strategies.base import ByScore, Strategy, Through
 from al_runner.types import Fitted
-
-LAWS = ("power", "softmax", "softrank")
 
 
 def log_chances(scores: Tensor, law: str, beta: float) -> Tensor:
@@ -36,6 +37,7 @@ def require_at_least_0(scores_are: bool) -> None:
         raise UsageError("strategy.law=power needs scores of 0 or more; use strategy.law=softmax or softrank")
 
 
+@options("strategy")
 @dataclass(frozen=True)
 class Stochastic(Through):
     """Candidates drawn without replacement, by the score of another strategy.
@@ -43,16 +45,14 @@ class Stochastic(Through):
     Top-n of the log chances plus Gumbel noise, which is the same (Kool et al., 2019). Those of chance 0 come last.
     """
 
-    of: ByScore
-    law: str = "power"
-    beta: float = 1.0  # the larger, the closer to the top; 0: random
+    of: Annotated[InstanceOf[ByScore], Means("the strategy whose score chances are made of")]
+    law: Annotated[
+        Literal["power", "softmax", "softrank"], Means("chance by score s: s^beta, exp(beta s), or rank^-beta")
+    ] = "power"
+    beta: Annotated[NotNegative, Means("the larger, the closer to the highest scores; 0: at random")] = 1.0
     draws: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if self.law not in LAWS:
-            raise UsageError(f"strategy.law is {self.law!r}; choose one of {', '.join(LAWS)}")
-        if not self.beta >= 0:
-            raise UsageError(f"strategy.beta is {self.beta}; it must be 0 or more (1 is the default)")
         require_at_least_0(self.law != "power" or self.of.at_least_0)
 
     @property

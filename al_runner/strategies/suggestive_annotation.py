@@ -4,14 +4,17 @@ K preselected images, N unlabelled images, D features; the likeness of two image
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from pydantic import InstanceOf
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from al_runner.errors import UsageError
 from al_runner.needs import Needs
 from al_runner.pool import Pool
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import Count, Means
 from al_runner.strategies.base import Strategy, Through
 from al_runner.strategies.features import features_of
 from al_runner.types import Fitted
@@ -64,6 +67,7 @@ def gains(x: Tensor, others: Tensor, covered: Tensor) -> Tensor:
     return total
 
 
+@options("strategy")
 @dataclass(frozen=True)
 class SuggestiveAnnotation(Through):
     """`uncertain` preselects a multiple of the query, and facility location chooses for all unlabelled images.
@@ -72,13 +76,9 @@ class SuggestiveAnnotation(Through):
     members of a committee, in place of the mean of the last encoder's feature maps.
     """
 
-    uncertain: Strategy  # chooses by the fitted model
-    preselected: int = 2  # times the query; the paper's 16 for 8
-    beside_labelled: bool = False  # what a labelled image stands for already counts as covered
-
-    def __post_init__(self) -> None:
-        if self.preselected < 1:
-            raise UsageError(f"strategy.preselected is {self.preselected}; it must be 1 or more times the query")
+    uncertain: Annotated[InstanceOf[Strategy], Means("the strategy that preselects")]
+    preselected: Annotated[Count, Means("images that are preselected, times the query")] = 2
+    beside_labelled: Annotated[bool, Means("what a labelled image stands for already counts as covered")] = False
 
     @property
     def inner(self) -> Strategy:

@@ -5,12 +5,14 @@ N examples, K posterior samples, Y classes; log_probs [N, K, Y] in nats.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor
 
 from al_runner.pool import Pool
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import Means
 from al_runner.strategies.base import ByScore
 from al_runner.strategies.ranges import finite
 from al_runner.types import Fitted, mean_log_probs
@@ -55,11 +57,12 @@ def curriculum(log_probs: Tensor) -> Tensor:
     return mean_log_probs(log_probs).amax(1)
 
 
+@options("strategy")
 @dataclass(frozen=True)
 class TopScore(ByScore):
     """The candidates, or the sets of candidates, of highest mean score; ties fall to the earlier one."""
 
-    score: Callable[[Tensor], Tensor]
+    score: Annotated[Callable[[Tensor], Tensor], Means("what is computed of an image's predictions")]
     chooses_sets: ClassVar[bool] = True
 
     @property

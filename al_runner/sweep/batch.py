@@ -1,5 +1,6 @@
 """Batch scripts for Slurm, and their submission with its own command; no other package is needed."""
 
+import shutil
 import subprocess
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -8,17 +9,19 @@ from al_runner.errors import UsageError
 from al_runner.system.scheduler import JOB
 
 
+def require_slurm() -> None:
+    """UsageError where Slurm's commands are not there."""
+    if shutil.which("sbatch") is None:
+        raise UsageError("there is no sbatch here; submit from a machine of the cluster, or take hydra/launcher=auto")
+
+
 def submit(script: Path) -> str:
-    """Submit a batch script; the array job's number. UsageError where Slurm refuses it or is not there."""
+    """Submit a batch script; the array job's number. UsageError where Slurm refuses it."""
     try:
         done = subprocess.run(["sbatch", "--parsable", str(script)], capture_output=True, text=True, check=True)
-    except FileNotFoundError:
-        raise UsageError(
-            "there is no sbatch here; submit from a machine of the cluster, or take hydra/launcher=auto"
-        ) from None
     except subprocess.CalledProcessError as error:
         raise UsageError(
-            f"sbatch refused {script}: {' '.join(error.stderr.split())}; change hydra.launcher.* (al-run --help)"
+            f"sbatch refused the sweep: {' '.join(error.stderr.split())}; change hydra.launcher.* (al-run --help)"
         ) from error
     return done.stdout.strip().partition(";")[0]
 

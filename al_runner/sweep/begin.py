@@ -3,7 +3,6 @@
 import json
 import logging
 import os
-import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -16,8 +15,11 @@ from omegaconf import DictConfig
 from al_runner.errors import UsageError
 from al_runner.record.state import DONE, LAUNCH, read, wait
 from al_runner.settings.explain import MENDABLE, explain
+from al_runner.sweep.worker import AL_RUN
 
 log = logging.getLogger(__name__)
+
+RETRIES = "new starts for a run whose process or machine was lost; it goes on after its last recorded round"
 
 
 def begin(config: DictConfig) -> Path:
@@ -116,12 +118,7 @@ def part_command(hydra: DictConfig, job_overrides: Sequence[Sequence[str]], *wor
     theirs = ("hydra/launcher", "hydra.launcher", "hydra/sweeper", "hydra.sweeper", "-m")
     ours = [word for word in launch_of(hydra) if not word.lstrip("+~").startswith(theirs)]
     common = [word for word in filter_overrides(job_overrides[0]) if all(word in job for job in job_overrides)]
-    return [sys.executable, "-m", "al_runner.run", "-m", *ours, *words, *common]
-
-
-def quoted(value: object) -> str:
-    """As one word of an override, whatever characters it has."""
-    return "'" + str(value).replace("\\", "\\\\").replace("'", "\\'") + "'"
+    return [*AL_RUN, "-m", *ours, *words, *common]
 
 
 def part_environment(hydra: DictConfig) -> dict[str, str]:

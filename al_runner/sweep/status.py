@@ -18,6 +18,7 @@ from rich.table import Table
 from al_runner.analysis.table.runs import read_run
 from al_runner.errors import UsageError
 from al_runner.record.state import DONE, FAILED, RUNNING, STOPPED, WAITING, State, read
+from al_runner.sweep.worker import AL_RUN
 from al_runner.system.console import command
 
 COLOURS = {RUNNING: "cyan", DONE: "green", FAILED: "red", STOPPED: "yellow", WAITING: ""}
@@ -127,7 +128,7 @@ def _sweep(launch: Sequence[str], runs: Sequence[Sequence[str]], cwd: str) -> in
 
 
 def _al_run(words: Sequence[str], cwd: str) -> int:
-    return subprocess.run([sys.executable, "-m", "al_runner.run", *words], cwd=cwd, check=False).returncode
+    return subprocess.run([*AL_RUN, *words], cwd=cwd, check=False).returncode
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -7,6 +7,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
+# -P: without it the folder that a sweep is started in comes first on the path, and a queue.py there hides Python's own.
+AL_RUN = (sys.executable, "-P", "-m", "al_runner.run")
+
 
 class Lost(Exception):
     """The worker ended in the middle of a run; `code` is its exit code, negative where a signal ended it."""

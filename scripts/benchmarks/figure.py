@@ -27,7 +27,7 @@ from al_runner.engine.drive import Engine, drive
 from al_runner.job import build
 from al_runner.models.inputs import channel_statistics
 from al_runner.record.run import Run
-from al_runner.settings.explain import conf_dir
+from al_runner.settings.groups import conf_dir
 
 ROUNDS = 16
 STRATEGIES = ("random", "uncertainty", "curriculum", "kfac_vfe")

@@ -49,7 +49,7 @@ def test_all_that_is_not_limited_stays() -> None:
 @pytest.mark.parametrize(
     ("options", "named"),
     [
-        ({"known": 0}, "the data set has 3 classes"),
+        ({"known": 0}, r"pool\.known is 0; it must be 1 or more"),
         ({"known": 2, "novel": 2}, "the data set has 3 classes"),
         ({"known": 4}, "the data set has 3 classes"),
         ({"known": 1, "pool": 20, "start": 90}, r"pool\.pool is 20 and pool\.start 90"),

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
 
 from hydra._internal.callbacks import Callbacks
 from hydra.core.hydra_config import HydraConfig
@@ -14,7 +14,8 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
-from al_runner.errors import UsageError
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import Count, Means
 from al_runner.sweep.begin import begin, conclude, folders_of
 
 log = logging.getLogger(__name__)
@@ -23,7 +24,14 @@ log = logging.getLogger(__name__)
 class LockstepLauncher(Launcher):
     """Runs all jobs to their end, each in its own folder, then raises one error for those that failed."""
 
-    def __init__(self, max_stacked: int | None = None):
+    @options("hydra.launcher")
+    def __init__(
+        self,
+        max_stacked: Annotated[
+            Count | None,
+            Means("nets in one stack; null: what a GPU's memory holds, and 1 on a CPU, where stacks are slower"),
+        ] = None,
+    ):
         super().__init__()
         self.max_stacked = max_stacked
 
@@ -35,8 +43,6 @@ class LockstepLauncher(Launcher):
         from al_runner.engine.stacked import Stacked  # noqa: PLC0415
         from al_runner.sweep.progress import sweep_progress  # noqa: PLC0415
 
-        if self.max_stacked is not None and self.max_stacked < 1:
-            raise UsageError(f"hydra.launcher.max_stacked is {self.max_stacked}; it must be 1 or more, or null")
         begin(self.config)
         folders_of(self.hydra_context, self.config, job_overrides)
         log.info("%d jobs in lock-step", len(job_overrides))

@@ -5,14 +5,16 @@ import os
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from threading import Thread
+from typing import Annotated
 
 from hydra.core.utils import JobReturn, JobStatus, filter_overrides
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from al_runner.errors import UsageError
-from al_runner.sweep.begin import announce, begin, conclude, outcome, part_command, part_environment
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import CountOrZero, Few, Means
+from al_runner.sweep.begin import RETRIES, announce, begin, conclude, outcome, part_command, part_environment
 from al_runner.sweep.worker import Lost, Worker
 from al_runner.system.signals import Stopped, asked, finishing
 
@@ -22,7 +24,15 @@ log = logging.getLogger(__name__)
 class ProcessesLauncher(Launcher):
     """Runs all jobs to their end, then raises one error for those that failed."""
 
-    def __init__(self, n_jobs: int, keep_going: bool = True, retries: int = 2):
+    @options("hydra.launcher")
+    def __init__(
+        self,
+        n_jobs: Annotated[Few, Means("runs side by side; the others wait for their turn")],
+        keep_going: Annotated[
+            bool, Means("false: the first run that fails stops the others at the end of their round")
+        ] = True,
+        retries: Annotated[CountOrZero, Means(RETRIES)] = 2,
+    ):
         super().__init__()
         self.n_jobs, self.keep_going, self.retries = n_jobs, keep_going, retries
 
@@ -30,10 +40,6 @@ class ProcessesLauncher(Launcher):
         self.hydra_context, self.config = hydra_context, config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        if self.n_jobs < 1 or self.retries < 0:
-            raise UsageError(
-                f"hydra.launcher.n_jobs is {self.n_jobs} and retries {self.retries}; give 1 or more, and 0 or more"
-            )
         begin(self.config)
         announce(self.hydra_context, self.config, job_overrides)
         command = part_command(self.config.hydra, job_overrides, "hydra/sweeper=fed")

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
@@ -11,7 +11,9 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from al_runner.errors import UsageError
-from al_runner.sweep.begin import announce, begin, conclude, outcome, part_command, part_environment
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import CountOrZero, Means, NotNegative
+from al_runner.sweep.begin import RETRIES, announce, begin, conclude, outcome, part_command, part_environment
 from al_runner.sweep.worker import Lost, carry_out
 
 log = logging.getLogger(__name__)
@@ -20,7 +22,18 @@ log = logging.getLogger(__name__)
 class RayLauncher(Launcher):
     """Runs all jobs to their end, then raises one error for those that failed."""
 
-    def __init__(self, address: str | None, cpus: float, gpus: float, retries: int, init: Mapping[str, Any]):
+    @options("hydra.launcher")
+    def __init__(
+        self,
+        address: Annotated[
+            str | None,
+            Means("of a cluster: auto, ray://head:10001, or an address; null: RAY_ADDRESS, else this machine alone"),
+        ],
+        cpus: Annotated[NotNegative, Means("CPUs of a run")],
+        gpus: Annotated[NotNegative, Means("GPUs of a run; with a fraction several runs share one")],
+        retries: Annotated[CountOrZero, Means(RETRIES)],
+        init: Annotated[Mapping[str, Any], Means("further arguments of ray.init, as {include_dashboard: false}")],
+    ):
         super().__init__()
         self.address, self.cpus, self.gpus, self.retries, self.init = address, cpus, gpus, retries, init
 

@@ -3,18 +3,26 @@
 import json
 import logging
 import shlex
+import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Annotated
 from uuid import uuid4
 
+from annotated_types import Ge
 from hydra.core.utils import JobReturn, JobStatus, filter_overrides
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from al_runner.errors import UsageError
-from al_runner.record.state import DONE, LAUNCH, RUNNING, WAITING, read
+from al_runner.record.leftovers import clear
+from al_runner.record.state import DONE, LAUNCH, RUNNING, WAITING, State, read, write
+from al_runner.settings.command_line import quoted
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import Count, CountOrZero, Few, ListOf, Means, Positive
 from al_runner.sweep import batch
 from al_runner.sweep.begin import (
     begin,
@@ -25,7 +33,6 @@ from al_runner.sweep.begin import (
     note_waiting,
     part_command,
     part_environment,
-    quoted,
     require_apart,
 )
 
@@ -38,28 +45,33 @@ POLL = 5  # seconds
 class SlurmLauncher(Launcher):
     """Submits the runs that are neither done nor in the queue already, and by default does not wait for them."""
 
+    @options("hydra.launcher")
     def __init__(
         self,
-        partition: str | None,
-        account: str | None,
-        gpus: int,
-        cpus: int,
-        memory_gb: float | None,
-        minutes: int,
-        signal_seconds: int,
-        runs_per_job: int,
-        parallel: int | None,
-        options: Sequence[str],
-        setup: Sequence[str],
-        wait: bool,
+        partition: Annotated[str | None, Means("where the jobs run; null: the cluster's own choice")],
+        account: Annotated[str | None, Means("whose time they take; null: the cluster's own choice")],
+        gpus: Annotated[CountOrZero, Means("GPUs of a job")],
+        cpus: Annotated[Few, Means("CPU cores of a job")],
+        memory_gb: Annotated[Positive | None, Means("memory of a job; null: the cluster's own choice")],
+        minutes: Annotated[Count, Means("time limit of a job; a longer run is queued again until it is done")],
+        signal_seconds: Annotated[
+            Annotated[int, Ge(4)],
+            Means("how long before that limit a job is told to finish its rounds; half of it is for that"),
+        ],
+        runs_per_job: Annotated[
+            Count, Means("several runs are in lock-step on the job's GPU, or in processes on its CPU cores")
+        ],
+        parallel: Annotated[
+            Count | None, Means("jobs that may run at the same time; null: as many as the cluster gives")
+        ],
+        options: Annotated[ListOf[str], Means("further options of sbatch, as [--constraint=a100,--qos=long]")],
+        setup: Annotated[ListOf[str], Means("shell lines before the runs, as [module load cuda]")],
+        wait: Annotated[bool, Means("stay until all runs have ended, and say which failed")],
     ):
         super().__init__()
-        for name, value in (("minutes", minutes), ("runs_per_job", runs_per_job), ("cpus", cpus)):
-            if value < 1:
-                raise UsageError(f"hydra.launcher.{name} is {value}; it must be 1 or more")
-        if not 4 <= signal_seconds < 60 * minutes:
+        if not signal_seconds < 60 * minutes:
             raise UsageError(
-                f"hydra.launcher.signal_seconds is {signal_seconds}; it must be 4 or more, and within minutes={minutes}"
+                f"hydra.launcher.signal_seconds is {signal_seconds}; it must be less than minutes={minutes} have"
             )
         self.resources = [
             ("partition", partition),
@@ -74,6 +86,7 @@ class SlurmLauncher(Launcher):
         self.options, self.lines, self.wait = options, setup, wait
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        batch.require_slurm()  # before the sweep writes anything
         self.hydra_context, self.config = hydra_context, config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
@@ -112,12 +125,28 @@ class SlurmLauncher(Launcher):
         script = home / "job.sh"
         script.write_text(self._script(home, name, len(parts), [job for part in jobs for job in part]))
         launch = launch_of(self.config.hydra)
+        before = {folders[number]: read(folders[number]) for part in parts for number in part}
         for place, part in enumerate(parts):
             for number in part:
                 note_waiting(folders[number], job_overrides[number], launch, f"{home}/{place}")
-        array = batch.submit(script)
+        try:
+            array = batch.submit(script)
+        except UsageError:
+            self._forget(home, before)
+            raise
         runs = sum(map(len, parts))
         log.info("%d runs in %d jobs: Slurm's array job %s, named %s", runs, len(parts), array, name)
+
+    def _forget(self, home: Path, before: Mapping[Path, State | None]) -> None:
+        """Leave nothing of an array job that was refused: its script, and what the runs' folders say since."""
+        shutil.rmtree(home)
+        with suppress(OSError):  # other arrays' scripts are there
+            home.parent.rmdir()
+        for folder, state in before.items():
+            if state is None:
+                clear(folder, Path(str(self.config.hydra.sweep.dir)).absolute())
+            else:
+                write(folder, state)
 
     def _script(self, home: Path, name: str, parts: int, jobs: Sequence[Sequence[str]]) -> str:
         """The batch script; a part of several runs trains them as `auto` does, on the job's own GPU or cores."""

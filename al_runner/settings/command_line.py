@@ -1,0 +1,120 @@
+"""The words of al-run's command line: mistakes that can be told before Hydra reads them, and what it wants instead."""
+
+import argparse
+import re
+import shlex
+from collections.abc import Sequence
+from typing import NoReturn
+
+from hydra._internal.utils import get_args_parser
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+
+from al_runner.errors import UsageError
+from al_runner.settings.groups import GROUPS, OPTIONAL
+
+NULL = re.compile(r"(?<![^=,])null(?![^,])")  # one of the values of an override
+
+
+def hydras_words(words: Sequence[str]) -> list[str]:
+    """The words as Hydra wants them, flags first; UsageError for those that it would misread or refuse unclearly."""
+    require_flags(words)
+    require_overrides(words)
+    for word in filter(is_override, words):
+        require_readable(word)
+    return sorted(map(with_no_choice, words), key=is_override)
+
+
+def is_override(word: str) -> bool:
+    """Whether a word sets or deletes something, so that it is no flag and no flag's value."""
+    return word.startswith("~") or ("=" in word and not word.startswith("-"))
+
+
+def parsed(words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Hydra's flags, with the bare words and overrides as `overrides`, and the flags that Hydra does not know."""
+
+    def refuse(message: str) -> NoReturn:
+        raise UsageError(f"{message} (al-run --hydra-help lists the flags)")
+
+    parser = get_args_parser()
+    parser.error = refuse  # type: ignore[method-assign]  # argparse would print its usage, and exit
+    return parser.parse_known_args([*words])
+
+
+def require_flags(words: Sequence[str]) -> None:
+    """UsageError where a flag is none, or does not go with another one."""
+    flags, unknown = parsed(sorted(words, key=is_override))
+    for word in unknown:
+        key, _, value = word.lstrip("-").partition("=")
+        following = [*words, ""][words.index(word) + 1]
+        value = value or (following if following and not is_override(following) else "...")
+        if word.startswith("--") and key.partition(".")[0].isidentifier():
+            raise UsageError(f"there is no flag {word}; options are given without dashes, as {key}={value}")
+        raise UsageError(f"there is no flag {word}; al-run --hydra-help lists them")
+    if flags.resolve and not (flags.cfg or flags.help):
+        raise UsageError("--resolve goes with --cfg or --help, as in al-run --cfg job --resolve")
+    asked = [name for name in ("run", "multirun", "cfg", "info", "shell_completion") if getattr(flags, name)]
+    if len(asked) > 1:
+        names = " and ".join(f"--{name.replace('_', '-')}" for name in asked)
+        raise UsageError(f"{names} don't go together; --cfg shows one run, so leave -m and the lists of values out")
+
+
+def require_overrides(words: Sequence[str]) -> None:
+    """UsageError where a word is neither a flag nor a flag's value nor an override."""
+    flags, _ = parsed(sorted(words, key=is_override))
+    for place, word in enumerate(words):
+        if (is_override(word) and not word.startswith("=")) or word not in flags.overrides:
+            continue
+        before, after = [*words][place - 1] if place else "", [*words, ""][place + 1]
+        spaced = None
+        if before.endswith((",", "=")) or (before and word.startswith((",", "="))):
+            spaced = before + word + (after if word.endswith((",", "=")) else "")
+        elif after.startswith("=") or after.endswith((",", "=")):
+            spaced = word + after + ([*words, ""][place + 2] if after.endswith((",", "=")) else "")
+        elif after and not is_override(after) and not after.startswith("-"):
+            spaced = f"{word}={after}"
+        if spaced:
+            raise UsageError(f"{word!r} is a word of its own; write {spaced} without spaces")
+        raise UsageError(f"{word!r} is no option; options are given as key=value (al-run --help lists them)")
+
+
+def require_readable(word: str) -> None:
+    """UsageError where Hydra can't read an override, or where it sets what can't be set."""
+    key, _, value = word.partition("=")
+    name = key.lstrip("+~")
+    if name == "run" or name.startswith("run."):
+        raise UsageError(f"{name} can't be set: it is made of the run's own choices; tell runs apart with name=...")
+    if name in GROUPS and name not in OPTIONAL and (word.startswith("~") or NULL.search(word)):
+        raise UsageError(
+            f"{word} leaves the run without a {name}; choose one with {name}=... (al-run --help lists them)"
+        )
+    try:
+        OverridesParser.create().parse_override(word)
+    except HydraException:
+        if word.endswith(","):
+            raise UsageError(f"{word} ends with a comma; write its values without spaces between them") from None
+        raise UsageError(f"{word} can't be read, since Hydra gives meaning to marks; {in_quotes(key, value)}") from None
+
+
+def in_quotes(key: str, value: str) -> str:
+    """How to give a value to the letter, to the shell and to Hydra."""
+    return f"to give these very characters, quote them twice: al-run {shlex.quote(f'{key}={quoted(value)}')}"
+
+
+def quoted(value: object) -> str:
+    """A value to the letter in Hydra's grammar, in which backslashes mean something before a quote alone."""
+    escaped = re.sub(r'(\\*)("|$)', lambda found: found[1] * 2 + found[2].replace('"', '\\"'), str(value))
+    return f'"{escaped}"'
+
+
+def with_no_choice(word: str) -> str:
+    """An override that leaves a group without a choice, `pool=null`, as Hydra spells it."""
+    name, _, value = word.partition("=")
+    return f"{name}={NULL.sub('[]', value)}" if name in OPTIONAL else word
+
+
+def config_dir(words: Sequence[str]) -> str | None:
+    """The folder that --config-dir names."""
+    flags, _ = parsed(sorted(words, key=is_override))
+    folder: str | None = flags.config_dir
+    return folder

@@ -1,0 +1,80 @@
+"""Functions and classes whose parameters are options: a wrong value is one line that names the fix, whoever calls."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from functools import cache, wraps
+from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
+
+from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
+
+from al_runner.errors import UsageError
+from al_runner.settings.kinds import Means
+from al_runner.settings.wording import refusal
+
+STRICT = ConfigDict(strict=True, arbitrary_types_allowed=True, allow_inf_nan=False)
+
+Made = TypeVar("Made", bound=Callable[..., Any])
+
+
+def options(group: str) -> Callable[[Made], Made]:
+    """Check every declared parameter (`Means`) of a function, or of a class, at its call.
+
+    UsageError names a wrong value as option of `group`. A dataclass's fields are its parameters.
+    """
+
+    def decorate(made: Made) -> Made:
+        if not isinstance(made, type):
+            return checking(made, group)
+        setattr(made, "__init__", checking(vars(made)["__init__"], group))  # noqa: B010 - mypy forbids the assignment
+        return made
+
+    return decorate
+
+
+def checking(function: Made, group: str) -> Made:
+    """The function, its declared arguments checked before it is called."""
+    signature, kinds = inspect.signature(function), cache(lambda: declared(function))
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        bound = signature.bind(*args, **kwargs)
+        for name in bound.arguments.keys() & kinds().keys():
+            bound.arguments[name] = accepted(f"{group}.{name}", bound.arguments[name], kinds()[name])
+        return function(*bound.args, **bound.kwargs)
+
+    return call  # type: ignore[return-value]  # of the same signature, which the type of `wraps` does not say
+
+
+def accepted(name: str, value: object, annotation: Any) -> Any:
+    """The value as its function gets it, a whole number as a float where one is wanted; UsageError if it is wrong."""
+    try:
+        return adapter(annotation).validate_python(value)
+    except ValidationError:
+        raise UsageError(refusal(name, value, annotation)) from None
+
+
+@cache
+def adapter(annotation: Any) -> TypeAdapter[Any]:
+    """Pydantic's validator of an annotation."""
+    try:
+        return TypeAdapter(annotation, config=STRICT)
+    except PydanticUserError:  # of a dataclass, which has a configuration of its own
+        return TypeAdapter(annotation)
+
+
+def declared(made: Callable[..., Any]) -> Mapping[str, Any]:
+    """The annotations of the parameters that have a meaning, by name."""
+    return {name: annotation for name, annotation in annotations_of(made).items() if meaning(annotation)}
+
+
+def annotations_of(made: Callable[..., Any]) -> Mapping[str, Any]:
+    """The annotations, with their metadata, of all parameters of a function or class."""
+    function: Callable[..., Any] = vars(made).get("__init__", object) if isinstance(made, type) else made
+    return get_type_hints(function, include_extras=True)
+
+
+def meaning(annotation: Any) -> str:
+    """The sentence of an option; empty where it has none."""
+    if get_origin(annotation) is not Annotated:
+        return ""
+    return next((part.text for part in get_args(annotation)[1:] if isinstance(part, Means)), "")

@@ -1,0 +1,51 @@
+"""What al-run's configuration is made of: its groups, and the names of options."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from pathlib import Path
+
+import yaml
+
+
+def conf_dir() -> Path:
+    """The configuration groups: packaged in a wheel, beside the package in a checkout."""
+    package = Path(__file__).parents[1]
+    packaged = package / "conf"
+    return packaged if packaged.exists() else package.parent / "conf"
+
+
+def optional_groups() -> tuple[str, ...]:
+    """The groups that conf/config.yaml leaves without a choice, in its order."""
+    return tuple(group for group, choice in default_choices().items() if choice is None)
+
+
+def default_choices() -> dict[str, str | None]:
+    """The choice that conf/config.yaml makes in every group."""
+    defaults = yaml.safe_load((conf_dir() / "config.yaml").read_text(encoding="utf-8"))["defaults"]
+    return {
+        group: choice
+        for entry in defaults
+        if isinstance(entry, dict)
+        for group, choice in entry.items()
+        if not group.startswith("override ")
+    }
+
+
+def no_option(name: str, beside: Iterable[str], everywhere: Iterable[str] = ()) -> str:
+    """What to say of a dotted name that is no option: the nearest one of its place, which has those `beside`.
+
+    Else one of the same last name among those `everywhere`, or what there is in its place.
+    """
+    place, _, last = name.rpartition(".")
+    beside = [*beside]
+    close = [f"{place}.{other}".lstrip(".") for other in get_close_matches(last, beside, n=1, cutoff=0.7)]
+    elsewhere = [other for other in everywhere if other.rpartition(".")[2] == last]
+    if close or elsewhere:
+        return f"there is no option {name}; did you mean {[*close, *elsewhere][0]}?"
+    there = f"{place} has {', '.join(beside) or 'no options'}" if place else SEE_HELP
+    return f"there is no option {name}; {there}"
+
+
+SEE_HELP = "al-run --help lists all groups and settings"
+GROUPS = tuple(default_choices())
+OPTIONAL = optional_groups()

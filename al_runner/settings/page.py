@@ -1,0 +1,90 @@
+"""docs/settings.md: every option, what it may be, what the presets say and what it is for."""
+
+from collections.abc import Mapping
+from typing import Any, cast, get_type_hints
+
+import yaml
+from omegaconf import DictConfig, OmegaConf
+
+from al_runner.settings.catalogue import Part, defaults_of, describe, parts
+from al_runner.settings.groups import conf_dir
+from al_runner.settings.own import Own
+
+HEAD = """# Settings
+
+Every option of al-run: what it may be, its value in the presets of `conf/`, and what it is for. An option is set on the
+command line as `budget.query=40`; one with a + before its name is not in the preset's file, and is set with the +.
+Written by `python -m al_runner.settings` from the declarations in the code.
+"""
+TABLE = "| option | value | may be | what it is for |\n|---|---|---|---|\n"
+
+
+def page() -> str:
+    """The whole page."""
+    all_parts = parts()
+    listed = {part.target: part.path for part in all_parts if "." not in part.path}
+    text, group = HEAD + own_section(), ""
+    for part in all_parts:
+        top = part.path.startswith("hydra.") or "." not in part.path
+        if part.path.partition(".")[0] != group:
+            group = part.path.partition(".")[0]
+            text += f"\n## {'hydra.launcher' if group == 'hydra' else group}\n"
+        if part.annotations and (top or part.target not in listed):
+            text += section(part, listed)
+    return text
+
+
+def own_section() -> str:
+    """The options at the top of conf/config.yaml."""
+    config = yaml.safe_load((conf_dir() / "config.yaml").read_text(encoding="utf-8"))
+    rows = [row(name, code(config[name]), kind) for name, kind in get_type_hints(Own, include_extras=True).items()]
+    return "\n## al-run's own\n\n" + TABLE + "".join(rows)
+
+
+def section(part: Part, listed: Mapping[str, str]) -> str:
+    """A table of what one target takes."""
+    names = ", ".join(f"`{name}`" for name in part.choices)
+    heading = f"\n### {part.path}: {names}\n\n{part.summary}\n\n"
+    defaults = defaults_of(part.target)
+    rows = []
+    for name, kind in part.annotations.items():
+        written = any(name in node for node in part.choices.values())
+        rows.append(row(f"{part.path}.{name}", values(part, name, defaults, listed), kind, written))
+    return heading + TABLE + "".join(rows)
+
+
+def row(name: str, value: str, annotation: Any, written: bool = True) -> str:
+    """One option."""
+    may_be, purpose = describe(annotation)
+    cells = [f"`{'' if written else '+'}{name}`", value, may_be, purpose]
+    escaped = " | ".join(cell.replace("|", r"\|") for cell in cells)
+    return f"| {escaped} |\n"
+
+
+def values(part: Part, name: str, defaults: Mapping[str, Any], listed: Mapping[str, str]) -> str:
+    """What the presets say, the commonest first, the others with the presets' names."""
+    said: dict[str, list[str]] = {}
+    for choice, node in part.choices.items():
+        said.setdefault(value_of(node, name, defaults, listed), []).append(choice)
+    common, *others = sorted(said, key=lambda text: -len(said[text]))
+    return "; ".join([common, *(f"{text} ({', '.join(said[text])})" for text in others)])
+
+
+def value_of(node: DictConfig, name: str, defaults: Mapping[str, Any], listed: Mapping[str, str]) -> str:
+    """What a preset says, or the default where it says nothing."""
+    if name not in node:
+        return code(defaults.get(name))
+    if OmegaConf.is_missing(node, name):
+        return "to be set"
+    raw = cast(dict[str, Any], OmegaConf.to_container(node, resolve=False))[name]
+    if isinstance(raw, dict) and "_target_" in raw:
+        see = f", see [{listed[raw['_target_']]}](#{listed[raw['_target_']]})" if raw["_target_"] in listed else ""
+        return f"`{raw['_target_'].rpartition('.')[2]}`{see}"
+    return code(raw)
+
+
+def code(value: object) -> str:
+    """A value as YAML has it in one line."""
+    plain = [*value] if isinstance(value, tuple) else value
+    text = yaml.safe_dump(plain, default_flow_style=True, width=10**6, allow_unicode=True).strip()
+    return f"`{text.removesuffix('...').strip()}`"

@@ -1,0 +1,116 @@
+"""What is wrong with the words of a command line, and what to write instead."""
+
+import shlex
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from al_runner.errors import UsageError
+from al_runner.settings.command_line import config_dir, hydras_words
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (
+            "strategy=random, uncertainty",
+            "'uncertainty' is a word of its own; write strategy=random,uncertainty without",
+        ),
+        (
+            "strategy=random ,uncertainty",
+            "',uncertainty' is a word of its own; write strategy=random,uncertainty without",
+        ),
+        (
+            "-m strategy=random , uncertainty",
+            "',' is a word of its own; write strategy=random,uncertainty without spaces",
+        ),
+        ("strategy random", "'strategy' is a word of its own; write strategy=random without spaces"),
+        ("strategy = random", "'strategy' is a word of its own; write strategy=random without spaces"),
+        ("strategy= random", "'random' is a word of its own; write strategy=random without spaces"),
+        ("strategy =random", "'strategy' is a word of its own; write strategy=random without spaces"),
+        ("strategy=random,", "strategy=random, ends with a comma; write its values without spaces between them"),
+        ("random", "'random' is no option; options are given as key=value (al-run --help lists them)"),
+        ("--strategy random", "there is no flag --strategy; options are given without dashes, as strategy=random"),
+        (
+            "--strategy=random",
+            "there is no flag --strategy=random; options are given without dashes, as strategy=random",
+        ),
+        ("--seed", "there is no flag --seed; options are given without dashes, as seed=..."),
+        ("-x", "there is no flag -x; al-run --hydra-help lists them"),
+        ("--cfg jobs", "argument --cfg/-c: invalid choice: 'jobs'"),
+        ("--resolve", "--resolve goes with --cfg or --help, as in al-run --cfg job --resolve"),
+        ("-m seed=0,1 --cfg job", "--multirun and --cfg don't go together; --cfg shows one run, so leave -m and the"),
+        (
+            "run.strategy=../../x",
+            "run.strategy can't be set: it is made of the run's own choices; tell runs apart with",
+        ),
+        ("++run.strategy=abc", "run.strategy can't be set"),
+        ("~run.strategy", "run.strategy can't be set"),
+        ("run=3", "run can't be set"),
+        (
+            "strategy=null",
+            "strategy=null leaves the run without a strategy; choose one with strategy=... (al-run --help",
+        ),
+        ("-m strategy=random,null", "strategy=random,null leaves the run without a strategy"),
+        ("~dataset", "~dataset leaves the run without a dataset"),
+        ("learner=null", "learner=null leaves the run without a learner"),
+        ("model=null", "model=null leaves the run without a model"),
+    ],
+    ids=str,
+)
+def test_a_mistake_gets_one_line(words: str, line: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        hydras_words(shlex.split(words))
+    assert str(caught.value).startswith(line)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/data/photos (1)",
+        "/data/a=b",
+        "/data/[old]",
+        "/data/фото",
+        "/data/{x}",
+        "~/x",
+        '/data/a"b(',
+        "C:\\a(b",
+        "a'b(c",
+    ],
+    ids=str,
+)
+def test_a_path_that_hydra_misreads_is_shown_as_hydra_reads_it(path: str) -> None:
+    """The proposed word, through a shell and Hydra's own parser, gives the very path back."""
+    with pytest.raises(UsageError, match="can't be read") as caught:
+        hydras_words([f"dataset.path={path}"])
+    proposed = str(caught.value).partition("quote them twice: al-run ")[2]
+    (word,) = shlex.split(proposed)
+    assert OverridesParser.create().parse_override(word).value() == path
+    assert hydras_words([word]) == [word]
+
+
+@pytest.mark.parametrize(
+    ("words", "hydras"),
+    [
+        ("dataset=usps -m seed=0,1", "-m dataset=usps seed=0,1"),
+        ("pool=null strategy=random", "pool=[] strategy=random"),
+        ("logger=null experiment=null", "logger=[] experiment=[]"),
+        ("-m pool=null,label_noise", "-m pool=[],label_noise"),
+        ("-m pool=label_noise,null name=null,x", "-m pool=label_noise,[] name=null,x"),
+        ("~pool seed=1", "~pool seed=1"),
+        ("budget.max_rounds=null", "budget.max_rounds=null"),
+        ("--config-dir mine seed=1 --cfg job", "--config-dir mine --cfg job seed=1"),
+        ("+training.optimizer.amsgrad=true", "+training.optimizer.amsgrad=true"),
+        ("hydra/launcher=slurm name=", "hydra/launcher=slurm name="),
+    ],
+    ids=str,
+)
+def test_what_is_right_is_passed_on_flags_first(words: str, hydras: str) -> None:
+    assert hydras_words(words.split()) == hydras.split()
+
+
+@pytest.mark.parametrize("words", [["--config-dir", "a b"], ["--config-dir=a b"], ["seed=1", "-cd", "a b"]], ids=str)
+def test_the_folder_of_config_dir_is_found(words: list[str]) -> None:
+    assert config_dir(words) == "a b"
+    assert config_dir(["seed=1"]) is None
