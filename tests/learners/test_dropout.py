@@ -8,10 +8,10 @@ from torch import Tensor, nn
 from al_runner.engine.drive import drive
 from al_runner.engine.one_by_one import train
 from al_runner.errors import UsageError
-from al_runner.learners.dropout import Dropout, DropoutNet, dropout_layers, split
-from al_runner.models.gal2017 import cnn
+from al_runner.learners.dropout import Dropout, DropoutNet
 from al_runner.models.inputs import net_builder
 from al_runner.models.layers import seed_layers
+from al_runner.models.masked_dropout import dropout_layers
 from al_runner.rng import Streams, stream
 from al_runner.types import Fit, TrainData, chunks
 
@@ -148,14 +148,6 @@ def test_the_part_before_the_first_dropout_layer_is_computed_once() -> None:
             layer.register_forward_hook(lambda *_, name=name: calls.append(name))
     posterior(trained).log_probs(X)
     assert {name: calls.count(name) for name in set(calls)} == {"0.0.0": 1, "0.0.1": 1, "2": 5, "4": 5}
-
-
-def test_the_paper_s_net_is_split_before_its_dense_part() -> None:
-    trained = nn.Sequential(cnn((1, 28, 28), 10))
-    seed_layers(trained, stream(0, "dropout"))
-    prefix, rest = split(trained)
-    assert [type(layer).__name__ for layer in prefix] == ["Conv2d", "ReLU", "Conv2d", "MaxPool2d", "ReLU", "Flatten"]  # type: ignore[attr-defined]
-    assert [type(layer).__name__ for layer in rest] == ["MaskedLinear", "ReLU", "MaskedLinear"]  # type: ignore[attr-defined]
 
 
 def data() -> TrainData:
