@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from math import log
-from typing import Annotated, Any, Literal, NamedTuple, Protocol, TypedDict
+from typing import Annotated, Any, Literal, NamedTuple, Protocol, TypedDict, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -78,6 +78,7 @@ class TrainData(NamedTuple):
 Loss = Callable[[Any, Tensor], Tensor]  # of the net's output in training and the labels, a mean
 
 
+@runtime_checkable
 class Schedule(Protocol):
     """A learning rate that changes during training."""
 

@@ -125,12 +125,15 @@ def test_a_cycle_that_might_be_cut_short_is_refused(changes: dict[str, float]) -
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: OneCycle(peak=1.5), r"training\.schedule\.peak is 1\.5; it must be in \[0, 1\]"),
+        (lambda: OneCycle(peak=1.5), r"training\.schedule\.peak is 1\.5; it must be 0 or more and at most 1"),
         (lambda: OneCycle(start=-0.1), r"training\.schedule\.start is -0\.1"),
         (lambda: OneCycle(end=2), r"training\.schedule\.end is 2"),
-        (lambda: OneCycle(shape="triangle"), "schedule.shape is triangle; it must be one of linear, cosine"),
+        (lambda: OneCycle(shape="triangle"), "schedule.shape is 'triangle'; it must be linear or cosine"),
         (lambda: Drops((1,), -1), r"training\.schedule\.by is -1; it must be 0 or more"),
-        (lambda: toy.recipe(label_smoothing=1.0), r"training\.label_smoothing is 1\.0; it must be in \[0, 1\)"),
+        (
+            lambda: toy.recipe(label_smoothing=1.0),
+            r"training\.label_smoothing is 1\.0; it must be 0 or more and below 1",
+        ),
         (lambda: toy.recipe(label_smoothing=-0.1), r"training\.label_smoothing is -0\.1"),
     ],
 )
