@@ -6,6 +6,6 @@ set -euo pipefail
 runs=outputs/ducoffe2017_figure1 out=${OUT:-outputs/reproduced/ducoffe2017_figure1}
 al-run -m experiment=ducoffe2017_figure1 results=$runs budget.max_labelled="${LABELS:-15000}" seed="${SEEDS:-0,1,2,3,4}" \
     strategy=full,kfac_vfe,random,uncertainty,curriculum,least_confidence,margin,entropy
-al-plot $runs --log --out "$out"
+al-plot $runs --log --out "$out" --only full,random,uncertainty,kfac_vfe,curriculum,margin # seven on few seeds can't be read
 al-compare $runs --out "$out"
 al-report $runs --out "$out/report.html"
