@@ -16,7 +16,7 @@ from al_runner.analysis.draw.style import Picture
 from al_runner.analysis.stats.curves import Spread
 from al_runner.analysis.stats.results import summarise
 from al_runner.analysis.table.files import as_csv, stem, write
-from al_runner.analysis.table.names import across, all_truth, case_title, columns, only
+from al_runner.analysis.table.names import across, all_truth, case_title, columns, common_seeds, only
 from al_runner.analysis.table.rows import BASELINE
 from al_runner.analysis.table.runs import load
 from al_runner.analysis.tell.notes import notes
@@ -32,6 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     frame, out = load(options.directory), options.out or options.directory
     drawn = only(across(frame, options.across), options.only)
+    drawn = common_seeds(drawn) if options.common else drawn
     look = _look(options, drawn)
     for note in notes(options.directory, frame):
         print(f"al-plot: {note}", file=sys.stderr)
@@ -54,7 +55,7 @@ def _figures(frame: pd.DataFrame, look: Look, options: argparse.Namespace) -> It
         if all_truth(runs):
             print(f"al-plot: no figure for {', '.join(key)}: it has no strategy but full", file=sys.stderr)
             continue
-        title = look.names.all(case_title(key, list(combinations))) if options.title is None else options.title
+        title = look.names.title(case_title(key, list(combinations))) if options.title is None else options.title
         own = replace(look, title=title)
         names = key if len(combinations) > 1 else ()
         yield _stem("", names, own), learning_curves(runs, own)
@@ -113,6 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--published", metavar="PAPER", nargs="*", help="overlay published results; default: of all papers there are")
     add("--split", metavar="LABELS", help="where the right panel begins, or none for one panel; default: chosen")
+    add("--common", action="store_true", help="draw only the seeds that all curves of a figure share")
     add("--only", metavar="NAMES", help="curves to draw, with commas; the tables hold all")
     add_look(parser)
     return parser

@@ -65,7 +65,7 @@ def facets(frame: pd.DataFrame, by: Sequence[str], look: Look | None = None) -> 
         figure, panels = canvas(look, -(-len(found) // columns), columns)
         for place, (axes, (key, own)) in enumerate(zip(panels, found.items(), strict=False)):
             _draw(axes, own, _pens(everything), _span(own), look)
-            axes.set_title(", ".join(look.names(str(part)) for part in key), color="#333333")
+            axes.set_title(_heading(by, key, look), color="#333333")
             if place < len(found) - columns:
                 axes.set_xlabel("")
             if place % columns == 0:
@@ -124,6 +124,12 @@ def times(runs: pd.DataFrame, look: Look | None = None) -> Picture:
                     log_limits(axes, float(seconds.min()) / 1.3, float(seconds.max()) * 1.3)
             axes.set_ylabel(label)
         return finish(figure, panels, look, seeds_note(everything, look, bands=False))
+
+
+def _heading(by: Sequence[str], key: Sequence[str], look: Look) -> str:
+    """A panel's title: of its values of `by`, data set and net have names."""
+    named = zip(by, map(str, key), strict=True)
+    return ", ".join(look.names(value) if part in ("dataset", "model") else value for part, value in named)
 
 
 def _curves(runs: pd.DataFrame, look: Look) -> list[Curve]:

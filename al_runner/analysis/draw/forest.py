@@ -29,7 +29,7 @@ def forests(found: Sequence[Case], look: Look | None = None) -> Iterator[tuple[s
     for case in found:
         table = results([case])
         if (table["pairs"] > 0).any():
-            titled = replace(look, title=look.title or look.names.all(case.title))
+            titled = replace(look, title=look.title or look.names.title(case.title))
             yield stem("compare_forest", case.key if len(found) > 1 else ()), forest(table, case.baseline, titled)
 
 

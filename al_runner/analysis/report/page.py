@@ -9,7 +9,8 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
 from al_runner.analysis.draw.style import pens
-from al_runner.analysis.report.checklist import WARNING, Check, Evidence, checklist
+from al_runner.analysis.report.checklist import checklist
+from al_runner.analysis.report.evidence import WARNING, Check, Evidence
 from al_runner.analysis.report.images import Images
 from al_runner.analysis.report.sheets import contact_sheet
 from al_runner.analysis.report.source import Source, case_images, purchase_measures
@@ -67,7 +68,7 @@ def section(source: Source, place: int, tables: Sequence[Shown]) -> dict[str, An
     images = case_images(source, case)
     measured = purchase_measures(source, runs, images if isinstance(images, Images) else None)
     charts = {
-        f"errors{place}": [view_data(view, pen, source.names) for view in error_views(case, runs)],
+        f"errors{place}": [view_data(view, pen, source.names) for view in error_views(case, runs, source.names)],
         f"bought{place}": [view_data(view, pen, source.names) for view in bought_views(measured)],
         f"time{place}": [view_data(view, pen, source.names) for view in time_views(runs)],
     }

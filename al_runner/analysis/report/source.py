@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from al_runner.analysis.report.bought import class_balance, nearest_distance, purchases, shrunk
-from al_runner.analysis.report.checklist import provenance
+from al_runner.analysis.report.evidence import provenance
 from al_runner.analysis.report.images import Images, find_images, fits
 from al_runner.analysis.stats.case import Case
 from al_runner.analysis.table.display import Names

@@ -30,13 +30,13 @@ class View(NamedTuple):
     note: str = ""
 
 
-def error_views(case: Case, runs: pd.DataFrame) -> list[View]:
+def error_views(case: Case, runs: pd.DataFrame, names: Names) -> list[View]:
     """Error, its difference to the baseline, the best so far; means over finished seeds, t intervals."""
     truths = curves(case.truth) if len(case.truth) else []
     views = [
         error_view("test error", curves(runs), truths),
         View(
-            f"difference to {case.baseline}",
+            f"difference to {names(case.baseline)}",
             "points",
             difference_curves(runs, case.baseline),
             zero=True,

@@ -91,6 +91,7 @@ class Names:
             return curve
         return f"{base} ({variant.replace('_', ' ')})" if variant else base
 
-    def all(self, title: str) -> str:
-        """Of names with commas between."""
-        return ", ".join(map(self, title.split(", ")))
+    def title(self, words: str) -> str:
+        """Of a case's title: data set and net, then what else tells it apart, which keeps its name."""
+        first = words.split(", ")
+        return ", ".join([*map(self, first[:2]), *first[2:]])

@@ -69,6 +69,23 @@ def only(frame: pd.DataFrame, names: str | None) -> pd.DataFrame:
     return frame[curves.isin(wanted)]
 
 
+def common_seeds(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the seeds that all curves of a combination share, and ground truth.
+
+    UsageError where a combination has no such seed.
+    """
+    parts = []
+    for key, runs in frame.groupby(list(COMBINATION), sort=False):
+        drawn = runs[~is_truth(runs)]
+        curves = [set(seeds) for _, seeds in drawn["seed"].groupby(curve_names(drawn))]
+        shared = set.intersection(set(runs["seed"]), *curves)
+        if curves and not shared:
+            where = ", ".join(filter(None, map(str, key)))
+            raise UsageError(f"--common: the curves of {where} share no seed; leave some out (--only)")
+        parts.append(runs[runs["seed"].isin(shared) | is_truth(runs)])
+    return pd.concat(parts).sort_index()
+
+
 def case_title(key: Sequence[str], others: Sequence[Sequence[str]]) -> str:
     """Data set and model of a case, and whatever else tells it from the others; `key` the values of COMBINATION."""
     tells = [i < 2 or len({other[i] for other in others}) > 1 for i in range(len(key))]

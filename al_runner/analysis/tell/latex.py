@@ -103,7 +103,7 @@ def caption(case: Case, names: Names, columns: tuple[str, ...]) -> str:
     of = f"over {seeds.pop()} seeds" if len(seeds) == 1 else "over the seeds"
     final = "that of the last round" if late == 1 else f"the mean of the last {late} rounds"
     words = [
-        f"Test error on {names.all(case.title)} with {case.budget.end:,} labels, in percent: mean and half-width of "
+        f"Test error on {names.title(case.title)} with {case.budget.end:,} labels, in percent: mean and half-width of "
         f"the 95% t interval {of}.",
         f"The final error is {final}.",
     ]

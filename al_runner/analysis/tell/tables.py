@@ -73,16 +73,16 @@ def shown_labels(table: pd.DataFrame, baseline: str) -> list[Shown]:
     tables = []
     for key, part in table.groupby(list(COMBINATION), sort=False):
         targets = list(dict.fromkeys(-1.0 if isnan(target) else target for target in part["target"]))
-        names = [f"{baseline}'s end" if target < 0 else f"{100 * target:g}%" for target in targets]
+        names = [f"{baseline}'s final error" if target < 0 else f"{100 * target:g}%" for target in targets]
         head = ("strategy", *(cell for name in names for cell in (f"to {name}", "saves")))
         rows = []
         for curve, own in part.groupby("curve", sort=False):
             cells = [cell for row in own.to_dict("records") for cell in _needed(row)]
             rows.append((str(curve), *cells))
         note = (
-            f"Labels to the first error of so much or less (first column: {baseline}'s final error in the same seed), "
-            f"and the share of {baseline}'s labels that this saves, paired by seed; 2/5: reached by two runs of five, "
-            "no mean."
+            f"Labels at the first round with that error or less (first column: {baseline}'s final error in the same "
+            f"seed), and the share of {baseline}'s labels that this saves, paired by seed. 2/5: two runs of five reach "
+            "it, so there is no mean."
         )
         tables.append(Shown("Labels needed", _where(key), head, tuple(rows), note))
     return tables
@@ -124,7 +124,8 @@ def shown_penalties(matrix: pd.DataFrame, cases: int) -> list[Shown]:
     )
     note = (
         f"The share of label counts at which the row beats the column (paired t test at 5%), summed over {cases} "
-        f"{'case' if cases == 1 else 'cases'} (Ash et al., 2020); a low mean: seldom beaten."
+        f"{'case' if cases == 1 else 'cases'} (Ash et al., 2020). The last row is a column's mean: low for a strategy "
+        "that is seldom beaten."
     )
     return [Shown("Pairwise penalties", "", ("beats", *map(str, matrix.columns)), rows, note)]
 

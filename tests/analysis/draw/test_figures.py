@@ -12,6 +12,7 @@ from al_runner.analysis.draw.style import pens
 from al_runner.analysis.stats.curves import Spread
 from al_runner.analysis.stats.intervals import mean_and_half
 from al_runner.analysis.table.display import STRATEGIES, Names
+from al_runner.analysis.table.names import common_seeds
 from al_runner.analysis.table.published import published
 from al_runner.analysis.table.runs import load
 from al_runner.errors import UsageError
@@ -144,6 +145,23 @@ def test_twenty_five_strategies_leave_the_panels_their_height(tmp_path, draw, wi
     box = many.legends[0].get_window_extent()
     assert 0 <= box.x0 < box.x1 <= many.bbox.width
     assert box.y1 <= many.axes[-1].get_tightbbox().y0
+
+
+def test_seeds_that_not_all_curves_have_can_be_left_out(tmp_path):
+    for strategy, seeds in (("random", (0, 1, 2)), ("entropy", (1, 2, 3)), ("full", (7,))):
+        for seed in seeds:
+            make_run(tmp_path, strategy, seed, FALL if strategy != "full" else [0.01])
+    for seed in (4, 5):
+        make_run(tmp_path, "random", seed, FALL, dataset="mnist")
+    frame = common_seeds(load(tmp_path))
+    assert frame.groupby(["dataset", "strategy"])["seed"].unique().map(list).to_dict() == {
+        ("mnist", "random"): [4, 5],
+        ("usps", "entropy"): [1, 2],
+        ("usps", "full"): [7],
+        ("usps", "random"): [1, 2],
+    }
+    with pytest.raises(UsageError, match="the curves of usps, usps_cnn, plain, adam8, usps share no seed"):
+        common_seeds(load(tmp_path).query("strategy == 'entropy' and seed == 3 or strategy == 'random'"))
 
 
 def test_more_than_six_curves_have_no_bands(tmp_path):

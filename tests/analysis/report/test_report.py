@@ -18,7 +18,8 @@ from support.made_runs import make_run
 from al_runner.analysis import cli_report
 from al_runner.analysis.draw.style import pens
 from al_runner.analysis.report.bought import class_balance, nearest_distance, purchases, shrunk
-from al_runner.analysis.report.checklist import PASS, UNKNOWN, WARNING, Evidence, checklist
+from al_runner.analysis.report.checklist import checklist
+from al_runner.analysis.report.evidence import PASS, UNKNOWN, WARNING, Evidence
 from al_runner.analysis.report.images import atlas, find_images, fits
 from al_runner.analysis.report.page import page
 from al_runner.analysis.report.sheets import contact_sheet
@@ -267,7 +268,7 @@ def test_the_page_asks_the_network_for_nothing_and_escapes_what_it_is_given(tmp_
     assert text.index("With 24 labels Entropy ends lowest") < text.index("<main>")
     data = json.loads(re.search(r'id="data">(.*?)</script>', text, re.S).group(1))
     views = {view["name"]: view for view in data["charts"]["errors0"]}
-    assert list(views) == ["test error", "difference to random", "lowest so far", "validation error"]
+    assert list(views) == ["test error", "difference to Random", "lowest so far", "validation error"]
     lines = {line["name"]: line for line in views["test error"]["lines"]}
     assert lines["entropy"]["y"] == pytest.approx([60, 40, 21])
     assert {name: line["label"] for name, line in lines.items()} == {"random": "Random", "entropy": "Entropy"}
@@ -343,7 +344,7 @@ def test_a_browser_shows_the_page(browser, tmp_path, width):
     tip = chart.locator(".tip").inner_text()
     assert tip.startswith("16 labels")
     assert "Entropy: 40.0 %" in tip
-    chart.get_by_text("difference to random").click()
+    chart.get_by_text("difference to Random").click()
     assert [line.get_attribute("data-line") for line in chart.locator("path[data-line]").all()] == ["entropy"]
     sheet = tab.locator(".sheet")
     assert sheet.locator(".tile").count() == 24
@@ -361,6 +362,6 @@ def test_it_can_be_printed(browser, tmp_path):
     tab.goto((tmp_path / "report.html").as_uri())
     assert tab.pdf(format="A4").startswith(b"%PDF")
     tab.emulate_media(media="print")
-    assert not tab.locator("#errors0").get_by_text("difference to random").is_visible()
+    assert not tab.locator("#errors0").get_by_text("difference to Random").is_visible()
     assert tab.locator("#errors0 svg path[data-line]").count() == 2
     tab.close()
