@@ -20,6 +20,7 @@ SUFFIXES = (
     ".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm", ".pnm",
 )  # fmt: skip
 NAMED = 10  # files of an error message
+NO_PIXELS = np.zeros((0, 0), np.uint8)
 SHAPE_KEPT = 1.02  # of two sides scaled so unequally at most, nobody sees it
 
 
@@ -36,26 +37,56 @@ def stacked(files: Sequence[Path], how: Reading) -> Stacked:
 
     UsageError names the files that can't be read, or two of different sizes.
     """
-    pictures: list[Picture] = []
-    kept: list[int] = []
-    broken: list[str] = []
-    deep: list[str] = []
+    stack, kept, read = Stack(len(files)), list[int](), list[Picture]()
+    broken, deep, odd = list[str](), list[str](), list[str]()
     for place, file in enumerate(files):
         try:
-            pictures.append(picture(file, how))
-            kept.append(place)
+            found = picture(file, how)
         except TooDeep as error:
             deep.append(f"{file} ({error})")
         except Exception as error:  # damage raises whatever Pillow's decoder of that format meets first
             broken.append(f"{file} ({_reason(error)})")
+        else:
+            if not stack.add(found.pixels):
+                odd.append(f"{file} is {_size(found.pixels)}")
+            kept.append(place)
+            read.append(found._replace(pixels=NO_PIXELS))
     _require_usable(broken if not how.skip_broken else [], deep, len(files))
-    if not pictures:
+    if not kept:
         raise UsageError(f"all {len(files)} images are broken: {_first(broken)}; replace them")
-    _require_one_size([files[place] for place in kept], pictures)
-    notes = [*_notes(pictures, how)]
+    if odd:
+        first = f"{files[kept[0]]} is {_size(stack.images[0])}"
+        raise UsageError(f"{first}, {odd[0]}; make all images one size, or set dataset.resize=[H,W]")
+    notes = _notes(read, how)
     if broken:
         notes.insert(0, f"{len(broken)} of {len(files)} images can't be read and are left out: {_first(broken)}")
-    return Stacked(_array(pictures), kept, tuple(notes))
+    return Stacked(stack.images, kept, tuple(notes))
+
+
+class Stack:
+    """Images one after another in one array, in colour from the first that has it, so that none is held twice."""
+
+    def __init__(self, count: int):
+        self._count, self._filled = count, 0
+        self._held = np.zeros((0, 0, 0), np.uint8)
+
+    @property
+    def images(self) -> NDArray[np.uint8]:
+        """[N, H, W] while all are grey, else [N, H, W, 3]."""
+        return self._held[: self._filled]
+
+    def add(self, pixels: NDArray[np.uint8]) -> bool:
+        """Put one more there, [H, W] or [H, W, 3], unless it is of another size than the first."""
+        if not self._filled:
+            self._held = np.empty((self._count, *pixels.shape), np.uint8)
+        if pixels.shape[:2] != self._held.shape[1:3]:
+            return False
+        if pixels.ndim > self._held.ndim - 1:
+            grey, self._held = self._held, np.empty((self._count, *pixels.shape), np.uint8)
+            self._held[: self._filled] = grey[: self._filled, ..., None]
+        self._held[self._filled] = pixels if pixels.ndim == self._held.ndim - 1 else pixels[..., None]
+        self._filled += 1
+        return True
 
 
 def fingerprint(root: Path, files: Sequence[Path], options: Sequence[str]) -> str:
@@ -89,15 +120,6 @@ def _require_usable(broken: list[str], deep: list[str], count: int) -> None:
         raise UsageError("; ".join(told))
 
 
-def _require_one_size(files: Sequence[Path], pictures: Sequence[Picture]) -> None:
-    for file, read in zip(files, pictures, strict=True):
-        if read.pixels.shape[:2] != pictures[0].pixels.shape[:2]:
-            raise UsageError(
-                f"{files[0]} is {_size(pictures[0])}, {file} is {_size(read)}; "
-                "make all images one size, or set dataset.resize=[H,W]"
-            )
-
-
 def _notes(pictures: Sequence[Picture], how: Reading) -> list[str]:
     stretched = [read.stretched for read in pictures if read.stretched > SHAPE_KEPT]
     blended, more = sum(read.blended for read in pictures), sum(read.more for read in pictures)
@@ -117,16 +139,6 @@ def _notes(pictures: Sequence[Picture], how: Reading) -> list[str]:
     return notes
 
 
-def _array(pictures: list[Picture]) -> NDArray[np.uint8]:
-    """Their pixels as one array, colour where any has it; the list is emptied, so that no image is held twice."""
-    shapes = {read.pixels.shape for read in pictures}
-    images = np.empty((len(pictures), *max(shapes, key=len)), np.uint8)
-    for place in reversed(range(len(pictures))):
-        pixels = pictures.pop().pixels
-        images[place] = pixels if pixels.ndim == images.ndim - 1 else pixels[..., None]
-    return images
-
-
 def _reason(error: Exception) -> str:
     """What is wrong, without the file's name said again."""
     return "no image by its contents" if isinstance(error, UnidentifiedImageError) else one_line(error)
@@ -136,5 +148,5 @@ def _first(told: Sequence[str]) -> str:
     return ", ".join(told[:NAMED]) + (f" and {len(told) - NAMED} more" if len(told) > NAMED else "")
 
 
-def _size(read: Picture) -> str:
-    return f"{read.pixels.shape[0]} x {read.pixels.shape[1]}"
+def _size(pixels: NDArray[np.uint8]) -> str:
+    return f"{pixels.shape[0]} x {pixels.shape[1]}"

@@ -49,12 +49,16 @@ def prepared(data_root: str | Path, name: str, make: Callable[[], Arrays]) -> Ar
 def _complete(path: Path, checksum: Path, make: Callable[[], Arrays]) -> None:
     """Add what is missing of the file and its checksum; to be called by one process at a time."""
     if not path.exists():
-        named = checked(path.stem, make().named()).named()
         checksum.unlink(missing_ok=True)  # of an earlier file that was deleted
-        replace_file(path, lambda file: np.savez(file, **named))
+        _make(path, make)  # by itself, so that its arrays are not in memory beside those that are read
     if not checksum.exists():  # new, or put there by hand: sound now, and checked from now on
         read(path)
         replace_file(checksum, f"{_sha256(path)}\n".encode())
+
+
+def _make(path: Path, make: Callable[[], Arrays]) -> None:
+    named = checked(path.stem, make().named()).named()
+    replace_file(path, lambda file: np.savez(file, **named))
 
 
 def _sha256(path: Path) -> str:
