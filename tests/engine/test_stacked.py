@@ -197,13 +197,21 @@ SMALLER: dict[str, dict[str, object]] = {
 
 
 @pytest.mark.parametrize("name", test_configs.names("model"))
-def test_losses_of_every_model_are_those_of_the_one_by_one_engine(name: str) -> None:
-    """In float32, as users train: step after step from the same weights, over more than two passes."""
-    steps, rng = 12, torch.Generator().manual_seed(0)
+@pytest.mark.parametrize(
+    ("builder", "steps", "relative", "absolute"), [(Double, 12, 0, 1e-9), (NetBuilder, 3, 1e-3, 1e-4)], ids=["64", "32"]
+)
+def test_losses_of_every_model_are_those_of_the_one_by_one_engine(
+    name: str, builder: type[NetBuilder], steps: int, relative: float, absolute: float
+) -> None:
+    """Step after step from the same weights: over more than two passes in float64, and in float32 as users train.
+
+    In float32 Adam makes full steps of gradients that are rounding noise, and after some steps a deep net shows it.
+    """
+    rng = torch.Generator().manual_seed(0)
     images = torch.randint(256, (40, 1, 16, 16), generator=rng, dtype=torch.uint8)
     data = TrainData(images, torch.randint(10, (40,), generator=rng), images[:4], torch.zeros(4, dtype=torch.int64))
     smaller = SMALLER.get(name, {})
-    build = NetBuilder(
+    build = builder(
         instantiate(test_configs.composed(f"model={name}").model, **smaller),
         (1, 16, 16),
         10,
@@ -215,7 +223,7 @@ def test_losses_of_every_model_are_those_of_the_one_by_one_engine(name: str) -> 
     asked = [Fit(build, chosen, data, Streams(seed, 0)) for seed in range(3)]
     together = losses_of_a_stack(asked, steps)
     for place, fit in enumerate(asked):
-        torch.testing.assert_close(together[:, place], losses_alone(fit, steps), rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(together[:, place], losses_alone(fit, steps), rtol=relative, atol=absolute)
 
 
 def batches_of(fit: Fit, steps: int) -> list[Tensor]:
