@@ -102,8 +102,8 @@ class Run:
     def _lost(self) -> str:
         if self._found.cut:
             return f"; {self._found.cut} events from line {self._found.damaged[-1]} on are lost, and done again"
-        missing = self._fault and not self._found.damaged
-        return "; the events that the journal lacks are done again" if missing else ""
+        more = self._fault and not self._found.damaged
+        return f"; what they have more than {NAME} counts for nothing" if more else ""
 
     def on(self, kind: type[Kind], listener: Callable[[Kind], None]) -> None:
         """Tell `listener` of every event of a kind once it is recorded."""

@@ -5,10 +5,12 @@ import os
 import random
 import shutil
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from faults import times
 
 from al_runner.errors import UsageError
 from al_runner.record.journal import NAME, Begun, Ended, read
@@ -98,6 +100,13 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir() if "damaged" not in path.name}
 
 
+def longer(path: Path, whole: Path) -> bool:
+    """Whether a file has all that it should have, and more."""
+    held = path.read_bytes() if path.exists() else b""
+    expected = (whole / path.name).read_bytes()
+    return held.startswith(expected) and held != expected
+
+
 def require_same(folder: Path, whole: Path) -> None:
     """The same rows to the byte, in files that need no mending; what began is told once more where it began again."""
     held, expected = contents(folder), contents(whole)
@@ -111,9 +120,11 @@ def require_same(folder: Path, whole: Path) -> None:
 
 
 @pytest.mark.parametrize("files", [1, 2])
-def test_random_damage_is_found_or_harmless_and_always_mended(whole: Path, tmp_path: Path, files: int) -> None:
-    how, outcomes = random.Random(files), Counter[str]()
-    for number in range(200):
+def test_random_damage_is_found_or_harmless_and_always_mended(
+    whole: Path, tmp_path: Path, record_property: Callable[[str, object], None], files: int
+) -> None:
+    how, outcomes, tried = random.Random(files), Counter[str](), times(200, 2000)
+    for number in range(tried):
         folder = tmp_path / str(number)
         shutil.copytree(whole, folder)
         names = how.sample(FILES, files)
@@ -127,10 +138,10 @@ def test_random_damage_is_found_or_harmless_and_always_mended(whole: Path, tmp_p
                 error
             )
             assert contents(folder) == before  # a refusal touches nothing
-            assert NAME in names
+            assert NAME in names or any(longer(folder / name, whole) for name in names)
             said, done = go_on(folder, recover=True)
             assert "damaged and set aside" in said
-            assert ("done again" in said) == (done != [] or "1 events" in said)
+            assert done == [] or "on are lost, and done again" in said or "counts for nothing" in said
             outcomes["refused"] += 1
         else:
             if NAME not in names or files == 1:
@@ -142,8 +153,10 @@ def test_random_damage_is_found_or_harmless_and_always_mended(whole: Path, tmp_p
             lines = held.rpartition(b"\n")[0] if name == NAME else held  # what follows its last line was never recorded
             assert held in kept or contents(whole)[name].startswith(lines)
         shutil.rmtree(folder)
-    assert outcomes["refused"] > 20
-    assert outcomes["harmless"] > 20
+    assert outcomes["refused"] > 0.1 * tried
+    assert outcomes["harmless"] > 0.1 * tried
+    told = f"{tried} tried, {tried} survived ({outcomes['refused']} refused first)"
+    record_property(f"{files} of a run's files damaged at random", told)
 
 
 def test_one_damaged_line_is_proven_by_the_next_and_told_by_the_tables(whole: Path, tmp_path: Path) -> None:
