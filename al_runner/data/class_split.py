@@ -1,7 +1,7 @@
 """Splits that look at the classes: some of them alone, or a test set of as many images of each."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -11,6 +11,8 @@ from al_runner.data.arrays import Arrays
 from al_runner.data.split import Split
 from al_runner.errors import UsageError
 from al_runner.rng import stream
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import AtLeastOne, Count, CountOrZero, Means
 from al_runner.types import DataSet
 
 NOWHERE = -1  # the label of an image that no part of the split holds
@@ -18,6 +20,7 @@ NOWHERE = -1  # the label of an image that no part of the split holds
 Rows = NDArray[np.int64]
 
 
+@options("dataset.split")
 @dataclass(frozen=True)
 class ClassSplit(Split):
     """A split of the images of some classes alone, such as two digits; sizes are counted among these.
@@ -26,7 +29,10 @@ class ClassSplit(Split):
     rows of all images.
     """
 
-    classes: Sequence[int] = (0, 1)
+    classes: Annotated[AtLeastOne[CountOrZero], Means("numbers of the classes that are kept, in their new order")] = (
+        0,
+        1,
+    )
 
     def apply(self, arrays: Arrays) -> DataSet:
         chosen = [int(label) for label in self.classes]
@@ -44,6 +50,7 @@ class ClassSplit(Split):
         return with_all_rows(split, images, labels, np.concatenate([train, test, val]))
 
 
+@options("dataset.split")
 @dataclass(frozen=True)
 class EqualTestSplit(Split):
     """A test set of `per_class` images of every class, drawn from all; `test` is not read.
@@ -51,7 +58,7 @@ class EqualTestSplit(Split):
     Validation images of the data set's own are no part of it where `val` is None.
     """
 
-    per_class: int = 100
+    per_class: Annotated[Count, Means("test images of every class")] = 100
 
     def apply(self, arrays: Arrays) -> DataSet:
         images, labels = arrays.whole()

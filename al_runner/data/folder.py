@@ -1,11 +1,13 @@
 """The user's own images, one sub-folder a class."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from pydantic import InstanceOf
 
 from al_runner.data.arrays import Arrays
 from al_runner.data.images import fingerprint, stacked
@@ -14,21 +16,29 @@ from al_runner.data.pixels import Reading, height_and_width
 from al_runner.data.prepared import prepared
 from al_runner.data.split import Split
 from al_runner.errors import UsageError
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import Means
 from al_runner.types import DataSet
 
 log = logging.getLogger(__name__)
 
 
+@options("dataset")
 def folder(
     data_root: str,
-    path: str | None,
-    resize: int | Sequence[int] | None,
-    channels: int | None,
-    split: Split,
-    fit: str = "stretch",
-    ground: str = "white",
-    skip_broken: bool = False,
-    splits: bool | None = None,
+    path: Annotated[str | None, Means("the folder that has a sub-folder for every class")],
+    resize: Annotated[Any, Means("height and width of all images: a number, or [height, width]; null: as they are")],
+    channels: Annotated[Literal[1, 3] | None, Means("1: grey, 3: RGB; null: RGB if any image has colour")],
+    split: Annotated[InstanceOf[Split], Means("who is trained, validated and tested on")],
+    fit: Annotated[
+        Literal["stretch", "crop", "pad"],
+        Means("where resize changes an image's shape: stretch it, crop its longer side, or pad its shorter one"),
+    ] = "stretch",
+    ground: Annotated[str, Means("the colour that transparency is laid on: a name, or '#rrggbb'")] = "white",
+    skip_broken: Annotated[bool, Means("leave out the files that can't be read, and say how many")] = False,
+    splits: Annotated[
+        bool | None, Means("false: folders called train, val and test are classes; null: parts, if they hold classes")
+    ] = None,
 ) -> DataSet:
     """The images below `path`, a sub-folder a class in the order of its name, or in train/, test/ and val/.
 

@@ -4,8 +4,10 @@ import csv
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from pydantic import InstanceOf
 
 from al_runner.data.arrays import Arrays
 from al_runner.data.images import fingerprint, stacked
@@ -13,23 +15,29 @@ from al_runner.data.pixels import Reading, height_and_width
 from al_runner.data.prepared import prepared
 from al_runner.data.split import Split
 from al_runner.errors import UsageError
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import Means
 from al_runner.types import DataSet
 
 
+@options("dataset")
 def image_csv(
     data_root: str,
-    name: str,
-    path: str | None,
-    images: str,
-    suffix: str,
-    labels: str,
-    get: str,
-    resize: int | Sequence[int] | None,
-    channels: int | None,
-    split: Split,
-    fit: str = "stretch",
-    ground: str = "white",
-    skip_broken: bool = False,
+    name: Annotated[str, Means("of the data set, and of its prepared file")],
+    path: Annotated[str | None, Means("the folder of the original files; null: <data_root>/<name>")],
+    images: Annotated[str, Means("the folder of the images, below path")],
+    suffix: Annotated[str, Means("what follows an image's name in its file's name")],
+    labels: Annotated[str, Means("the CSV file below path that has a line for every image: name, label")],
+    get: Annotated[str, Means("where missing files come from, for the error")],
+    resize: Annotated[Any, Means("height and width of all images: a number, or [height, width]; null: as they are")],
+    channels: Annotated[Literal[1, 3] | None, Means("1: grey, 3: RGB; null: RGB if any image has colour")],
+    split: Annotated[InstanceOf[Split], Means("who is trained, validated and tested on")],
+    fit: Annotated[
+        Literal["stretch", "crop", "pad"],
+        Means("where resize changes an image's shape: stretch it, crop its longer side, or pad its shorter one"),
+    ] = "stretch",
+    ground: Annotated[str, Means("the colour that transparency is laid on: a name, or '#rrggbb'")] = "white",
+    skip_broken: Annotated[bool, Means("leave out the files that can't be read, and say how many")] = False,
 ) -> DataSet:
     """The images `images`/NAME`suffix` below `path` (None: below `data_root`/`name`) that the file `labels` names.
 

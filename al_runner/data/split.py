@@ -1,6 +1,7 @@
 """Who is trained on, validated on and tested on; drawn from a seed of its own, the same for every run."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor
@@ -8,12 +9,15 @@ from torch import Tensor
 from al_runner.data.arrays import Arrays
 from al_runner.errors import UsageError
 from al_runner.rng import stream
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import CountOrZero, Means, Positive
 from al_runner.types import DataSet
 
 # Of a data set that has no part of its own for it and for which no size is given.
 HELD_OUT = {"test": 0.2, "val": 0.1}
 
 
+@options("dataset.split")
 @dataclass(frozen=True)
 class Split:
     """Sizes of the validation and the test set: numbers of images, or fractions below 1 of those they are taken from.
@@ -24,9 +28,13 @@ class Split:
     from all.
     """
 
-    val: float | None = None
-    test: float | None = None
-    seed: int = 0
+    val: Annotated[
+        Positive | None, Means("validation images, or their share of the rest; null: the data set's own, or a tenth")
+    ] = None
+    test: Annotated[
+        Positive | None, Means("test images, or their share of all; null: the data set's own, or a fifth")
+    ] = None
+    seed: Annotated[CountOrZero, Means("draws the parts, the same for every run")] = 0
 
     def apply(self, arrays: Arrays) -> DataSet:
         """The data set with ids by this split; UsageError where a part would be empty."""

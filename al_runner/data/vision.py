@@ -8,25 +8,34 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import InstanceOf
 
 from al_runner.data.archive import one_line
 from al_runner.data.arrays import Arrays, checked
 from al_runner.data.prepared import prepared
 from al_runner.data.split import Split
 from al_runner.errors import UsageError
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import Means
 from al_runner.types import DataSet
 
 # Where a package of the operating system puts what torchvision would download: Debian's dataset-fashion-mnist.
 PACKAGED = {"FashionMNIST": Path("/usr/share/datasets/fashion-mnist")}
 
 
+@options("dataset")
 def vision(
-    data_root: str, name: str, dataset: str, train: Mapping[str, Any], test: Mapping[str, Any], split: Split
+    data_root: str,
+    name: Annotated[str, Means("of the prepared file, and of the run's folder")],
+    dataset: Annotated[str, Means("the class of torchvision.datasets")],
+    train: Annotated[Mapping[str, Any], Means("arguments of that class for the training images")],
+    test: Annotated[Mapping[str, Any], Means("arguments of that class for the test images")],
+    split: Annotated[InstanceOf[Split], Means("who is trained, validated and tested on")],
 ) -> DataSet:
     """The data set `name`, prepared from the torchvision class `dataset`, whose arguments for its parts are given.
 

@@ -1,12 +1,14 @@
 """The net of airbench's CIFAR-10 recipe (Jordan, 2024), without the whitening of its first layer."""
 
-from collections.abc import Sequence
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
 from al_runner.errors import UsageError
 from al_runner.models.mirrored import mirrored
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import AtLeastOne, Count, Means
 
 
 class GlobalMaximum(nn.Module):
@@ -51,8 +53,12 @@ def group(before: int, width: int) -> list[nn.Module]:
     return [*first, identity_conv(width, width), norm(width), nn.GELU()]
 
 
+@options("model")
 def airbench(
-    image_shape: tuple[int, int, int], classes: int, widths: Sequence[int] = (64, 256, 256), test_flips: bool = True
+    image_shape: tuple[int, int, int],
+    classes: int,
+    widths: Annotated[AtLeastOne[Count], Means("filters of every group of convolutions")] = (64, 256, 256),
+    test_flips: Annotated[bool, Means("predict the mean over each image and its mirror image")] = True,
 ) -> nn.Module:
     """A 2 x 2 convolution to 8 filters a colour channel, a group for every width, a max-pool, a dense layer, over 9.
 

@@ -1,12 +1,14 @@
 """DenseNet-BC for small images (Huang et al., 2017): every layer sees the maps of all layers of its block before it."""
 
-from collections.abc import Sequence
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
 from al_runner.models.mirrored import mirrored
 from al_runner.models.resnet import GlobalAverage, unbiased
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import AtLeastOne, Count, Means
 
 
 class Dense(nn.Module):
@@ -25,12 +27,13 @@ def activated(before: int, width: int, kernel: int) -> tuple[nn.Module, ...]:
     return nn.BatchNorm2d(before), nn.ReLU(), unbiased(before, width, kernel, 1)
 
 
+@options("model")
 def densenet(
     image_shape: tuple[int, int, int],
     classes: int,
-    layers: Sequence[int] = (16, 16, 16),
-    growth: int = 12,
-    test_flips: bool = False,
+    layers: Annotated[AtLeastOne[Count], Means("layers of every dense block")] = (16, 16, 16),
+    growth: Annotated[Count, Means("filters that a layer adds")] = 12,
+    test_flips: Annotated[bool, Means("predict the mean over each image and its mirror image")] = False,
 ) -> nn.Module:
     """A 3 x 3 stem of twice `growth` maps, then a block for every entry of `layers`; depth 4 + 2 sum(layers).
 

@@ -120,7 +120,12 @@ class Cutout(Seeded):
         return (places >= first) & (places < first + self.pixels)
 
 
-def flip_shift_cutout(pixels: int = 4, flip: bool = True, cutout: int = 16) -> nn.Sequential:
+@options("training.augment")
+def flip_shift_cutout(
+    pixels: Annotated[CountOrZero, Means("pixels by which an image is shifted, at most")] = 4,
+    flip: Annotated[bool, Means("mirror every other image")] = True,
+    cutout: Annotated[CountOrZero, Means("pixels a side of the square that is cut out")] = 16,
+) -> nn.Sequential:
     """FlipAndShift, then a Cutout of `cutout` pixels."""
     return nn.Sequential(FlipAndShift(pixels, flip), Cutout(cutout))
 

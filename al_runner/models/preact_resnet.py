@@ -1,11 +1,13 @@
 """Residual nets whose blocks begin with BatchNorm and ReLU (He et al., 2016b, "Identity mappings", figure 1b)."""
 
-from collections.abc import Sequence
+from typing import Annotated
 
 from torch import Tensor, nn
 
 from al_runner.models.mirrored import mirrored
 from al_runner.models.resnet import GlobalAverage, unbiased
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import AtLeastOne, Count, Means
 
 
 class PreActivated(nn.Module):
@@ -29,12 +31,13 @@ class PreActivated(nn.Module):
         return out
 
 
+@options("model")
 def preact_resnet(
     image_shape: tuple[int, int, int],
     classes: int,
-    blocks: Sequence[int] = (2, 2, 2, 2),
-    width: int = 64,
-    test_flips: bool = False,
+    blocks: Annotated[AtLeastOne[Count], Means("residual blocks of every stage")] = (2, 2, 2, 2),
+    width: Annotated[Count, Means("filters of the first stage; each further stage has twice as many")] = 64,
+    test_flips: Annotated[bool, Means("predict the mean over each image and its mirror image")] = False,
 ) -> nn.Module:
     """A 3 x 3 stem, a stage for every entry of `blocks`, each twice as wide and half as high, and a last BatchNorm."""
     layers: list[nn.Module] = [unbiased(image_shape[0], width, 3, 1)]

@@ -1,23 +1,28 @@
 """VGG nets with BatchNorm for small images (Simonyan & Zisserman, 2015, configuration D, as CIFAR codes have it)."""
 
-from collections.abc import Sequence
+from typing import Annotated
 
 from torch import nn
 
 from al_runner.models.mirrored import mirrored
 from al_runner.models.resnet import GlobalAverage, conv
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import AtLeastOne, Count, Means, Positive
 
 BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 
 
+@options("model")
 def vgg(
     image_shape: tuple[int, int, int],
     classes: int,
-    blocks: Sequence[Sequence[int]] = BLOCKS,
-    width: float = 1.0,
-    dropout: bool = False,
-    hidden: int | None = None,
-    test_flips: bool = False,
+    blocks: Annotated[
+        AtLeastOne[AtLeastOne[Count]], Means("filters of the convolutions of every block; a max-pool ends a block")
+    ] = BLOCKS,
+    width: Annotated[Positive, Means("factor of all numbers of filters")] = 1.0,
+    dropout: Annotated[bool, Means("dropout between the convolutions and before the dense layers")] = False,
+    hidden: Annotated[Count | None, Means("units of a dense layer before the last; null: no such layer")] = None,
+    test_flips: Annotated[bool, Means("predict the mean over each image and its mirror image")] = False,
 ) -> nn.Module:
     """Blocks of 3 x 3 convolutions, a list of filters each, with a 2 x 2 max-pool after every block that can be halved.
 

@@ -11,7 +11,7 @@ from hydra import compose, initialize_config_dir
 import al_runner.run  # noqa: F401 - registers the resolvers
 from al_runner.data.images import SUFFIXES
 from al_runner.data.parts import PARTS
-from al_runner.explain import conf_dir
+from al_runner.settings.explain import conf_dir
 
 PAGE = (REPOSITORY / "docs" / "data.md").read_text()
 COMMANDS = [line for block in re.findall(r"```bash\n(.*?)```", PAGE, re.S) for line in block.splitlines()]
