@@ -1,6 +1,6 @@
 """The pictures, each a function of the tidy table (`load`): nothing is drawn that results.csv does not hold."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -126,7 +126,7 @@ def times(runs: pd.DataFrame, look: Look | None = None) -> Picture:
         return finish(figure, panels, look, seeds_note(everything, look, bands=False))
 
 
-def _heading(by: Sequence[str], key: Sequence[str], look: Look) -> str:
+def _heading(by: Sequence[str], key: Sequence[Hashable], look: Look) -> str:
     """A panel's title: of its values of `by`, data set and net have names."""
     named = zip(by, map(str, key), strict=True)
     return ", ".join(look.names(value) if part in ("dataset", "model") else value for part, value in named)

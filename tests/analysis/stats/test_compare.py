@@ -184,7 +184,7 @@ def test_another_baseline_and_a_missing_one(tmp_path):
         Comparison.of(frame, baseline="entropy")
     missing = Comparison.of(frame.query("strategy != 'random'"))
     assert missing.labels["target"].notna().all()
-    assert "kfac_vfe is the only strategy here" in missing.verdicts[0]
+    assert "kfac_vfe is the only strategy here" in missing.verdicts()[0]
     assert "name another --baseline" in all_gaps(missing.cases)[0]
 
 

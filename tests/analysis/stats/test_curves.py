@@ -7,10 +7,8 @@ from scipy import stats
 from scipy.integrate import trapezoid
 from support.made_runs import make_run
 
-from al_runner.analysis.draw.split import automatic_split
 from al_runner.analysis.stats.case import cases
 from al_runner.analysis.stats.curves import (
-    Curve,
     Spread,
     by_seed,
     curves,
@@ -161,21 +159,6 @@ def test_by_seed_is_a_table_of_counts_and_seeds(tmp_path):
     assert table.index.tolist() == [8, 16]
     assert table.columns.tolist() == [1, 3]
     assert table.to_numpy().tolist() == [[0.4, 0.5], [0.2, 0.1]]
-
-
-def test_automatic_split_is_where_the_best_curve_has_fallen():
-    def curve(name, errors):
-        counts = np.arange(1, len(errors) + 1) * 10
-        nothing = np.full(len(errors), np.nan)
-        return Curve(name, False, counts, np.array(errors), nothing, nothing, np.array(errors)[:, None])
-
-    slow = curve("slow", np.linspace(0.9, 0.3, 10))
-    fast = curve("fast", [1.0, 0.7, 0.4, 0.2, 0.13, 0.12, 0.11, 0.1, 0.1, 0.1])
-    assert automatic_split([slow, fast]) == 50  # 0.1 + 5% of 0.9 = 0.145
-    assert automatic_split([curve("flat", [0.5] * 10)]) == 30
-    assert automatic_split([slow]) == 80
-    assert automatic_split([curve("short", [0.5, 0.4, 0.3, 0.2, 0.1])]) is None
-    assert automatic_split([]) is None
 
 
 def test_al_plot_s_table_is_al_compare_s(tmp_path):

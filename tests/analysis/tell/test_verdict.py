@@ -83,7 +83,7 @@ def test_cases_are_named_by_what_tells_them_apart(tmp_path):
             make_run(tmp_path, strategy, 0, [0.9, 0.5], learner=learner)
     found = cases(load(tmp_path))
     assert [case.title for case in found] == ["usps, usps_cnn, ensemble", "usps, usps_cnn, plain"]
-    assert [verdict.partition(":")[0] for verdict in Comparison.of(load(tmp_path)).verdicts] == [
+    assert [verdict.partition(":")[0] for verdict in Comparison.of(load(tmp_path)).verdicts()] == [
         case.title for case in found
     ]
     alone = cases(load(tmp_path).query("learner == 'plain'"))
