@@ -2,11 +2,11 @@
 
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from time import perf_counter
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import torch
 from hydra.core.hydra_config import HydraConfig
@@ -15,15 +15,18 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
+from al_runner.data.usable import usable
 from al_runner.engine.drive import drive
 from al_runner.engine.stacked import Stacked
 from al_runner.engine.stopping import NonFiniteLoss
 from al_runner.errors import UsageError
 from al_runner.loop import Experiment
-from al_runner.models.inputs import net_builder
-from al_runner.record.loggers import logged
+from al_runner.models.inputs import NetBuilder, net_builder
+from al_runner.models.outputs import require_outputs
+from al_runner.record.journal import Bought, Measured
+from al_runner.record.loggers import Logger, logged
 from al_runner.record.provenance import fingerprint, provenance
-from al_runner.record.records import RunFolder
+from al_runner.record.run import Run, discard
 from al_runner.record.state import RUNNING, Noted
 from al_runner.settings.check import require_options
 from al_runner.settings.explain import MENDABLE, explain
@@ -31,7 +34,7 @@ from al_runner.sweep.begin import launch_of
 from al_runner.sweep.progress import Lines
 from al_runner.system.claim import Claim, Taken
 from al_runner.system.energy import Meter, counter_of
-from al_runner.system.signals import finishing
+from al_runner.system.signals import finishing, stop_point
 from al_runner.types import DataSet
 
 log = logging.getLogger(__name__)
@@ -61,11 +64,26 @@ async def run_job(cfg: DictConfig, clock: Callable[[], float], progress: Lines, 
         noting = Noted(folder, hydra.overrides.task, explain, launch_of(cast(DictConfig, hydra)))
         with Claim(folder / ".lock") as claim, noting as noted:
             require_options(cfg)
-            torch.set_num_threads(cfg.threads)
-            set_deterministic(cfg.deterministic)
-            torch.backends.cudnn.allow_tf32 = False  # training.precision says where it is wanted
-            held = Held(folder, claim, noted)
-            await run_in(held, cfg, label, torch_device(cfg.device, device_number), clock, progress)
+            set_torch(cfg)
+            device = torch_device(cfg.device, device_number)
+            experiment, config = build(cfg, device), identity(cfg)
+            rounds, data = len(experiment.purchases), fingerprint(experiment.data)
+            if cfg.overwrite:
+                discard(folder)
+            record = Run(folder, claim, cfg.recover)
+            record.require(config, experiment.purchases, data)
+            mended = record.settle()
+            if mended:
+                log.warning("%s | %s", label, mended)
+            noted.runs(rounds)
+            progress.opened(label, rounds, record.rows)
+            if len(record.rows) < rounds:
+                logger = instantiate(cfg.logger)(folder=folder, settings=config) if cfg.get("logger") else None
+                record.begin(config, provenance(device, cfg.seed, noted.words, data))
+                record.on(Measured, lambda event: noted.write(RUNNING))
+                record.on(Measured, lambda event: progress.measured(label, rounds, event.row))
+                await carry_out(experiment, record, clock, Meter(counter_of(device)), logger)
+            record.end()
     except Taken as error:
         raise UsageError(f"{folder} is {error}; wait for it, or choose another name=") from None
     except Exception as error:
@@ -74,68 +92,21 @@ async def run_job(cfg: DictConfig, clock: Callable[[], float], progress: Lines, 
         raise
 
 
-class Held(NamedTuple):
-    """A run's folder while it is this process's."""
-
-    folder: Path
-    claim: Claim
-    noted: Noted
-
-    def require(self) -> None:
-        """UsageError where another process took the folder over."""
-        try:
-            self.claim.require()
-        except Taken as error:
-            self.noted.disown()
-            raise UsageError(f"{self.folder} was {error} while this process was silent, and goes on there") from None
-
-
-async def run_in(
-    held: Held,
-    cfg: DictConfig,
-    label: str,
-    device: torch.device,
-    clock: Callable[[], float],
-    progress: Lines,
-) -> None:
-    """Carry the run out in its own folder, every round that is still to come."""
-    experiment = build(cfg, device)
+def identity(cfg: DictConfig) -> dict[str, Any]:
+    """What a run is, as its folder keeps it."""
     settings = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
-    config = {key: value for key, value in settings.items() if key not in PLACE}
-    plan = experiment.purchases
-    rounds = len(plan)
-    listeners: list[Callable[[Mapping[str, Any]], None]] = []
+    return {key: value for key, value in settings.items() if key not in PLACE}
 
-    def announce(row: Mapping[str, Any]) -> None:
-        held.noted.write(RUNNING)
-        progress.measured(label, rounds, row)
-        for listener in listeners:
-            listener(row)
 
-    record = RunFolder(
-        held.folder,
-        config,
-        cfg.overwrite,
-        cfg.recover,
-        announce=announce,
-        plan=plan,
-        joules=Meter(counter_of(device)).joules,
-        require=held.require,
-    )
-    if record.recovered:
-        log.warning("%s | %s damaged and set aside, cut to the last sound round", label, " and ".join(record.recovered))
-    data = fingerprint(experiment.data)
-    record.require_data(data, experiment.data.labels)
-    held.noted.runs(rounds)
-    progress.opened(label, rounds, record.rows)
-    if len(record.rows) == rounds:
-        return
-    record.add_provenance(provenance(device, cfg.seed, held.noted.words, data))
+async def carry_out(
+    experiment: Experiment, record: Run, clock: Callable[[], float], meter: Meter, logger: Logger | None
+) -> None:
+    """Every round that is still to come; a signal ends it where nothing has to be done twice."""
+    record.on(Bought, lambda event: stop_point())  # the round before is recorded, and what was chosen after it
     try:
-        logger = instantiate(cfg.logger)(folder=held.folder, settings=config) if cfg.get("logger") else None
         with logged(logger, record.rows) as also, finishing():
-            listeners.append(also.write)
-            await experiment.run(record, clock)
+            record.on(Measured, lambda event: also.write(event.row))
+            await experiment.run(record, clock, meter.joules)
     except NonFiniteLoss as error:
         raise UsageError(
             f"round {len(record.rows)}: {error}; lower training.optimizer.lr (every earlier round is kept)"
@@ -159,10 +130,12 @@ def build(cfg: DictConfig, device: torch.device) -> Experiment:
     learner = instantiate(cfg.learner, _partial_=True)(build=builder)
     oracle = instantiate(cfg.oracle, _partial_=True)(data=data)
     experiment = Experiment(data, learner, strategy, budget, cfg.seed, oracle)
-    _ = experiment.purchases
+    first = experiment.purchases[0]
     strategy.check_learner(strategy.wrap(learner))
     images = data.images[:2].cpu()
-    strategy.check(checked_net(cfg, builder, images), images)
+    net = checked_net(cfg, builder, images)
+    strategy.check(net, images)
+    require_trainable(cfg, net, images, first)
     return experiment
 
 
@@ -171,26 +144,47 @@ def data_set(dataset: str, pool: str, data_root: str, device: torch.device) -> D
     """The data set of these YAML lines on its device, its pool spoilt where asked, once for all jobs of a process."""
     data: DataSet = instantiate(OmegaConf.create(dataset), data_root=data_root)
     spoil = instantiate(OmegaConf.create(pool))
-    return (spoil(data) if spoil else data).to(device)
+    return usable(spoil(data) if spoil else data).to(device)
 
 
-def set_deterministic(wanted: bool) -> None:
-    """Let torch take the algorithms that give the same bits every time, or refuse; a CPU's do so anyway."""
-    if wanted:
+def set_torch(cfg: DictConfig) -> None:
+    """Threads, precision, and where it is wanted the algorithms that give the same bits every time, or refuse."""
+    torch.set_num_threads(cfg.threads)
+    torch.backends.cudnn.allow_tf32 = False  # training.precision says where it is wanted
+    if cfg.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when it is first used
         torch.backends.cudnn.benchmark = False
-    torch.use_deterministic_algorithms(wanted)
+    torch.use_deterministic_algorithms(cfg.deterministic)
 
 
-def checked_net(cfg: DictConfig, builder: Callable[[], nn.Module], images: Tensor) -> nn.Module:
-    """A net of the kind to be trained; UsageError where model or optimiser do not take their options or the images."""
+def checked_net(cfg: DictConfig, builder: NetBuilder, images: Tensor) -> nn.Module:
+    """A net of the kind to be trained, in evaluation mode.
+
+    UsageError where model or optimiser do not take their options or the images, or the net gives no logits.
+    """
     try:
-        net = builder().eval()
+        net = builder()
+        require_outputs(net, images, builder.classes, cfg.run.model)
         instantiate(cfg.training.optimizer)(net.parameters())
-        net(images)
     except (TypeError, ValueError, RuntimeError) as error:
         raise UsageError(f"model={cfg.run.model} or training={cfg.run.training}: {error}") from error
     return net
+
+
+def require_trainable(cfg: DictConfig, net: nn.Module, images: Tensor, initial: int) -> None:
+    """UsageError where minibatches are of one image and the net can't be trained on one, as with BatchNorm.
+
+    The net is left in training mode.
+    """
+    if min(instantiate(cfg.training).batch_size, initial) > 1:
+        return
+    try:
+        net.train()(images[:1])
+    except (RuntimeError, ValueError) as error:
+        raise UsageError(
+            f"model={cfg.run.model} can't be trained on one image at a time ({error}); "
+            "raise budget.initial and training.batch_size to 2 or more"
+        ) from error
 
 
 def torch_device(name: str, job: int) -> torch.device:

@@ -1,12 +1,11 @@
 """The experiment: acquire, label, train from scratch, measure, record."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from time import perf_counter
 from typing import Protocol
 
-import torch
 from torch import Tensor
 from torch.nn.functional import nll_loss
 
@@ -17,6 +16,7 @@ from al_runner.oracle.simulated import Simulated
 from al_runner.pool import ImagesOf, Pool, random_ids
 from al_runner.rng import Streams
 from al_runner.strategies.base import Strategy
+from al_runner.strategies.choice import Choice, checked
 from al_runner.types import DataSet, Fitted, Learner, Oracle, TrainData, mean_log_probs
 
 
@@ -26,14 +26,16 @@ class Record(Protocol):
     def bought(self, round_: int) -> Tensor | None:
         """Ids bought in `round_`, or None where that purchase is still to come."""
 
-    def buy(self, round_: int, ids: Tensor, labels: Tensor, seconds: float) -> None: ...
+    def buy(self, round_: int, ids: Tensor, labels: Tensor, seconds: float, facts: Mapping[str, float]) -> None:
+        """A purchase, the seconds that choosing took, and what the strategy reports of its choice."""
 
     def predicted(self, round_: int, ids: Tensor, classes: Tensor, confidence: Tensor) -> None:
         """What the model says of the images of the `buy` to come, their labels unknown; nothing depends on it."""
 
     def measured(self, round_: int) -> bool: ...
 
-    def measure(self, round_: int, row: dict[str, float]) -> None: ...
+    def measure(self, round_: int, row: dict[str, float], joules: float | None) -> None:
+        """A round's measurements; `joules` that this process used for it, None where that is unknown."""
 
 
 @dataclass(frozen=True)
@@ -77,56 +79,61 @@ class Experiment:
             raise UsageError(f"{option} draws images by labels not bought yet; use oracle=simulated, or leave it out")
         return self.oracle
 
-    async def run(self, record: Record, clock: Callable[[], float] = perf_counter) -> None:
+    async def run(
+        self,
+        record: Record,
+        clock: Callable[[], float] = perf_counter,
+        joules: Callable[[float], float | None] = lambda seconds: None,
+    ) -> None:
         """Every round in turn; rounds that `record` holds are replayed from it, not done again.
 
-        `clock` gives the seconds spent on this run, which is not alone where many runs share a process.
+        `clock` gives the seconds spent on this run, which is not alone where many runs share a process; `joules` tells
+        what the device used for so many seconds of this run.
         """
         learner = Checked(self.strategy.wrap(self.learner), type(self.learner).__name__)
         pool = Pool(self.data)
         fitted: Fitted | None = None
         for round_, size in enumerate(self.purchases):
-            ids = record.bought(round_)
+            ids, selecting = record.bought(round_), 0.0
             if ids is None:
                 if fitted is None and round_ > 0:  # resumed between a measurement and the next purchase
                     fitted = await learner.fit(self.train_data(pool), Streams(self.seed, round_ - 1), None)
                 start = clock()
-                ids = await self.choose(fitted, pool, size, round_)
-                seconds = clock() - start
+                ids, facts = await self.choose(fitted, pool, size, round_)
+                selecting = clock() - start
                 if fitted is not None:
                     confidence, classes = mean_log_probs(fitted.log_probs(self.data.images[ids])).exp().max(1)
                     record.predicted(round_, ids, classes, confidence)
-                record.buy(round_, ids, await self.oracle.label(ids), seconds)
+                record.buy(round_, ids, await self.oracle.label(ids), selecting, facts)
             ids = ids.to(self.data.images.device)
             pool.buy(ids, await self.oracle.label(ids))
             if record.measured(round_) and not learner.continues:
                 continue
             start = clock()
             fitted = await learner.fit(self.train_data(pool), Streams(self.seed, round_), fitted)
-            seconds = clock() - start
+            fitting = clock() - start
             if not record.measured(round_):
-                record.measure(round_, {**self.measurements(fitted, pool), "fit_seconds": seconds})
+                row = {**self.measurements(fitted, pool), "fit_seconds": fitting}
+                record.measure(round_, row, joules(fitting + selecting))
 
     def train_data(self, pool: Pool) -> TrainData:
         unlabelled = ImagesOf(pool, pool.unlabelled)
         return TrainData(pool.x(pool.labelled), pool.y(pool.labelled), *self.data.validation, unlabelled, pool.old)
 
-    async def choose(self, fitted: Fitted | None, pool: Pool, size: int, round_: int) -> Tensor:
-        """The ids of the next purchase: the initial set, then what the strategy selects of the candidates."""
+    async def choose(self, fitted: Fitted | None, pool: Pool, size: int, round_: int) -> Choice:
+        """The next purchase: the initial set, then what the strategy selects; UsageError unless it can be bought."""
         streams = Streams(self.seed, round_)
         if fitted is None:
             rng = streams("initial")
-            if self.plan.balanced:
-                return self.simulated("budget.balanced").balanced_ids(size, self.known, rng)
-            return random_ids(pool, size, rng)
+            if not self.plan.balanced:
+                return Choice(random_ids(pool, size, rng))
+            simulated = self.simulated("budget.balanced")
+            return Choice(simulated.balanced_ids(size, self.known, rng, streams("initial classes")))
         rng = streams("candidates")
         pool.draw_candidates(self.plan.candidate_count, rng)
         if self.plan.sets:
             pool.offer(self.simulated("budget.sets").one_class_sets(pool.candidates, self.plan.sets, size, rng))
-        ids = await self.strategy.query(fitted, pool, size, streams)
-        if len(ids) != size or not bool(torch.isin(ids, pool.candidates).all()):
-            raise ValueError(f"{self.strategy.name} returned {len(ids)} ids for {size}, or not candidates")
-        return ids
+        return checked(await self.strategy.query(fitted, pool, size, streams), pool, size, self.strategy.name)
 
     def measurements(self, fitted: Fitted, pool: Pool) -> dict[str, float]:
         data = self.data

@@ -114,5 +114,5 @@ def random_ids(pool: Pool, count: int, rng: torch.Generator) -> Tensor:
 
 
 def class_shares(count: int, classes: int) -> list[int]:
-    """`count` over `classes` as evenly as can be, the first classes one more where it does not divide."""
+    """`count` over `classes` as evenly as can be, the first ones one more where it does not divide."""
     return [count // classes + (label < count % classes) for label in range(classes)]

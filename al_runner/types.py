@@ -5,18 +5,19 @@ N examples, C colour channels, H x W pixels, K posterior samples, Y classes.
 
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from math import log
-from typing import Annotated, Any, Literal, NamedTuple, Protocol, TypedDict
+from typing import Annotated, Any, Literal, NamedTuple, Protocol, TypedDict, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from al_runner.errors import UsageError
 from al_runner.needs import Gives
 from al_runner.rng import Streams
 from al_runner.settings.declare import options
-from al_runner.settings.kinds import Count, CountOrZero, Many, Means, NotNegative, Positive, Share, Takes
+from al_runner.settings.kinds import Count, Many, Means, NotNegative, Positive, Share, Takes
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +25,7 @@ class DataSet:
     """Every image of a data set and who is used for what.
 
     An id is a row of `images`, int64, and stays the same whatever the split: the prepared file's
-    train images come first, its test images follow.
+    train images come first, its test images follow, then its validation images, if it has any.
     """
 
     images: Tensor  # uint8 [N, C, H, W], channels last in memory
@@ -74,6 +75,21 @@ class TrainData(NamedTuple):
         return self._replace(x=torch.cat([self.x, x]), y=torch.cat([self.y, y]), added=self.added + len(y))
 
 
+Loss = Callable[[Any, Tensor], Tensor]  # of the net's output in training and the labels, a mean
+
+
+@runtime_checkable
+class Schedule(Protocol):
+    """A learning rate that changes during training."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is meant for the whole of training, so that training must not end early."""
+
+    def __call__(self, step: int, per_check: int, steps: int) -> float:
+        """The factor of the optimiser's own rate at `step`, 0 to `steps` - 1, with a check every `per_check` steps."""
+
+
 class OptimiserOptions(TypedDict, total=False):
     """The options of torch's optimisers that the presets set; their other ones may be given with a +."""
 
@@ -99,7 +115,7 @@ class Recipe:
     is taken. Training ends once it has not fallen to (1 - min_improvement) times its best for `patience`
     checks, or after `max_checks`, or at the first error of at most `target_error`; the weights with the lowest
     validation error are restored. A fit that is to end at a training error has its training examples as `val_x`; one
-    of a fixed number of passes has that number as `check_passes`, and `max_checks` 1.
+    of a fixed number of passes has that number as `check_passes`, and `max_checks` 1: its last weights are kept.
     """
 
     optimizer: Annotated[
@@ -116,10 +132,10 @@ class Recipe:
     target_error: Annotated[Share | None, Means("a validation error that is good enough to end training at once")] = (
         None
     )
-    drop_after: Annotated[
-        Sequence[CountOrZero], Means("validations after which the learning rate is multiplied by drop_by")
-    ] = ()
-    drop_by: Annotated[NotNegative, Means("what the learning rate is multiplied by")] = 0.1
+    schedule: Annotated[
+        Schedule | None, Means("factors of the learning rate during training; null: a constant rate")
+    ] = None
+    label_smoothing: Annotated[Share, Means("share of every label that is spread evenly over all classes")] = 0.0
     reshuffle: Annotated[bool, Means("draw a new order for every pass; false keeps the order of purchase")] = True
     norm_penalty: Annotated[NotNegative, Means("times the sum of the weights' unsquared norms, added to the loss")] = (
         0.0
@@ -136,6 +152,42 @@ class Recipe:
         Means("of products in training; tf32 and bfloat16 are faster on recent GPUs and less exact"),
     ] = "float32"
 
+    def __post_init__(self) -> None:
+        early = self.patience < self.max_checks or self.target_error is not None
+        if early and self.schedule is not None and self.schedule.whole:
+            raise UsageError(
+                f"training.schedule={type(self.schedule).__name__} needs the whole of training; keep it from ending "
+                "early with training.max_checks=1 and training.check_passes=the number of passes"
+            )
+
+    @property
+    def loss(self) -> Loss:
+        """Mean cross-entropy in nats, with the labels smoothed as the recipe says (Szegedy et al., 2016, section 7)."""
+        return partial(cross_entropy, label_smoothing=self.label_smoothing) if self.label_smoothing else cross_entropy
+
+    def minibatch_sizes(self, count: int, least: int = 1) -> list[int]:
+        """How a pass over `count` examples is divided; a remainder of fewer than `least` joins the minibatch before it.
+
+        Only nets that can't be trained on so few (`least_minibatch`) ask for more than 1.
+        """
+        full, rest = divmod(count, self.batch_size)
+        if full and rest < least:
+            return [self.batch_size] * (full - 1) + [self.batch_size + rest]
+        return [self.batch_size] * full + [rest]
+
+    def steps_per_check(self, count: int, least: int = 1) -> int:
+        """Optimiser steps between two checks on `count` examples."""
+        return max(self.check_every, self.check_passes * len(self.minibatch_sizes(count, least)))
+
+    def rate_factor(self, step: int, per_check: int) -> float:
+        """What the optimiser's own learning rate is multiplied by at this step, counted from 0."""
+        return 1.0 if self.schedule is None else self.schedule(step, per_check, per_check * self.max_checks)
+
+
+def least_minibatch(net: nn.Module) -> int:
+    """How many examples a net needs in a minibatch: BatchNorm has no variance of one."""
+    return 2 if any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in net.modules()) else 1
+
 
 class Fit(NamedTuple):
     """One training to be carried out by an engine."""
@@ -145,10 +197,15 @@ class Fit(NamedTuple):
     recipe: Recipe
     data: TrainData
     streams: Streams
-    loss: Callable[[Any, Tensor], Tensor] = cross_entropy  # of the net's output in training and the labels, a mean
+    loss: Loss | None = None  # None: the recipe's
     start: Mapping[str, Tensor] | None = None  # a state_dict to begin from in place of fresh weights
     # Relative chances, [N] on the CPU, with which minibatches are drawn, with replacement; None: passes over all.
     chances: Tensor | None = None
+
+    @property
+    def criterion(self) -> Loss:
+        """The loss that training makes small."""
+        return self.loss or self.recipe.loss
 
 
 class Trained(NamedTuple):
@@ -213,9 +270,20 @@ class Learner(Protocol):
     async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None) -> Fitted: ...
 
 
+SMALL = 3 * 32 * 32  # values of the largest image of which as many are taken at once as of any other
+
+
+def at_once(count: int, values: int) -> int:
+    """How many images of so many values each to take at once, where `count` are taken of SMALL ones: no more values."""
+    return max(1, count * SMALL // max(SMALL, values))
+
+
 def chunks(x: Tensor) -> tuple[Tensor, ...]:
-    """The images of one forward pass after another, [N, ...]: few enough for a CPU's caches, many enough for a GPU."""
-    return x.split(4096 if x.is_cuda else 512)  # type: ignore[no-any-return]
+    """The images of one forward pass after another, [N, ...], fewer at a time where they are large.
+
+    Few enough for a CPU's caches, many enough for a GPU.
+    """
+    return x.split(at_once(4096 if x.is_cuda else 512, x[:1].numel()))  # type: ignore[no-any-return]
 
 
 def rows_within(most: int, numbers: int) -> int:

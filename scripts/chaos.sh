@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 python=${1:-python}
 report=$(mktemp -d)
 AL_CHAOS=1 "$python" -m pytest -q -m "slurm or ray or not slurm" --junitxml="$report/faults.xml" -o junit_family=xunit1 \
-  tests/test_faults.py tests/test_claim.py tests/test_safety.py tests/test_determinism.py tests/slurm tests/test_ray.py
+  tests/test_faults.py tests/record/test_corruption.py tests/system/test_claim.py tests/test_safety.py tests/test_determinism.py tests/slurm tests/test_ray.py
 code=$?
 "$python" - "$report/faults.xml" <<'END'
 import sys

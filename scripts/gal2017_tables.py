@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from al_runner.analysis.curves import by_seed, interval, split_by_curve
-from al_runner.analysis.published import published
-from al_runner.analysis.runs import load
+from al_runner.analysis.stats.curves import by_seed, split_by_curve
+from al_runner.analysis.stats.intervals import interval
+from al_runner.analysis.table.published import published
+from al_runner.analysis.table.runs import load
 
 ERRORS = {"10%": ("acquired_to_error_10pct", 0.10), "5%": ("acquired_to_error_5pct", 0.05)}
 LABELLED = 1000  # of table 2

@@ -11,5 +11,5 @@ sweep "${large[@]}" seed='range(0,20)' strategy=uncertainty,kfac_vfe
 sweep "${large[@]}" seed=0,1,2,3,4 strategy=random,kfac_spectral
 sweep pool=repeated,outliers,label_noise seed=0,1,2,3,4 strategy=random,uncertainty,kfac_vfe
 
-al-plot $runs --facet dataset,budget --log --out $out
+al-plot $runs --facet dataset,budget --log --common --out $out
 al-compare $runs --baseline uncertainty --out $out

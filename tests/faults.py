@@ -88,6 +88,24 @@ def killed_at_sync(number: int) -> Callable[[], None]:
     return prepare
 
 
+def killed_in_append(number: int) -> Callable[[], None]:
+    """In a child: SIGKILL in the middle of the so-manyeth addition to a file, half of which is written."""
+
+    def prepare() -> None:
+        real, left = os.write, [number]
+
+        def write(descriptor: int, content: bytes) -> int:
+            left[0] -= descriptor > 2
+            if left[0] == 0 and descriptor > 2:
+                real(descriptor, content[: len(content) // 2])
+                os.kill(os.getpid(), signal.SIGKILL)
+            return real(descriptor, content)
+
+        os.write = write
+
+    return prepare
+
+
 def run_folder(results: Path) -> Path:
     """The only run below `results`."""
     (file,) = results.rglob("state.json")

@@ -86,11 +86,17 @@ def test_the_small_cnn_fits_any_size(size: int) -> None:
         ("usps_cnn", (1, 16, 16), 235680),
         ("beluch2018_s_cnn", (1, 28, 28), 1199882),
         ("beluch2018_k_cnn", (3, 32, 32), 1250858),
+        ("resnet18", (3, 32, 32), 11173962),  # of the usual CIFAR code, as are the next
+        ("preact_resnet18", (3, 32, 32), 11171146 + 2 * 512),  # and the last BatchNorm, which that code leaves out
+        ("densenet", (3, 32, 32), 769162),  # Huang et al.'s 0.8 million
+        ("vgg16", (3, 32, 32), 14728266 - 4224),  # no biases before BatchNorm
+        ("vgg16_dropout", (3, 32, 32), 14991946 - 4224 - 512),
+        ("airbench", (3, 32, 32), 1970488 + 1152),  # weights and first biases 1.97 million; BatchNorm's shifts
     ],
 )
 def test_the_paper_s_nets_have_the_paper_s_size(name: str, shape: tuple[int, int, int], parameters: int) -> None:
     net = instantiate(composed(f"model={name}").model)(shape, 10)
-    assert sum(p.numel() for p in net.parameters()) == parameters
+    assert sum(p.numel() for p in net.parameters() if p.requires_grad) == parameters
 
 
 def test_half_the_width_is_half_the_filters_and_units() -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from faults import LENGTHY, QUICK, Child, killed_at_sync, require_equal, run_folder, times
+from faults import LENGTHY, QUICK, Child, killed_at_sync, killed_in_append, require_equal, run_folder, times
 from hydra.core.utils import JobStatus
 from recorded import untimed
 
@@ -73,6 +73,24 @@ def test_killed_at_every_write_of_a_run_in_turn(whole: Path, tmp_path: Path, rec
         shutil.rmtree(results)
     assert tried >= 5
     record_property("SIGKILL at the n-th forced write, n = 1, 2, ...", f"{tried} tried, {tried} survived")
+
+
+def test_killed_inside_every_addition_to_a_file_in_turn(whole: Path, tmp_path: Path, record_property: Record) -> None:
+    """Half a line is on disk, of the journal or of a table; the run that goes on says nothing of damage."""
+    tried = 0
+    for place in range(1, 200, 1 if LENGTHY else 7):
+        results = tmp_path / str(place)
+        child = Child([*QUICK, f"results={results}"], results / "log", killed_in_append(place))
+        if child.wait() != -signal.SIGKILL:
+            break
+        tried += 1
+        assert Child([*QUICK, f"results={results}"], results / "log").wait() == 0
+        assert "damaged" not in (results / "log").read_text()
+        require_equal(run_folder(results), whole)
+        assert not list(results.rglob("*.damaged*"))
+        shutil.rmtree(results)
+    assert tried >= 4
+    record_property("SIGKILL inside the n-th addition to a file", f"{tried} tried, {tried} survived")
 
 
 def recorded(results: Path) -> int:
@@ -348,9 +366,11 @@ def test_an_outputs_folder_that_becomes_read_only_stops_the_run(
         child = Child([*QUICK, f"results={results}"], tmp_path / "log", like_everybody)
         until_recorded(results, 1 + number % 4)
         folder = run_folder(results)
-        folder.chmod(0o555)
+        for path in (folder, *folder.glob("*.*")):  # a file that may be written is added to, whatever its folder allows
+            path.chmod(0o555)
         code, log = child.wait(), (tmp_path / "log").read_text()
-        folder.chmod(0o755)
+        for path in (folder, *folder.glob("*.*")):
+            path.chmod(0o755)
         assert code == 1, log
         assert "can't be written (Permission denied)" in log
         assert "Traceback" not in log
@@ -369,21 +389,18 @@ def broken(content: bytes, how: random.Random) -> bytes:
     return content[:place] + bytes([content[place] ^ bit]) + content[place + 1 :]
 
 
-@pytest.mark.parametrize(
-    "name", ["rounds.csv", "acquired.csv", "predicted.csv", "checksums.json", "config.yaml", "provenance.json"]
-)
-def test_a_damaged_record_is_named_and_cut_to_its_last_sound_round_when_asked(
-    whole: Path, tmp_path: Path, record_property: Record, name: str
+def test_a_damaged_journal_is_named_and_cut_to_its_last_sound_round_when_asked(
+    whole: Path, tmp_path: Path, record_property: Record
 ) -> None:
-    how, tried, noticed = random.Random(name), times(2, 40), 0
+    how, tried, noticed = random.Random("journal"), times(4, 40), 0
     for number in range(tried):
         results, log = tmp_path / str(number), tmp_path / f"log{number}"
         shutil.copytree(whole.parents[3], results)
         folder = run_folder(results)
-        (folder / name).write_bytes(broken((whole / name).read_bytes(), how))
+        (folder / "journal.jsonl").write_bytes(broken((whole / "journal.jsonl").read_bytes(), how))
         arguments = [*QUICK, f"results={results}"]
         code = Child(arguments, log).wait()
-        if code == 0:  # only what says the same as before, such as white space, or a last row that went as in a crash
+        if code == 0:  # only a last line without its end, as after a crash
             require_equal(folder, whole)
             continue
         noticed += 1
@@ -397,7 +414,27 @@ def test_a_damaged_record_is_named_and_cut_to_its_last_sound_round_when_asked(
         assert Child(arguments, log).wait() == 0
         shutil.rmtree(results)
     assert noticed >= tried // 2
-    record_property(f"{name} truncated or a bit flipped", f"{tried} tried, {tried} survived ({noticed} refused first)")
+    record_property("journal truncated or a bit flipped", f"{tried} tried, {tried} survived ({noticed} refused first)")
+
+
+@pytest.mark.parametrize("name", ["rounds.csv", "acquired.csv", "predicted.csv", "config.yaml", "provenance.json"])
+def test_a_damaged_view_is_written_anew(whole: Path, tmp_path: Path, record_property: Record, name: str) -> None:
+    how, tried = random.Random(name), times(2, 40)
+    shutil.copytree(whole.parents[3], tmp_path / "out")
+    folder, log = run_folder(tmp_path / "out"), tmp_path / "log"
+    before, kept = (folder / name).read_bytes(), []
+    for _ in range(tried):
+        damaged = broken(before, how)
+        (folder / name).write_bytes(damaged)
+        log.unlink(missing_ok=True)
+        assert Child([*QUICK, f"results={tmp_path / 'out'}"], log).wait() == 0, log.read_text()
+        assert (folder / name).read_bytes() == before
+        kept += [] if before.startswith(damaged) else [damaged]  # one that lacks its end is no loss
+        assert (f"{name} damaged and set aside" in log.read_text()) == (not before.startswith(damaged))
+        require_equal(folder, whole)
+    found = {path.read_bytes() for path in folder.glob(f"{name}.damaged*")}
+    assert found == {*kept}
+    record_property(f"{name} truncated or a bit flipped", f"{tried} tried, {tried} survived ({len(kept)} kept beside)")
 
 
 JUMPING_CLOCK = """

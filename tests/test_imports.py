@@ -19,13 +19,13 @@ LAYERS = {
     "data": {"types", "rng", "errors", "system", "settings"},
     "models": {"types", "errors", "rng", "settings"},
     "learners": {"types", "needs", "models", "rng", "errors", "settings"},
-    "engine": {"types", "rng", "models", "system"},
+    "engine": {"types", "rng", "models", "system", "errors", "settings"},
     "fisher": {"errors"},
     "strategies": {"types", "needs", "rng", "pool", "budget", "fisher", "models", "errors", "settings"},
     "loop": {"types", "rng", "pool", "oracle", "learners", "budget", "strategies", "errors"},
     "testing": {"types", "needs", "rng", "pool", "models", "learners", "engine", "strategies", "errors"},
     "record": {"errors", "system", "types", "settings"},
-    "analysis": {"errors", "system", "record"},
+    "analysis": {"errors", "system", "record", "data"},
     "sweep": {"errors", "system", "record", "settings", "analysis"},
 }
 KNOW_HYDRA = {"run", "job", "sweep", "settings", "plugins"}
@@ -61,3 +61,38 @@ def test_imports_point_up_the_list_only(file: Path) -> None:
 
 def test_every_part_has_its_place() -> None:
     assert {part_of(file) for file in FILES} == set(LAYERS) | KNOW_HYDRA | {"__init__"}
+
+
+# The rooms of analysis, each of which may import those before it; the commands are the files at its top.
+ROOMS = {
+    "table": set(),
+    "stats": {"table"},
+    "draw": {"table", "stats"},
+    "tell": {"table", "stats"},
+    "report": {"table", "stats", "draw", "tell"},
+}
+ANALYSIS = sorted((PACKAGE / "analysis").rglob("*.py"))
+
+
+@pytest.mark.parametrize("file", ANALYSIS, ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_rooms_of_analysis_point_one_way(file: Path) -> None:
+    room = file.relative_to(PACKAGE / "analysis").parts[0].removesuffix(".py")
+    ours = [name.split(".")[2:] for name in imported(file) if name.startswith("al_runner.analysis")]
+    assert [] not in ours, "a module names the module it needs, not the package, which imports them all"
+    allowed = ROOMS[room] | {room} if room in ROOMS else set(ROOMS)  # commands don't import each other
+    assert {parts[0] for parts in ours} <= allowed
+
+
+def modules(package: Path, name: str) -> dict[str, set[str]]:
+    """What each module of a package imports of it."""
+    found = {".".join((name, *file.relative_to(package).with_suffix("").parts)): file for file in package.rglob("*.py")}
+    return {module: {other for other in imported(file) if other in found} for module, file in found.items()}
+
+
+def test_no_modules_of_analysis_import_each_other_in_a_circle() -> None:
+    left = modules(PACKAGE / "analysis", "al_runner.analysis")
+    assert len(left) > 30
+    while ready := [module for module, needs in left.items() if not needs & set(left)]:
+        for module in ready:
+            del left[module]
+    assert not left

@@ -1,4 +1,6 @@
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 import torch
@@ -15,6 +17,7 @@ from al_runner.pool import Pool
 from al_runner.rng import Streams
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.ceal import Ceal
+from al_runner.strategies.choice import Choice
 from al_runner.strategies.emoc import Emoc
 from al_runner.strategies.full import Full
 from al_runner.strategies.kfac_vfe import KfacVfe
@@ -101,18 +104,59 @@ def test_measurements_are_the_net_s_own() -> None:
         assert row["test_accuracy"] == 1 - row["test_error"]
 
 
-def test_a_strategy_that_returns_the_wrong_ids_is_stopped() -> None:
-    class TooFew(Random):
-        def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
-            return pool.candidates[: n - 1]
+class Answering(Random):
+    """Answers as the test wants, from the ids it would have chosen."""
 
-    class Positions(Random):
-        def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
-            return torch.arange(n)
+    def __init__(self, answer: Callable[[Tensor], Any]):
+        self.answer = answer
 
-    for strategy, message in ((TooFew(), "returned 4 ids for 5"), (Positions(), "not candidates")):
-        with pytest.raises(ValueError, match=message):
-            run(strategy)
+    def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
+        return self.answer(super().select(fitted, pool, n, rng))  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (lambda ids: ids[:-1], r"Answering returned 4 ids for 5; a query returns 5 distinct ids of pool\.candidates"),
+        (lambda ids: [], "returned 0 ids for 5"),
+        (lambda ids: torch.arange(5), r"returned id \d+, which is not one of its candidates"),
+        (lambda ids: ids - 1000, r"returned id -\d+, which is not one of its candidates"),
+        (lambda ids: ids[:1].repeat(5), "returned the same id twice"),
+        (lambda ids: ids[:, None], r"returned ids of shape \[5, 1\]"),
+        (lambda ids: ids[0], r"returned ids of shape \[\]"),
+        (lambda ids: ids.double(), r"returned ids of type torch\.float64"),
+        (lambda ids: torch.ones(5, dtype=torch.bool), r"returned ids of type torch\.bool"),
+        (lambda ids: None, "returned NoneType"),
+        (lambda ids: {*ids.tolist()}, "returned set"),
+        (lambda ids: ["a", "b", "c", "d", "e"], "returned list"),
+        (lambda ids: Choice(ids, {"mean": "high"}), "could not convert string to float"),
+        (lambda ids: Choice(ids, [1.0]), "has no attribute 'items'"),
+    ],
+)
+def test_what_can_t_be_bought_is_refused_before_it_is_recorded(answer: Callable[[Tensor], Any], message: str) -> None:
+    memory = toy.Memory()
+    with pytest.raises(UsageError, match=message):
+        run(Answering(answer), memory)
+    assert (len(memory.ids), len(memory.predictions), len(memory.rows)) == (1, 0, 1)
+    mended = run(Random(), memory)
+    assert mended.untimed() == run(Random()).untimed()
+
+
+@pytest.mark.parametrize(
+    "convert", [Tensor.tolist, Tensor.numpy, Tensor.int, lambda ids: ids.int().numpy(), tuple, list]
+)
+def test_lists_and_arrays_of_whole_numbers_are_taken(convert: Callable[[Tensor], Any]) -> None:
+    memory = run(Answering(convert))
+    assert {ids.dtype for ids in memory.ids} == {torch.int64}
+    assert torch.equal(torch.cat(memory.ids), torch.cat(run(Random()).ids))
+
+
+def test_a_strategy_may_report_numbers_of_its_queries() -> None:
+    memory = run(Answering(lambda ids: Choice(ids.tolist(), {"first": ids[0], "mean": ids.double().mean()})))
+    assert torch.equal(torch.cat(memory.ids), torch.cat(run(Random()).ids))
+    expected = [{"first": float(ids[0]), "mean": ids.double().mean().item()} for ids in memory.ids]
+    assert memory.facts == [{}, *expected[1:]]
+    assert all(type(value) is float for facts in memory.facts for value in facts.values())
 
 
 def test_test_labels_choose_nothing() -> None:
@@ -267,8 +311,8 @@ class Asked:
 
 def test_labels_come_from_the_oracle_and_of_bought_ids_alone() -> None:
     class Labels(toy.Memory):
-        def buy(self, round_: int, ids: Tensor, labels: Tensor, seconds: float) -> None:
-            super().buy(round_, ids, labels, seconds)
+        def buy(self, round_: int, ids: Tensor, labels: Tensor, seconds: float, facts: Mapping[str, float]) -> None:
+            super().buy(round_, ids, labels, seconds, facts)
             kept.append(labels)
 
     class Seen(Plain):

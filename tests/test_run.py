@@ -1,15 +1,18 @@
 """The command itself, as a user types it."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from recorded import untimed
+from sklearn.datasets import load_digits
 
 from al_runner.run import main
 
@@ -69,6 +72,22 @@ def test_one_run_shows_its_progress_and_says_where_everything_is(al_run, tmp_pat
     assert al_run(*digits8(tmp_path, "strategy.damping=1.0", "overwrite=true"))[0] == 0
 
 
+@pytest.mark.parametrize("how", [[], ["learner=ensemble", "learner.members=2"], ["strategy=learning_loss"]], ids=str)
+@pytest.mark.parametrize("launcher", [[], ["-m", "seed=0,1", "hydra/launcher=lockstep"]], ids=["alone", "lockstep"])
+def test_a_last_minibatch_of_one_image_trains_a_net_with_batch_norm(  # type: ignore[no-untyped-def]
+    al_run, tmp_path: Path, how: list[str], launcher: list[str]
+) -> None:
+    """64 and then 65 images in minibatches of 64; a ResNet's last maps of 8 x 8 images are of one pixel."""
+    budget = ["budget.initial=64", "budget.query=1", "budget.max_rounds=1"]
+    quick = ["training.check_every=1", "training.max_checks=2", "hydra.launcher.max_stacked=2"]
+    chosen = ["model=resnet18", "model.width=4", "strategy=random", *budget, *quick[: 3 if launcher else 2], *how]
+    code, output = al_run(*launcher, f"results={tmp_path}", *chosen)
+    assert (code, "Traceback" in output) == (0, False), output
+    for seed in range(2 if launcher else 1):
+        strategy = "learning_loss" if "strategy=learning_loss" in how else "random"
+        assert [row["labelled"] for row in untimed(folder_of(tmp_path, strategy, seed))] == ["64", "65"]
+
+
 def test_a_spoilt_pool_has_a_folder_of_its_own(al_run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     assert al_run(*digits8(tmp_path, "pool=label_noise", "pool.share=0.4", "strategy=random"))[0] == 0
     assert al_run(*digits8(tmp_path, "strategy=random"))[0] == 0
@@ -125,6 +144,14 @@ def test_strategies_of_one_seed_share_round_0(al_run, tmp_path: Path) -> None:  
         (["seed=abc"], "seed is 'abc'; it must be a whole number"),
         (["threads=0"], "threads is 0; it must be 1 or more"),
         (["training.patience=nan"], "training.patience is nan; it must be a whole number"),
+        (
+            ["model=resnet18", "model.width=4", "strategy=random", "training.batch_size=1"],
+            "model=resnet18 can't be trained on one image at a time",
+        ),
+        (
+            ["model=resnet18", "model.width=4", "strategy=random", "budget.initial=1", "budget.balanced=false"],
+            "raise budget.initial and training.batch_size to 2 or more",
+        ),
         (["training.batch_size=true"], "training.batch_size is true; it must be a whole number"),
         (["learner=ensemble", "strategy=random", "learner.members=1.5"], "learner.members is 1.5; it must be a whole"),
         (["dataset.split.seed=abc"], "dataset.split.seed is 'abc'; it must be a whole number"),
@@ -257,6 +284,51 @@ def test_a_run_killed_again_and_again_ends_with_the_rows_of_one_never_killed(al_
     whole = folder_of(tmp_path / "whole")
     assert untimed(killed) == untimed(whole)
     assert (killed / "acquired.csv").read_bytes() == (whole / "acquired.csv").read_bytes()
+
+
+OWN = """
+import os
+from al_runner.strategies.base import Strategy
+
+class Twice(Strategy):
+    def select(self, fitted, pool, n, rng):
+        return pool.candidates[:n].tolist() if os.environ.get("MENDED") else pool.candidates[:1].repeat(n)
+"""
+
+
+def test_a_strategy_of_the_user_s_own_that_is_mended_goes_on(  # type: ignore[no-untyped-def]
+    al_run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It bought one id twenty times; mended, it goes on, and returns a list."""
+    (tmp_path / "own_strategy.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    words = digits8(tmp_path / "out", "strategy=random", "strategy._target_=own_strategy.Twice")
+    for _ in range(2):
+        code, output = al_run(*words)
+        assert (code, "Twice returned the same id twice" in output, "Traceback" in output) == (1, True, False)
+        folder = folder_of(tmp_path / "out", "random")
+        assert len(untimed(folder)) == 1
+        assert not (folder / "predicted.csv").exists()
+    monkeypatch.setenv("MENDED", "1")
+    code, output = al_run(*words)
+    assert (code, "resumed after round 0 of 3" in output) == (0, True)
+    assert len(untimed(folder)) == 4
+
+
+def test_data_that_moved_is_still_the_run_s_and_other_data_is_not(al_run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    digits = load_digits()
+    images, labels = (digits.images * 15.9).astype(np.uint8), digits.target
+    parts = {"train_images": images[:900], "train_labels": labels[:900]}
+    (tmp_path / "moved").mkdir()
+    np.savez(tmp_path / "own.npz", **parts, test_images=images[900:], test_labels=labels[900:])
+    shutil.copy(tmp_path / "own.npz", tmp_path / "moved" / "own.npz")
+    np.savez(tmp_path / "other.npz", **parts, test_images=255 - images[900:], test_labels=labels[900:])
+    quick = ["dataset=npz", f"results={tmp_path / 'out'}", f"data_root={tmp_path}", *QUICK, "strategy=random"]
+    assert al_run(*quick, "budget.max_rounds=1", f"dataset.path={tmp_path / 'own.npz'}")[0] == 0
+    code, output = al_run(*quick, f"dataset.path={tmp_path / 'other.npz'}")
+    assert (code, "holds a run on other images or labels; restore them, give this one name=" in output) == (1, True)
+    code, output = al_run(*quick, f"dataset.path={tmp_path / 'moved' / 'own.npz'}")
+    assert (code, "resumed after round 1 of 3" in output) == (0, True)
 
 
 def test_a_crash_in_a_strategy_is_no_success_and_keeps_what_was_recorded(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """A data set, a net and a record small enough to run whole experiments in milliseconds."""
 
+from collections.abc import Mapping
+
 from torch import Tensor
 
 from al_runner.budget import Budget
@@ -36,15 +38,17 @@ class Memory:
     def __init__(self) -> None:
         self.ids: list[Tensor] = []
         self.rows: list[dict[str, float]] = []
+        self.facts: list[dict[str, float]] = []
         self.predictions: list[tuple[Tensor, Tensor]] = []
 
     def bought(self, round_: int) -> Tensor | None:
         return self.ids[round_] if round_ < len(self.ids) else None
 
-    def buy(self, round_: int, ids: Tensor, labels: Tensor, seconds: float) -> None:
+    def buy(self, round_: int, ids: Tensor, labels: Tensor, seconds: float, facts: Mapping[str, float]) -> None:
         assert round_ == len(self.ids)
         assert round_ == 0 or self.said == ids.tolist()
         self.ids.append(ids)
+        self.facts.append(dict(facts))
 
     def predicted(self, round_: int, ids: Tensor, classes: Tensor, confidence: Tensor) -> None:
         assert round_ == len(self.ids)
@@ -54,7 +58,7 @@ class Memory:
     def measured(self, round_: int) -> bool:
         return round_ < len(self.rows)
 
-    def measure(self, round_: int, row: dict[str, float]) -> None:
+    def measure(self, round_: int, row: dict[str, float], joules: float | None) -> None:
         assert round_ == len(self.rows)
         self.rows.append(row)
 

@@ -1,22 +1,30 @@
 """CSVs in; tables, figures and a report out, each by one function. Nothing here imports torch.
 
-`load` gives the tidy table that everything else starts from; docs/analysis.md says what the numbers mean.
+`load` gives the tidy table that everything else starts from; docs/analysis.md says what the numbers mean. The rooms, of
+which each imports only those before it (draw and tell don't know each other): table (files and rows), stats (numbers),
+draw (figures), tell (sentences and printed tables), report (the HTML page); then the commands.
 """
 
-from al_runner.analysis.compare import average_ranks, cases, labels_needed, paired_tests, penalties, results
-from al_runner.analysis.comparison import Comparison, save_tables
-from al_runner.analysis.curves import Spread, curves, difference_curves
-from al_runner.analysis.figures import Look, differences, draw_run, facets, learning_curves, times
-from al_runner.analysis.files import save
-from al_runner.analysis.forest import forest
-from al_runner.analysis.published import published
-from al_runner.analysis.runs import load
-from al_runner.analysis.summary import summarise
-from al_runner.analysis.verdict import gaps, verdict
+from al_runner.analysis.draw.figures import differences, facets, learning_curves, times
+from al_runner.analysis.draw.forest import forest
+from al_runner.analysis.draw.look import Look
+from al_runner.analysis.draw.one_run import draw_run
+from al_runner.analysis.draw.save import save
+from al_runner.analysis.stats.case import cases
+from al_runner.analysis.stats.curves import Spread, curves, difference_curves
+from al_runner.analysis.stats.labels import labels_needed
+from al_runner.analysis.stats.over_cases import average_ranks, penalties
+from al_runner.analysis.stats.results import paired_tests, results, summarise
+from al_runner.analysis.table.display import Names
+from al_runner.analysis.table.published import published
+from al_runner.analysis.table.runs import load
+from al_runner.analysis.tell.comparison import Comparison, save_tables
+from al_runner.analysis.tell.verdict import gaps, verdict
 
 __all__ = [
     "Comparison",
     "Look",
+    "Names",
     "Spread",
     "average_ranks",
     "cases",

@@ -3,79 +3,67 @@
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
-from matplotlib.figure import Figure
 
-from al_runner.analysis.curves import Spread
-from al_runner.analysis.figures import Look, differences, facets, learning_curves, times
-from al_runner.analysis.files import as_csv, save, stem, write
-from al_runner.analysis.notes import notes
-from al_runner.analysis.runs import COMBINATION, across, columns, load, only
-from al_runner.analysis.summary import as_text, summarise
-from al_runner.analysis.text import case_title
+from al_runner.analysis.draw.figures import differences, facets, learning_curves, times
+from al_runner.analysis.draw.look import Look
+from al_runner.analysis.draw.options import add_look, formats_of, look_of
+from al_runner.analysis.draw.save import save
+from al_runner.analysis.draw.style import Picture
+from al_runner.analysis.stats.curves import Spread
+from al_runner.analysis.stats.results import summarise
+from al_runner.analysis.table.files import as_csv, stem, write
+from al_runner.analysis.table.names import across, all_truth, case_title, columns, common_seeds, only
+from al_runner.analysis.table.rows import BASELINE
+from al_runner.analysis.table.runs import load
+from al_runner.analysis.tell.notes import notes
+from al_runner.analysis.tell.tables import shown_results
 from al_runner.errors import UsageError
+from al_runner.record.run_id import COMBINATION
 from al_runner.system.console import command
-
-FORMATS = ("png", "svg", "pdf")
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What al-plot draws of a folder."""
-
-    look: Look = field(default_factory=Look)
-    title: str | None = None  # None: chosen
-    difference: bool = False
-    time: bool = False
-    facet: tuple[str, ...] = ()
-    formats: tuple[str, ...] = ("png", "svg")
-    across: str | None = None  # what curves of one figure may differ in beside the strategy, with commas
-    only: str | None = None  # curves that are drawn, with commas; None: all
 
 
 @command("al-plot")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run al-plot's command line; 2 and one line on stderr where something is the user's to mend, else 0."""
     options = _parser().parse_args(argv)
-    written = plot(options.directory, options.out or options.directory, _plan(options))
+    frame, out = load(options.directory), options.out or options.directory
+    drawn = only(across(frame, options.across), options.only)
+    drawn = common_seeds(drawn) if options.common else drawn
+    look = _look(options, drawn)
+    for note in notes(options.directory, frame):
+        print(f"al-plot: {note}", file=sys.stderr)
+    summary = summarise(frame)
+    written = [write(out / "results.csv", as_csv(frame)), write(out / "summary.csv", as_csv(summary))]
+    for name, figure in _figures(drawn, look, options):
+        written += [save(figure, out / f"{name}.{suffix}") for suffix in formats_of(options)]
+    print("\n\n".join(table.as_text() for table in shown_results(summary, BASELINE)))
     print("\n" + "\n".join(map(str, written)))
     return 0
 
 
-def plot(directory: Path, out: Path, plan: Plan) -> list[Path]:
-    """Write everything al-plot writes into `out`, print the table, and return the files."""
-    frame = load(directory)
-    for note in notes(directory, frame):
-        print(f"al-plot: {note}", file=sys.stderr)
-    summary = summarise(frame)
-    written = [write(out / "results.csv", as_csv(frame)), write(out / "summary.csv", as_csv(summary))]
-    for name, figure in draw(only(across(frame, plan.across), plan.only), plan):
-        written += [save(figure, out / f"{name}.{suffix}") for suffix in plan.formats]
-    print(as_text(summary))
-    return written
-
-
-def draw(frame: pd.DataFrame, plan: Plan) -> Iterator[tuple[str, Figure]]:
+def _figures(frame: pd.DataFrame, look: Look, options: argparse.Namespace) -> Iterator[tuple[str, Picture]]:
     """The figures with their file names, without suffix: for every combination, or one for all with facets."""
-    if plan.facet:
-        yield _stem("facets", (), plan.look), facets(frame, plan.facet, replace(plan.look, title=plan.title or ""))
+    if options.facet:
+        yield _stem("facets", (), look), facets(frame, columns(options.facet, "--facet"), look)
         return
     combinations = {tuple(map(str, key)): runs for key, runs in frame.groupby(list(COMBINATION), sort=True)}
     for key, runs in combinations.items():
-        if (runs["strategy"] == "full").all():
+        if all_truth(runs):
             print(f"al-plot: no figure for {', '.join(key)}: it has no strategy but full", file=sys.stderr)
             continue
-        title = case_title(key, list(combinations)) if plan.title is None else plan.title
-        look = replace(plan.look, title=title)
+        title = look.names.title(case_title(key, list(combinations))) if options.title is None else options.title
+        own = replace(look, title=title)
         names = key if len(combinations) > 1 else ()
-        yield _stem("", names, look), learning_curves(runs, look)
-        if plan.difference:
-            yield _stem("difference", names, look), differences(runs, look)
-        if plan.time:
-            yield stem("time", names), times(runs, look)
+        yield _stem("", names, own), learning_curves(runs, own)
+        if options.difference:
+            others = replace(own, order=tuple(name for name in own.order if name != BASELINE))
+            yield _stem("difference", names, own), differences(runs, others)
+        if options.time:
+            yield stem("time", names), times(runs, own)
 
 
 def _stem(kind: str, names: Sequence[str], look: Look) -> str:
@@ -85,21 +73,27 @@ def _stem(kind: str, names: Sequence[str], look: Look) -> str:
     return stem(what, names)
 
 
-def _plan(options: argparse.Namespace) -> Plan:
-    if options.split is not None and options.split < 1:
-        raise UsageError(f"--split is {options.split}; it must be a number of labels, 1 or more")
+def _look(options: argparse.Namespace, frame: pd.DataFrame) -> Look:
     interval = options.interval or ("bootstrap" if options.median else "t")
-    look = Look(
+    return replace(
+        look_of(options, frame),
         best=options.best,
         accuracy=options.accuracy,
         log=options.log,
-        split=options.split,
+        split=_split(options.split),
         spread=Spread("median" if options.median else "mean", interval),
         published=None if options.published is None else tuple(options.published),
     )
-    facet = columns(options.facet, "--facet") if options.facet else ()
-    formats = tuple(options.format or ("png", "svg"))
-    return Plan(look, options.title, options.difference, options.time, facet, formats, options.across, options.only)
+
+
+def _split(word: str | None) -> int | None:
+    if word is None:
+        return None
+    if word == "none":
+        return 0
+    if not word.isdecimal() or int(word) < 1:
+        raise UsageError(f"--split is {word}; it must be a number of labels, 1 or more, or none for one panel")
+    return int(word)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -109,6 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--out", metavar="DIR", type=Path, help="where the files go; default: DIR")
     add("--best", action="store_true", help="draw the lowest test error so far (a running minimum)")
     add("--accuracy", action="store_true", help="draw accuracy in place of error")
+    add("--log", action="store_true", help="logarithmic error axis")
     add("--median", action="store_true", help="median in place of mean, with a bootstrap interval")
     add("--interval", choices=("t", "bootstrap", "seeds"), help="95%% band, or every seed as a thin line; default: t")
     add("--difference", action="store_true", help="also the differences to random, paired by seed")
@@ -118,11 +113,10 @@ def _parser() -> argparse.ArgumentParser:
         "--across", metavar="KEYS", help="curves of different learners, say, in one figure: random-plain, bald-ensemble"
     )
     add("--published", metavar="PAPER", nargs="*", help="overlay published results; default: of all papers there are")
-    add("--split", metavar="LABELS", type=int, help="where the right panel begins; default: chosen")
+    add("--split", metavar="LABELS", help="where the right panel begins, or none for one panel; default: chosen")
+    add("--common", action="store_true", help="draw only the seeds that all curves of a figure share")
     add("--only", metavar="NAMES", help="curves to draw, with commas; the tables hold all")
-    add("--log", action="store_true", help="logarithmic error axis")
-    add("--title", metavar="T", help='default: data set and model; "" for none')
-    add("--format", choices=FORMATS, action="append", help="can be given often; default: png and svg")
+    add_look(parser)
     return parser
 
 

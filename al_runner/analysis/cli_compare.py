@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from math import nan
 from pathlib import Path
 
-from al_runner.analysis.comparison import Comparison, save_tables
-from al_runner.analysis.files import save
-from al_runner.analysis.forest import forests
-from al_runner.analysis.notes import waiting
-from al_runner.analysis.runs import BASELINE, across, load, only
-from al_runner.analysis.verdict import all_gaps
+from al_runner.analysis.draw.forest import forests
+from al_runner.analysis.draw.options import add_look, formats_of, look_of
+from al_runner.analysis.draw.save import save
+from al_runner.analysis.table.names import across, only
+from al_runner.analysis.table.runs import load
+from al_runner.analysis.tell.comparison import Comparison, save_tables
+from al_runner.analysis.tell.latex import COLUMNS, DEFAULT, chosen
+from al_runner.analysis.tell.notes import waiting
+from al_runner.analysis.tell.verdict import all_gaps
 from al_runner.system.console import command
 
 
@@ -21,14 +24,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     frame = load(options.directory)
     runs = only(across(frame, options.across), options.only)
+    look, columns = look_of(options, runs), chosen(options.columns)
     comparison = Comparison.of(runs, options.at, options.baseline, options.target)
     for line in [*waiting(options.directory, frame), *all_gaps(comparison.cases)]:
         print(f"al-compare: {line}", file=sys.stderr)
     out = options.out or options.directory
-    written = save_tables(comparison, out)
-    for name, figure in forests(comparison.cases):
-        written += [save(figure, out / f"{name}.{suffix}") for suffix in ("png", "svg")]
-    print("\n\n".join([*comparison.verdicts, *(table.as_text() for table in comparison.shown)]))
+    written = save_tables(comparison, out, look.names, columns)
+    for name, figure in forests(comparison.cases, look):
+        written += [save(figure, out / f"{name}.{suffix}") for suffix in formats_of(options)]
+    tables = comparison.shown() if options.full else comparison.shown_results()
+    print("\n\n".join([*comparison.verdicts(), *(table.as_text() for table in tables)]))
     print("\n" + "\n".join(map(str, written)))
     return 0
 
@@ -48,17 +53,21 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="al-compare", description="Which strategy is better, by how much, how surely."
     )
-    parser.add_argument("directory", metavar="DIR", type=Path, help="holds run folders at any depth, or a results.csv")
-    parser.add_argument("--out", metavar="DIR", type=Path, help="where the files go; default: DIR")
-    parser.add_argument("--at", metavar="LABELS", type=int, help="the budget; default: the most that a run has")
-    parser.add_argument("--baseline", metavar="NAME", default=BASELINE, help="held against; default: random")
-    parser.add_argument(
-        "--target", metavar="PERCENT", type=target, action="append", help="an error to reach; can be given often"
+    add = parser.add_argument
+    add("directory", metavar="DIR", type=Path, help="holds run folders at any depth, or a results.csv")
+    add("--out", metavar="DIR", type=Path, help="where the files go; default: DIR")
+    add("--full", action="store_true", help="print every table, every pair too; compare.md has them all anyway")
+    add("--at", metavar="LABELS", type=int, help="the budget; default: the most that a run has")
+    add("--baseline", metavar="NAME", help="held against; default: random")
+    add("--target", metavar="PERCENT", type=target, action="append", help="an error to reach; can be given often")
+    add("--across", metavar="KEYS", help="compare different learners, say, as well: random-plain, bald-ensemble")
+    add("--only", metavar="NAMES", help="strategies to compare, with commas; default: all")
+    add(
+        "--columns",
+        metavar="NAMES",
+        help=f"of compare.tex, with commas: {', '.join(COLUMNS)}; default: {','.join(DEFAULT)}",
     )
-    parser.add_argument(
-        "--across", metavar="KEYS", help="compare different learners, say, as well: random-plain, bald-ensemble"
-    )
-    parser.add_argument("--only", metavar="NAMES", help="strategies to compare, with commas; default: all")
+    add_look(parser)
     return parser
 
 

@@ -4,13 +4,14 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from al_runner.analysis.files import write
-from al_runner.analysis.notes import waiting
+from al_runner.analysis.draw.options import add_label, names_of
 from al_runner.analysis.report.page import page
 from al_runner.analysis.report.source import Source
-from al_runner.analysis.runs import BASELINE
+from al_runner.analysis.table.files import write
+from al_runner.analysis.tell.notes import waiting
 from al_runner.system.console import command
 
 
@@ -19,6 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run al-report's command line; 2 and one line on stderr where something is the user's to mend, else 0."""
     options = _parser().parse_args(argv)
     source = Source.of(options.directory, options.data.expanduser(), options.at, options.baseline)
+    source = replace(source, names=names_of(options, source.frame))
     for line in waiting(options.directory, source.frame):
         print(f"al-report: {line}", file=sys.stderr)
     file = write(options.out or options.directory / "report.html", page(source).encode())
@@ -32,7 +34,8 @@ def _parser() -> argparse.ArgumentParser:
     add("directory", metavar="DIR", type=Path, help="holds run folders at any depth, or a results.csv")
     add("--out", metavar="FILE", type=Path, help="default: DIR/report.html")
     add("--at", metavar="LABELS", type=int, help="the budget; default: the most that a run has")
-    add("--baseline", metavar="NAME", default=BASELINE, help="held against; default: random")
+    add("--baseline", metavar="NAME", help="held against; default: random")
+    add_label(parser)
     root = Path(os.environ.get("AL_DATA") or "~/.cache/al-runner")
     add(
         "--data",

@@ -9,53 +9,82 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from al_runner.data.labels import numbered
+from al_runner.data.layout import channels_last
 from al_runner.errors import UsageError
 
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
+OPTIONAL = ("classes", "val_images", "val_labels", "notes")
 
 
 class Arrays(NamedTuple):
-    """The contents of a prepared file; the test part may be empty."""
+    """The contents of a prepared file; the test part may be empty, and there may be no validation part."""
 
     train_images: NDArray[np.uint8]  # [N, H, W] or [N, H, W, C]
     train_labels: NDArray[np.int64]  # [N]
     test_images: NDArray[np.uint8]
     test_labels: NDArray[np.int64]
     classes: NDArray[np.str_]
+    val_images: NDArray[np.uint8] | None = None
+    val_labels: NDArray[np.int64] | None = None
+    notes: tuple[str, ...] = ()  # what whoever reads them must know: images left out, stretched, blended
+
+    def named(self) -> dict[str, Any]:
+        """What a file of them holds, by name."""
+        held = {name: value for name, value in self._asdict().items() if value is not None and name != "notes"}
+        return held | ({"notes": np.array(self.notes)} if self.notes else {})
+
+    def whole(self) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        """All images and labels, those of the train part first, then test, then validation: a row is an id."""
+        images, labels = [self.train_images, self.test_images], [self.train_labels, self.test_labels]
+        if self.val_images is not None and self.val_labels is not None:
+            images.append(self.val_images)
+            labels.append(self.val_labels)
+        held = [part for part in images if len(part)]  # one part alone is not copied
+        return np.ascontiguousarray(held[0] if len(held) == 1 else np.concatenate(held)), np.concatenate(labels)
+
+    @property
+    def rows(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Where in `whole` the train, test and validation parts are."""
+        sizes = [len(self.train_labels), len(self.test_labels), 0 if self.val_labels is None else len(self.val_labels)]
+        train, test, val = np.split(np.arange(sum(sizes)), np.cumsum(sizes)[:-1])
+        return train, test, val
 
 
-def checked(where: object, found: Mapping[str, NDArray[Any]]) -> Arrays:
-    """`found` in the form above, class names counted from the labels if it has none.
+def checked(
+    where: object, found: Mapping[str, NDArray[Any]], channels: str | None = None, relabel: bool = False
+) -> Arrays:
+    """`found` in the form above; class names are counted from the labels where it has none.
 
-    UsageError names `where` it came from and what is wrong.
+    `channels` "first" or "last" says where the colour channels are, None that the sizes tell; `relabel` numbers the
+    labels that there are anew from 0. UsageError names `where` it came from, what is wrong and how to mend it.
     """
-    missing = [name for name in ARRAYS if name not in found]
+    parts = [part for part in ("train", "test", "val") if part != "val" or {"val_images", "val_labels"} & {*found}]
+    wanted = [f"{part}_{kind}" for part in parts for kind in ("images", "labels")]
+    missing = [name for name in wanted if name not in found]
     if missing:
-        raise UsageError(f"{where} has no array {', '.join(missing)}; it needs {', '.join(ARRAYS)}")
-    train_images, test_images = (_images(where, part, found[f"{part}_images"]) for part in ("train", "test"))
-    train_labels = _labels(where, "train", found["train_labels"], len(train_images))
-    test_labels = _labels(where, "test", found["test_labels"], len(test_images))
-    if not len(train_images):
+        raise UsageError(
+            f"{where} has no array {', '.join(missing)}; it needs {', '.join(wanted)}, and has "
+            f"{', '.join(sorted(found)) or 'none'}"
+        )
+    if not found["train_images"].size:
         raise UsageError(f"{where}: train_images is empty; put the images to choose from there")
-    if len(test_images) and train_images.shape[1:] != test_images.shape[1:]:
-        raise UsageError(f"{where}: train and test images differ in size; make them equal")
-    labels = np.concatenate([train_labels, test_labels])
-    low, high = int(labels.min()), int(labels.max())
-    classes = found.get("classes", np.array([str(label) for label in range(high + 1)]))
-    if classes.ndim != 1 or not (low >= 0 and high < len(classes)):
-        raise UsageError(f"{where}: labels are {low} .. {high}; 0 .. {len(classes) - 1} is wanted, one for each class")
-    return Arrays(train_images, train_labels, test_images, test_labels, classes.astype(np.str_))
-
-
-def _images(where: object, part: str, images: NDArray[Any]) -> NDArray[np.uint8]:
-    if images.dtype != np.uint8 or images.ndim not in (3, 4):
-        raise UsageError(f"{where}: {part}_images is {images.dtype} {images.shape}; uint8 [N, H, W(, C)] is wanted")
-    if images.ndim == 4 and images.shape[1] in (1, 3) and images.shape[3] > 4:
-        raise UsageError(f"{where}: {part}_images is {images.shape}, channels first; transpose it to [N, H, W, C]")
-    return images
-
-
-def _labels(where: object, part: str, labels: NDArray[Any], count: int) -> NDArray[np.int64]:
-    if not np.issubdtype(labels.dtype, np.integer) or labels.shape != (count,):
-        raise UsageError(f"{where}: {part}_labels is {labels.dtype} {labels.shape}; {count} integers are wanted")
-    return labels.astype(np.int64)
+    images = {part: channels_last(where, f"{part}_images", found[f"{part}_images"], channels) for part in parts}
+    for part in parts[1:]:
+        if not len(images[part]):
+            images[part] = images["train"][:0]
+        elif images[part].shape[1:] != images["train"].shape[1:]:
+            raise UsageError(f"{where}: train and {part} images differ in size; make them equal")
+    counts = {part: len(images[part]) for part in parts}
+    labels, classes = numbered(where, found, counts, relabel)
+    notes = tuple(str(note) for note in found.get("notes", ()))
+    return Arrays(
+        images["train"],
+        labels["train"],
+        images["test"],
+        labels["test"],
+        classes,
+        images.get("val"),
+        labels.get("val"),
+        notes,
+    )

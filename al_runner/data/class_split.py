@@ -1,7 +1,7 @@
 """Splits that look at the classes: some of them alone, or a test set of as many images of each."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -11,6 +11,8 @@ from al_runner.data.arrays import Arrays
 from al_runner.data.split import Split
 from al_runner.errors import UsageError
 from al_runner.rng import stream
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import AtLeastOne, Count, CountOrZero, Means
 from al_runner.types import DataSet
 
 NOWHERE = -1  # the label of an image that no part of the split holds
@@ -18,6 +20,7 @@ NOWHERE = -1  # the label of an image that no part of the split holds
 Rows = NDArray[np.int64]
 
 
+@options("dataset.split")
 @dataclass(frozen=True)
 class ClassSplit(Split):
     """A split of the images of some classes alone, such as two digits; sizes are counted among these.
@@ -26,7 +29,10 @@ class ClassSplit(Split):
     rows of all images.
     """
 
-    classes: Sequence[int] = (0, 1)
+    classes: Annotated[AtLeastOne[CountOrZero], Means("numbers of the classes that are kept, in their new order")] = (
+        0,
+        1,
+    )
 
     def apply(self, arrays: Arrays) -> DataSet:
         chosen = [int(label) for label in self.classes]
@@ -37,43 +43,46 @@ class ClassSplit(Split):
             )
         numbers = np.full(len(arrays.classes), NOWHERE, dtype=np.int64)
         numbers[chosen] = np.arange(len(chosen))
-        images, labels = whole(arrays)
+        images, labels = arrays.whole()
         labels = numbers[labels]
-        rows, official = np.flatnonzero(labels != NOWHERE), len(arrays.train_images)
-        parts = rows[rows < official], rows[rows >= official]
-        return with_all_rows(super().apply(taken(images, labels, *parts, arrays.classes[chosen])), images, labels, rows)
+        train, test, val = (rows[labels[rows] != NOWHERE] for rows in arrays.rows)
+        split = super().apply(taken(images, labels, train, test, val, arrays.classes[chosen]))
+        return with_all_rows(split, images, labels, np.concatenate([train, test, val]))
 
 
+@options("dataset.split")
 @dataclass(frozen=True)
 class EqualTestSplit(Split):
-    """A test set of `per_class` images of every class, drawn from all; `test` is not read."""
+    """A test set of `per_class` images of every class, drawn from all; `test` is not read.
 
-    per_class: int = 100
+    Validation images of the data set's own are no part of it where `val` is None.
+    """
+
+    per_class: Annotated[Count, Means("test images of every class")] = 100
 
     def apply(self, arrays: Arrays) -> DataSet:
-        images, labels = whole(arrays)
-        fewest = int(np.bincount(labels, minlength=len(arrays.classes)).min())
+        images, labels = arrays.whole()
+        train, given, val = arrays.rows
+        free = np.concatenate([train, given] if self.val is None else [train, given, val])
+        val = val if self.val is None else val[:0]
+        fewest = int(np.bincount(labels[free], minlength=len(arrays.classes)).min())
         if not 0 < self.per_class < fewest:
             raise UsageError(
                 f"dataset.split.per_class is {self.per_class}, but a class has {fewest} images; give 1 to {fewest - 1}"
             )
-        order = torch.randperm(len(images), generator=stream(self.seed, "test split")).numpy()
+        order = free[torch.randperm(len(free), generator=stream(self.seed, "test split")).numpy()]
         test = [order[labels[order] == label][: self.per_class] for label in range(len(arrays.classes))]
         rows = np.sort(np.concatenate(test))
-        rest = np.setdiff1d(np.arange(len(images)), rows)
-        split = Split(self.val, None, self.seed).apply(taken(images, labels, rest, rows, arrays.classes))
-        return with_all_rows(split, images, labels, np.concatenate([rest, rows]))
+        rest = np.setdiff1d(free, rows)
+        split = Split(self.val, None, self.seed).apply(taken(images, labels, rest, rows, val, arrays.classes))
+        return with_all_rows(split, images, labels, np.concatenate([rest, rows, val]))
 
 
-def whole(arrays: Arrays) -> tuple[NDArray[np.uint8], Rows]:
-    """All images and labels, train first."""
-    images = np.concatenate([arrays.train_images, arrays.test_images])
-    return images, np.concatenate([arrays.train_labels, arrays.test_labels])
-
-
-def taken(images: NDArray[np.uint8], labels: Rows, train: Rows, test: Rows, classes: NDArray[np.str_]) -> Arrays:
+def taken(
+    images: NDArray[np.uint8], labels: Rows, train: Rows, test: Rows, val: Rows, classes: NDArray[np.str_]
+) -> Arrays:
     """These rows of them."""
-    return Arrays(images[train], labels[train], images[test], labels[test], classes)
+    return Arrays(images[train], labels[train], images[test], labels[test], classes, images[val], labels[val])
 
 
 def with_all_rows(split: DataSet, images: NDArray[np.uint8], labels: Rows, rows: Rows) -> DataSet:

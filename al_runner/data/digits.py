@@ -1,13 +1,21 @@
 """scikit-learn's bundled digits: 1,797 real 8 x 8 images, no download."""
 
+from typing import Annotated
+
 import numpy as np
+from pydantic import InstanceOf
 
 from al_runner.data.arrays import Arrays
 from al_runner.data.split import Split
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import Means
 from al_runner.types import DataSet
 
 
-def digits(data_root: str, split: Split) -> DataSet:
+@options("dataset")
+def digits(
+    data_root: str, split: Annotated[InstanceOf[Split], Means("who is trained, validated and tested on")]
+) -> DataSet:
     """The 8 x 8 digits, grey levels 0..16 stretched to 0..255; nothing is kept below `data_root`."""
     from sklearn.datasets import load_digits  # noqa: PLC0415 - a second that no other data set need spend
 

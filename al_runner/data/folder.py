@@ -1,73 +1,78 @@
 """The user's own images, one sub-folder a class."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from pydantic import InstanceOf
 
 from al_runner.data.arrays import Arrays
-from al_runner.data.images import SUFFIXES, fingerprint, stacked
+from al_runner.data.images import fingerprint, stacked
+from al_runner.data.parts import Listing, listed
+from al_runner.data.pixels import Reading, height_and_width
 from al_runner.data.prepared import prepared
 from al_runner.data.split import Split
 from al_runner.errors import UsageError
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import Means
 from al_runner.types import DataSet
 
-Listing = dict[str, list[Path]]  # image files by class name, both in order
+log = logging.getLogger(__name__)
 
 
+@options("dataset")
 def folder(
-    data_root: str, path: str | None, resize: Sequence[int] | None, channels: int | None, split: Split
+    data_root: str,
+    path: Annotated[str | None, Means("the folder that has a sub-folder for every class")],
+    resize: Annotated[Any, Means("height and width of all images: a number, or [height, width]; null: as they are")],
+    channels: Annotated[Literal[1, 3] | None, Means("1: grey, 3: RGB; null: RGB if any image has colour")],
+    split: Annotated[InstanceOf[Split], Means("who is trained, validated and tested on")],
+    fit: Annotated[
+        Literal["stretch", "crop", "pad"],
+        Means("where resize changes an image's shape: stretch it, crop its longer side, or pad its shorter one"),
+    ] = "stretch",
+    ground: Annotated[str, Means("the colour that transparency is laid on: a name, or '#rrggbb'")] = "white",
+    skip_broken: Annotated[bool, Means("leave out the files that can't be read, and say how many")] = False,
+    splits: Annotated[
+        bool | None, Means("false: folders called train, val and test are classes; null: parts, if they hold classes")
+    ] = None,
 ) -> DataSet:
-    """The images below `path`, a sub-folder a class in the order of its name, or train/ and test/ with those inside.
+    """The images below `path`, a sub-folder a class in the order of its name, or in train/, test/ and val/.
 
-    `resize` [H, W] scales every image; `channels` 1 or 3 makes all grey or RGB, None makes all RGB if any has colour.
-    UsageError names the image or folder that can't be used.
+    `resize` H or [H, W] scales every image, and `fit` says how where its shape is another; `channels` 1 or 3 makes all
+    grey or RGB, None makes all RGB if any has colour; transparency is laid on `ground`; `skip_broken` leaves out what
+    can't be read; `splits` False says that folders called train and so on are classes too. What is left out or changed
+    is logged. UsageError names the images or the folder that can't be used.
     """
     if not path or not Path(path).expanduser().is_dir():
         raise UsageError(f"dataset.path={path} is no folder; give dataset.path=FOLDER with one sub-folder a class")
-    if channels not in (None, 1, 3):
-        raise UsageError(f"dataset.channels is {channels}; choose 1, 3 or null")
-    if resize is not None and (len(resize) != 2 or min(resize) < 1):
-        raise UsageError(f"dataset.resize is {list(resize)}; give height and width, as in dataset.resize=[32,32]")
+    how = Reading(height_and_width(resize), fit, channels, ground, skip_broken)
     root = Path(path).expanduser().resolve()
-    split_already = all((root / part).is_dir() for part in ("train", "test"))
-    listings = [_listing(root / part) for part in (("train", "test") if split_already else (".",))]
-    if split_already and list(listings[0]) != list(listings[1]):
-        raise UsageError(f"{root}: train/ and test/ hold different classes; give both the same sub-folders")
-    make = partial(_arrays, listings, resize, channels)
-    return split.apply(prepared(data_root, _name(root, listings, resize, channels), make))
+    found = listed(root, splits)
+    for note in found.notes:
+        log.warning("%s", note)
+    files = [file for part in found.parts.values() for group in part.values() for file in group]
+    name = f"folder-{root.name[:40]}-{fingerprint(root, files, (repr(how), str(splits)))}"
+    return split.apply(prepared(data_root, name, partial(_arrays, found.parts, how)))
 
 
-def _listing(root: Path) -> Listing:
-    classes = sorted(child for child in root.iterdir() if child.is_dir() and not child.name.startswith("."))
-    if len(classes) < 2:
-        raise UsageError(f"{root}: {len(classes)} class folders found; give two or more, one for each class")
-    if any(child.name == "train" for child in classes):
-        raise UsageError(f"{root} has train/ but no test/; add test/, or give dataset.path={root / 'train'}")
-    listing = {child.name: _image_files(child) for child in classes}
-    empty = [name for name, files in listing.items() if not files]
-    if empty:
-        raise UsageError(
-            f"{root / empty[0]} holds no image ({', '.join(SUFFIXES)}); fill the class or remove its folder"
-        )
-    return listing
-
-
-def _image_files(root: Path) -> list[Path]:
-    """Other files are ignored, and so are hidden ones, such as the ._name.png that macOS adds to archives."""
-    return sorted(file for file in root.rglob("*") if file.suffix.lower() in SUFFIXES and not file.name.startswith("."))
-
-
-def _name(root: Path, listings: list[Listing], resize: Sequence[int] | None, channels: int | None) -> str:
-    """A name that changes with the folder's place, its files and the options."""
-    files = [file for listing in listings for group in listing.values() for file in group]
-    return f"folder-{root.name[:40]}-{fingerprint(root, files, (str(resize), str(channels)))}"
-
-
-def _arrays(listings: list[Listing], resize: Sequence[int] | None, channels: int | None) -> Arrays:
-    files = [[file for group in listing.values() for file in group] for listing in listings]
-    labels = [label for listing in listings for label, group in enumerate(listing.values()) for _ in group]
-    images = stacked([file for part in files for file in part], resize, channels)
-    train, numbers = len(files[0]), np.array(labels, dtype=np.int64)
-    return Arrays(images[:train], numbers[:train], images[train:], numbers[train:], np.array(list(listings[0])))
+def _arrays(parts: Mapping[str, Listing], how: Reading) -> Arrays:
+    """All images, read in the order train, test, val."""
+    rows = [(file, part, label) for part in parts for label, group in enumerate(parts[part].values()) for file in group]
+    read = stacked([file for file, _, _ in rows], how)
+    names = np.array([*parts["train"]])
+    kept = [rows[place] for place in read.kept]
+    labels = np.array([label for _, _, label in kept], dtype=np.int64)
+    for part in parts:
+        left = {label for _, own, label in kept if own == part}
+        empty = [name for label, name in enumerate(names) if label not in left]
+        if empty:
+            raise UsageError(f"all images of class {empty[0]} in {part} are broken; replace them or remove the class")
+    # One part after another, so that each is a slice of all.
+    counts = [sum(own == part for _, own, _ in kept) for part in ("train", "test", "val")]
+    train, test, val = (slice(end - count, end) for count, end in zip(counts, np.cumsum(counts), strict=True))
+    held = Arrays(read.images[train], labels[train], read.images[test], labels[test], names, notes=read.notes)
+    return held._replace(val_images=read.images[val], val_labels=labels[val]) if "val" in parts else held

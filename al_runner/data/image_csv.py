@@ -4,34 +4,48 @@ import csv
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from pydantic import InstanceOf
 
 from al_runner.data.arrays import Arrays
 from al_runner.data.images import fingerprint, stacked
+from al_runner.data.pixels import Reading, height_and_width
 from al_runner.data.prepared import prepared
 from al_runner.data.split import Split
 from al_runner.errors import UsageError
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import Means
 from al_runner.types import DataSet
 
 
+@options("dataset")
 def image_csv(
     data_root: str,
-    name: str,
-    path: str | None,
-    images: str,
-    suffix: str,
-    labels: str,
-    get: str,
-    resize: Sequence[int] | None,
-    channels: int | None,
-    split: Split,
+    name: Annotated[str, Means("of the data set, and of its prepared file")],
+    path: Annotated[str | None, Means("the folder of the original files; null: <data_root>/<name>")],
+    images: Annotated[str, Means("the folder of the images, below path")],
+    suffix: Annotated[str, Means("what follows an image's name in its file's name")],
+    labels: Annotated[str, Means("the CSV file below path that has a line for every image: name, label")],
+    get: Annotated[str, Means("where missing files come from, for the error")],
+    resize: Annotated[Any, Means("height and width of all images: a number, or [height, width]; null: as they are")],
+    channels: Annotated[Literal[1, 3] | None, Means("1: grey, 3: RGB; null: RGB if any image has colour")],
+    split: Annotated[InstanceOf[Split], Means("who is trained, validated and tested on")],
+    fit: Annotated[
+        Literal["stretch", "crop", "pad"],
+        Means("where resize changes an image's shape: stretch it, crop its longer side, or pad its shorter one"),
+    ] = "stretch",
+    ground: Annotated[str, Means("the colour that transparency is laid on: a name, or '#rrggbb'")] = "white",
+    skip_broken: Annotated[bool, Means("leave out the files that can't be read, and say how many")] = False,
 ) -> DataSet:
     """The images `images`/NAME`suffix` below `path` (None: below `data_root`/`name`) that the file `labels` names.
 
     It has a line NAME,LABEL an image and no header; classes are the labels in the order of their names. `get` tells
-    where missing files come from. UsageError names what is missing or can't be read.
+    where missing files come from. All other options are as in `folder`; images that are missing count as broken.
+    UsageError names what is missing or can't be read.
     """
+    how = Reading(height_and_width(resize), fit, channels, ground, skip_broken)
     root = Path(path).expanduser() if path else Path(data_root).expanduser() / name
     for part in (images, labels):
         if not (root / part).exists():
@@ -39,12 +53,12 @@ def image_csv(
     named = _labels(root / labels)
     files = [root / images / f"{image}{suffix}" for image in named]
     absent = [file for file in files if not file.exists()]
-    if absent:
+    if absent and not skip_broken:
         raise UsageError(
             f"{name}: {absent[0]} is missing, and {len(absent) - 1} more of the {len(files)} that {labels} names; {get}"
         )
-    make = partial(_arrays, files, list(named.values()), resize, channels)
-    options = (str(resize), str(channels), *named.values())
+    make = partial(_arrays, files, list(named.values()), how)
+    options = (repr(how), *named.values())
     return split.apply(prepared(data_root, f"{name}-{fingerprint(root, files, options)}", make))
 
 
@@ -61,8 +75,8 @@ def _labels(file: Path) -> dict[str, str]:
     return named
 
 
-def _arrays(files: Sequence[Path], names: Sequence[str], resize: Sequence[int] | None, channels: int | None) -> Arrays:
-    classes = sorted(set(names))
-    numbers = np.array([classes.index(name) for name in names], dtype=np.int64)
-    pixels = stacked(files, resize, channels)
-    return Arrays(pixels, numbers, pixels[:0], numbers[:0], np.array(classes))
+def _arrays(files: Sequence[Path], names: Sequence[str], how: Reading) -> Arrays:
+    read = stacked(files, how)
+    classes, numbers = np.unique([names[place] for place in read.kept], return_inverse=True)
+    labels = numbers.astype(np.int64)
+    return Arrays(read.images, labels, read.images[:0], labels[:0], classes, notes=read.notes)

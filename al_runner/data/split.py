@@ -1,57 +1,76 @@
 """Who is trained on, validated on and tested on; drawn from a seed of its own, the same for every run."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
-import numpy as np
 import torch
+from torch import Tensor
 
 from al_runner.data.arrays import Arrays
 from al_runner.errors import UsageError
 from al_runner.rng import stream
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import CountOrZero, Means, Positive
 from al_runner.types import DataSet
 
-HELD_OUT = 0.2  # the test set of a data set that has none and for which no size is given
+# Of a data set that has no part of its own for it and for which no size is given.
+HELD_OUT = {"test": 0.2, "val": 0.1}
 
 
+@options("dataset.split")
 @dataclass(frozen=True)
 class Split:
     """Sizes of the validation and the test set: numbers of images, or fractions below 1 of those they are taken from.
 
     `test` None keeps the data set's own test images, or draws a fifth of all images where it has none; otherwise
-    all images are merged and the test set is drawn from them.
+    its train and test images are merged and the test set is drawn from them. `val` None keeps its own validation
+    images, or draws a tenth of what the test set leaves; otherwise they are merged with the others, and it is drawn
+    from all.
     """
 
-    val: float
-    test: float | None = None
-    seed: int = 0
+    val: Annotated[
+        Positive | None, Means("validation images, or their share of the rest; null: the data set's own, or a tenth")
+    ] = None
+    test: Annotated[
+        Positive | None, Means("test images, or their share of all; null: the data set's own, or a fifth")
+    ] = None
+    seed: Annotated[CountOrZero, Means("draws the parts, the same for every run")] = 0
 
     def apply(self, arrays: Arrays) -> DataSet:
         """The data set with ids by this split; UsageError where a part would be empty."""
-        images = np.concatenate([arrays.train_images, arrays.test_images])
-        labels = torch.from_numpy(np.concatenate([arrays.train_labels, arrays.test_labels]))
-        official = len(arrays.train_images)
-        rng = stream(self.seed, "split")
-        if self.test is None and official < len(images):
-            test, rest = torch.arange(official, len(images)), torch.randperm(official, generator=rng)
-        else:
-            order = torch.randperm(len(images), generator=rng)
-            count = _count("test", HELD_OUT if self.test is None else self.test, len(order))
-            test, rest = order[:count].sort().values, order[count:]
-        count = _count("val", self.val, len(rest))
-        val, train = rest[:count], rest[count:]
+        images, labels = arrays.whole()
         if images.ndim == 3:
             images = images.reshape(*images.shape, 1)
+        train, val, test = self.drawn(*map(torch.from_numpy, arrays.rows))
         return DataSet(
             torch.from_numpy(images).permute(0, 3, 1, 2),
-            labels,
+            torch.from_numpy(labels),
             train.sort().values,
             val.sort().values,
-            test,
+            test.sort().values,
             tuple(str(name) for name in arrays.classes),
         )
 
+    def drawn(self, train: Tensor, test: Tensor, val: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Train, validation and test ids of those that the data set says are such."""
+        rng = stream(self.seed, "split")
+        keeps_val = self.val is None and len(val) > 0
+        rest = train if keeps_val else torch.cat([train, val])
+        if self.test is None and len(test):
+            rest = rest[torch.randperm(len(rest), generator=rng)]
+        else:
+            merged = torch.cat([train, test] if keeps_val else [train, test, val])
+            order = merged[torch.randperm(len(merged), generator=rng)]
+            count = _count("test", self.test, len(order))
+            test, rest = order[:count], order[count:]
+        if keeps_val:
+            return rest, val, test
+        count = _count("val", self.val, len(rest))
+        return rest[count:], rest[:count], test
 
-def _count(name: str, size: float, available: int) -> int:
+
+def _count(name: str, wanted: float | None, available: int) -> int:
+    size = HELD_OUT[name] if wanted is None else wanted
     count = 0
     if isinstance(size, int | float):  # a YAML may hold anything
         count = round(size * available) if 0 < size < 1 else int(size)

@@ -1,31 +1,46 @@
 """Data sets that torchvision knows; it is imported only to prepare one."""
 
+import gzip
 import re
+import shutil
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import InstanceOf
 
-from al_runner.data.arrays import Arrays
-from al_runner.data.prepared import one_line, prepared
+from al_runner.data.archive import one_line
+from al_runner.data.arrays import Arrays, checked
+from al_runner.data.prepared import prepared
 from al_runner.data.split import Split
 from al_runner.errors import UsageError
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import Means
 from al_runner.types import DataSet
 
+# Where a package of the operating system puts what torchvision would download: Debian's dataset-fashion-mnist.
+PACKAGED = {"FashionMNIST": Path("/usr/share/datasets/fashion-mnist")}
 
+
+@options("dataset")
 def vision(
-    data_root: str, name: str, dataset: str, train: Mapping[str, Any], test: Mapping[str, Any], split: Split
+    data_root: str,
+    name: Annotated[str, Means("of the prepared file, and of the run's folder")],
+    dataset: Annotated[str, Means("the class of torchvision.datasets")],
+    train: Annotated[Mapping[str, Any], Means("arguments of that class for the training images")],
+    test: Annotated[Mapping[str, Any], Means("arguments of that class for the test images")],
+    split: Annotated[InstanceOf[Split], Means("who is trained, validated and tested on")],
 ) -> DataSet:
     """The data set `name`, prepared from the torchvision class `dataset`, whose arguments for its parts are given.
 
-    Downloads where its original files are not below `data_root` already; UsageError where that fails, or where they are
-    damaged.
+    Downloads where its original files are neither below `data_root` nor in `PACKAGED`; UsageError where that fails, or
+    where they are damaged.
     """
     make = partial(_from_torchvision, Path(data_root), name, dataset, (train, test))
     return split.apply(prepared(data_root, name, make))
@@ -35,10 +50,31 @@ def _from_torchvision(root: Path, name: str, dataset: str, arguments: tuple[Mapp
     source = getattr(torchvision_datasets(), dataset, None)
     if source is None:
         raise UsageError(f"dataset.dataset={dataset} is no class of torchvision.datasets; choose one of those")
+    _unpack_packaged(root, dataset)
     parts = [_part(partial(source, root=str(root), **chosen), root, name) for chosen in arguments]
     (train_images, train_labels), (test_images, test_labels) = (_arrays(part) for part in parts)
     names = getattr(parts[0], "classes", range(int(train_labels.max()) + 1))
-    return Arrays(train_images, train_labels, test_images, test_labels, np.array([str(label) for label in names]))
+    held = Arrays(train_images, train_labels, test_images, test_labels, np.array([str(label) for label in names]))
+    return checked(name, held.named(), channels="last", relabel=True)  # EMNIST's letters name a class without images
+
+
+def _unpack_packaged(root: Path, dataset: str) -> None:
+    """Unpack files that a package has brought to where torchvision looks for them, if there are none.
+
+    Debian has compressed them anew, so torchvision, which knows the checksums of the published archives, can't do it.
+    """
+    raw = root / dataset / "raw"
+    packaged = sorted(PACKAGED[dataset].glob("*.gz")) if dataset in PACKAGED else []
+    if not packaged or any(raw.glob("*")):
+        return
+    partial_folder = raw.with_name("raw.partial")
+    partial_folder.mkdir(parents=True, exist_ok=True)
+    for file in packaged:
+        with gzip.open(file) as source, (partial_folder / file.stem).open("wb") as target:
+            shutil.copyfileobj(source, target)
+    raw.mkdir(exist_ok=True)  # a download that failed may have left it there, empty
+    raw.rmdir()
+    partial_folder.rename(raw)
 
 
 def _part(source: Callable[..., Any], root: Path, name: str) -> Any:
@@ -50,7 +86,7 @@ def _part(source: Callable[..., Any], root: Path, name: str) -> Any:
         if not absent:
             raise UsageError(
                 f"{name}: its original files below {root} can't be read ({one_line(error)}); "
-                "delete them, and they are downloaded again"
+                "put sound copies there, or move them away, and they are downloaded again"
             ) from error
     try:
         return source(download=True)

@@ -10,7 +10,9 @@ from al_runner.types import Fit
 
 # The rest is for validation, fragmentation and whoever else works there.
 USABLE = {"cuda": 0.7, "cpu": 0.4}
-COPIES = 6  # of every weight: itself, its gradient, two moments, the best so far, and the one that is replacing it
+# Of every weight: itself, its gradient, two moments, the best so far, the one that is replacing it, and, with a
+# schedule, that before the step.
+COPIES = 7
 
 
 def step_bytes(fit: Fit) -> int:

@@ -8,18 +8,18 @@ import torch
 from torch import Tensor, nn
 
 from al_runner.engine.parts import (
-    drop_rate,
     initial_net,
     objective,
     optimizer_for,
     orders,
-    precision,
+    set_rate,
     without_augmentation,
 )
-from al_runner.engine.stopping import Patience, require_finite, steps_per_check
+from al_runner.engine.precision import precision
+from al_runner.engine.stopping import Patience, require_finite
 from al_runner.models.layers import seeded_layers
 from al_runner.rng import global_stream
-from al_runner.types import Fit, Trained, chunks
+from al_runner.types import Fit, Trained, chunks, least_minibatch
 
 
 def train_all(fits: Sequence[Fit]) -> list[Trained | Exception]:
@@ -43,18 +43,20 @@ def train(fit: Fit) -> Trained:
     device = data.x.device
     net = initial_net(fit)
     optimizer = optimizer_for(recipe, net.parameters())
-    batches = orders(len(data.y), recipe, fit.streams("order"), fit.chances)
-    per_check, rule, steps, best = steps_per_check(recipe, len(data.y)), Patience(recipe), 0, weights(net)
+    least, rule, steps, best = least_minibatch(net), Patience(recipe), 0, weights(net)
+    batches = orders(len(data.y), recipe, fit.streams("order"), fit.chances, least)
+    per_check = recipe.steps_per_check(len(data.y), least)
     # Dropout layers have streams of their own; the global one is for a net's own calls of torch's random functions.
     with global_stream(fit.streams("dropout"), device), precision(recipe, device):
         while not rule.over:
-            block = [ids.to(device) for ids in islice(batches, per_check)]
-            losses = [step(net, optimizer, data.x[ids], data.y[ids], fit) for ids in block]
+            losses = []
+            for place, ids in enumerate([ids.to(device) for ids in islice(batches, per_check)], steps):
+                set_rate(optimizer, recipe, place, per_check)
+                losses.append(step(net, optimizer, data.x[ids], data.y[ids], fit))
             require_finite(torch.stack(losses), steps)
             steps += per_check
             if rule.lowest(error_rate(net, data.val_x, data.val_y)):
                 best = weights(net)
-            drop_rate(optimizer, recipe, rule.checks)
     net.load_state_dict(best)
     net.zero_grad()  # frees the gradients
     return Trained(without_augmentation(net, recipe), steps, perf_counter() - start)
@@ -80,7 +82,8 @@ def weights(net: nn.Module) -> dict[str, Tensor]:
 def error_rate(net: nn.Module, x: Tensor, y: Tensor) -> float:
     """Fraction wrong, in evaluation mode; the net is left in training mode."""
     net.eval()
-    parts = zip(chunks(x), chunks(y), strict=True)
-    wrong = torch.stack([(net(part).argmax(1) != labels).sum() for part, labels in parts]).sum()
+    parts = chunks(x)
+    pairs = zip(parts, y.split([len(part) for part in parts]), strict=True)
+    wrong = torch.stack([(net(part).argmax(1) != labels).sum() for part, labels in pairs]).sum()
     net.train()
     return float(wrong) / len(y)

@@ -2,7 +2,6 @@
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -43,12 +42,10 @@ def optimizer_for(recipe: Recipe, parameters: Iterable[nn.Parameter]) -> torch.o
     return optimizer
 
 
-def drop_rate(optimizer: torch.optim.Optimizer, recipe: Recipe, checks: int) -> bool:
-    """Lower the learning rate where the recipe says so after this many checks; whether it does."""
-    drops = checks in recipe.drop_after
-    for group in optimizer.param_groups if drops else []:
-        group["lr"] *= recipe.drop_by
-    return drops
+def set_rate(optimizer: torch.optim.Optimizer, recipe: Recipe, step: int, per_check: int) -> None:
+    """Make every learning rate what the recipe's schedule has at this step, counted from 0."""
+    for group in [] if recipe.schedule is None else optimizer.param_groups:
+        group["lr"] = recipe.rate_factor(step, per_check) * group.setdefault("initial_lr", group["lr"])
 
 
 def fits_in_graph(optimizer: torch.optim.Optimizer) -> bool:
@@ -56,33 +53,25 @@ def fits_in_graph(optimizer: torch.optim.Optimizer) -> bool:
     return isinstance(optimizer, torch.optim.SGD) or all(group.get("capturable") for group in optimizer.param_groups)
 
 
-def orders(count: int, recipe: Recipe, rng: torch.Generator, chances: Tensor | None = None) -> Iterator[Tensor]:
-    """Minibatches of positions without end, on the CPU: pass after pass over `count` examples, or by their chances."""
+def orders(
+    count: int, recipe: Recipe, rng: torch.Generator, chances: Tensor | None = None, least: int = 1
+) -> Iterator[Tensor]:
+    """Minibatches of positions without end, on the CPU: pass after pass over `count` examples, or by their chances.
+
+    `least` as in `Recipe.minibatch_sizes`.
+    """
     if chances is not None:
         while True:
             yield torch.multinomial(chances, recipe.batch_size, replacement=True, generator=rng)
+    sizes = recipe.minibatch_sizes(count, least)
     while True:
         order = torch.randperm(count, generator=rng) if recipe.reshuffle else torch.arange(count)
-        yield from order.split(recipe.batch_size)
+        yield from order.split(sizes)
 
 
 def objective(fit: Fit, output: Any, y: Tensor, weights: Iterable[Tensor]) -> Tensor:
     """The fit's loss of a minibatch, plus the penalty on the unsquared norms of the weight tensors of one net."""
-    loss = fit.loss(output, y)
+    loss = fit.criterion(output, y)
     if fit.recipe.norm_penalty:
         loss = loss + fit.recipe.norm_penalty * sum(weight.norm() for weight in weights if weight.ndim > 1)
     return loss
-
-
-@contextmanager
-def precision(recipe: Recipe, device: torch.device) -> Iterator[None]:
-    """Training's arithmetic: plain float32 unless the recipe asks for TF32 products or bfloat16 autocast."""
-    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
-    before = matmul.allow_tf32, cudnn.allow_tf32
-    matmul.allow_tf32 = cudnn.allow_tf32 = recipe.precision != "float32"
-    try:
-        # A cached cast would be baked into a CUDA graph as it was when the graph was captured.
-        with torch.autocast(device.type, torch.bfloat16, recipe.precision == "bfloat16", cache_enabled=False):
-            yield
-    finally:
-        matmul.allow_tf32, cudnn.allow_tf32 = before

@@ -6,26 +6,25 @@ E nets, N training examples of each, B examples in a minibatch, M validation exa
 import copy
 from collections.abc import Sequence
 from functools import partial
+from math import prod
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from al_runner.engine.parts import (
-    drop_rate,
     fits_in_graph,
     initial_net,
     objective,
     optimizer_for,
-    precision,
     without_augmentation,
 )
+from al_runner.engine.precision import precision
 from al_runner.engine.replay import Graphs, Replay
-from al_runner.engine.stopping import steps_per_check
 from al_runner.models.layers import Seeded
-from al_runner.types import Fit
+from al_runner.types import Fit, at_once, least_minibatch
 
-EVALUATION_ROWS = 16384  # images times nets in one forward pass of validation
+EVALUATION_ROWS = 16384  # images times nets in one forward pass of validation, fewer where images are large
 
 
 class Stack:
@@ -51,7 +50,10 @@ class Stack:
         self._best = {name: value.detach().clone() for name, value in self._state().items()}
         self._x, self._y = torch.stack([fit.data.x for fit in fits]), torch.stack([fit.data.y for fit in fits])
         self._val_x, self._val_y, self._val_axis = shared(fits)
-        self._steps = steps_per_check(self._recipe, self._x.shape[1])
+        self.least = least_minibatch(self._template)
+        self.per_check = self._recipe.steps_per_check(self._x.shape[1], self.least)
+        self._done = 0  # steps
+        self._factor = torch.ones((), dtype=next(iter(self._weights.values())).dtype, device=self._device)
         graphs = self._x.is_cuda and fits_in_graph(self._optimizer)
         self._graphs = Graphs(self._device) if graphs else None
         self._prepare()
@@ -67,10 +69,13 @@ class Stack:
         self._positions[:, : positions.shape[1]].copy_(positions, non_blocking=True)
         self._at.zero_(), self._step.zero_()
         with precision(self._recipe, self._device):
-            for size in sizes:
+            for step, size in enumerate(sizes, self._done):
+                if self._recipe.schedule is not None:
+                    self._factor.fill_(self._recipe.rate_factor(step, self.per_check))
                 if size not in self._replays:
                     self._replays[size] = Replay(partial(self._one_step, size), self._graphs)
                 self._replays[size]()
+        self._done += len(sizes)
         return self._losses[: len(sizes)]
 
     @torch.no_grad()
@@ -78,7 +83,7 @@ class Stack:
         """Validation error rates in evaluation mode, float64 [E]."""
         self._template.eval()
         axes, examples = (0, 0, self._val_axis), 0 if self._val_axis is None else 1
-        rows = max(1, EVALUATION_ROWS // len(self))
+        rows = max(1, at_once(EVALUATION_ROWS, prod(self._x.shape[2:])) // len(self))
         wrong = torch.zeros(len(self), dtype=torch.int64, device=self._device)
         with precision(self._recipe, self._device):
             parts = zip(self._val_x.split(rows, examples), self._val_y.split(rows, examples), strict=True)
@@ -100,11 +105,6 @@ class Stack:
         net.load_state_dict({name: value[row] for name, value in self._best.items()}, strict=False)
         return without_augmentation(net.to(memory_format=torch.channels_last), self._recipe)  # type: ignore[call-overload]
 
-    def drop_rate(self, checks: int) -> None:
-        """Lower the learning rate where the recipe says so after this many checks."""
-        if drop_rate(self._optimizer, self._recipe, checks):
-            self._replays.clear()  # a CUDA graph holds the rate it was captured with
-
     def keep(self, rows: Sequence[int]) -> None:
         """Go on with the nets at `rows` alone."""
         at = torch.tensor(rows, device=self._device)
@@ -114,8 +114,6 @@ class Stack:
             for name, value in weights.items()
         }
         self._optimizer = optimizer_for(self._recipe, self._weights.values())  # type: ignore[arg-type]
-        for group, before in zip(self._optimizer.param_groups, optimizer.param_groups, strict=True):
-            group["lr"] = before["lr"]
         for weight, kept in zip(weights.values(), self._weights.values(), strict=True):
             self._optimizer.state[kept] = {
                 name: value.index_select(0, at) if isinstance(value, Tensor) and value.shape == weight.shape else value
@@ -138,8 +136,9 @@ class Stack:
         """The fixed tensors that a step works on, for the nets there are now."""
         count, device = len(self), self._device
         self._rows = torch.arange(count, device=device)[:, None]
-        self._positions = torch.zeros(count, self._steps * self._recipe.batch_size, dtype=torch.int64, device=device)
-        self._losses = torch.zeros(self._steps, count, dtype=next(iter(self._weights.values())).dtype, device=device)
+        room = self.per_check * (self._recipe.batch_size + self.least - 1)
+        self._positions = torch.zeros(count, room, dtype=torch.int64, device=device)
+        self._losses = torch.zeros(self.per_check, count, dtype=next(iter(self._weights.values())).dtype, device=device)
         self._at = torch.zeros(1, dtype=torch.int64, device=device)
         self._step = torch.zeros(1, dtype=torch.int64, device=device)
         self._replays: dict[int, Replay] = {}
@@ -151,12 +150,24 @@ class Stack:
         self._optimizer.zero_grad()
         losses = vmap(self._loss)(self._weights, self._buffers, x, y)
         losses.sum().backward()
-        self._optimizer.step()
+        self._move()
         self._losses.index_copy_(0, self._step, losses.detach()[None])
         self._at += size
         self._step += 1
         for stream in self._streams:
             stream.add_(1)
+
+    @torch.no_grad()
+    def _move(self) -> None:
+        """The optimiser's step, as long as the schedule has it.
+
+        Every optimiser that is stacked goes in proportion to its rate. A rate of its own would be baked into a CUDA
+        graph, and as a tensor most optimisers read it on the CPU.
+        """
+        before = [] if self._recipe.schedule is None else [weight.clone() for weight in self._weights.values()]
+        self._optimizer.step()
+        for start, weight in zip(before, self._weights.values(), strict=False):
+            weight.copy_(start.lerp(weight, self._factor.to(weight.dtype)))
 
     def _loss(self, weights: dict[str, Tensor], buffers: dict[str, Tensor], x: Tensor, y: Tensor) -> Tensor:
         return objective(self._fit, self._forward(weights, buffers, x), y, weights.values())

@@ -14,6 +14,9 @@ ELEMENTWISE = {
     *(torch.optim.RMSprop, torch.optim.Adagrad, torch.optim.Adadelta, torch.optim.Rprop, torch.optim.ASGD),
 }
 
+# Of these, not in proportion to a learning rate that changes, which a stack counts on.
+UNSCHEDULED = {torch.optim.Rprop, torch.optim.ASGD}
+
 
 def kind(fit: Fit) -> str:
     """Equal for fits of one architecture and one recipe; the repr of a function or a class names it."""
@@ -28,6 +31,8 @@ def obstacle(fits: Sequence[Fit]) -> str | None:
     optimizer = some[0].recipe.optimizer(alone[0].parameters())
     if type(optimizer) not in ELEMENTWISE or len(optimizer.param_groups) > 1:
         return f"{type(optimizer).__name__} does not treat every weight for itself"
+    if some[0].recipe.schedule is not None and type(optimizer) in UNSCHEDULED:
+        return f"{type(optimizer).__name__} does not follow a schedule in proportion"
     try:
         stacked = Stack(some).forward(torch.stack([fit.data.x for fit in some]))
     except (RuntimeError, ValueError) as error:

@@ -12,7 +12,7 @@ from al_runner.engine.memory import free_bytes, step_bytes
 from al_runner.engine.parts import orders
 from al_runner.engine.stack import Stack
 from al_runner.engine.stackable import kind, obstacle
-from al_runner.engine.stopping import NonFiniteLoss, Patience, require_finite, steps_per_check
+from al_runner.engine.stopping import NonFiniteLoss, Patience, require_finite
 from al_runner.types import Fit, Trained
 
 log = logging.getLogger(__name__)
@@ -94,8 +94,8 @@ class Stacked:
 class Member:
     """One fit of a stack: its minibatches, its stopping rule, its share of the time, and what came of it."""
 
-    def __init__(self, fit: Fit):
-        self.batches = orders(len(fit.data.y), fit.recipe, fit.streams("order"), fit.chances)
+    def __init__(self, fit: Fit, least: int):
+        self.batches = orders(len(fit.data.y), fit.recipe, fit.streams("order"), fit.chances, least)
         self.rule = Patience(fit.recipe)
         self.seconds = 0.0
         self.outcome: Outcome | None = None
@@ -106,9 +106,8 @@ def train_stack(fits: Sequence[Fit]) -> list[Outcome]:
 
     A net that is done leaves the stack; on a GPU, where every size of the stack costs a capture, once a quarter are.
     """
-    recipe, data = fits[0].recipe, fits[0].data
-    stack, per_check, steps = Stack(fits), steps_per_check(recipe, len(data.y)), 0
-    members = [Member(fit) for fit in fits]
+    data, stack, steps = fits[0].data, Stack(fits), 0
+    members = [Member(fit, stack.least) for fit in fits]
     rows = members  # who stands in which row of the stack
     while training := [row for row, member in enumerate(rows) if member.outcome is None]:
         if len(rows) - len(training) > (len(rows) // 4 if data.x.is_cuda else 0):
@@ -116,11 +115,10 @@ def train_stack(fits: Sequence[Fit]) -> list[Outcome]:
             rows = [rows[row] for row in training]
             training = list(range(len(rows)))
         start = perf_counter()
-        improved = check(stack, rows, per_check, steps)
+        improved = check(stack, rows, steps)
         if improved:
             stack.remember(improved)
-        steps += per_check
-        stack.drop_rate(steps // per_check)
+        steps += stack.per_check
         share = (perf_counter() - start) / len(training)
         for row in training:
             member = rows[row]
@@ -130,9 +128,9 @@ def train_stack(fits: Sequence[Fit]) -> list[Outcome]:
     return [member.outcome for member in members if member.outcome is not None]
 
 
-def check(stack: Stack, rows: Sequence[Member], per_check: int, steps_before: int) -> list[int]:
+def check(stack: Stack, rows: Sequence[Member], steps_before: int) -> list[int]:
     """Train to the next check and judge it; the rows with their lowest validation error so far."""
-    blocks = [list(islice(member.batches, per_check)) for member in rows]
+    blocks = [list(islice(member.batches, stack.per_check)) for member in rows]
     losses = stack.train(torch.stack([torch.cat(block) for block in blocks]), [len(ids) for ids in blocks[0]])
     report = torch.cat(
         [losses.double(), stack.errors()[None]]

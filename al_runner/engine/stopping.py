@@ -1,7 +1,5 @@
 """When training ends, and which weights are kept."""
 
-from math import ceil
-
 from torch import Tensor
 
 from al_runner.types import Recipe
@@ -39,11 +37,6 @@ class Patience:
         recipe = self._recipe
         reached = recipe.target_error is not None and self._lowest <= recipe.target_error
         return reached or self._stale == recipe.patience or self.checks == recipe.max_checks
-
-
-def steps_per_check(recipe: Recipe, count: int) -> int:
-    """Optimiser steps between two checks on `count` examples."""
-    return max(recipe.check_every, recipe.check_passes * ceil(count / recipe.batch_size))
 
 
 def require_finite(losses: Tensor, steps_before: int) -> None:

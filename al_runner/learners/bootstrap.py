@@ -29,6 +29,8 @@ class Bootstrap(Members):
     async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None = None) -> Committee:
         members = [streams.of(member) for member in range(self.members)]
         drawn = [resample(data.y, self.stratified, own("bootstrap")) for own in members]
+        if not self.recipe.reshuffle:  # which keeps the order of purchase; a stratified resample comes class by class
+            drawn = [rows.sort().values for rows in drawn]
         resampled = [data._replace(x=data.x[rows], y=data.y[rows]) for rows in drawn]
         fits = [Fit(self.build, self.recipe, part, own) for part, own in zip(resampled, members, strict=True)]
         return Committee.of(await trained(fits))

@@ -1,6 +1,6 @@
 """A net's dropout as its posterior (Gal & Ghahramani, 2016).
 
-N images, T posterior samples, Y classes; a prefix is what a net computes before its first dropout layer.
+N images, T posterior samples, Y classes.
 """
 
 from collections.abc import Callable
@@ -12,11 +12,11 @@ from typing import Annotated, ClassVar
 import torch
 from pydantic import InstanceOf
 from torch import Tensor, nn
-from torch.nn.functional import linear
 
 from al_runner.errors import UsageError
 from al_runner.learners.plain import RECIPE, SingleNet
 from al_runner.models.layers import SeededDropout
+from al_runner.models.masked_dropout import dropout_layers, split
 from al_runner.needs import Gives
 from al_runner.rng import Streams
 from al_runner.settings.declare import options
@@ -30,13 +30,13 @@ DROPOUT = (SeededDropout, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 class DropoutNet:
     """A trained net and `samples` draws of its dropout masks, the same draws at every call.
 
-    Masks hang on an image's place in the call; shared ones on the sample alone, and a sample is then one function of
-    the image.
+    A mask depends on the image's place in the call; a shared one on the sample alone, and a sample is then one function
+    of the image.
     """
 
     net: nn.Module
     steps: int
-    prefix: nn.Module
+    prefix: nn.Module  # what the net computes before its first dropout layer
     rest: nn.Module  # shares the net's parameters; its dropout is on, everything else in evaluation mode
     first: tuple[int, ...]  # the stream of every dropout layer at its first mask
     samples: int
@@ -75,75 +75,6 @@ class DropoutNet:
 
     def network(self) -> nn.Module:
         return self.net
-
-
-class MaskedLinear(nn.Module):
-    """Dropout and the dense layer after it; a mask that all images share falls on the weights, not on every image."""
-
-    def __init__(self, dropout: SeededDropout, dense: nn.Linear):
-        super().__init__()
-        self.dropout, self.dense = dropout, dense
-
-    def forward(self, x: Tensor) -> Tensor:
-        weight = self.dense.weight
-        if self.dropout.shared and x.ndim == 2:
-            weight = weight * self.dropout(x.new_ones(1, x.shape[1]))
-        else:
-            x = self.dropout(x)
-        return product(x, weight, self.dense.bias)
-
-
-def product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """`linear` without gradients, [N, I], [O, I], [O] -> [N, O].
-
-    In float32 on a CPU through oneDNN: torch's own way is MKL, which keeps from AMD processors their AVX-512 and takes
-    twice as long there.
-    """
-    if x.ndim == 2 and x.device.type == "cpu" and x.dtype == torch.float32 and torch.backends.mkldnn.is_available():
-        shift = None if bias is None else bias.to_mkldnn()
-        return linear(x.to_mkldnn(), weight.to_mkldnn(), shift).to_dense()
-    return linear(x, weight, bias)
-
-
-def split(net: nn.Module) -> tuple[nn.Module, nn.Module]:
-    """A net's layers before its first dropout layer, and the others.
-
-    Containers other than nn.Sequential are not taken apart: what comes before dropout inside them is part of the rest.
-    """
-    layers = merged(flattened_first(in_order(net)))
-    cut = next(place for place, layer in enumerate(layers) if dropout_layers(layer))
-    return nn.Sequential(*layers[:cut]), nn.Sequential(*layers[cut:])
-
-
-def flattened_first(layers: list[nn.Module]) -> list[nn.Module]:
-    """The same function with every nn.Flatten before dropout of single values rather than after: done once then."""
-    layers = list(layers)
-    for place in range(len(layers) - 1):
-        first, second = layers[place : place + 2]
-        single = isinstance(first, SeededDropout) and not first.channels
-        if single and isinstance(second, nn.Flatten) and (second.start_dim, second.end_dim) == (1, -1):
-            layers[place : place + 2] = [second, first]
-    return layers
-
-
-def merged(layers: list[nn.Module]) -> list[nn.Module]:
-    """The same function with dropout and a dense layer after it as one `MaskedLinear`."""
-    if len(layers) < 2:
-        return layers
-    first, second, *others = layers
-    if isinstance(first, SeededDropout) and type(second) is nn.Linear:
-        return [MaskedLinear(first, second), *merged(others)]
-    return [first, *merged(layers[1:])]
-
-
-def in_order(net: nn.Module) -> list[nn.Module]:
-    """The layers of nested nn.Sequential, first to last."""
-    return [layer for child in net for layer in in_order(child)] if type(net) is nn.Sequential else [net]
-
-
-def dropout_layers(net: nn.Module) -> list[SeededDropout]:
-    """In the order of the modules."""
-    return [layer for layer in net.modules() if isinstance(layer, SeededDropout)]
 
 
 @options("learner")

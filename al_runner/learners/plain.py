@@ -40,14 +40,17 @@ class SingleNet:
 
 
 def last_inputs(net: nn.Module, x: Tensor) -> Tensor:
-    """What the net's last dense layer sees, [N, D]; UsageError where it has none."""
+    """What the net's last dense layer sees, [N, D]; UsageError where it has none.
+
+    Where one forward pass goes through it twice, as with test-time flips, what it sees last: the image itself there.
+    """
     layers = [layer for layer in net.modules() if isinstance(layer, nn.Linear)]
     if not layers:
         raise UsageError("features are the inputs of a net's last dense layer; choose a model that has one")
     seen: list[Tensor] = []
     with layers[-1].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0])):
         net(x)
-    return seen[0].flatten(1)
+    return seen[-1].flatten(1)
 
 
 @options("learner")

@@ -4,11 +4,12 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from math import prod
 
 import torch
 from torch import Tensor, nn
 
-from al_runner.types import DataSet
+from al_runner.types import DataSet, at_once
 
 
 class Standardise(nn.Module):
@@ -28,9 +29,12 @@ class Standardise(nn.Module):
 
 @lru_cache(maxsize=4)
 def channel_statistics(data: DataSet, chunk: int = 8192) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of the training images, float32 [C] each; needs no label; kept for the next job."""
+    """Mean and standard deviation of the training images, float32 [C] each; needs no label; kept for the next job.
+
+    `chunk` images are read at a time, fewer large ones, in double precision.
+    """
     total = torch.zeros(2, data.images.shape[1], dtype=torch.float64)
-    for ids in data.train.split(chunk):
+    for ids in data.train.split(at_once(chunk, prod(data.image_shape))):
         values = data.images[ids].double()
         total += torch.stack([values.mean((0, 2, 3)), values.square().mean((0, 2, 3))]).cpu() * len(ids)
     mean, square = total / len(data.train)

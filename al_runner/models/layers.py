@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from al_runner.errors import UsageError
 from al_runner.rng import hashed_bits
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import CountOrZero, Means
@@ -84,6 +85,49 @@ class FlipAndShift(Seeded):
         images = torch.arange(count, device=x.device)[:, None, None]
         padded = pad(x, [self.pixels] * 4).movedim(1, -1)  # [N, H, W, C]
         return padded[images, rows[:, :, None], columns[:, None, :]].movedim(-1, 1)
+
+
+class Cutout(Seeded):
+    """A square of `pixels` a side of every image takes the image's mean colour, [N, C, H, W] (DeVries & Taylor, 2017).
+
+    In training alone. The square's centre is any pixel of the image, so that part of the square may lie outside. Theirs
+    takes the mean of the data set.
+    """
+
+    def __init__(self, pixels: int = 16):
+        super().__init__()
+        if pixels < 1:
+            raise UsageError(f"training.augment.cutout is {pixels}; it must be 1 or more")
+        self.pixels = pixels
+
+    def extra_repr(self) -> str:
+        return f"pixels={self.pixels}"
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return x
+        count, _, height, width = x.shape
+        down, right = (self.bits(2 * count).to(torch.int64) & 0x7FFF).view(2, count)
+        rows = self._covered(down % height, height)[:, None, :, None]
+        columns = self._covered(right % width, width)[:, None, None, :]
+        mean = x.to(torch.float32).mean((2, 3), keepdim=True).to(x.dtype)
+        return torch.where(rows & columns, mean, x)
+
+    def _covered(self, centre: Tensor, size: int) -> Tensor:
+        """Which of `size` places lie in the square, [N] -> bool [N, size]."""
+        first = centre[:, None] - self.pixels // 2
+        places = torch.arange(size, device=centre.device)
+        return (places >= first) & (places < first + self.pixels)
+
+
+@options("training.augment")
+def flip_shift_cutout(
+    pixels: Annotated[CountOrZero, Means("pixels by which an image is shifted, at most")] = 4,
+    flip: Annotated[bool, Means("mirror every other image")] = True,
+    cutout: Annotated[CountOrZero, Means("pixels a side of the square that is cut out")] = 16,
+) -> nn.Sequential:
+    """FlipAndShift, then a Cutout of `cutout` pixels."""
+    return nn.Sequential(FlipAndShift(pixels, flip), Cutout(cutout))
 
 
 def seed_layers(net: nn.Module, rng: torch.Generator) -> None:

@@ -5,6 +5,7 @@ from typing import Annotated
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
+from al_runner.models.mirrored import mirrored
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import AtLeastOne, Count, Means
 
@@ -29,14 +30,19 @@ class GlobalAverage(nn.Module):
         return x.mean((-2, -1))
 
 
-def conv(before: int, width: int, kernel: int, stride: int) -> tuple[nn.Module, nn.Module]:
-    """A convolution that keeps the size (but for its stride), and its BatchNorm.
+def unbiased(before: int, width: int, kernel: int, stride: int) -> nn.Conv2d:
+    """A convolution that keeps the size (but for its stride), for nets with BatchNorm.
 
     Without bias: BatchNorm takes any away, so its gradient is rounding noise, which Adam would turn into steps.
     """
     layer = nn.Conv2d(before, width, kernel, stride, padding=kernel // 2, bias=False)
     nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
-    return layer, nn.BatchNorm2d(width)
+    return layer
+
+
+def conv(before: int, width: int, kernel: int, stride: int) -> tuple[nn.Module, nn.Module]:
+    """Such a convolution and its BatchNorm."""
+    return unbiased(before, width, kernel, stride), nn.BatchNorm2d(width)
 
 
 @options("model")
@@ -45,7 +51,8 @@ def resnet(
     classes: int,
     blocks: Annotated[AtLeastOne[Count], Means("residual blocks of every stage")] = (2, 2, 2, 2),
     width: Annotated[Count, Means("filters of the first stage; each further stage has twice as many")] = 64,
-) -> nn.Sequential:
+    test_flips: Annotated[bool, Means("predict the mean over each image and its mirror image")] = False,
+) -> nn.Module:
     """A 3 x 3 stem, then a stage for every entry of `blocks`, each twice as wide and half as high as the one before."""
     layers: list[nn.Module] = [*conv(image_shape[0], width, 3, 1), nn.ReLU()]
     before = width
@@ -53,4 +60,4 @@ def resnet(
         for block in range(count):
             layers.append(Residual(before, width << stage, 2 if stage > 0 and block == 0 else 1))
             before = width << stage
-    return nn.Sequential(*layers, GlobalAverage(), nn.Linear(before, classes))
+    return mirrored(nn.Sequential(*layers, GlobalAverage(), nn.Linear(before, classes)), test_flips)

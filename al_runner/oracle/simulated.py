@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from al_runner.errors import UsageError
-from al_runner.pool import class_shares, shuffled
+from al_runner.pool import shuffled
 from al_runner.types import DataSet
 
 
@@ -23,24 +23,42 @@ class Simulated:
     async def label(self, ids: Tensor) -> Tensor:
         return self.data.labels[ids]
 
-    def balanced_ids(self, count: int, classes: int, rng: torch.Generator) -> Tensor:
-        """`count` random training ids, equally many of each of the first `classes`, grouped by class."""
+    def balanced_ids(self, count: int, classes: int, rng: torch.Generator, class_rng: torch.Generator) -> Tensor:
+        """`count` random training ids, equally many of each of the first `classes`, grouped by class.
+
+        Where it does not divide, `class_rng` draws which of the classes that have enough give one more.
+        """
         order = shuffled(self.data.train, rng)
-        shares = enumerate(class_shares(count, classes))
-        return torch.cat([order[self.data.labels[order] == label][:share] for label, share in shares])
+        each, more = divmod(count, classes)
+        able = [label for label, images in enumerate(self.counts[:classes]) if images > each]
+        drawn = {able[place] for place in torch.randperm(len(able), generator=class_rng)[:more].tolist()}
+        shares = [each + (label in drawn) for label in range(classes)]
+        return torch.cat([order[self.data.labels[order] == label][:share] for label, share in enumerate(shares)])
 
     def require_every_class(self, count: int, classes: int) -> None:
         """UsageError unless there are enough training images for `balanced_ids` of the same arguments."""
-        names, labels = self.data.classes, self.data.labels[self.data.train]
+        names = self.data.classes
         if classes > len(names):
             raise UsageError(f"budget.known is {classes}, but the data set has {len(names)} classes; lower it")
-        counts = torch.bincount(labels, minlength=len(names)).tolist()
-        for name, available, share in zip(names, counts, class_shares(count, classes), strict=False):
-            if available < share:
-                raise UsageError(
-                    f"budget.balanced wants {share} images of class {name!r}, but the training set has {available}; "
-                    "lower budget.initial or set budget.balanced=false"
-                )
+        each, more = divmod(count, classes)
+        counts = self.counts[:classes]
+        remedy = "lower budget.initial or set budget.balanced=false"
+        for name, images in zip(names, counts, strict=False):
+            if images < each:
+                wanted = f"{each} images of class {name!r}"
+                raise UsageError(f"budget.balanced wants {wanted}, but the training set has {images}; {remedy}")
+        able = sum(images > each for images in counts)
+        if able < more:
+            raise UsageError(
+                f"budget.balanced wants {each + 1} images of {more} classes, but only {able} have so many; {remedy}"
+            )
+
+    @property
+    def counts(self) -> list[int]:
+        """Training images of every class."""
+        labels = self.data.labels[self.data.train]
+        counts: list[int] = torch.bincount(labels, minlength=len(self.data.classes)).tolist()
+        return counts
 
     def one_class_sets(self, candidates: Tensor, count: int, size: int, rng: torch.Generator) -> Tensor:
         """`count` random sets of `size` candidates, each set of one class, ids [count, size].

@@ -12,7 +12,7 @@ from typing import Any
 
 from al_runner.system import scheduler
 from al_runner.system.atomic import replace_file
-from al_runner.system.claim import alive, born
+from al_runner.system.claim import Taken, alive, born
 
 WAITING, RUNNING, DONE, FAILED, STOPPED = "waiting", "running", "done", "failed", "stopped"
 LAUNCH = "AL_RUNNER_LAUNCH"  # in the environment of a process that carries out part of another one's sweep
@@ -88,16 +88,12 @@ class Noted:
         self.write(RUNNING, rounds=rounds)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        if self._foreign and error is not None:
+        if error is not None and (self._foreign or isinstance(error, Taken)):  # who took it over notes how that ends
             return
         if isinstance(error, Exception):
             self.write(FAILED, error=self._explain(error))
         else:  # an interruption, or the end
             self.write(STOPPED if error is not None else DONE)
-
-    def disown(self) -> None:
-        """The folder is another process's now, which notes what becomes of it."""
-        self._foreign = True
 
     def write(self, state: str, **changes: Any) -> None:
         """Replace state.json; where that fails, the run goes on without."""

@@ -42,5 +42,6 @@ Many = Annotated[int, Ge(1), Le(1_000_000)]  # of what is listed in memory, such
 Positive = Annotated[float, Gt(0)]
 NotNegative = Annotated[float, Ge(0)]
 Share = Annotated[float, Ge(0), Lt(1)]
+ShareOrAll = Annotated[float, Ge(0), Le(1)]
 ProperShare = Annotated[float, Gt(0), Lt(1)]
 AtLeastOne = Annotated[Sequence[T], MinLen(1)]

@@ -1,7 +1,7 @@
 """docs/settings.md: every option, what it may be, what the presets say and what it is for."""
 
 from collections.abc import Mapping
-from typing import Any, get_type_hints
+from typing import Any, cast, get_type_hints
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
@@ -76,7 +76,7 @@ def value_of(node: DictConfig, name: str, defaults: Mapping[str, Any], listed: M
         return code(defaults.get(name))
     if OmegaConf.is_missing(node, name):
         return "to be set"
-    raw = OmegaConf.to_container(node, resolve=False)[name]  # type: ignore[call-overload]  # a DictConfig's, so a dict
+    raw = cast(dict[str, Any], OmegaConf.to_container(node, resolve=False))[name]
     if isinstance(raw, dict) and "_target_" in raw:
         see = f", see [{listed[raw['_target_']]}](#{listed[raw['_target_']]})" if raw["_target_"] in listed else ""
         return f"`{raw['_target_'].rpartition('.')[2]}`{see}"

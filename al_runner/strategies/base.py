@@ -8,6 +8,7 @@ from al_runner.errors import UsageError
 from al_runner.needs import Needs
 from al_runner.pool import Pool
 from al_runner.rng import Streams
+from al_runner.strategies.choice import Choice
 from al_runner.types import Fitted, Learner
 
 
@@ -62,8 +63,8 @@ class Strategy:
         """
         self.needs.require(learner.gives, self.name)
 
-    async def query(self, fitted: Fitted, pool: Pool, n: int, streams: Streams) -> Tensor:
-        """What the loop asks for: `n` distinct ids out of `pool.candidates`, int64 [n].
+    async def query(self, fitted: Fitted, pool: Pool, n: int, streams: Streams) -> Tensor | Choice:
+        """What the loop asks for: `n` distinct ids out of `pool.candidates`, int64 [n], with facts or without.
 
         A method that trains a net to choose overrides this one and awaits `trained`, as a learner does.
         """

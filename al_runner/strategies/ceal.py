@@ -14,7 +14,7 @@ from al_runner.settings.declare import options
 from al_runner.settings.kinds import Means, NotNegative, Positive
 from al_runner.strategies.uncertainty import TopScore, entropy
 from al_runner.strategies.wrapped import Wrapped
-from al_runner.types import Fitted, Images, Learner, TrainData, mean_log_probs
+from al_runner.types import Fitted, Images, Learner, TrainData, at_once, mean_log_probs
 
 CHUNK = 4096  # images read at a time
 
@@ -96,8 +96,9 @@ def confident(labeller: Fitted, images: Images, threshold: float) -> tuple[Tenso
     As in Wang et al. (2016); n may be 0.
     """
     x, y = [images[:0]], [torch.zeros(0, dtype=torch.int64, device=images[:0].device)]
-    for start in range(0, len(images), CHUNK):
-        part = images[start : start + CHUNK]
+    rows = at_once(CHUNK, images[:1].numel())
+    for start in range(0, len(images), rows):
+        part = images[start : start + rows]
         log_probs = labeller.log_probs(part)
         sure = entropy(log_probs) < threshold
         x.append(part[sure])

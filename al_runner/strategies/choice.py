@@ -1,13 +1,45 @@
-"""What a method chose, and what it can tell about it."""
+"""What a method chose, what it can tell about it, and the check of both before a purchase is recorded."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
+
+from al_runner.errors import UsageError
+from al_runner.pool import Pool
 
 
 class Choice(NamedTuple):
-    """A query, and named numbers about it that belong beside the purchase in the record."""
+    """A query, and named numbers about it that are recorded beside the purchase (queries.csv)."""
 
-    chosen: Tensor  # int64 [n]: positions, or ids
-    facts: Mapping[str, float]
+    chosen: Tensor  # int64 [n]: ids, or positions where a method is called without a pool
+    facts: Mapping[str, float] = MappingProxyType({})
+
+
+def checked(answer: object, pool: Pool, n: int, name: str) -> Choice:
+    """What the strategy of this `name` answered to a query, as `Choice`; UsageError unless it is `n` candidates.
+
+    Lists and arrays of whole numbers will do.
+    """
+    found, facts = answer if isinstance(answer, Choice) else (answer, {})
+    wanted = f"{name} returned {{}}; a query returns {n} distinct ids of pool.candidates, as int64 [{n}]"
+    try:
+        ids = torch.as_tensor(found, device=pool.candidates.device)
+        numbers = {str(key): float(value) for key, value in facts.items()}
+    except (TypeError, ValueError, RuntimeError, AttributeError) as error:
+        raise UsageError(wanted.format(f"{type(found).__name__} with facts {facts!r} ({error})")) from error
+    if ids.ndim != 1:
+        raise UsageError(wanted.format(f"ids of shape {list(ids.shape)}"))
+    if len(ids) != n:
+        raise UsageError(wanted.format(f"{len(ids)} ids for {n}"))
+    if ids.dtype == torch.bool or ids.is_floating_point() or ids.is_complex():
+        raise UsageError(wanted.format(f"ids of type {ids.dtype}"))
+    ids = ids.to(torch.int64)
+    foreign = ids[~torch.isin(ids, pool.candidates)]
+    if len(foreign):
+        raise UsageError(wanted.format(f"id {int(foreign[0])}, which is not one of its candidates"))
+    if len(ids.unique()) != n:
+        raise UsageError(wanted.format("the same id twice"))
+    return Choice(ids, numbers)

@@ -12,14 +12,20 @@ from torch import Tensor, nn
 
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Count, Means, NotNegative
+from al_runner.strategies.ranges import finite
 
 CHUNK = 256  # images changed at a time
+ROUNDING = 1e-5  # of an image's largest logit: a lead that is smaller may be float32's rounding
 
 
 @options("strategy")
 @dataclass(frozen=True)
 class DeepFool:
-    """Steps to the nearest boundary of a net that is taken as linear around every step, in L2."""
+    """Steps to the nearest boundary of a net that is taken as linear around every step, in L2.
+
+    An image on the boundary, to rounding, counts as across: without an overshoot that is where every step leads, and
+    rounding decides the sign of what is left of the lead.
+    """
 
     steps: Annotated[Count, Means("steps of DeepFool, at most")] = 10
     overshoot: Annotated[
@@ -36,7 +42,7 @@ class DeepFool:
         return torch.cat([r.flatten(1).norm(dim=1).masked_fill(~fooled, inf) for r, fooled in ways])
 
     def twins(self, net: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Images the net takes for another class, float [N, ...], and whether there is one, bool [N].
+        """Images on or across the boundary to another class, float [N, ...], and whether there is one, bool [N].
 
         Neither rounded nor clipped to the range of pixels, as small a change as it was found.
         """
@@ -49,15 +55,16 @@ class DeepFool:
         x = x.to(next(weight.dtype for weight in net.parameters()))
         r = torch.zeros_like(x)
         with torch.no_grad():
-            label = net(x).argmax(1)
-            fooled = lead(net(x), label) <= 0
+            logits = finite(net(x), "a logit")
+            label, none = logits.argmax(1), ROUNDING * logits.abs().amax(1)
+            fooled = lead(logits, label) <= none
         for _ in range(self.steps):
             at = (~fooled).nonzero()[:, 0]
             if not len(at):
                 break
             r[at] += to_boundary(net, x[at] + (1 + self.overshoot) * r[at], label[at])
             with torch.no_grad():
-                fooled[at] = lead(net(x[at] + (1 + self.overshoot) * r[at]), label[at]) <= 0
+                fooled[at] = lead(net(x[at] + (1 + self.overshoot) * r[at]), label[at]) <= none[at]
         return r, fooled
 
 

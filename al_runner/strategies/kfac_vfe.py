@@ -24,6 +24,7 @@ from al_runner.fisher import (
 )
 from al_runner.needs import Needs
 from al_runner.pool import ImagesOf, Pool
+from al_runner.rng import Streams
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Count, Means, NotNegative, Positive, Reads
 from al_runner.strategies.base import Strategy
@@ -107,6 +108,9 @@ class KfacVfe(Strategy):
 
     def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
         return self.explained(fitted, pool, n, rng).chosen
+
+    async def query(self, fitted: Fitted, pool: Pool, n: int, streams: Streams) -> Choice:
+        return self.explained(fitted, pool, n, streams("query"))
 
     def explained(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Choice:
         """The ids of `select`, with the facts of `choose`."""

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from math import ceil
 from typing import Annotated, ClassVar
 
 import torch
@@ -13,13 +12,13 @@ from al_runner.needs import Needs
 from al_runner.pool import Pool
 from al_runner.rng import Streams
 from al_runner.settings.declare import options
-from al_runner.settings.kinds import Count, CountOrZero, Means, Positive
+from al_runner.settings.kinds import Count, CountOrZero, Means, Positive, ShareOrAll
 from al_runner.strategies.base import ByScore
 from al_runner.strategies.decorated import changed
 from al_runner.strategies.loss_prediction import Build, WithLossPrediction, feature_maps, with_ranking
 from al_runner.strategies.ranges import finite
 from al_runner.strategies.wrapped import Wrapped
-from al_runner.types import Fit, Fitted, Learner, TrainData, chunks
+from al_runner.types import Fit, Fitted, Learner, TrainData, chunks, least_minibatch
 
 NEVER = 2**62  # forward passes
 
@@ -40,6 +39,9 @@ class LearningLoss(ByScore):
         CountOrZero | None,
         Means("passes over the labelled images after which the module no longer trains the net; null: never"),
     ] = 120
+    cut_share: Annotated[
+        ShareOrAll, Means("and not later than after this share of the passes that training has at most")
+    ] = 0.6
     needs: ClassVar[Needs] = Needs(network=True)
 
     def check(self, net: nn.Module, x: Tensor) -> None:
@@ -73,8 +75,16 @@ class PredictingLosses(Wrapped):
         """The same training of the net and a loss-prediction module."""
         options = self.options
         layers = None if options.layers is None else tuple(options.layers)
-        per_pass = ceil(len(fit.data.y) / fit.recipe.batch_size)
-        cut = NEVER if options.cut_after is None else options.cut_after * per_pass
-        build = Build(fit.build, fit.data.x[:1].cpu(), layers, options.hidden, cut)
-        loss = partial(with_ranking, fit.loss, margin=options.margin, weight=options.weight)
+        build = Build(fit.build, fit.data.x[:1].cpu(), layers, options.hidden, self.cut(fit))
+        loss = partial(with_ranking, fit.criterion, margin=options.margin, weight=options.weight)
         return fit._replace(build=build, loss=loss)
+
+    def cut(self, fit: Fit) -> int:
+        """Steps after which the module's gradient stops at the maps."""
+        if self.options.cut_after is None:
+            return NEVER
+        with torch.random.fork_rng(devices=[]):
+            least = least_minibatch(fit.build())
+        count, recipe = len(fit.data.y), fit.recipe
+        passes = self.options.cut_after * len(recipe.minibatch_sizes(count, least))
+        return min(passes, round(self.options.cut_share * recipe.max_checks * recipe.steps_per_check(count, least)))

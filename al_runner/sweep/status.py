@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from al_runner.analysis.runs import read_run
+from al_runner.analysis.table.runs import read_run
 from al_runner.errors import UsageError
 from al_runner.record.state import DONE, FAILED, RUNNING, STOPPED, WAITING, State, read
 from al_runner.sweep.worker import AL_RUN

@@ -1,10 +1,15 @@
-"""Files written whole or not at all."""
+"""Files, and additions to files, written whole or not at all."""
 
+import errno
 import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
+
+
+class ChangedFile(OSError):
+    """A file is not what this process wrote."""
 
 
 def replace_file(path: Path, content: bytes | Callable[[BinaryIO], object]) -> None:
@@ -27,6 +32,30 @@ def replace_file(path: Path, content: bytes | Callable[[BinaryIO], object]) -> N
     finally:
         with suppress(OSError):
             partial.unlink()
+
+
+def append_file(path: Path, content: bytes, size: int) -> None:
+    """Add `content` to a file of `size` bytes in one step that survives a crash; a file of none may be missing.
+
+    OSError where that fails: what was there is kept. ChangedFile where the file has another size.
+    """
+    if size == 0:
+        replace_file(path, content)
+        return
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND)
+    try:
+        if os.fstat(descriptor).st_size != size:
+            raise ChangedFile(errno.EIO, "something else changed it meanwhile")
+        try:
+            left = memoryview(content)
+            while left:
+                left = left[os.write(descriptor, left) :]
+            os.fsync(descriptor)
+        except OSError:
+            os.ftruncate(descriptor, size)
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -89,17 +89,25 @@ class Claim:
         self._give_lock()
 
     def require(self) -> None:
-        """Taken where somebody took it over, since this process had not been heard of."""
-        holder = _read(self._note)
+        """Taken where it is not this process's any more, OSError where that can't be told.
+
+        Somebody who finds a holder silent for too long takes over.
+        """
+        try:
+            holder = _read(self._note)
+        except FileNotFoundError:
+            holder = None
+        if holder is None:
+            raise Taken(f"no longer this process's: its note {self._note.name} is gone or damaged")
         if holder != self._me:
-            raise Taken(f"taken over by {holder or 'another process'}")
+            raise Taken(f"taken over by {holder}")
 
     def _take_lock(self) -> None:
         assert self._lock is not None
         try:
             self._lock.acquire(timeout=-1 if self._patient else 0)
         except Timeout:
-            raise Taken(f"in use by {_read(self._note) or 'another process'}") from None
+            raise Taken(f"in use by {_told(self._note) or 'another process'}") from None
         except NotImplementedError:  # a file system without locks
             self._lock = None
 
@@ -113,10 +121,14 @@ class Claim:
             file = os.open(self._note, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
         except FileExistsError:
             return False
-        with os.fdopen(file, "w") as stream:
-            json.dump(asdict(self._me), stream)
-            stream.flush()
-            os.fsync(file)
+        try:
+            with os.fdopen(file, "w") as stream:
+                json.dump(asdict(self._me), stream)
+                stream.flush()
+                os.fsync(file)
+        except OSError:  # a full disk: half a note would keep others waiting
+            self._note.unlink(missing_ok=True)
+            raise
         return True
 
     def _require_free(self) -> None:
@@ -125,7 +137,7 @@ class Claim:
             before = self._note.stat().st_mtime_ns
         except FileNotFoundError:
             return
-        holder = _read(self._note)
+        holder = _told(self._note)
         gone = holder.gone(self._me) if holder else None
         if gone is False:
             if not self._patient:
@@ -139,7 +151,7 @@ class Claim:
         aside = self._note.with_name(f"{self._note.name}.{self._me.token}")
         with suppress(FileNotFoundError):
             self._note.rename(aside)  # of several that find it abandoned, one
-            if _read(aside) != holder:  # another one was quicker, and this is its new note
+            if _told(aside) != holder:  # another one was quicker, and this is its new note
                 with suppress(FileExistsError):
                     os.link(aside, self._note)
             aside.unlink()
@@ -190,8 +202,15 @@ def _boot() -> str:
 
 
 def _read(note: Path) -> Holder | None:
-    """Who the note names, None where it is missing or half-written."""
+    """Who the note names, None where it is half-written; OSError where it can't be read."""
     try:
         return Holder(**json.loads(note.read_text()))
-    except (OSError, ValueError, TypeError):
+    except (ValueError, TypeError):
         return None
+
+
+def _told(note: Path) -> Holder | None:
+    """Who the note names, None where that can't be told."""
+    with suppress(OSError):
+        return _read(note)
+    return None

@@ -20,6 +20,7 @@ from al_runner.models.inputs import net_builder
 from al_runner.pool import ImagesOf, Pool
 from al_runner.rng import Streams, stream
 from al_runner.strategies.base import Strategy
+from al_runner.strategies.choice import Choice
 from al_runner.testing import toy
 from al_runner.types import DataSet, Fit, Fitted, Learner, Recipe, TrainData, Trained
 
@@ -58,8 +59,8 @@ class Case:
 
     def query(self, fitted: Fitted, pool: Pool, n: int, seed: int = 0) -> list[int]:
         """The ids that the strategy chooses."""
-        ids: Tensor = drive(self.strategy.query(fitted, pool, n, Streams(seed, 1)))
-        return ids.tolist()
+        answer = drive(self.strategy.query(fitted, pool, n, Streams(seed, 1)))
+        return (answer.chosen if isinstance(answer, Choice) else answer).tolist()
 
 
 def accepts(strategy: Strategy, learner: str) -> bool:

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from al_runner.data.vision import torchvision_datasets
 from al_runner.engine.parts import initial_net, orders
-from al_runner.engine.stopping import Patience, steps_per_check
+from al_runner.engine.stopping import Patience
 from al_runner.types import Fit, Trained
 
 
@@ -91,7 +91,7 @@ def train(fit: Fit, net: nn.Sequential, mean: float, std: float) -> Trained:
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
     training, validation = PillowImages(data.x, data.y, mean, std), PillowImages(data.val_x, data.val_y, mean, std)
     batches, rule = orders(len(data.y), recipe, fit.streams("order")), Patience(recipe)
-    per_check, taken, best = steps_per_check(recipe, len(data.y)), 0, deepcopy(net)
+    per_check, taken, best = recipe.steps_per_check(len(data.y)), 0, deepcopy(net)
     while not rule.over:
         steps(net, optimizer, training, list(islice(batches, per_check)))
         taken += per_check

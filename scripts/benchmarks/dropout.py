@@ -8,9 +8,10 @@ import torch
 from paired import paired, start
 from torch import Tensor, nn
 
-from al_runner.learners.dropout import DropoutNet, dropout_layers
+from al_runner.learners.dropout import DropoutNet
 from al_runner.models.gal2017 import cnn
 from al_runner.models.layers import seed_layers
+from al_runner.models.masked_dropout import dropout_layers
 from al_runner.rng import global_stream, stream
 
 SAMPLES = 100

@@ -4,10 +4,10 @@ import sys
 
 import numpy as np
 import pytest
-from made_runs import make_run
+from support.made_runs import make_run
 
 from al_runner.analysis.cli import main
-from al_runner.analysis.runs import load
+from al_runner.analysis.table.runs import load
 
 FALL = np.geomspace(0.8, 0.02, 10)
 FILES = ["results.csv", "summary.csv", "test_error.png", "test_error.svg"]
@@ -56,7 +56,7 @@ def test_every_kind_of_figure(tmp_path):
     for dataset in ("usps", "mnist"):
         for strategy in ("random", "entropy"):
             make_run(tmp_path, strategy, 0, FALL, dataset=dataset)
-    usps, out = tmp_path / "usps-usps_cnn-plain-adam8-usps", tmp_path / "out"
+    usps, out = tmp_path / "usps", tmp_path / "out"
     options = "--accuracy", "--median", "--difference", "--time", "--format", "pdf", "--out"
     assert al_plot(usps, *options, out) == 0
     tables = ["results.csv", "summary.csv"]
@@ -67,6 +67,19 @@ def test_every_kind_of_figure(tmp_path):
     assert names(tmp_path / "facets") == [f"{stem}.png", f"{stem}.svg", *tables]
 
 
+def test_a_figure_for_a_paper(tmp_path):
+    for strategy in ("random", "my_own"):
+        make_run(tmp_path, strategy, 0, np.geomspace(0.8, 0.02, 20))
+    options = "--label", "my_own=OWN", "--order", "my_own", "--width", "3.25in", "--split", "none", "--title", ""
+    assert al_plot(tmp_path, *options, "--format", "svg", "--difference", "--time") == 0
+    assert {path.suffix for path in tmp_path.glob("test_*")} == {".svg"}
+    drawn = (tmp_path / "test_error.svg").read_text()
+    assert f'width="{3.25 * 72:.0f}pt"' in drawn
+    assert drawn.index("<!-- OWN") < drawn.index("<!-- Random")
+    assert "<!-- USPS" not in drawn
+    assert "own scale" not in drawn
+
+
 def test_only_some_are_drawn_and_all_are_in_the_tables(tmp_path, capsys):
     for strategy in ("random", "entropy", "margin"):
         make_run(tmp_path, strategy, 0, FALL)
@@ -74,7 +87,7 @@ def test_only_some_are_drawn_and_all_are_in_the_tables(tmp_path, capsys):
     assert set(load(tmp_path)["strategy"]) == {"random", "entropy", "margin"}
     assert "entropy" in (tmp_path / "results.csv").read_text()
     drawn = (tmp_path / "test_error.svg").read_text()
-    assert ("<!-- margin" in drawn, "<!-- entropy" in drawn) == (True, False)
+    assert ("<!-- Margin" in drawn, "<!-- Entropy" in drawn) == (True, False)
     assert al_plot(tmp_path, "--only", "bald") == 2
     assert "there is no curve bald; choose some of entropy, margin, random" in capsys.readouterr().err
 
@@ -114,6 +127,10 @@ def test_uneven_and_unlike_seeds_are_named(tmp_path, capsys):
         (["runs", "--split", "5000"], "--split is 5000; the curves go from 8 to 80 labels"),
         (["runs", "--median", "--interval", "t"], "choose --interval bootstrap or seeds"),
         (["runs", "--accuracy", "--log"], "leave out --accuracy or --log"),
+        (["runs", "--split", "some"], "--split is some; it must be a number of labels, 1 or more, or none"),
+        (["runs", "--width", "3"], "--width is 3; give one from 1.5in to 20in"),
+        (["runs", "--label", "random"], "--label is random; give it as --label name="),
+        (["runs", "--order", "badge"], "--order: there is no curve badge"),
         (["runs", "--facet", "size"], "--facet is size; give some of dataset, model"),
         (["runs", "--across", "dataset"], "--across is dataset; give some of model, learner"),
         (["runs", "--difference"], "no difference to draw"),

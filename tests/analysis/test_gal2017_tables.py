@@ -7,10 +7,10 @@ from types import ModuleType
 import pandas as pd
 import pytest
 import test_configs
-from made_runs import make_run
+from support.made_runs import make_run
 
-from al_runner.analysis.published import FILE, published
-from al_runner.analysis.runs import load
+from al_runner.analysis.table.published import FILE, published
+from al_runner.analysis.table.runs import load
 
 
 @pytest.fixture(scope="module")

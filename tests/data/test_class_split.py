@@ -59,3 +59,17 @@ def test_an_equal_test_set_has_as_many_of_every_class(seed: int) -> None:
 def test_an_equal_test_set_that_can_t_be_had_is_named(per_class: int) -> None:
     with pytest.raises(UsageError, match=rf"per_class is {per_class}, but a class has 24 images; give 1 to 23"):
         EqualTestSplit(per_class=per_class, val=5).apply(ARRAYS)
+
+
+OWN = ARRAYS._replace(val_images=IMAGES[:10], val_labels=LABELS[:10])
+
+
+def test_both_keep_validation_images_of_the_data_set_s_own() -> None:
+    data = ClassSplit(classes=[4, 1]).apply(OWN)
+    assert data.val.tolist() == [id_ for id_ in range(120, 130) if LABELS[id_ - 120] in (1, 4)]
+    assert data.test.tolist() == ClassSplit(classes=[4, 1], val=10).apply(ARRAYS).test.tolist()
+    equal = EqualTestSplit(per_class=7).apply(OWN)
+    assert equal.val.tolist() == [*range(120, 130)]
+    assert equal.test.tolist() == EqualTestSplit(per_class=7, val=15).apply(ARRAYS).test.tolist()
+    merged = EqualTestSplit(per_class=7, val=15).apply(OWN)
+    assert (len(merged.train), len(merged.val), len(merged.test)) == (80, 15, 35)

@@ -76,3 +76,35 @@ def test_a_damaged_csv_is_named(load, isic: Path, line: str, message: str) -> No
     with pytest.raises(Exception, match=message) as caught:
         load("isic2016", isic.parent, *SMALL)
     assert isinstance(caught.value.__cause__, UsageError) or isinstance(caught.value, UsageError)
+
+
+def test_broken_and_missing_images_are_all_named_or_left_out(
+    load, isic: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in (5, 9):
+        (isic / FOLDER / f"ISIC_{number:07}.jpg").write_bytes(b"")
+    with pytest.raises(
+        Exception, match=r"2 of 40 images can't be read: .*0000005\.jpg \(.*0000009\.jpg \(.*skip_broken"
+    ):
+        load("isic2016", isic.parent, *SMALL)
+    (isic / FOLDER / "ISIC_0000003.jpg").unlink()
+    data = load("isic2016", isic.parent, *SMALL, "skip_broken=true")
+    assert data.labels.tolist() == [int(number % 4 == 0) for number in range(40) if number not in (3, 5, 9)]
+    assert "3 of 40 images can't be read and are left out" in caplog.text
+
+
+def test_images_are_upright_unstretched_and_on_a_ground_as_in_a_folder(
+    load, isic: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    exif = Image.Exif()
+    exif[274] = 6
+    upright = np.zeros((16, 12, 3), np.uint8)
+    upright[:8] = 255
+    Image.fromarray(np.rot90(upright)).save(isic / FOLDER / "ISIC_0000000.jpg", exif=exif, quality=95)
+    top, bottom = load("isic2016", isic.parent, *SMALL).images[0].double().mean((0, 2)).tolist()[::7]
+    assert (top > 240, bottom < 15) == (True, True)
+    (line,) = caplog.messages
+    assert line.startswith("40 of 40 images change their shape by dataset.resize=[8,8], one side up to 1.33 times")
+    padded = load("isic2016", isic.parent, *SMALL, "fit=pad", "ground=black").images[39]
+    assert bool((padded[:, 0] == 0).all())
+    assert float(padded[:, 4].double().mean()) == pytest.approx(6 * 39, abs=2)

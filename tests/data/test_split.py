@@ -72,3 +72,29 @@ def test_ids_are_rows_of_the_images_channels_last():
 def test_sizes_beyond_the_data_are_refused(split, message):
     with pytest.raises(UsageError, match=message):
         split.apply(arrays())
+
+
+OWN = arrays()._replace(val_images=np.full((10, 2, 2), 9, np.uint8), val_labels=np.arange(10) % 5)
+
+
+@pytest.mark.parametrize(
+    ("split", "sizes", "given"),
+    [
+        (Split(), (100, 10, 20), True),
+        (Split(test=40), (80, 10, 40), True),
+        (Split(val=30), (80, 30, 20), False),
+        (Split(val=0.5, test=0.5), (33, 32, 65), False),
+    ],
+)
+def test_validation_images_of_its_own_are_kept_unless_a_size_is_given(split, sizes, given):
+    data = split.apply(OWN)
+    parts = (data.train, data.val, data.test)
+    assert tuple(len(part) for part in parts) == sizes
+    assert torch.equal(torch.cat(parts).sort().values, torch.arange(130))
+    assert (data.val.tolist() == [*range(120, 130)]) == given
+    assert bool((data.images[120:] == 9).all())
+    assert all((part.diff() > 0).all() for part in parts)
+
+
+def test_without_validation_images_a_tenth_is_held_out():
+    assert torch.equal(Split().apply(arrays()).val, Split(val=0.1).apply(arrays()).val)

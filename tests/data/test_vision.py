@@ -1,3 +1,4 @@
+import gzip
 import json
 import re
 from pathlib import Path
@@ -7,7 +8,8 @@ import pytest
 import torch
 from dataset_files import dataset_settings
 
-from al_runner.data.vision import torchvision_datasets
+from al_runner.data import vision
+from al_runner.data.vision import PACKAGED, torchvision_datasets
 
 # Loads data sets of a list of settings into a data_root, in a process of its own.
 LOAD = """
@@ -64,6 +66,42 @@ def test_mnist_keeps_its_test_images_and_is_loaded_without_torchvision(raw_root,
     assert bytes(data.labels[:60_000].tolist()) == labels[8:]
     (raw_root / "MNIST").unlink()
     assert python(LOAD, settings("mnist"), raw_root).communicate() == ("70000\n\n", "")
+
+
+def test_fashion_mnist_is_read_from_an_operating_system_s_package_without_a_network(tmp_path, load, python):
+    folder = PACKAGED["FashionMNIST"]
+    if not folder.exists():
+        pytest.skip(f"no {folder}: install the package dataset-fashion-mnist")
+    root = tmp_path / "data_root"
+    root.mkdir()
+    assert python(LOAD, settings("fashion_mnist"), root, **NO_NETWORK).communicate()[0].splitlines()[0] == "70000"
+    unpacked = {file.name for file in (root / "FashionMNIST" / "raw").iterdir()}
+    assert unpacked == {file.stem for file in folder.iterdir()}
+    data = load("fashion_mnist", root)
+    assert sizes(data) == (50_000, 10_000, 10_000)
+    assert data.classes[0] == "T-shirt/top"
+    assert data.labels[:60_000].bincount().tolist() == [6000] * 10
+    assert data.labels[60_000:].bincount().tolist() == [1000] * 10
+    idx = gzip.decompress((folder / "t10k-images-idx3-ubyte.gz").read_bytes())
+    assert data.images[60_000:].numpy().tobytes() == idx[16:]
+    labels = gzip.decompress((folder / "train-labels-idx1-ubyte.gz").read_bytes())
+    assert bytes(data.labels[:60_000].tolist()) == labels[8:]
+
+
+def test_files_that_are_there_come_before_those_of_a_package(tmp_path, monkeypatch):
+    package, raw = tmp_path / "package", tmp_path / "root" / "FashionMNIST" / "raw"
+    package.mkdir()
+    (package / "labels-idx1-ubyte.gz").write_bytes(gzip.compress(b"theirs"))
+    monkeypatch.setattr(vision, "PACKAGED", {"FashionMNIST": package})
+    vision._unpack_packaged(tmp_path / "root", "MNIST")
+    assert not (tmp_path / "root").exists()
+    raw.mkdir(parents=True)  # as a download that failed leaves it
+    vision._unpack_packaged(tmp_path / "root", "FashionMNIST")
+    assert {file.name: file.read_bytes() for file in raw.iterdir()} == {"labels-idx1-ubyte": b"theirs"}
+    (package / "more-idx1-ubyte.gz").write_bytes(gzip.compress(b"theirs"))
+    vision._unpack_packaged(tmp_path / "root", "FashionMNIST")
+    assert [file.name for file in raw.iterdir()] == ["labels-idx1-ubyte"]
+    assert not raw.with_name("raw.partial").exists()
 
 
 @pytest.mark.parametrize(

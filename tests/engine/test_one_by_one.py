@@ -11,7 +11,8 @@ from torch.nn.functional import cross_entropy
 
 from al_runner.engine import one_by_one
 from al_runner.engine.one_by_one import error_rate, train
-from al_runner.engine.parts import drop_rate, initial_net, orders
+from al_runner.engine.parts import initial_net, orders
+from al_runner.engine.schedules import Drops
 from al_runner.engine.stopping import NonFiniteLoss, require_finite
 from al_runner.errors import UsageError
 from al_runner.models.inputs import net_builder
@@ -133,6 +134,53 @@ def test_minibatches_cover_every_example_once_a_pass() -> None:
     assert torch.cat(kept).tolist() == list(range(20))
 
 
+@pytest.mark.parametrize(
+    ("count", "batch_size", "least", "sizes"),
+    [
+        (20, 8, 1, [8, 8, 4]),
+        (17, 8, 1, [8, 8, 1]),
+        (17, 8, 2, [8, 9]),
+        (18, 8, 2, [8, 8, 2]),
+        (16, 8, 2, [8, 8]),
+        (9, 8, 2, [9]),
+        (5, 8, 2, [5]),
+        (1, 8, 2, [1]),
+        (3, 1, 2, [1, 1, 1]),
+    ],
+)
+def test_a_remainder_that_is_too_small_joins_the_minibatch_before_it(
+    count: int, batch_size: int, least: int, sizes: list[int]
+) -> None:
+    recipe = toy.recipe(batch_size=batch_size, check_every=1, check_passes=2)
+    assert recipe.minibatch_sizes(count, least) == sizes
+    batches = list(islice(orders(count, recipe, Streams(0, 0)("order"), least=least), 2 * len(sizes)))
+    assert [len(batch) for batch in batches] == sizes * 2
+    assert sorted(torch.cat(batches[: len(sizes)]).tolist()) == list(range(count))
+    assert recipe.steps_per_check(count, least) == 2 * len(sizes)
+
+
+def batch_norm(shape: tuple[int, int, int], classes: int) -> nn.Module:
+    return nn.Sequential(
+        nn.Flatten(), nn.Linear(36, 5, bias=False), nn.BatchNorm1d(5), nn.ReLU(), nn.Linear(5, classes)
+    )
+
+
+def test_batch_norm_never_sees_an_image_alone_and_other_nets_train_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    step = one_by_one.step
+    monkeypatch.setattr(one_by_one, "step", lambda net, opt, x, *rest: sizes.append(len(x)) or step(net, opt, x, *rest))
+    asked = fit(toy.recipe(check_every=1, max_checks=2), n=17)
+    train(asked._replace(build=net_builder(toy.data_set(), batch_norm)))
+    assert sizes == [8, 9, 8, 9]
+    sizes.clear()
+    train(asked)
+    assert sizes == [8, 8, 1, 8, 8, 1]
+    sizes.clear()
+    drawn = asked._replace(build=net_builder(toy.data_set(), batch_norm), chances=torch.ones(17))
+    train(drawn)
+    assert sizes == [8, 8, 8, 8]
+
+
 def test_the_norm_penalty_is_the_sum_of_unsquared_norms() -> None:
     net = nn.Linear(3, 2).double()
     x, y = torch.randn(4, 3, dtype=torch.float64), torch.tensor([0, 1, 0, 1])
@@ -180,10 +228,6 @@ def test_the_learning_rate_drops_after_its_checks() -> None:
     """At a rate of 0 nothing moves any more: what is trained for 9 checks is what was after 2."""
     sgd = {"optimizer": partial(torch.optim.SGD, lr=0.05), "patience": 9}
     short = train(fit(replace(toy.recipe(), **sgd, max_checks=2)))
-    dropped = train(fit(replace(toy.recipe(), **sgd, max_checks=9, drop_after=(2,), drop_by=0.0)))
+    dropped = train(fit(replace(toy.recipe(), **sgd, max_checks=9, schedule=Drops((2,), 0.0))))
     assert same_weights(short.net, dropped.net)
     assert not same_weights(short.net, train(fit(replace(toy.recipe(), **sgd, max_checks=9))).net)
-    optimizer = torch.optim.SGD([{"params": [nn.Parameter(torch.zeros(1))], "lr": rate} for rate in (0.4, 0.8)])
-    drops = [drop_rate(optimizer, replace(toy.recipe(), drop_after=(3, 5), drop_by=0.5), n) for n in range(1, 6)]
-    assert drops == [False, False, True, False, True]
-    assert [group["lr"] for group in optimizer.param_groups] == [0.1, 0.2]

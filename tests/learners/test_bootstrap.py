@@ -41,6 +41,26 @@ def test_a_stratified_resample_is_uniform_within_a_class() -> None:
     assert float(((counts - 1000).square() / 1000).sum()) < 30  # 8 degrees of freedom: below 3e-4
 
 
+@pytest.mark.parametrize("stratified", [False, True])
+def test_without_reshuffling_a_resample_keeps_the_order_of_purchase(stratified: bool) -> None:
+    """A resample class by class would make every minibatch one of a single class."""
+    data, asked = toy.data_set(), list[Fit]()
+    bought = TrainData(data.images[:60], data.labels[:60], *data.validation)
+    recipe = toy.recipe(reshuffle=False, batch_size=20, max_checks=1)
+
+    def engine(fits: list[Fit]) -> list[Trained | Exception]:
+        asked.extend(fits)
+        return train_all(fits)
+
+    learner = Bootstrap(net_builder(data, toy.model), recipe, members=2, stratified=stratified)
+    drive(learner.fit(bought, Streams(0, 1)), engine)  # type: ignore[arg-type]
+    for fit in asked:
+        rows = [next(row for row, own in enumerate(bought.x) if torch.equal(own, image)) for image in fit.data.x]
+        assert rows == sorted(rows)
+        assert len(set(rows)) < 60
+        assert all(len(part.unique()) > 1 for part in fit.data.y.split(20))
+
+
 def test_every_member_is_trained_on_a_resample_of_its_own() -> None:
     data = toy.data_set()
     bought = TrainData(data.images[:20], data.labels[:20], *data.validation)

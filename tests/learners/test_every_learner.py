@@ -5,6 +5,7 @@ import test_configs
 import torch
 import toy
 from hydra.utils import instantiate
+from torch import nn
 
 from al_runner.engine.drive import drive
 from al_runner.engine.one_by_one import train_all
@@ -48,6 +49,32 @@ def test_its_predictions_are_the_same_at_every_call_and_hang_on_its_streams_alon
     torch.random.set_rng_state(state)
     fit(learner)
     assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_a_net_with_batch_norm_is_trained_on_a_remainder_of_one_image() -> None:
+    """9 images in minibatches of 8: BatchNorm raises where it sees one value of each unit."""
+    for name in test_configs.names("learner"):
+        quick = ("training.max_checks=2", "training.check_every=2", "training.batch_size=8")
+        cfg = test_configs.composed(f"learner={name}", *quick)
+        made: Learner = instantiate(cfg.learner, _partial_=True)(build=net_builder(toy.data_set(), batch_norm))
+        run = toy.experiment()
+        pool = toy.bought(run.data, run.data.train[:9])
+        fitted = drive(made.fit(run.train_data(pool), Streams(0, 0), None), train_all)  # type: ignore[arg-type]
+        assert bool(fitted.log_probs(run.data.images[:5]).isfinite().all())
+        pool.buy(run.data.train[9:17], run.data.labels[run.data.train[9:17]])
+        again = drive(made.fit(run.train_data(pool), Streams(0, 1), fitted), train_all)  # type: ignore[arg-type]
+        assert bool(again.log_probs(run.data.images[:5]).isfinite().all())
+
+
+def batch_norm(shape: tuple[int, int, int], classes: int) -> nn.Module:
+    return nn.Sequential(
+        nn.Flatten(),
+        nn.Linear(36, 5, bias=False),
+        nn.BatchNorm1d(5),
+        nn.ReLU(),
+        nn.Dropout(0.2),
+        nn.Linear(5, classes),
+    )
 
 
 def test_predicting_changes_no_images(learner: Learner) -> None:

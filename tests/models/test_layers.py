@@ -6,7 +6,8 @@ from scipy.stats import chisquare, norm
 from torch import nn
 from torch.func import functional_call, vmap
 
-from al_runner.models.layers import FlipAndShift, SeededDropout, seed_layers, seeded_layers
+from al_runner.errors import UsageError
+from al_runner.models.layers import Cutout, FlipAndShift, SeededDropout, flip_shift_cutout, seed_layers, seeded_layers
 from al_runner.rng import hashed_bits, stream
 
 
@@ -118,3 +119,51 @@ def test_augmentation_mirrors_and_shifts_each_image_for_itself_in_training_alone
     assert torch.equal(net.eval()(x), x)
     still = FlipAndShift(0, flip=False)
     assert torch.equal(still(x), x)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
+def test_cutout_covers_a_square_about_a_pixel_with_the_image_s_mean(dtype: torch.dtype) -> None:
+    images = torch.randint(0, 200, (300, 3, 9, 7), generator=torch.Generator().manual_seed(0)).to(dtype)
+    layer = Cutout(4)
+    layer.stream.fill_(3)
+    out = layer(images)
+    assert out.dtype == dtype
+    mean = images.float().mean((2, 3)).to(dtype)
+    found = set()
+    for image, before, colour in zip(out, images, mean, strict=True):
+        places = [
+            (row, column)
+            for row in range(9)
+            for column in range(7)
+            if torch.equal(
+                image,
+                covered(before, range(row - 2, row + 2), range(column - 2, column + 2), colour),
+            )
+        ]
+        assert places
+        found.update(places)
+    assert found == {(row, column) for row in range(9) for column in range(7)}  # every pixel is a centre
+    assert torch.equal(layer(images), out)
+    layer.stream += 1
+    assert not torch.equal(layer(images), out)
+    assert torch.equal(layer.eval()(images), images)
+
+
+def covered(image: torch.Tensor, rows: range, columns: range, colour: torch.Tensor) -> torch.Tensor:
+    out = image.clone()
+    for row in set(rows) & set(range(image.shape[1])):
+        for column in set(columns) & set(range(image.shape[2])):
+            out[:, row, column] = colour
+    return out
+
+
+def test_flip_and_shift_come_before_cutout_and_draw_from_streams_of_their_own() -> None:
+    both = flip_shift_cutout(1, True, 2)
+    seed_layers(both, stream(0, "dropout"))
+    first, second = seeded_layers(both)
+    assert (type(first), type(second)) == (FlipAndShift, Cutout)
+    assert int(first.stream) != int(second.stream)
+    images = torch.rand(5, 1, 6, 6)
+    assert torch.equal(both(images), second(first(images)))
+    with pytest.raises(UsageError, match=r"training\.augment\.cutout is 0"):
+        flip_shift_cutout(cutout=0)

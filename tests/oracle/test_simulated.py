@@ -21,20 +21,58 @@ def answer(oracle: Simulated, ids: list[int]) -> list[int]:
     return labels
 
 
+def start(data: DataSet, count: int, classes: int, seed: int = 0) -> torch.Tensor:
+    return Simulated(data).balanced_ids(count, classes, stream(seed, "initial"), stream(seed, "initial classes"))
+
+
 def test_a_balanced_start_has_every_class_as_often() -> None:
     data = data_set()
-    for count, expected in ((6, [2, 2, 2]), (7, [3, 2, 2])):
-        ids = Simulated(data).balanced_ids(count, 3, stream(0, "initial"))
-        assert torch.bincount(data.labels[ids]).tolist() == expected
+    for count, expected in ((6, [2, 2, 2]), (7, [2, 2, 3]), (8, [2, 3, 3])):
+        ids = start(data, count, 3)
+        assert torch.bincount(data.labels[ids]).sort().values.tolist() == expected
         assert len(set(ids.tolist())) == count
         assert bool(torch.isin(ids, data.train).all())
-    assert not torch.equal(*(Simulated(data).balanced_ids(6, 3, stream(seed, "initial")) for seed in (0, 1)))
+    assert not torch.equal(*(start(data, 6, 3, seed) for seed in (0, 1)))
+
+
+def test_where_a_balanced_start_does_not_divide_the_seed_draws_the_classes() -> None:
+    """One image over: each of the three classes gets it in a third of the seeds, within 4 standard deviations."""
+    data, more = data_set(), torch.zeros(3)
+    for seed in range(600):
+        counts = torch.bincount(data.labels[start(data, 4, 3, seed)], minlength=3)
+        assert counts.sort().values.tolist() == [1, 1, 2]
+        more += counts == 2
+    assert float((more / 600 - 1 / 3).abs().max()) < 0.077
+    fewer = torch.stack([torch.bincount(data.labels[start(data, 2, 3, seed)], minlength=3) for seed in range(20)])
+    assert bool((fewer.sum(0) > 0).all())  # fewer images than classes: not the first ones in every seed
+
+
+def test_where_a_balanced_start_divides_it_is_what_it_always_was() -> None:
+    """The first images of every class in one random order of all, whatever draws the classes."""
+    data = data_set()
+    order = data.train[torch.randperm(len(data.train), generator=stream(5, "initial"))]
+    expected = torch.cat([order[data.labels[order] == label][:2] for label in range(3)])
+    for other in range(3):
+        ids = Simulated(data).balanced_ids(6, 3, stream(5, "initial"), stream(other, "initial classes"))
+        assert torch.equal(ids, expected)
+
+
+def test_a_class_that_has_no_more_images_gives_none() -> None:
+    """Classes of 5, 5 and 5 training images, two of which lose all but one."""
+    data = data_set()
+    kept = torch.cat([data.train[data.labels[data.train] == 0], torch.tensor([7, 8])])
+    small = DataSet(data.images, data.labels, kept, data.val, data.test, data.classes)
+    Simulated(small).require_every_class(4, 3)
+    for seed in range(20):
+        assert torch.bincount(data.labels[start(small, 4, 3, seed)]).tolist() == [2, 1, 1]
+    with pytest.raises(UsageError, match=r"wants 2 images of 2 classes, but only 1 have so many; lower budget"):
+        Simulated(small).require_every_class(5, 3)
 
 
 def test_a_balanced_start_may_be_of_the_first_classes_alone() -> None:
     data = data_set()
-    ids = Simulated(data).balanced_ids(7, 2, stream(0, "initial"))
-    assert torch.bincount(data.labels[ids], minlength=3).tolist() == [4, 3, 0]
+    counts = torch.bincount(data.labels[start(data, 7, 2)], minlength=3).tolist()
+    assert (sorted(counts[:2]), counts[2]) == ([3, 4], 0)
     Simulated(data).require_every_class(10, 2)
     with pytest.raises(UsageError, match=r"budget\.known is 4, but the data set has 3 classes"):
         Simulated(data).require_every_class(10, 4)

@@ -4,10 +4,12 @@ import os
 import resource
 import subprocess
 import sys
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import torch
 import toy
@@ -15,15 +17,29 @@ from recorded import untimed
 
 from al_runner.engine.drive import drive
 from al_runner.errors import UsageError
+from al_runner.pool import Pool
+from al_runner.record.journal import NAME, Begun, Bought, Ended, Event, Measured, Predicted, read
 from al_runner.record.provenance import fingerprint, provenance
-from al_runner.record.records import COLUMNS, RunFolder, write
+from al_runner.record.run import Run, discard
+from al_runner.record.views import COLUMNS
+from al_runner.rng import Streams
+from al_runner.strategies.choice import Choice
 from al_runner.strategies.kfac_vfe import KfacVfe
+from al_runner.strategies.random import Random
+from al_runner.system.claim import Claim, Holder, Taken
+from al_runner.types import Fitted
 
 CONFIG = {"seed": 0, "strategy": {"gamma": 0.0}}
+PLAN = [6, 5, 5, 5, 5]  # of toy.experiment
 
 
-def folder(path: Path, config: dict = CONFIG, **options: Any) -> RunFolder:
-    return RunFolder(path, config, **options)
+def opened(path: Path, config: dict = CONFIG, plan: Sequence[int] = PLAN, data: str = "1f", **options: Any) -> Run:
+    """The run of a folder as a process of its own takes it up."""
+    record = Run(path, **options)
+    record.require(config, plan, data)
+    record.settle()
+    record.begin(config, {"data": data})
+    return record
 
 
 def rows(path: Path, name: str = "rounds.csv") -> list[dict[str, str]]:
@@ -31,7 +47,9 @@ def rows(path: Path, name: str = "rounds.csv") -> list[dict[str, str]]:
 
 
 def run(path: Path) -> None:
-    drive(toy.experiment(KfacVfe()).run(folder(path)))
+    record = opened(path)
+    drive(toy.experiment(KfacVfe()).run(record))
+    record.end()
 
 
 def test_a_run_leaves_its_rows(tmp_path: Path) -> None:
@@ -51,32 +69,27 @@ def test_a_run_leaves_its_rows(tmp_path: Path) -> None:
     assert [int(row["round"]) for row in acquired] == [0] * 6 + [1] * 5 + [2] * 5 + [3] * 5 + [4] * 5
 
 
-@pytest.mark.parametrize("missing", [0, 1, 2])
-def test_the_classes_found_so_far_are_counted(tmp_path: Path, missing: int) -> None:
-    """Also those of an older run, whose table has no such column, nor one of energy."""
+def test_the_classes_found_so_far_are_counted(tmp_path: Path) -> None:
+    """Also where a new process goes on."""
     labels = [[2, 2], [2], [0, 2], [1]]
     measured = dict.fromkeys(COLUMNS[1:-2], 0.0)
-    record = folder(tmp_path)
-    for round_, bought in enumerate(labels[:3]):
-        record.buy(round_, torch.arange(len(bought)) + 2 * round_, torch.tensor(bought), 0.1)
-        record.measure(round_, {**measured, "labelled": sum(map(len, labels[: round_ + 1]))})
-    assert [row["classes"] for row in rows(tmp_path)] == ["1", "1", "2"]
-    table = (tmp_path / "rounds.csv").read_text().splitlines()
-    (tmp_path / "rounds.csv").write_text("".join(line.rsplit(",", missing)[0] + "\n" for line in table))
-    (tmp_path / "checksums.json").unlink()
-    record = folder(tmp_path)
-    record.buy(3, torch.tensor([9]), torch.tensor(labels[3]), 0.1)
-    record.measure(3, {**measured, "labelled": 6})
+    plan = [2, 1, 2, 1]
+    record = opened(tmp_path, plan=plan)
+    for round_, bought in enumerate(labels):
+        if round_ == 3:
+            record = opened(tmp_path, plan=plan)
+        record.buy(round_, torch.arange(len(bought)) + 2 * round_, torch.tensor(bought), 0.1, {})
+        record.measure(round_, measured, None)
     assert [row["classes"] for row in rows(tmp_path)] == ["1", "1", "2", "3"]
     assert [row["energy_joules"] for row in rows(tmp_path)] == [""] * 4
 
 
 def test_the_running_minimum_is_a_column_of_its_own(tmp_path: Path) -> None:
-    record = folder(tmp_path)
+    record = opened(tmp_path)
     measured = dict.fromkeys(COLUMNS, 0.0)
     for round_, error in enumerate([0.5, 0.3, 0.4]):
-        record.buy(round_, torch.tensor([round_]), torch.tensor([0]), 0.1)
-        record.measure(round_, {**measured, "labelled": round_ + 1, "test_error": error})
+        record.buy(round_, torch.tensor([round_]), torch.tensor([0]), 0.1, {})
+        record.measure(round_, {**measured, "labelled": round_ + 1, "test_error": error}, None)
     assert [float(row["test_error"]) for row in rows(tmp_path)] == [0.5, 0.3, 0.4]
     assert [float(row["best_test_error"]) for row in rows(tmp_path)] == [0.5, 0.3, 0.3]
 
@@ -85,29 +98,43 @@ class Stop(Exception):
     pass
 
 
-@pytest.mark.parametrize("stop_at", range(1, 10))
+@pytest.mark.parametrize("stop_at", range(1, 14))
 def test_resuming_from_any_write_gives_the_rows_of_a_run_never_interrupted(tmp_path: Path, stop_at: int) -> None:
-    """Five rounds write ten times; stop after each write in turn, then run the same command again."""
+    """Five rounds write fourteen times; stop after each write in turn, then run the same command again."""
     run(tmp_path / "whole")
-    record = folder(tmp_path / "part")
+    record = opened(tmp_path / "part")
     writes = 0
 
-    def counted(method):  # type: ignore[no-untyped-def]
-        def call(*args):  # type: ignore[no-untyped-def]
-            nonlocal writes
-            method(*args)
-            writes += 1
-            if writes == stop_at:
-                raise Stop
+    def count(event: object) -> None:
+        nonlocal writes
+        writes += 1
+        if writes == stop_at:
+            raise Stop
 
-        return call
-
-    record.buy, record.measure = counted(record.buy), counted(record.measure)  # type: ignore[method-assign]
+    for kind in (Predicted, Bought, Measured):
+        record.on(kind, count)
     with pytest.raises(Stop):
         drive(toy.experiment(KfacVfe()).run(record))
     run(tmp_path / "part")
     assert untimed(tmp_path / "part") == untimed(tmp_path / "whole")
-    assert rows(tmp_path / "part", "acquired.csv") == rows(tmp_path / "whole", "acquired.csv")
+    for name in ("acquired.csv", "predicted.csv"):
+        assert (tmp_path / "part" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert all(float(row["select_seconds"]) > 0 for row in rows(tmp_path / "part"))
+
+
+def events(path: Path) -> list[Event]:
+    return read((path / NAME).read_bytes()).events
+
+
+def test_the_journal_has_every_event_in_order(tmp_path: Path) -> None:
+    run(tmp_path)
+    held = events(tmp_path)
+    later = [Predicted, Bought, Measured] * 4
+    assert [type(event) for event in held] == [Begun, Bought, Measured, *later, Ended]
+    assert held[0] == Begun(CONFIG, {"data": "1f"})
+    assert held[-1] == Ended(rounds=5)
+    opened(tmp_path)
+    assert [type(event) for event in events(tmp_path)[len(held) :]] == [Begun]
 
 
 def test_a_finished_run_is_not_done_again(tmp_path: Path) -> None:
@@ -122,11 +149,12 @@ def test_another_configuration_is_refused_with_the_difference(tmp_path: Path) ->
     before = (tmp_path / "rounds.csv").read_bytes()
     other = {"seed": 0, "strategy": {"gamma": 1.0}}
     with pytest.raises(UsageError, match=r"strategy.gamma: 0.0 there, 1.0 asked.*overwrite=true"):
-        folder(tmp_path, other)
+        opened(tmp_path, other)
     with pytest.raises(UsageError, match=r"budget.query: None there, 3 asked"):
-        folder(tmp_path, {**CONFIG, "budget": {"query": 3}})
+        opened(tmp_path, {**CONFIG, "budget": {"query": 3}})
     assert (tmp_path / "rounds.csv").read_bytes() == before
-    assert folder(tmp_path, other, overwrite=True).rows == []
+    discard(tmp_path)
+    assert opened(tmp_path, other).rows == []
     assert not (tmp_path / "acquired.csv").exists()
 
 
@@ -137,7 +165,7 @@ def test_a_longer_budget_continues_a_run(tmp_path: Path) -> None:
     for rounds in (2, 4):
         part = replace(asked, budget=replace(asked.budget, max_rounds=rounds))
         config = {**CONFIG, "budget": {"max_rounds": rounds}}
-        drive(part.run(folder(tmp_path / "part", config, plan=part.purchases)))
+        drive(part.run(opened(tmp_path / "part", config, part.purchases)))
     assert untimed(tmp_path / "part") == untimed(tmp_path / "whole")
     assert rows(tmp_path / "part", "acquired.csv") == rows(tmp_path / "whole", "acquired.csv")
     assert "max_rounds: 4" in (tmp_path / "part" / "config.yaml").read_text()
@@ -148,52 +176,65 @@ def test_a_run_is_neither_cut_nor_continued_from_a_query_of_another_size(tmp_pat
     run(tmp_path)
     before = (tmp_path / "config.yaml").read_bytes()
     with pytest.raises(UsageError, match=r"holds purchases of 6, 4 times 5.*name=.*overwrite=true"):
-        folder(tmp_path, {**CONFIG, "budget": {"max_rounds": 2}}, plan=plan)
+        opened(tmp_path, {**CONFIG, "budget": {"max_rounds": 2}}, plan)
     assert (tmp_path / "config.yaml").read_bytes() == before
 
 
-@pytest.mark.parametrize("name", ["rounds.csv", "acquired.csv"])
-@pytest.mark.parametrize(
-    "damage",
-    [
-        lambda text: text[: len(text) // 2],
-        lambda text: text.replace("round", "r0und", 1),
-        lambda text: text.replace(",", ";"),
-        lambda text: text.replace("\n1,", "\nx,", 1),
-        lambda text: "\n".join(text.split("\n")[:2] + text.split("\n")[3:]),
-        lambda text: "",
-    ],
-)
-def test_damaged_records_are_refused_not_continued(tmp_path: Path, name: str, damage) -> None:  # type: ignore[no-untyped-def]
+DAMAGES = [
+    lambda text: text[: len(text) // 2],
+    lambda text: text.replace("round", "r0und", 1),
+    lambda text: text.replace(",", ";"),
+    lambda text: text.replace("\n1,", "\nx,", 1),
+    lambda text: "\n".join(text.split("\n")[:2] + text.split("\n")[3:]),
+    lambda text: "",
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("name", [NAME, "rounds.csv", "acquired.csv"])
+def test_damaged_records_are_never_continued(tmp_path: Path, name: str, damage) -> None:  # type: ignore[no-untyped-def]
+    """A journal is refused; a table is written anew, and what it held is kept unless only its end was missing."""
     run(tmp_path)
     file = tmp_path / name
-    file.write_text(damage(file.read_text()))
-    with pytest.raises(UsageError, match=r"overwrite=true"):
-        folder(tmp_path)
+    before = file.read_text()
+    damaged = damage(before)
+    file.write_text(damaged)
+    if name == NAME and damaged != before:
+        with pytest.raises(UsageError, match=r"journal.jsonl.* is damaged; restore it.*recover=true.*overwrite=true"):
+            opened(tmp_path)
+        assert file.read_text() == damaged
+    else:
+        opened(tmp_path)
+        assert file.read_text().startswith(before)
+        kept = [path.read_text() for path in tmp_path.glob("*.damaged1")]
+        assert kept == ([] if before.startswith(damaged) else [damaged])
 
 
-def test_labels_that_changed_are_noticed(tmp_path: Path) -> None:
-    run(tmp_path)
-    labels = toy.data_set().labels
-    folder(tmp_path).require_data("", labels)
-    changed = labels.clone()
-    changed[int(rows(tmp_path, "acquired.csv")[3]["id"])] += 1
-    with pytest.raises(UsageError, match="another label"):
-        folder(tmp_path).require_data("", changed)
-    with pytest.raises(UsageError, match="another label"):
-        folder(tmp_path).require_data("", labels[:10])
-
-
-def test_images_that_changed_are_noticed(tmp_path: Path) -> None:
+def test_images_or_labels_that_changed_are_noticed(tmp_path: Path) -> None:
     data = toy.data_set()
-    run(tmp_path)
-    record = folder(tmp_path)
-    record.require_data("of a start without a fingerprint", data.labels)
-    record.add_provenance(provenance(torch.device("cpu"), 3, [], fingerprint(data)))
-    folder(tmp_path).require_data(fingerprint(toy.data_set()), data.labels)
-    data.images[-1] += 1
-    with pytest.raises(UsageError, match=r"other images or labels .* the data changed; restore it"):
-        folder(tmp_path).require_data(fingerprint(data), data.labels)
+    record = opened(tmp_path, data=fingerprint(data))
+    drive(toy.experiment().run(record))
+    before = (tmp_path / NAME).read_bytes()
+    opened(tmp_path, data=fingerprint(toy.data_set()))
+    assert (tmp_path / NAME).read_bytes().startswith(before)
+    labels, images = data.labels.clone(), data.images.clone()
+    labels[int(rows(tmp_path, "acquired.csv")[3]["id"])] += 1
+    images[-1] += 1
+    others = [replace(data, labels=labels), replace(data, labels=data.labels[:10]), replace(data, images=images)]
+    for other in others:
+        with pytest.raises(UsageError, match=r"other images or labels; restore them"):
+            opened(tmp_path, data=fingerprint(other))
+
+
+def test_where_the_data_lies_is_not_what_a_run_is(tmp_path: Path) -> None:
+    here, there = ({**CONFIG, "dataset": {"path": path, "split": {"seed": 0}}} for path in ("a.npz", "moved/a.npz"))
+    opened(tmp_path, here)
+    opened(tmp_path, there)
+    assert "moved/a.npz" in (tmp_path / "config.yaml").read_text()
+    with pytest.raises(UsageError, match="other images or labels"):
+        opened(tmp_path, there, data="2e")
+    with pytest.raises(UsageError, match=r"dataset.split.seed: 0 there, 1 asked"):
+        opened(tmp_path, {**CONFIG, "dataset": {"path": "a.npz", "split": {"seed": 1}}})
 
 
 def test_a_fingerprint_is_of_labels_images_and_their_number() -> None:
@@ -208,35 +249,47 @@ def test_a_fingerprint_is_of_labels_images_and_their_number() -> None:
     assert len(found) == 1 + len(others)
 
 
+LIMITED = """
+import resource, signal, sys
+from pathlib import Path
+from al_runner.record.run import Run
+import torch
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+record = Run(Path(sys.argv[1]))
+record.settle()
+record.begin({}, {"data": ""})
+for round_ in range(10):
+    record.buy(round_, torch.arange(5) + 5 * round_, torch.zeros(5), 0.1, {})
+"""
+
+
 def test_a_disk_that_fills_keeps_what_was_recorded(tmp_path: Path) -> None:
-    """A real limit on file size in a process of its own; the row that did not fit leaves the earlier file whole."""
-    script = (
-        "import resource, sys; from pathlib import Path; from al_runner.record.records import write\n"
-        "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
-        "write(Path(sys.argv[1]), 'x' * 2000)\n"
-    )
-    file = tmp_path / "rounds.csv"
-    write(file, "kept\n")
-    done = subprocess.run([sys.executable, "-c", script, str(file)], capture_output=True, text=True, check=False)
+    """A real limit on file size in a process of its own; of the event that did not fit nothing is left."""
+    done = subprocess.run([sys.executable, "-c", LIMITED, str(tmp_path)], capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert "UsageError" in done.stderr
     assert "free some space" in done.stderr
-    assert file.read_text() == "kept\n"
-    assert os.listdir(tmp_path) == ["rounds.csv"]
+    held = read((tmp_path / NAME).read_bytes())
+    assert (tmp_path / NAME).read_text() == held.text
+    assert 3 < len(held.events) < 10
+    bought = [event.id for event in held.events if isinstance(event, Bought)]
+    assert [int(row["id"]) for row in rows(tmp_path, "acquired.csv")] == [id_ for ids in bought for id_ in ids]
+    assert not list(tmp_path.glob(".*"))
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] != 1000
 
 
 def test_a_folder_that_is_no_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="can't be written"):
-        write(tmp_path / "file" / "rounds.csv", "")
+        opened(tmp_path / "file")
 
 
 def test_provenance_keeps_one_entry_for_every_start(tmp_path: Path) -> None:
-    record = folder(tmp_path)
+    record = Run(tmp_path)
+    record.settle()
     for _ in range(2):
-        record.add_provenance(provenance(torch.device("cpu"), 3, ["seed=3"], "1f"))
+        record.begin(CONFIG, provenance(torch.device("cpu"), 3, ["seed=3"], "1f"))
     entries = json.loads((tmp_path / "provenance.json").read_text())
     assert len(entries) == 2
     assert entries[0]["seed"] == 3
@@ -253,7 +306,101 @@ def test_predictions_are_kept_beside_the_purchases(tmp_path: Path) -> None:
     ]
     assert all(0 <= int(row["prediction"]) < 10 and 0 < float(row["confidence"]) <= 1 for row in predicted)
     before = (tmp_path / "predicted.csv").read_bytes()
-    RunFolder(tmp_path, CONFIG)
+    opened(tmp_path)
     assert (tmp_path / "predicted.csv").read_bytes() == before
-    RunFolder(tmp_path, CONFIG, overwrite=True)
-    assert not (tmp_path / "predicted.csv").exists()
+    discard(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_of_the_first_version_is_refused_and_left_alone(tmp_path: Path) -> None:
+    run(tmp_path)
+    (tmp_path / NAME).rename(tmp_path / "checksums.json")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    for recover in (False, True):
+        with pytest.raises(UsageError, match=r"run of al-runner 0.1.*name=.*overwrite=true"):
+            opened(tmp_path, recover=recover)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    discard(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_strategy_reports_of_its_queries_has_a_table(tmp_path: Path) -> None:
+    class Reporting(Random):
+        async def query(self, fitted: Fitted, pool: Pool, n: int, streams: Streams) -> Choice:
+            ids = await super().query(fitted, pool, n, streams)
+            return Choice(ids, {"candidates": len(pool.candidates), "Z1/N, mean": torch.tensor(0.5)})
+
+    drive(toy.experiment(Reporting()).run(opened(tmp_path)))
+    table = (tmp_path / "queries.csv").read_text()
+    assert table.startswith('round,name,value\n1,candidates,74.0\n1,"Z1/N, mean",0.5\n2,candidates,69.0\n')
+    assert [row["round"] for row in rows(tmp_path, "queries.csv")] == [str(r) for r in range(1, 5) for _ in range(2)]
+    drive(toy.experiment().run(opened(tmp_path / "without")))
+    assert not (tmp_path / "without" / "queries.csv").exists()
+    assert untimed(tmp_path) == untimed_random(tmp_path / "random")
+
+
+def untimed_random(path: Path) -> list[dict[str, str]]:
+    drive(toy.experiment().run(opened(path)))
+    return untimed(path)
+
+
+def test_a_round_costs_the_same_however_many_are_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In bytes that are written: those of rounds 10 to 19 and of 390 to 399, whose numbers have more digits."""
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+    record, measured = opened(tmp_path), dict.fromkeys(COLUMNS, 0.5)
+    written = []
+    for round_ in range(400):
+        ids = torch.arange(5) + 5 * round_ + 1000
+        record.predicted(round_, ids, ids % 3, torch.full((5,), 0.5))
+        record.buy(round_, ids, ids % 3, 0.125, {"candidates": 7.0})
+        record.measure(round_, {**measured, "labelled": 1000 + 5 * round_}, None)
+        written.append(psutil.Process().io_counters().write_chars)
+    early, late = written[19] - written[9], written[399] - written[389]
+    assert 0 < early <= late < 1.02 * early
+
+
+def test_a_table_that_somebody_changed_under_a_run_is_written_anew(tmp_path: Path) -> None:
+    """Cut, removed or edited while the run goes on: it ends with the tables of a run that nobody looked at."""
+
+    class Meddled(Random):
+        def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> torch.Tensor:
+            round_ = len(pool.labelled) // 5
+            if round_ == 1:
+                (tmp_path / "rounds.csv").write_text("")
+            elif round_ == 2:
+                (tmp_path / "acquired.csv").unlink()
+            else:
+                (tmp_path / "rounds.csv").write_text("round;labelled\n")
+            return super().select(fitted, pool, n, rng)
+
+    drive(toy.experiment(Meddled()).run(opened(tmp_path)))
+    assert untimed(tmp_path) == untimed_random(tmp_path / "random")
+    for name in ("acquired.csv", "predicted.csv"):
+        assert (tmp_path / name).read_bytes() == (tmp_path / "random" / name).read_bytes()
+    assert {path.read_text() for path in tmp_path.glob("*.damaged*")} == {"round;labelled\n"}
+
+
+def test_a_journal_that_somebody_changed_under_a_run_ends_it(tmp_path: Path) -> None:
+    record = opened(tmp_path)
+    with (tmp_path / NAME).open("a") as file:
+        file.write("{}\n")
+    held = (tmp_path / NAME).read_bytes()
+    with pytest.raises(UsageError, match=r"journal.jsonl can't be written \(something else changed it meanwhile\)"):
+        record.buy(0, torch.arange(6), torch.zeros(6), 0.1, {})
+    assert (tmp_path / NAME).read_bytes() == held
+
+
+def test_a_folder_that_another_process_took_over_is_not_written_to(tmp_path: Path) -> None:
+    with Claim(tmp_path / ".lock") as claim:
+        record = opened(tmp_path, claim=claim)
+        held = (tmp_path / NAME).read_bytes()
+        (tmp_path / ".lock.owner").write_text(json.dumps(asdict(replace(Holder.me(), host="elsewhere"))))
+        with pytest.raises(Taken, match=r"taken over by another process \(\d+ on elsewhere\)"):
+            record.end()
+    assert (tmp_path / NAME).read_bytes() == held
+    with Claim(tmp_path / ".own") as claim:
+        record = opened(tmp_path, claim=claim)
+        (tmp_path / ".own.owner").unlink()
+        (tmp_path / ".own.owner").mkdir()  # it can't be read: nobody took anything over
+        with pytest.raises(UsageError, match=r"journal.jsonl can't be written \(Is a directory\)"):
+            record.end()

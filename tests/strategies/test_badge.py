@@ -63,6 +63,27 @@ def test_the_second_is_drawn_by_its_squared_distance_to_the_first() -> None:
         assert abs(counts[place] - draws * chance) < 4.5 * (draws * chance * (1 - chance)) ** 0.5 + 1e-9
 
 
+def test_the_second_and_the_third_are_drawn_by_the_squared_distance_to_the_nearest_before() -> None:
+    """Points on a line at 10, 9, 8 and 6: every pair's chance by hand, 4,000 draws, 4.5 standard deviations.
+
+    Distances in place of their squares, or to the newest choice in place of the nearest, give other chances.
+    """
+    line = torch.tensor([10.0, 9.0, 8.0, 6.0], dtype=torch.float64)
+    some, draws = Embeddings(torch.ones(4, 1).double(), line[:, None]), 4000
+    counts = Counter(tuple(k_means_plus_plus(some, 3, stream(seed, "query")).tolist()) for seed in range(draws))
+    chances = {
+        (0, 1, 2): 1 / 21 * 1 / 10,  # 8 is 1 from 9, and 6 is 3 from it
+        (0, 1, 3): 1 / 21 * 9 / 10,
+        (0, 2, 1): 4 / 21 * 1 / 5,  # 9 is 1 from 10 and from 8, and 6 is 2 from 8
+        (0, 2, 3): 4 / 21 * 4 / 5,
+        (0, 3, 1): 16 / 21 * 1 / 5,  # 9 is 1 from 10, and 8 is 2 from 10 and from 6
+        (0, 3, 2): 16 / 21 * 4 / 5,
+    }
+    assert counts.keys() <= chances.keys()
+    for places, chance in chances.items():
+        assert abs(counts[places] - draws * chance) < 4.5 * (draws * chance * (1 - chance)) ** 0.5
+
+
 def test_two_far_groups_are_both_seen_by_two_choices() -> None:
     """A thousand images beside one point, ten beside another: a draw by squared distance takes one of each."""
     near, far = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])

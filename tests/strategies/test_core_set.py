@@ -95,7 +95,7 @@ def test_outputs_are_the_logits_of_one_net_and_choose_otherwise(net: nn.Module, 
     by_logits.check_learner(learner)
     several = Ensemble(lambda: net, toy.recipe(), 2)
     CoreSet().check_learner(several)
-    with pytest.raises(UsageError, match=r"CoreSet needs one net.* use learner=plain"):
+    with pytest.raises(UsageError, match=r"one net.s own weights.*learner=plain"):
         by_logits.check_learner(several)
     with pytest.raises(UsageError, match="it must be inputs or outputs"):
         CoreSet(features="logits")

@@ -40,8 +40,18 @@ def closed_form(net: nn.Module, x: Tensor) -> Tensor:
 @pytest.mark.parametrize("classes", [2, 3, 7])
 def test_the_distance_of_a_linear_classifier_is_the_closed_form(classes: int) -> None:
     net, x = linear(classes), images(CHUNK + 20)
-    for search in (DeepFool(), DeepFool(steps=1), DeepFool(overshoot=0.5)):
+    for search in (DeepFool(), DeepFool(steps=1), DeepFool(overshoot=0.5), DeepFool(overshoot=0)):
         assert torch.allclose(search.distances(net, x), closed_form(net, x), rtol=1e-12)
+
+
+def test_without_an_overshoot_every_image_ends_on_the_boundary_in_single_precision_too() -> None:
+    """Whatever the sign of what rounding leaves of the lead: no distance is infinite, none is added to."""
+    net, x = linear(3, 36), toy.data_set().images
+    exact = closed_form(net, x)
+    for precision, rounding in ((torch.float64, 1e-12), (torch.float32, 1e-4)):
+        distances = DeepFool(overshoot=0).distances(net.to(precision), x)
+        assert torch.allclose(distances.double(), exact, rtol=rounding)
+        assert torch.equal(distances.argsort(stable=True), exact.argsort(stable=True))
 
 
 def test_a_boundary_out_of_float32_s_reach_is_no_nan() -> None:

@@ -13,6 +13,7 @@ from torch.nn.functional import cross_entropy
 
 from al_runner.engine.drive import drive
 from al_runner.engine.one_by_one import train
+from al_runner.engine.schedules import OneCycle
 from al_runner.engine.stacked import train_stack
 from al_runner.engine.stopping import NonFiniteLoss
 from al_runner.errors import UsageError
@@ -98,6 +99,47 @@ def test_the_cut_is_in_passes_over_the_data() -> None:
     assert cuts == [0, 12]
     never = fit(strategy=LearningLoss(cut_after=None)).build
     assert never.cut > 10**9  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("passes", "options", "cut"),
+    [(200, {}, 120), (30, {}, 18), (400, {}, 120), (30, {"cut_share": 0.5}, 15), (30, {"cut_after": 9}, 9)],
+)
+def test_a_shorter_training_is_cut_at_the_paper_s_share_of_it(passes: int, options: dict[str, float], cut: int) -> None:
+    """One check after all passes, as a training of one cycle has it; a pass of 24 images is three steps."""
+    asked = fit(strategy=LearningLoss(**options), check_every=1, check_passes=passes, max_checks=1)  # type: ignore[arg-type]
+    assert asked.build.cut == 3 * cut  # type: ignore[attr-defined]
+
+
+def test_the_cut_counts_the_minibatches_of_batch_norm() -> None:
+    """17 images in minibatches of 8 are two steps of a net with BatchNorm, three of one without."""
+    cuts = []
+    for model in (toy.model, partial(resnet, blocks=(1, 1), width=4)):
+        build = net_builder(toy.data_set(), model)
+        learner = PredictingLosses(Plain(build, toy.recipe()), LearningLoss(cut_after=5))
+        made = learner.with_module(Fit(build, toy.recipe(), train_data(17), Streams(0, 0)))
+        cuts.append(made.build.cut)  # type: ignore[attr-defined]
+    assert cuts == [15, 10]
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_cycle_trains_net_and_module_in_either_precision(precision: str) -> None:
+    """Smoothed labels are the net's alone: the losses to be ranked are those of the true labels."""
+    build = net_builder(toy.data_set(), partial(resnet, blocks=(1, 1), width=4))
+    recipe = toy.recipe(
+        check_every=1, check_passes=20, max_checks=1, schedule=OneCycle(), label_smoothing=0.2, precision=precision
+    )
+    learner = PredictingLosses(Plain(build, replace(recipe, patience=1)), LearningLoss(hidden=5))
+    asked = learner.with_module(Fit(build, learner.base.recipe, train_data(60), Streams(0, 0)))  # type: ignore[attr-defined]
+    result = train(asked)
+    assert result.steps == 20 * 8
+    data = train_data(60)
+    with torch.no_grad():
+        assert float((result.net.eval()(data.x).argmax(1) == data.y).double().mean()) > 0.8
+    output = torch.randn(6, 4)
+    wanted = cross_entropy(output[:, :3], data.y[:6], label_smoothing=0.2)
+    wanted += ranking_loss(output[:, 3], cross_entropy(output[:, :3], data.y[:6], reduction="none"), 1.0)
+    assert torch.allclose(asked.criterion(output, data.y[:6]), wanted)
 
 
 def test_a_module_cut_from_the_start_leaves_the_net_s_training_alone() -> None:
@@ -251,7 +293,7 @@ def test_a_fit_that_fails_is_raised_and_its_learner_closed() -> None:
     assert closed == [True]
 
 
-@pytest.mark.parametrize("option", ["hidden", "margin", "weight", "cut_after"])
+@pytest.mark.parametrize("option", ["hidden", "margin", "weight", "cut_after", "cut_share"])
 def test_options_that_mean_nothing_are_refused(option: str) -> None:
     with pytest.raises(UsageError, match=rf"strategy\.{option} is -1"):
         LearningLoss(**{option: -1})  # type: ignore[arg-type]

@@ -1,5 +1,6 @@
 """A claim is one process's, on whatever file system; a holder that is gone does not keep it."""
 
+import errno
 import json
 import os
 import signal
@@ -124,6 +125,33 @@ def test_a_holder_that_was_silent_too_long_finds_out_before_it_writes(tmp_path: 
             mine.require()
     assert (tmp_path / "lock.owner").exists()  # the other's note
     second.communicate()
+
+
+def test_taken_over_is_said_only_where_somebody_did(tmp_path: Path) -> None:
+    note = tmp_path / "lock.owner"
+    with Claim(tmp_path / "lock") as mine:
+        held = note.read_text()
+        note.unlink()
+        with pytest.raises(Taken, match=r"no longer this process's: its note lock\.owner is gone"):
+            mine.require()
+        note.mkdir()
+        with pytest.raises(IsADirectoryError):
+            mine.require()
+        note.rmdir()
+        note.write_text(held)
+        mine.require()
+
+
+def test_a_disk_without_room_for_the_note_leaves_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space"):
+        patch.setattr(os, "fsync", full)
+        Claim(tmp_path / "lock").__enter__()
+    assert not (tmp_path / "lock.owner").exists()
+    with Claim(tmp_path / "lock"):
+        pass
 
 
 @pytest.mark.usefixtures("no_locks")

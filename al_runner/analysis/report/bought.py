@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from al_runner.analysis.curves import Floats
+from al_runner.analysis.stats.intervals import Floats
 from al_runner.errors import UsageError
 
 BLOCK = 8  # images are shrunk to at most 8 x 8 before they are compared

@@ -5,46 +5,13 @@ Mittal et al. (2019), Munjal et al. (2022): a well-trained random baseline, seve
 sizes and budgets varied, hyperparameters chosen on what is labelled.
 """
 
-import json
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
-import pandas as pd
-
-from al_runner.analysis.compare import Case
-from al_runner.analysis.paired import LEAST_PAIRS
-from al_runner.analysis.text import listed
-from al_runner.analysis.verdict import all_gaps
-
-PASS, WARNING, UNKNOWN = "pass", "warning", "can't tell"
-
-
-class Check(NamedTuple):
-    """One line of the list."""
-
-    name: str
-    state: str  # PASS, WARNING or UNKNOWN
-    finding: str
-    source: str = ""
-
-
-class Evidence(NamedTuple):
-    """What is known of the runs beyond their errors, by folder."""
-
-    cases: Sequence[Case]
-    configs: Mapping[str, Mapping[str, Any]]
-    bought: Mapping[str, pd.DataFrame]
-    provenance: Mapping[str, Sequence[Mapping[str, Any]]]
-
-
-def provenance(folder: Path) -> list[dict[str, Any]]:
-    """A run's provenance.json, one entry a start; none where it is missing or damaged."""
-    try:
-        held = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return []
-    return [entry for entry in held if isinstance(entry, dict)] if isinstance(held, list) else []
+from al_runner.analysis.report.evidence import PASS, UNKNOWN, WARNING, Check, Evidence
+from al_runner.analysis.stats.paired import LEAST_PAIRS
+from al_runner.analysis.tell.text import listed
+from al_runner.analysis.tell.verdict import all_gaps
 
 
 def checklist(evidence: Evidence) -> list[Check]:

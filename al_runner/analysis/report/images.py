@@ -12,11 +12,14 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
+from al_runner.data.archive import read
+from al_runner.errors import UsageError
+
 TILE = 48  # pixels of a thumbnail's longer side, at most
 
 
 class Images(NamedTuple):
-    """A data set as its ids number it: train images first, then test images."""
+    """A data set as its ids number it: train images first, then test images, then validation images of its own."""
 
     images: NDArray[np.uint8]  # [N, H, W] or [N, H, W, C]
     labels: NDArray[np.int64]
@@ -36,14 +39,11 @@ def find_images(config: Mapping[str, Any], data_root: Path) -> Images | str:
     if isinstance(file, str):
         return file
     try:
-        with np.load(file, allow_pickle=False) as held:
-            parts = {name: held[name] for name in held.files}
-        images = np.concatenate([parts["train_images"], parts["test_images"]])
-        labels = np.concatenate([parts["train_labels"], parts["test_labels"]])
-    except Exception as error:  # damage raises whatever zipfile, zlib or numpy meets first
-        return f"{file} can't be read ({' '.join(str(error).split())})"
-    names = parts.get("classes", np.arange(labels.max() + 1)).astype(str)
-    return Images(images, labels, tuple(names))
+        held = read(file, dataset.get("channels") if kind == "npz" else None, bool(dataset.get("relabel")))
+    except UsageError as error:
+        return str(error)
+    images, labels = held.whole()
+    return Images(images, labels, tuple(held.classes.tolist()))
 
 
 def _file(kind: str, dataset: Mapping[str, Any], data_root: Path) -> Path | str:

@@ -39,10 +39,18 @@
     return found.length > 8 ? found.filter((tick) => /^1?0*\.?0*1?$/.test(String(Number(tick.toPrecision(3))))) : found;
   }
 
+  const around = (x, y, corners) => Array.from({ length: corners }, (_, k) => {
+    const turn = 2 * Math.PI * k / corners;
+    return `${k ? "L" : "M"}${(x + 4.2 * Math.sin(turn)).toFixed(1)},${(y - 4.2 * Math.cos(turn)).toFixed(1)}`;
+  }).join("") + "Z";
   const shapes = {
     o: (x, y) => ["circle", { cx: x, cy: y, r: 3.6 }],
     s: (x, y) => ["rect", { x: x - 3.3, y: y - 3.3, width: 6.6, height: 6.6 }],
     "^": (x, y) => ["path", { d: `M${x - 4},${y + 3.4}L${x + 4},${y + 3.4}L${x},${y - 4}Z` }],
+    ">": (x, y) => ["path", { d: `M${x - 3.4},${y - 4}L${x - 3.4},${y + 4}L${x + 4},${y}Z` }],
+    d: (x, y) => ["path", { d: `M${x - 2.8},${y}L${x},${y - 4.6}L${x + 2.8},${y}L${x},${y + 4.6}Z` }],
+    p: (x, y) => ["path", { d: around(x, y, 5) }],
+    h: (x, y) => ["path", { d: around(x, y, 6) }],
     v: (x, y) => ["path", { d: `M${x - 4},${y - 3.4}L${x + 4},${y - 3.4}L${x},${y + 4}Z` }],
     "<": (x, y) => ["path", { d: `M${x + 3.4},${y - 4}L${x + 3.4},${y + 4}L${x - 4},${y}Z` }],
     D: (x, y) => ["path", { d: `M${x - 4.4},${y}L${x},${y - 4.4}L${x + 4.4},${y}L${x},${y + 4.4}Z` }],
@@ -84,7 +92,7 @@
         const key = svg("svg", { width: 26, height: 10, "aria-hidden": "true" }, button);
         svg("line", { x1: 0, x2: 26, y1: 5, y2: 5, stroke: truth ? "#555" : line.colour, "stroke-width": 1.8, "stroke-dasharray": line.dash || "none" }, key);
         if (!truth) mark(line.marker, 13, 5, line.colour, key);
-        button.append(`${line.name} (n = ${line.seeds})`);
+        button.append(`${line.label} (n = ${line.seeds})`);
         button.title = "Show or hide";
         button.onclick = () => {
           if (shown) this.hidden.add(line.name); else this.hidden.delete(line.name);
@@ -93,9 +101,13 @@
       }
       this.note.textContent = this.view.note + (this.view.lines.some((line) => line.low.some(known)) ? " Bands: 95% t intervals over the seeds." : "");
     }
+    ends(line, i) { // of an interval: that of the logarithm on a logarithmic axis, which stays above its floor
+      const y = line.y[i], half = line.high[i] - y;
+      return this.log && y > 0 ? [y / Math.exp(half / y), y * Math.exp(half / y)] : [line.low[i], line.high[i]];
+    }
     limits(lines, truths) {
       const centres = [...lines.flatMap((line) => line.y), ...truths.map((truth) => truth.y)].filter(known);
-      const ends = [...lines.flatMap((line) => [...line.low, ...line.high]), ...truths.flatMap((t) => [t.low, t.high]), ...centres].filter(known);
+      const ends = [...lines.flatMap((line) => line.low.flatMap((low, i) => known(low) ? this.ends(line, i) : [])), ...truths.flatMap((t) => [t.low, t.high]), ...centres].filter(known);
       let low = Math.min(...centres), high = Math.max(...centres);
       const room = Math.max(high - low, 0.02 * Math.abs(high), 1e-6);
       if (this.log) {
@@ -145,8 +157,8 @@
         const rounds = line.x.map((_, i) => i).filter((i) => known(line.y[i]));
         const banded = rounds.filter((i) => known(line.low[i]));
         if (banded.length > 1) {
-          const up = banded.map((i) => `${x(line.x[i]).toFixed(1)},${y(line.high[i]).toFixed(1)}`);
-          const down = banded.map((i) => `${x(line.x[i]).toFixed(1)},${y(line.low[i]).toFixed(1)}`).reverse();
+          const up = banded.map((i) => `${x(line.x[i]).toFixed(1)},${y(this.ends(line, i)[1]).toFixed(1)}`);
+          const down = banded.map((i) => `${x(line.x[i]).toFixed(1)},${y(this.ends(line, i)[0]).toFixed(1)}`).reverse();
           svg("path", { d: `M${[...up, ...down].join("L")}Z`, fill: line.colour, opacity: Math.min(0.15, 0.6 / lines.length) }, inside);
         }
         const points = rounds.map((i) => `${x(line.x[i]).toFixed(1)},${y(line.y[i]).toFixed(1)}`);
@@ -178,7 +190,7 @@
       for (const [line, i] of rows) {
         const row = html("div", {}, tip), half = known(line.low[i]) ? ` [${digits(line.low[i])}, ${digits(line.high[i])}]` : "";
         html("i", { style: `background:${line.colour}` }, row);
-        row.append(`${line.name}: ${digits(line.y[i])} ${this.view.unit}${half}`);
+        row.append(`${line.label}: ${digits(line.y[i])} ${this.view.unit}${half}`);
       }
       const box = tip.getBoundingClientRect().width, scale = this.plot.clientWidth / width;
       tip.style.left = `${Math.max(0, Math.min(at * scale > this.plot.clientWidth / 2 ? at * scale - box - 12 : at * scale + 12, this.plot.clientWidth - box))}px`;

@@ -8,34 +8,37 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 
-from al_runner.analysis.compare import Case
-from al_runner.analysis.report.checklist import WARNING, Check, Evidence, checklist
+from al_runner.analysis.draw.style import pens
+from al_runner.analysis.report.checklist import checklist
+from al_runner.analysis.report.evidence import WARNING, Check, Evidence
 from al_runner.analysis.report.images import Images
 from al_runner.analysis.report.sheets import contact_sheet
 from al_runner.analysis.report.source import Source, case_images, purchase_measures
 from al_runner.analysis.report.views import bought_views, error_views, time_views, view_data
-from al_runner.analysis.style import pens
-from al_runner.analysis.text import seconds
-from al_runner.analysis.verdict import all_gaps, verdict
+from al_runner.analysis.stats.case import Case
+from al_runner.analysis.table.display import Names
+from al_runner.analysis.table.names import curve_names
+from al_runner.analysis.tell.shown import Shown
+from al_runner.analysis.tell.text import seconds
+from al_runner.analysis.tell.verdict import all_gaps, verdict
 
 HERE = Path(__file__).parent
 
 
 def page(source: Source) -> str:
     """The report as one HTML document that asks the network for nothing."""
-    cases = source.comparison.cases
+    cases, names = source.comparison.cases, source.names
+    tables = source.comparison.shown(names)
     checks = checklist(Evidence(cases, source.configs, source.bought, source.starts))
-    sections = [section(source, place) for place in range(len(cases))]
+    sections = [section(source, place, tables) for place in range(len(cases))]
     escape = select_autoescape(["jinja"])
     environment = Environment(loader=FileSystemLoader(HERE), autoescape=escape, trim_blocks=True)
-    shown = {table.title: table for table in source.comparison.shown}
-    titles = [", ".join(filter(None, case.key)) for case in cases]
     return environment.get_template("page.html.jinja").render(
         title=source.directory.resolve().name,
-        question=question(cases),
+        question=question(cases, names),
         sections=sections,
         gaps=all_gaps(cases),
-        overall=[table for title, table in shown.items() if not title.endswith(tuple(titles))],
+        overall=[table for table in tables if not table.where],
         checks=checks,
         counts=_counts(checks),
         provenance=origins(source.starts),
@@ -46,44 +49,50 @@ def page(source: Source) -> str:
     )
 
 
-def question(cases: Sequence[Case]) -> str:
+def question(cases: Sequence[Case], names: Names) -> str:
     """What the folder's runs can answer."""
     where = "; ".join(f"{case.title}, {case.budget.end:,} labels" for case in cases)
     many = len({name for case in cases for name in case.parts})
     return (
         f"Which of {many} strategies leaves the least test error for a labelling budget, how sure is it, and how many "
-        f"labels does it save against {cases[0].baseline}? ({where})"
+        f"labels does it save against {names(cases[0].baseline)}? ({where})"
     )
 
 
-def section(source: Source, place: int) -> dict[str, Any]:
+def section(source: Source, place: int, tables: Sequence[Shown]) -> dict[str, Any]:
     """All that the page says of one case."""
     case = source.comparison.cases[place]
     title = ", ".join(filter(None, case.key))
     pen = pens(case.parts)
-    runs = pd.concat([part for part in case.parts.values() if len(part)] or [case.runs])
+    runs = drawn(case)
     images = case_images(source, case)
     measured = purchase_measures(source, runs, images if isinstance(images, Images) else None)
     charts = {
-        f"errors{place}": [view_data(view, pen) for view in error_views(case, runs)],
-        f"bought{place}": [view_data(view, pen) for view in bought_views(measured)],
-        f"time{place}": [view_data(view, pen) for view in time_views(runs)],
+        f"errors{place}": [view_data(view, pen, source.names) for view in error_views(case, runs, source.names)],
+        f"bought{place}": [view_data(view, pen, source.names) for view in bought_views(measured)],
+        f"time{place}": [view_data(view, pen, source.names) for view in time_views(runs)],
     }
     sheet = contact_sheet(source, case, images) if isinstance(images, Images) else None
     return {
         "place": place,
         "title": title,
-        "verdict": verdict(case),
+        "verdict": verdict(case, source.names),
         "charts": {name: views for name, views in charts.items() if views},
-        "tables": [table for table in source.comparison.shown if table.title.endswith(f": {title}")],
-        "time": spent(case),
+        "tables": [table for table in tables if table.where == title],
+        "time": spent(case, source.names),
         "sheet": sheet,
         "no_images": images if isinstance(images, str) else "",
         "runs": [run["title"] for run in sheet["runs"]] if sheet else [],
     }
 
 
-def spent(case: Case) -> list[dict[str, Any]]:
+def drawn(case: Case) -> pd.DataFrame:
+    """Rows of the finished runs; of a curve that has none, of all its runs."""
+    names = curve_names(case.runs)
+    return pd.concat([part if len(part) else case.runs[names == name] for name, part in case.parts.items()])
+
+
+def spent(case: Case, names: Names) -> list[dict[str, Any]]:
     """Where a run's time went, medians over finished runs: seconds and widths in percent of the longest."""
     totals = {
         name: part.groupby("seed")[["fit_seconds", "select_seconds"]].sum().median()
@@ -93,7 +102,7 @@ def spent(case: Case) -> list[dict[str, Any]]:
     longest = max((float(total.sum()) for total in totals.values()), default=0.0) or 1.0
     return [
         {
-            "name": name,
+            "name": names(name),
             "fit": seconds(float(total["fit_seconds"])),
             "select": seconds(float(total["select_seconds"])),
             "fit_width": 100 * float(total["fit_seconds"]) / longest,

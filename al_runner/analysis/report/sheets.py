@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from al_runner.analysis.compare import Case
 from al_runner.analysis.report.images import TILE, Images, atlas
 from al_runner.analysis.report.source import Source
+from al_runner.analysis.stats.case import Case
 
 MOST_PIXELS = 4_000_000  # of all thumbnails of a case together, which bounds the page at a few MB
 MOST_A_ROUND = 40  # images shown of one query, where all would be too many
@@ -37,7 +37,9 @@ def contact_sheet(source: Source, case: Case, images: Images) -> dict[str, Any]:
             if len(rounds) < len(sizes)
             else ""
         )
-        blocks.append({"title": f"{row['curve']}, seed {row['seed']}", "rounds": rounds, "note": left_out})
+        blocks.append(
+            {"title": f"{source.names(row['curve'])}, seed {row['seed']}", "rounds": rounds, "note": left_out}
+        )
     facts = {name: getattr(sheet, name) for name in ("uri", "columns", "width", "height")}
     return {"atlas": {**facts, "count": len(ids)}, "classes": list(images.classes), "runs": blocks}
 

@@ -1,19 +1,20 @@
 """Everything that a folder holds, read once."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from al_runner.analysis.compare import Case
-from al_runner.analysis.comparison import Comparison
 from al_runner.analysis.report.bought import class_balance, nearest_distance, purchases, shrunk
-from al_runner.analysis.report.checklist import provenance
+from al_runner.analysis.report.evidence import provenance
 from al_runner.analysis.report.images import Images, find_images, fits
-from al_runner.analysis.runs import BASELINE, load, read_config, run_folders
+from al_runner.analysis.stats.case import Case
+from al_runner.analysis.table.display import Names
+from al_runner.analysis.table.runs import load, read_config, run_folders
+from al_runner.analysis.tell.comparison import Comparison
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,10 @@ class Source:
     bought: Mapping[str, pd.DataFrame]
     starts: Mapping[str, list[dict[str, Any]]]
     data_root: Path
+    names: Names = field(default_factory=Names)
 
     @classmethod
-    def of(cls, directory: Path, data_root: Path, at: int | None = None, baseline: str = BASELINE) -> "Source":
+    def of(cls, directory: Path, data_root: Path, at: int | None = None, baseline: str | None = None) -> "Source":
         """Read the folder; UsageError as of `load` and `compare.cases`."""
         frame = load(directory)
         found = {folder.relative_to(directory).as_posix(): folder for folder in run_folders(directory)}

@@ -7,12 +7,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from al_runner.analysis.compare import Case
-from al_runner.analysis.curves import Curve, Spread, curves, difference_curves
-from al_runner.analysis.style import DASHES, Pen
+from al_runner.analysis.draw.style import DASHES, Pen
+from al_runner.analysis.stats.case import Case
+from al_runner.analysis.stats.curves import Curve, Spread, curves, difference_curves
+from al_runner.analysis.table.display import Names
 
 PERCENT, SECONDS = "%", "s"
-STROKES = dict(zip(DASHES, ("", "", "7 1.2", "7 1 1.2 1", "1.5 0.8"), strict=True))  # for SVG
+STROKES = dict(zip(DASHES, ("", "7 1.2", "7 1 1.2 1", "1.5 0.8"), strict=True))  # for SVG
 
 
 class View(NamedTuple):
@@ -29,13 +30,13 @@ class View(NamedTuple):
     note: str = ""
 
 
-def error_views(case: Case, runs: pd.DataFrame) -> list[View]:
+def error_views(case: Case, runs: pd.DataFrame, names: Names) -> list[View]:
     """Error, its difference to the baseline, the best so far; means over finished seeds, t intervals."""
     truths = curves(case.truth) if len(case.truth) else []
     views = [
         error_view("test error", curves(runs), truths),
         View(
-            f"difference to {case.baseline}",
+            f"difference to {names(case.baseline)}",
             "points",
             difference_curves(runs, case.baseline),
             zero=True,
@@ -88,11 +89,12 @@ def time_views(runs: pd.DataFrame) -> list[View]:
     return [view for view in found if view.lines]
 
 
-def view_data(view: View, pen: Mapping[str, Pen]) -> dict[str, Any]:
+def view_data(view: View, pen: Mapping[str, Pen], names: Names) -> dict[str, Any]:
     """A view as the page's script draws it."""
     lines = [
         {
             "name": line.name,
+            "label": names(line.name),
             "seeds": line.seeds,
             "colour": pen[line.name].colour,
             "dash": STROKES[pen[line.name].dashes],
@@ -106,7 +108,8 @@ def view_data(view: View, pen: Mapping[str, Pen]) -> dict[str, Any]:
     ]
     truths = [
         {
-            "name": truth.name.replace("full", "full training set", 1),
+            "name": truth.name,
+            "label": names(truth.name),
             "seeds": truth.seeds,
             "dash": dash,
             "y": _numbers(view.scale * truth.centre)[-1],

@@ -1,0 +1,184 @@
+"""The pictures, each a function of the tidy table (`load`): nothing is drawn that results.csv does not hold."""
+
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from al_runner.analysis.draw.frame import canvas, dress, finish, log_limits
+from al_runner.analysis.draw.look import NARROW, Look, in_order
+from al_runner.analysis.draw.panels import (
+    draw_lines,
+    draw_published,
+    draw_truths,
+    has_bands,
+    limit,
+    published_handles,
+    seeds_note,
+)
+from al_runner.analysis.draw.split import automatic_split
+from al_runner.analysis.draw.style import Pen, Picture, pens, sheet
+from al_runner.analysis.stats.curves import Curve, Spread, curves, difference_curves
+from al_runner.analysis.table.names import all_truth, is_truth, require_curve
+from al_runner.analysis.table.published import matching
+from al_runner.analysis.table.rows import BASELINE
+from al_runner.errors import UsageError
+from al_runner.record.run_id import COMBINATION
+
+
+def learning_curves(runs: pd.DataFrame, look: Look | None = None) -> Picture:
+    """Every strategy of one combination against labelled images, in percent, with its interval over seeds.
+
+    Early rounds left, later ones right with a scale of their own; one panel where there are few rounds or little width.
+    UsageError where there is no curve, or `look.split` leaves a panel empty.
+    """
+    look = look or Look()
+    found = _curves(runs, look)
+    pen, points = _pens(found), _points(runs, found, look)
+    with sheet():
+        figure, panels, spans = _panels(found, look)
+        for axes, span in zip(panels, spans, strict=True):
+            _draw(axes, found, pen, span, look)
+            draw_published(axes, points, pen, look.accuracy)
+        panels[0].set_ylabel(look.axis)
+        note = seeds_note(found, look, has_bands(found))
+        return finish(figure, panels, look, note, published_handles(points))
+
+
+def facets(frame: pd.DataFrame, by: Sequence[str], look: Look | None = None) -> Picture:
+    """Small multiples: a panel for every value of the columns `by` (of COMBINATION), the same pens in all of them.
+
+    The panels are whole curves, each with a scale of its own. UsageError where `frame` differs in more than `by`.
+    """
+    look = look or Look()
+    rest = [key for key in COMBINATION if key not in by and frame[key].nunique() > 1]
+    if rest:
+        raise UsageError(f"the runs differ in {', '.join(rest)} too; add it to --facet, or draw each by itself")
+    require_curve(frame, "draw")
+    parts = {key: part for key, part in frame.groupby(list(by), sort=True) if not all_truth(part)}
+    found = {key: _curves(part, replace(look, order=())) for key, part in parts.items()}
+    everything = [curve for part in found.values() for curve in part]
+    columns = min(3 if look.width >= NARROW else 2, len(found))
+    with sheet():
+        figure, panels = canvas(look, -(-len(found) // columns), columns)
+        for place, (axes, (key, own)) in enumerate(zip(panels, found.items(), strict=False)):
+            _draw(axes, own, _pens(everything), _span(own), look)
+            axes.set_title(_heading(by, key, look), color="#333333")
+            if place < len(found) - columns:
+                axes.set_xlabel("")
+            if place % columns == 0:
+                axes.set_ylabel(look.axis)
+        for axes in panels[len(found) :]:
+            axes.set_visible(False)
+        note = seeds_note(everything, look, any(map(has_bands, found.values())))
+        return finish(figure, panels[: len(found)], look, note)
+
+
+def differences(runs: pd.DataFrame, look: Look | None = None, baseline: str = BASELINE) -> Picture:
+    """Every strategy minus the baseline in percentage points, paired by seed, with the interval of the differences.
+
+    Below the line is better. UsageError where no curve shares a seed and a label count with the baseline.
+    """
+    look = replace(look or Look(), log=False)
+    column = "best_test_error" if look.best else "test_error"
+    found = _ordered(difference_curves(runs, baseline, column, look.spread), look)
+    if not found:
+        raise UsageError(f"no difference to draw: nothing shares a seed and a label count with {baseline}; run both")
+    pen = _pens(found)
+    with sheet():
+        figure, panels, spans = _panels(found, look)
+        for axes, span in zip(panels, spans, strict=True):
+            axes.axhline(0, color="#000000", linewidth=1.2)
+            draw_lines(axes, found, pen, span, look)
+            dress(axes, found, span)
+            limit(axes, found, span, log=False, floor=None)
+            axes.set_ylim(min(axes.get_ylim()[0], 0), max(axes.get_ylim()[1], 0))
+        so_far = "lowest so far, " if look.best else ""
+        name = look.names(baseline)
+        panels[0].set_ylabel(f"test error minus {name}'s (points)\n{so_far}paired by seed; below 0 is better")
+        return finish(figure, panels, look, seeds_note(found, look, has_bands(found)))
+
+
+def times(runs: pd.DataFrame, look: Look | None = None) -> Picture:
+    """Seconds a round for training and for choosing the query, logarithmic, against labelled images.
+
+    Medians over the seeds, which may have run on machines of different load.
+    """
+    look = replace(look or Look(), spread=Spread("median", "seeds"))
+    drawn = runs[~is_truth(runs)]
+    columns = (("fit_seconds", "training, seconds a round"), ("select_seconds", "choosing, seconds a round"))
+    with sheet():
+        figure, panels = canvas(look, *((1, 2) if look.width >= NARROW else (2, 1)))
+        everything: list[Curve] = []
+        for axes, (column, label) in zip(panels, columns, strict=True):
+            timed = drawn[drawn["round"] > 0] if column == "select_seconds" else drawn
+            found = _ordered(curves(timed, column, look.spread), replace(look, order=()))
+            if found:
+                everything += found
+                draw_lines(axes, found, _pens(found), _span(found), look, scale=1.0, bands=False)
+                dress(axes, found, _span(found), log=True)
+                seconds = np.concatenate([curve.centre[curve.centre > 0] for curve in found])
+                if len(seconds):
+                    log_limits(axes, float(seconds.min()) / 1.3, float(seconds.max()) * 1.3)
+            axes.set_ylabel(label)
+        return finish(figure, panels, look, seeds_note(everything, look, bands=False))
+
+
+def _heading(by: Sequence[str], key: Sequence[Hashable], look: Look) -> str:
+    """A panel's title: of its values of `by`, data set and net have names."""
+    named = zip(by, map(str, key), strict=True)
+    return ", ".join(look.names(value) if part in ("dataset", "model") else value for part, value in named)
+
+
+def _curves(runs: pd.DataFrame, look: Look) -> list[Curve]:
+    """The curves of one combination, in their order; UsageError where there is none but ground truth."""
+    require_curve(runs, "draw")
+    spread = replace(look.spread, log=look.log)
+    return _ordered(curves(runs, "best_test_error" if look.best else "test_error", spread), look)
+
+
+def _ordered(found: Iterable[Curve], look: Look) -> list[Curve]:
+    held = {curve.name: curve for curve in found}
+    return [held[name] for name in in_order(held, look.order)]
+
+
+def _pens(found: Sequence[Curve]) -> dict[str, Pen]:
+    return pens(curve.name for curve in found if not curve.truth)
+
+
+def _draw(axes: Axes, found: Sequence[Curve], pen: dict[str, Pen], span: tuple[int, int], look: Look) -> None:
+    """A panel of errors or accuracies, all but its y axis' label."""
+    shown = [curve.flipped() for curve in found] if look.accuracy else list(found)
+    draw_truths(axes, shown, look)
+    draw_lines(axes, shown, pen, span, look)
+    dress(axes, [curve for curve in shown if not curve.truth], span, look.log)
+    limit(axes, shown, span, look.log)
+
+
+def _points(runs: pd.DataFrame, found: Sequence[Curve], look: Look) -> pd.DataFrame:
+    """The published results to overlay, none unless asked for."""
+    wanted = () if look.published is None else [curve.name for curve in found if not curve.truth]
+    return matching(str(runs["dataset"].iloc[0]), wanted, look.published or (), _span(found))
+
+
+def _span(found: Sequence[Curve]) -> tuple[int, int]:
+    """The first and the last label count."""
+    lines = [curve for curve in found if not curve.truth]
+    return min(int(c.labelled[0]) for c in lines), max(int(c.labelled[-1]) for c in lines)
+
+
+def _panels(found: Sequence[Curve], look: Look) -> tuple[Picture, list[Axes], list[tuple[int, int]]]:
+    """One panel, or two with their headings, and the label counts from and to of each."""
+    (low, high), split = _span(found), look.split
+    if split is None and look.width >= NARROW:
+        split = automatic_split([curve for curve in found if not curve.truth])
+    if not split:
+        return *canvas(look), [(low, high)]
+    if not low < split < high:
+        raise UsageError(f"--split is {split}; the curves go from {low} to {high} labels, so choose one in between")
+    figure, (early, late) = canvas(look, 1, 2)
+    early.set_title(f"up to {split:,} labels", color="#333333")
+    late.set_title(f"from {split:,} labels (own scale)", color="#333333")
+    return figure, [early, late], [(low, split), (split, high)]

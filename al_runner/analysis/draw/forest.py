@@ -1,0 +1,107 @@
+"""The forest plot: every strategy's difference to the baseline as a point with its interval, for many strategies."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+
+from al_runner.analysis.draw.look import NARROW, Look, in_order
+from al_runner.analysis.draw.style import Picture, sheet
+from al_runner.analysis.stats.case import Case
+from al_runner.analysis.stats.paired import LEVEL
+from al_runner.analysis.stats.results import results
+from al_runner.analysis.table.files import stem
+from al_runner.errors import UsageError
+
+BETTER, UNCLEAR, WORSE = "#0072B2", "#555555", "#D55E00"
+FAR = 4.0  # what lies so many times farther out than the median strategy is drawn as an arrow at the edge
+
+
+def forests(found: Sequence[Case], look: Look | None = None) -> Iterator[tuple[str, Picture]]:
+    """`forest` of every case in which something is paired with the baseline, with its file's name, without suffix.
+
+    A `look` without a title gets the case's.
+    """
+    look = look or Look()
+    for case in found:
+        table = results([case])
+        if (table["pairs"] > 0).any():
+            titled = replace(look, title=look.title or look.names.title(case.title))
+            yield stem("compare_forest", case.key if len(found) > 1 else ()), forest(table, case.baseline, titled)
+
+
+def forest(table: pd.DataFrame, baseline: str, look: Look | None = None) -> Picture:
+    """Final and mean error minus the baseline's, paired by seed, of one case's rows of `compare.results`, best first.
+
+    Points are means, bars 95% t intervals of single comparisons. A filled mark in blue or orange is significant at 5%
+    after Holm's correction for all comparisons with the baseline; an open grey one is not. UsageError where nothing
+    shares a seed with the baseline.
+    """
+    look = look or Look()
+    rows = table[table["pairs"] > 0].sort_values("final_minus_baseline", kind="stable").set_index("curve")
+    if rows.empty:
+        raise UsageError(f"no difference to draw: nothing shares a seed with {baseline}; run both, or give --baseline")
+    rows = rows.loc[in_order(rows.index, look.order)]
+    rounds = int(rows["final_rounds"].max())
+    final = "final error" if rounds == 1 else f"final error (last {rounds} rounds)"
+    panels = (("final", final), ("area", "mean error over the budget"))
+    counted = rows["pairs"].nunique() > 1
+    with sheet():
+        shape = (1, 2) if look.width >= NARROW else (2, 1)
+        height = (0.3 + 0.17 * len(rows)) * shape[0] + (0.95 if look.title else 0.7)
+        figure = Picture(figsize=(look.width, height), layout="constrained")
+        for axes, (measure, label) in zip(figure.subplots(*shape, sharey=True).flat, panels, strict=True):
+            _draw(axes, rows, f"{measure}_minus_baseline")
+            axes.set_title(label, color="#333333")
+            names = [f"{look.names(str(row.Index))}{f' ({row.pairs})' if counted else ''}" for row in rows.itertuples()]
+            axes.set_yticks(np.arange(len(rows)), names)
+            axes.tick_params(axis="y", length=0)
+            axes.spines["left"].set_visible(False)
+        axes.set_ylim(len(rows) - 0.4, -0.6)  # the first row at the top, half a row of margin
+        figure.supxlabel("\n".join(_caption(rows, look, baseline, counted)), fontsize=8)
+        if look.title:
+            figure.suptitle(look.title, fontsize=10)
+    return figure
+
+
+def _caption(rows: pd.DataFrame, look: Look, baseline: str, counted: bool) -> list[str]:
+    pairs = "seeds in brackets" if counted else f"{rows['pairs'].iloc[0]} seeds"
+    words = [f"difference to {look.names(baseline)} in points, paired by seed ({pairs}); left of 0 is better"]
+    words += [
+        f"filled: p < {LEVEL:g} after Holm's correction for {len(rows)} comparisons; bars: 95% t interval of each"
+    ]
+    return words if look.width >= NARROW else [part for line in words for part in line.split("; ")]
+
+
+def _draw(axes: Axes, rows: pd.DataFrame, column: str) -> None:
+    mean, half = (100 * rows[f"{column}{kind}"].to_numpy(float) for kind in ("", "_half"))
+    sure = rows[f"{column}_p"].to_numpy(float) < LEVEL  # false for NaN
+    low, high = _limits(mean, np.nan_to_num(half))
+    axes.axvline(0, color="#000000", linewidth=1.0)
+    axes.grid(axis="x", color="#E5E5E5", linewidth=0.6)
+    for at, (x, reach, told) in enumerate(zip(mean, half, sure, strict=True)):
+        colour = (BETTER if x < 0 else WORSE) if told else UNCLEAR
+        fill = colour if told else "white"
+        if abs(x) + np.nan_to_num(reach) <= max(-low, high):
+            bar = None if np.isnan(reach) else reach
+            axes.errorbar(x, at, xerr=bar, fmt="o", color=colour, markerfacecolor=fill, markersize=4)
+            continue
+        edge, side = (high, "right") if x > 0 else (low, "left")
+        marker = ">" if x > 0 else "<"
+        axes.plot(edge, at, marker=marker, color=colour, markerfacecolor=fill, markersize=5, clip_on=False)
+        shown = f"{x:+.1f}" if np.isnan(reach) else f"{x:+.1f} ± {reach:.1f}"
+        axes.annotate(
+            shown, (edge, at), (-6 if x > 0 else 6, 0), textcoords="offset points", ha=side, va="center", fontsize=7
+        )
+    axes.set_xlim(low, high)
+
+
+def _limits(mean: NDArray[np.float64], width: NDArray[np.float64]) -> tuple[float, float]:
+    """From and to where differences are drawn to scale: 0, and all but those that lie far out."""
+    near = np.abs(mean) + width <= FAR * np.median(np.abs(mean) + width)
+    edges = np.concatenate([[0.0], (mean - width)[near], (mean + width)[near]])
+    margin = 0.08 * max(edges.max() - edges.min(), 0.1)
+    return float(edges.min() - margin), float(edges.max() + margin)

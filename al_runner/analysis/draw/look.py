@@ -1,0 +1,63 @@
+"""How figures are to look: what a command's options say."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from al_runner.analysis.stats.curves import Spread
+from al_runner.analysis.table.display import Names
+from al_runner.errors import UsageError
+
+LOWEST = "lowest test error so far{}\n(a running minimum)"
+HIGHEST = "highest test accuracy so far (%)\n(a running maximum)"
+LABELLED = "labelled images"
+WIDTH = 6.3  # inches, a page's text
+NARROW = 5.0  # inches, below which a figure is one of two columns and has no room for two panels
+UNITS = {"in": 1.0, "cm": 1 / 2.54, "mm": 1 / 25.4, "pt": 1 / 72.27}  # in inches; points are TeX's
+
+
+@dataclass(frozen=True)
+class Look:
+    """How curves are drawn; UsageError where two choices don't go together."""
+
+    best: bool = False  # the best so far, labelled as a running minimum
+    accuracy: bool = False
+    log: bool = False
+    split: int | None = None  # label count at which the right panel begins; None: chosen, 0: one panel
+    title: str = ""
+    spread: Spread = field(default_factory=Spread)
+    published: tuple[str, ...] | None = None  # papers whose results are overlaid; empty: all that have any
+    names: Names = field(default_factory=Names)
+    order: tuple[str, ...] = ()  # curves that come first, in this order
+    width: float = WIDTH  # inches
+
+    def __post_init__(self) -> None:
+        if self.log and self.accuracy:
+            raise UsageError("a logarithmic axis shows errors; leave out --accuracy or --log")
+
+    @property
+    def axis(self) -> str:
+        """The y axis' label."""
+        if self.best:
+            return HIGHEST if self.accuracy else LOWEST.format(" (%)")
+        return f"test {'accuracy' if self.accuracy else 'error'} (%)"
+
+
+def in_order(names: Iterable[str], order: Sequence[str]) -> list[str]:
+    """The names of `order` first, then the others as they come; UsageError for one that is not there."""
+    there = list(names)
+    missing = [name for name in order if name not in there]
+    if missing:
+        raise UsageError(f"--order: there is no curve {', '.join(missing)}; choose some of {', '.join(there)}")
+    return [*order, *(name for name in there if name not in order)]
+
+
+def inches(word: str) -> float:
+    """A width such as 3.25in, 8.3cm, 83mm or 252pt, in inches; UsageError where it is none, or too small or large."""
+    number, unit = word[:-2], word[-2:]
+    try:
+        width = float(number) * UNITS[unit]
+    except (ValueError, KeyError):
+        width = 0.0
+    if not 1.5 <= width <= 20:
+        raise UsageError(f"--width is {word}; give one from 1.5in to 20in, such as 3.25in, 8.3cm or 252pt")
+    return width

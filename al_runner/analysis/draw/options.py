@@ -1,0 +1,51 @@
+"""The options that al-plot and al-compare share: what figures are to look like in a paper."""
+
+import argparse
+
+import pandas as pd
+
+from al_runner.analysis.draw.look import WIDTH, Look, inches
+from al_runner.analysis.table.display import Names
+from al_runner.analysis.table.names import curve_names
+from al_runner.record.run_id import COMBINATION
+
+FORMATS = ("png", "svg", "pdf")
+
+
+def add_look(parser: argparse.ArgumentParser) -> None:
+    """Add them to a command."""
+    add = parser.add_argument
+    add_label(parser)
+    add("--order", metavar="NAMES", help="curves that come first, in this order, with commas")
+    add("--title", metavar="T", help='default: data set and net; "" for none')
+    add("--width", metavar="W", help="of a figure, such as 3.25in, 8.3cm or 252pt; default: 6.3in")
+    add("--format", choices=FORMATS, action="append", help="of figures; can be given often; default: png and svg")
+
+
+def add_label(parser: argparse.ArgumentParser) -> None:
+    """Add --label alone."""
+    parser.add_argument(
+        "--label",
+        metavar="NAME=SHOWN",
+        action="append",
+        default=[],
+        help='what a strategy, data set or net is called, e.g. kfac_vfe="KFAC-VFE"; can be given often',
+    )
+
+
+def names_of(options: argparse.Namespace, frame: pd.DataFrame) -> Names:
+    """The names of --label, of what is in the tidy table; UsageError for one that is not."""
+    parts = (set(frame[key]) for key in (*COMBINATION, "strategy"))
+    return Names.of(options.label, set(curve_names(frame)).union(*parts))
+
+
+def look_of(options: argparse.Namespace, frame: pd.DataFrame) -> Look:
+    """What these options say of figures of the tidy table; UsageError for what is not in it."""
+    order = tuple(options.order.split(",")) if options.order else ()
+    width = inches(options.width) if options.width else WIDTH
+    return Look(names=names_of(options, frame), order=order, width=width, title=options.title or "")
+
+
+def formats_of(options: argparse.Namespace) -> tuple[str, ...]:
+    """The suffixes of figures' files."""
+    return tuple(dict.fromkeys(options.format or ("png", "svg")))

@@ -1,0 +1,1 @@
+"""Numbers from the tidy table: curves, measures of a run, comparisons."""

@@ -1,0 +1,167 @@
+"""A case: one combination of data set, model, learner, training and budget, and its strategies against each other.
+
+Runs are paired by seed, runs that stop short of the budget's end are left out, and nothing is ranked on fewer than
+three paired seeds.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from al_runner.analysis.stats.curves import split_by_curve
+from al_runner.analysis.stats.measures import Budget, budget_of, measures
+from al_runner.analysis.stats.paired import DIGITS, LEAST_PAIRS, Test, holm, paired_test
+from al_runner.analysis.table.names import all_truth, case_title, curve_names, is_truth, require_curve
+from al_runner.analysis.table.rows import BASELINE, KEYS
+from al_runner.errors import UsageError
+from al_runner.record.run_id import COMBINATION
+
+MEASURES = ("final", "area")
+
+
+class Pair(NamedTuple):
+    """`first` minus `second` by one measure, and p values that are corrected for the pair's family of comparisons."""
+
+    measure: str
+    first: str
+    second: str
+    test: Test
+    t_holm: float
+    wilcoxon_holm: float
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One combination's runs, up to the budget's end."""
+
+    key: tuple[str, ...]  # the values of COMBINATION
+    title: str  # as much of the key as tells the case from the others
+    runs: pd.DataFrame  # without ground truth
+    truth: pd.DataFrame  # ground truth alone, empty where it was not run
+    budget: Budget
+    baseline: str
+
+    @cached_property
+    def each(self) -> pd.DataFrame:
+        """`measures` of every run."""
+        return measures(self.runs, self.budget)
+
+    @cached_property
+    def parts(self) -> dict[str, pd.DataFrame]:
+        """Rows of the finished runs by curve, the baseline first; none for a curve without a finished run."""
+        names = curve_names(self.runs)
+        done = set(self.each.loc[self.each["finished"], "folder"])
+        parts = {name: part[part["folder"].isin(done)] for name, part in split_by_curve(self.runs).items()}
+        order = sorted(names.unique(), key=lambda name: (name != self.baseline, name))
+        return {name: parts[name] for name in order}
+
+    @cached_property
+    def truths(self) -> dict[str, pd.DataFrame]:
+        """Rows of ground truth by curve."""
+        return split_by_curve(self.truth) if len(self.truth) else {}
+
+    def values(self, curve: str, measure: str) -> "pd.Series[float]":
+        """A measure by seed, of the finished runs."""
+        rows = self.each[(self.each["curve"] == curve) & self.each["finished"]].dropna(subset=[measure])
+        return rows.set_index("seed")[measure]
+
+    def test(self, left: str, right: str, measure: str) -> Test:
+        """`left` minus `right`, paired by seed."""
+        difference = (self.values(left, measure) - self.values(right, measure)).dropna()
+        return paired_test(difference.to_numpy(dtype=np.float64))
+
+    @cached_property
+    def with_baseline(self) -> list[Pair]:
+        """Every other curve against the baseline, by every measure."""
+        return self._tested([(name, self.baseline) for name in self._others if self.baseline in self.parts])
+
+    @cached_property
+    def without_baseline(self) -> list[Pair]:
+        """Every pair of the other curves, by every measure."""
+        return self._tested([(second, first) for first, second in combinations(self._others, 2)])
+
+    @property
+    def _others(self) -> list[str]:
+        return [name for name in self.parts if name != self.baseline]
+
+    def _tested(self, names: Sequence[tuple[str, str]]) -> list[Pair]:
+        """One family of comparisons: p values are corrected for all of them by one measure (Holm, 1979).
+
+        A pair belongs to one family, so it has one corrected p, wherever that is shown. There are two families, since
+        "is it better than the baseline?" is asked of fewer pairs than there are (Demsar, 2006, section 3.2.2).
+        """
+        found = []
+        for measure in MEASURES:
+            tests = [self.test(*pair, measure) for pair in names]
+            corrected = zip(holm([t.t_p for t in tests]), holm([t.wilcoxon_p for t in tests]), strict=True)
+            found += [Pair(measure, *row[0], row[1], *row[2]) for row in zip(names, tests, corrected, strict=True)]
+        return found
+
+    def gaps(self, measure: str) -> dict[str, Pair]:
+        """By curve, its comparison with the baseline."""
+        return {pair.first: pair for pair in self.with_baseline if pair.measure == measure}
+
+    def corrected_p(self, left: str, right: str) -> float:
+        """Student's p of the difference of two curves' final errors, corrected for its family, in either order."""
+        family = self.with_baseline if self.baseline in (left, right) else self.without_baseline
+        (pair,) = (p for p in family if p.measure == "final" and {p.first, p.second} == {left, right})
+        return pair.t_holm
+
+    @cached_property
+    def ranked(self) -> "pd.Series[float]":
+        """Mean final error by curve over the seeds that all ranked curves share, ascending; empty where refused."""
+        finals = {name: self.values(name, "final") for name in self.parts}
+        enough = {name: values for name, values in finals.items() if len(values) >= LEAST_PAIRS}
+        shared = pd.DataFrame(enough).dropna()
+        if len(enough) < 2 or len(shared) < LEAST_PAIRS:
+            return pd.Series(dtype=np.float64)
+        return shared.mean().round(DIGITS).sort_values(kind="stable")
+
+    @property
+    def pool_images(self) -> int | None:
+        """How many labels could be bought in all; None where neither the rows nor ground truth tell."""
+        return _largest(self.runs, "pool_images") or (int(self.truth["labelled"].max()) if len(self.truth) else None)
+
+    @property
+    def test_images(self) -> int | None:
+        """How many images the errors were measured on; None where the rows don't tell."""
+        return _largest(self.runs, "test_images")
+
+    @property
+    def where(self) -> dict[str, str]:
+        return dict(zip(COMBINATION, self.key, strict=True))
+
+
+def _largest(runs: pd.DataFrame, column: str) -> int | None:
+    known = runs[column].dropna() if column in runs else runs["labelled"][:0]
+    return int(known.max()) if len(known) else None
+
+
+def cases(frame: pd.DataFrame, at: int | None = None, baseline: str | None = None) -> list[Case]:
+    """The combinations of a tidy table (`load`) that have a curve, compared up to `at` labels, or as far as any goes.
+
+    Without a `baseline` it is random, whether it was run or not. UsageError where there is no curve, where `baseline`
+    is none of the curves, or where `at` is a budget that no run spans.
+    """
+    require_curve(frame, "compare")
+    names = sorted(set(curve_names(frame[~is_truth(frame)])))
+    if baseline not in (None, *names):
+        raise UsageError(f"--baseline: there is no curve {baseline}; choose one of {', '.join(names)}")
+    found = []
+    ordered = frame.sort_values([*KEYS, "round"])
+    groups = {tuple(map(str, key)): runs for key, runs in ordered.groupby(list(COMBINATION), sort=True)}
+    for key, runs in groups.items():
+        if all_truth(runs):
+            continue
+        truth = is_truth(runs)
+        budget = budget_of(runs[~truth], at)
+        longest = int(runs.loc[~truth, "labelled"].max())
+        if not budget.start <= budget.end <= longest:
+            raise UsageError(f"--at is {at}; the curves of {', '.join(key)} go from {budget.start} to {longest} labels")
+        found.append(Case(key, case_title(key, list(groups)), runs[~truth], runs[truth], budget, baseline or BASELINE))
+    return found

@@ -1,0 +1,67 @@
+"""Labels that a strategy needs to reach an error, and what share of the baseline's that saves."""
+
+from collections.abc import Sequence
+from math import isnan, nan
+
+import numpy as np
+import pandas as pd
+
+from al_runner.analysis.stats.case import Case
+from al_runner.analysis.stats.intervals import interval, mean_columns
+from al_runner.analysis.stats.measures import labels_to
+from al_runner.record.run_id import COMBINATION
+
+TARGETS = (0.2, 0.1, 0.05, 0.02, 0.01)
+
+
+def labels_needed(found: Sequence[Case], targets: Sequence[float] | None = None) -> pd.DataFrame:
+    """Labels to the first test error of `target` or less, and the saving against the baseline, paired by seed.
+
+    The first target of a case is the baseline's final error in the same seed (NaN in the column `target`); the others
+    are `targets`, or those of 20, 10, 5, 2 and 1% that some run reaches after its start. `reached` of `seeds` runs
+    reach it; `labels` is their mean, `saving` is 1 - labels / the baseline's labels, a fraction, over the `pairs` in
+    which both reach it. Both are NaN unless all do: a mean over the lucky ones alone would flatter.
+    """
+    rows = []
+    for case in found:
+        levels: list[float] = [*([nan] if case.baseline in case.parts else []), *_targets(case, targets)]
+        for target in levels:
+            goals = case.values(case.baseline, "final") if isnan(target) else None
+            base = _needed(case, case.baseline, target, goals) if case.baseline in case.parts else None
+            for name in case.parts:
+                needed = _needed(case, name, target, goals)
+                row = {**case.where, "curve": name, "target": target, "seeds": len(needed)}
+                row["reached"] = int(needed.notna().sum())
+                row |= mean_columns("labels", interval(needed) if needed.notna().all() else (nan, nan))
+                rows.append(row | _saving(needed, base, name == case.baseline))
+    measured = ("target", "seeds", "reached", "labels", "labels_half", "pairs", "saving", "saving_half")
+    return pd.DataFrame(rows, columns=[*COMBINATION, "curve", *measured])
+
+
+def _targets(case: Case, asked: Sequence[float] | None) -> list[float]:
+    if asked is not None:
+        return list(asked)
+    within = [part[part["labelled"] <= case.budget.end] for part in case.parts.values()]
+    ordered = [part.sort_values(["seed", "round"]) for part in within if len(part)]
+    lowest = min((part["test_error"].min() for part in ordered), default=1.0)
+    first = max((part.groupby("seed")["test_error"].first().max() for part in ordered), default=0.0)
+    return [target for target in TARGETS if lowest <= target < first]
+
+
+def _needed(case: Case, name: str, target: float, goals: "pd.Series[float] | None") -> "pd.Series[float]":
+    """Labels to the target by seed; `goals` has a target a seed where they differ, and the seeds that count."""
+    needed = {
+        seed: labels_to(run, target if goals is None else float(goals[seed]), case.budget.end)
+        for seed, run in case.parts[name].groupby("seed", sort=True)
+        if goals is None or seed in goals.index
+    }
+    return pd.Series(needed, dtype=np.float64)
+
+
+def _saving(needed: "pd.Series[float]", base: "pd.Series[float] | None", itself: bool) -> dict[str, float]:
+    if base is None or itself:
+        return {"pairs": 0, **mean_columns("saving", (nan, nan))}
+    shared = needed.index.intersection(base.index)
+    saving = 1 - needed[shared] / base[shared]
+    whole = len(saving) > 0 and saving.notna().all()
+    return {"pairs": int(saving.notna().sum()), **mean_columns("saving", interval(saving) if whole else (nan, nan))}

@@ -1,0 +1,88 @@
+"""The tables of al-compare that say how good a strategy is and how surely it is better, a row a curve or a pair."""
+
+from collections.abc import Mapping, Sequence
+from math import nan
+from typing import Any
+
+import pandas as pd
+
+from al_runner.analysis.stats.case import MEASURES, Case, Pair, cases
+from al_runner.analysis.stats.curves import split_by_curve
+from al_runner.analysis.stats.intervals import interval, mean_columns, wilson
+from al_runner.analysis.stats.paired import Test
+from al_runner.analysis.table.names import all_truth
+from al_runner.record.run_id import COMBINATION
+
+COSTS = ("wall_seconds", "fit_seconds", "select_seconds", "energy_joules")
+PAIR_COLUMNS = ("measure", "first", "second", *Test._fields, "t_holm", "wilcoxon_holm")
+
+
+def summarise(frame: pd.DataFrame) -> pd.DataFrame:
+    """`results` of everything in a tidy table against random, with combinations that have ground truth alone."""
+    groups = [(key, runs) for key, runs in frame.groupby(list(COMBINATION), sort=True) if all_truth(runs)]
+    alone = [row for key, runs in groups for row in _truths(dict(zip(COMBINATION, key, strict=True)), runs)]
+    curves = pd.DataFrame() if all_truth(frame) else results(cases(frame))
+    return pd.concat([curves, pd.DataFrame(alone)], ignore_index=True) if alone else curves
+
+
+def results(found: Sequence[Case]) -> pd.DataFrame:
+    """One row a case and curve, ground truth last: errors with 95% t half-widths, paired differences to the baseline.
+
+    `final` is the mean error over the last `final_rounds` rounds of the budget, `last` the error at its end, `area` the
+    mean error over all of it. `final_test_low` and `_high` are the `wilson` interval of `final` for `test_images`.
+    `rank` is by final error over shared seeds; `..._minus_baseline_p` is Student's, corrected for the comparisons with
+    the baseline. Costs are medians over the runs: `wall_seconds` and `energy_joules` of a whole run, `fit_seconds` and
+    `select_seconds` of a run's median round.
+    """
+    rows = []
+    for case in found:
+        rows += [_curve(case, name) for name in case.parts]
+        rows += _truths(case.where, case.truth)
+    return pd.DataFrame(rows).astype({"rank": "Int64", "test_images": "Int64"})
+
+
+def _curve(case: Case, name: str) -> dict[str, Any]:
+    done = case.each[(case.each["curve"] == name) & case.each["finished"]]
+    order = list(case.ranked.index)
+    row: dict[str, Any] = {**case.where, "curve": name, "seeds": len(done), "labelled": case.budget.end}
+    row["final_rounds"] = len(case.budget.late)
+    for measure in ("final", "last", "area"):
+        row |= mean_columns(measure, interval(case.values(name, measure)))
+    row["test_images"] = case.test_images
+    row["final_test_low"], row["final_test_high"] = (
+        wilson(row["final"], case.test_images) if case.test_images else (nan, nan)
+    )
+    gaps = {measure: case.gaps(measure).get(name) for measure in MEASURES}
+    row["pairs"] = gaps["final"].test.pairs if gaps["final"] else 0
+    for measure, gap in gaps.items():
+        row |= mean_columns(f"{measure}_minus_baseline", gap.test[1:3] if gap else (nan, nan))
+        row[f"{measure}_minus_baseline_p"] = gap.t_holm if gap else nan
+    row["rank"] = order.index(name) + 1 if name in order else None
+    return row | {cost: done[cost].median() for cost in COSTS}
+
+
+def _truths(where: Mapping[str, Any], runs: pd.DataFrame) -> list[dict[str, Any]]:
+    """A row a curve of ground truth, whose only round is the final one."""
+    rows = []
+    for name, part in split_by_curve(runs).items() if len(runs) else ():
+        last = part.sort_values("round").groupby("seed").last()
+        row = {**where, "curve": name, "seeds": len(last), "labelled": int(last["labelled"].max()), "final_rounds": 1}
+        for measure in ("final", "last"):
+            row |= mean_columns(measure, interval(last["test_error"]))
+        rows.append(row | {"pairs": 0, "wall_seconds": last["fit_seconds"].median()})
+    return rows
+
+
+def paired_tests(found: Sequence[Case]) -> pd.DataFrame:
+    """One row a case, measure and pair of curves: the difference first - second, and its paired tests by seed.
+
+    Pairs with the baseline come first. `t_p` and `wilcoxon_p` are two-sided; `t_holm` and `wilcoxon_holm` are corrected
+    for the pair's family: all pairs with the baseline, or all the others. `seeds_needed`: with how many pairs a t test
+    at 5% would see this difference with 80% probability.
+    """
+    rows = [case.where | _pair(pair) for case in found for pair in (*case.with_baseline, *case.without_baseline)]
+    return pd.DataFrame(rows, columns=[*COMBINATION, *PAIR_COLUMNS])
+
+
+def _pair(pair: Pair) -> dict[str, Any]:
+    return {**pair._asdict(), **pair.test._asdict()}

@@ -1,0 +1,97 @@
+"""What strategies, data sets and nets are called in figures, pages and papers; names that are not here stay."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from al_runner.analysis.table.names import EVERYTHING
+from al_runner.errors import UsageError
+
+# The order gives colours and markers (draw/style.py), so a new name goes to the end.
+STRATEGIES = {
+    "random": "Random",
+    "uncertainty": "Uncertainty",
+    "kfac_vfe": "KFAC-VFE",
+    "entropy": "Entropy",
+    "margin": "Margin",
+    "badge": "BADGE",
+    "core_set": "Core-set",
+    "bald": "BALD",
+    "curriculum": "Curriculum",
+    "bait": "BAIT",
+    "batch_bald": "BatchBALD",
+    "power_bald": "PowerBALD",
+    "epig": "EPIG",
+    "mean_std": "Mean STD",
+    "variation_ratios": "Variation ratios",
+    "egl": "EGL",
+    "emoc": "EMOC",
+    "dfal": "DFAL",
+    "learning_loss": "Learning loss",
+    "ceal": "CEAL",
+    "cluster_margin": "Cluster-Margin",
+    "kfac_trace": "KFAC-trace",
+    "kfac_spectral": "KFAC-spectral",
+    "kfac_code2016": "KFAC, published code",
+    "core_set_robust": "Core-set, robust",
+    "suggestive_annotation": "Suggestive annotation",
+    "discriminative": "DAL",
+    "mbr": "MBR",
+    "discriminative_512": "DAL, 512 features",
+    "confidence": "Max",
+    "variation_ratios_mean": "Variation ratios of the mean",
+    "discriminative_28": "DAL, 28 features",
+    "least_confidence": "Least confidence",
+}
+OTHERS = {
+    "usps": "USPS",
+    "mnist": "MNIST",
+    "fashion_mnist": "Fashion-MNIST",
+    "cifar10": "CIFAR-10",
+    "cifar100": "CIFAR-100",
+    "svhn": "SVHN",
+    "isic2016": "ISIC 2016",
+    "digits": "Digits",
+    "usps_cnn": "USPS net",
+    "mnist_cnn": "MNIST net",
+    "lenet5": "LeNet-5",
+    "resnet18": "ResNet-18",
+    EVERYTHING: "Full training set",
+}
+
+
+@dataclass(frozen=True)
+class Names:
+    """Turns the names of a configuration into those of a paper; `own` come before the table's."""
+
+    own: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, words: Sequence[str], known: Iterable[str]) -> "Names":
+        """From words such as `kfac_vfe=KFAC-VFE`; UsageError where one is not of that form, or names nothing known."""
+        own = dict(word.partition("=")[::2] for word in words)
+        there = sorted(set(filter(None, known)))
+        for word, (name, shown) in zip(words, own.items(), strict=False):
+            if not name or not shown:
+                raise UsageError(f'--label is {word}; give it as --label name="what is shown"')
+            if name not in there:
+                raise UsageError(f"--label: nothing here is called {name}; choose some of {', '.join(there)}")
+        drawn = [cls(own)(name) for name in there]
+        twice = [name for name in own if drawn.count(own[name]) > 1]
+        if twice:
+            raise UsageError(f"--label: {own[twice[0]]} would be the name of two; give {twice[0]} another one")
+        return cls(own)
+
+    def __call__(self, curve: str) -> str:
+        """Of a curve, or of a part of a run's name: kfac_vfe-all_layers is KFAC-VFE (all layers)."""
+        if curve in self.own:
+            return self.own[curve]
+        strategy, _, variant = curve.partition("-")
+        base = {**STRATEGIES, **OTHERS, **self.own}.get(strategy)
+        if base is None:
+            return curve
+        return f"{base} ({variant.replace('_', ' ')})" if variant else base
+
+    def title(self, words: str) -> str:
+        """Of a case's title: data set and net, then what else tells it apart, which keeps its name."""
+        first = words.split(", ")
+        return ", ".join([*map(self, first[:2]), *first[2:]])

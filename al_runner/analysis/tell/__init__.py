@@ -1,0 +1,1 @@
+"""What the numbers come to, in sentences and in printed tables."""

@@ -1,0 +1,94 @@
+"""Everything that al-compare and al-report say of a folder, in one object."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from al_runner.analysis.stats.case import Case, cases
+from al_runner.analysis.stats.labels import labels_needed
+from al_runner.analysis.stats.over_cases import average_ranks, penalties
+from al_runner.analysis.stats.results import paired_tests, results
+from al_runner.analysis.table.display import Names
+from al_runner.analysis.table.files import as_csv, write
+from al_runner.analysis.tell.latex import DEFAULT, latex_table
+from al_runner.analysis.tell.shown import Shown
+from al_runner.analysis.tell.tables import shown_labels, shown_penalties, shown_ranks, shown_results, shown_tests
+from al_runner.analysis.tell.verdict import Naming, verdict
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The tables of a folder and what they come to; `load` gives the frame to build it from."""
+
+    cases: list[Case]
+    baseline: str
+    results: pd.DataFrame
+    labels: pd.DataFrame
+    tests: pd.DataFrame
+    penalties: pd.DataFrame
+    ranks: pd.DataFrame
+
+    @classmethod
+    def of(
+        cls,
+        frame: pd.DataFrame,
+        at: int | None = None,
+        baseline: str | None = None,
+        targets: Sequence[float] | None = None,
+    ) -> "Comparison":
+        """Compare the runs of a tidy table up to `at` labels; errors to reach in `targets` are fractions."""
+        found = cases(frame, at, baseline)
+        return cls(
+            found,
+            found[0].baseline,
+            results(found),
+            labels_needed(found, targets),
+            paired_tests(found),
+            penalties(found),
+            average_ranks(found),
+        )
+
+    @property
+    def frames(self) -> dict[str, pd.DataFrame]:
+        """The tables by name, as they are written to CSV."""
+        tables = {"results": self.results, "labels": self.labels, "tests": self.tests}
+        return {**tables, "penalties": self.penalties.reset_index(), "ranks": self.ranks}
+
+    def shown_results(self, names: Naming = str) -> list[Shown]:
+        """The table of errors of every case."""
+        return shown_results(_named(self.results, names), names(self.baseline))
+
+    def shown(self, names: Naming = str) -> list[Shown]:
+        """All tables as they are shown, with curves called by `names`."""
+        baseline, penalties = names(self.baseline), self.penalties.rename(names, axis=0).rename(names, axis=1)
+        return [
+            *self.shown_results(names),
+            *shown_labels(_named(self.labels, names), baseline),
+            *shown_tests(_named(self.tests, names), baseline),
+            *shown_penalties(penalties, sum(case.each["seed"].nunique() > 1 for case in self.cases)),
+            *shown_ranks(_named(self.ranks, names)),
+        ]
+
+    def verdicts(self, names: Naming = str) -> list[str]:
+        """A sentence or three a case, which begins with the case's name."""
+        return [f"{case.title}: {verdict(case, names)}" for case in self.cases]
+
+
+def _named(table: pd.DataFrame, names: Naming) -> pd.DataFrame:
+    held = [column for column in ("curve", "first", "second") if column in table]
+    return table.assign(**{column: table[column].map(names) for column in held})
+
+
+def save_tables(
+    comparison: Comparison, out: Path, names: Names | None = None, columns: tuple[str, ...] = DEFAULT
+) -> list[Path]:
+    """compare_*.csv, compare.md, and compare.tex of these columns in `out`; the paths."""
+    written = [write(out / f"compare_{name}.csv", as_csv(table)) for name, table in comparison.frames.items()]
+    markdown = [*comparison.verdicts(), *(table.as_markdown() for table in comparison.shown())]
+    latex = ["% needs \\usepackage{booktabs}"]
+    latex += [latex_table(case, names or Names(), columns) for case in comparison.cases]
+    for name, parts in (("compare.md", markdown), ("compare.tex", latex)):
+        written.append(write(out / name, ("\n\n".join(parts) + "\n").encode()))
+    return written

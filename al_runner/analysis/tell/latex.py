@@ -1,0 +1,124 @@
+"""The table of errors as LaTeX prints it in a paper's column."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import isnan
+from typing import Any
+
+import pandas as pd
+
+from al_runner.analysis.stats.case import Case
+from al_runner.analysis.stats.paired import LEVEL
+from al_runner.analysis.stats.results import results
+from al_runner.analysis.table.display import Names
+from al_runner.analysis.tell.text import seconds, short_p
+from al_runner.errors import UsageError
+
+Row = Mapping[Any, Any]
+DEFAULT = ("final", "area", "final_gap")
+LONG = 20  # characters of a name, beyond which it is broken into lines
+SPECIAL = {"\\": r"\textbackslash{}", "^": r"\^{}", "~": r"\~{}", "<": "$<$", ">": "$>$"}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the table: its head, and a row's cell."""
+
+    head: str
+    cell: Callable[[Row], str]
+    best: str = ""  # the number of which the lowest is bold
+
+
+def _mean(name: str, gap: bool = False) -> Callable[[Row], str]:
+    def cell(row: Row) -> str:
+        mean, half = 100 * row[name], 100 * row[f"{name}_half"]
+        if isnan(mean):
+            return "--"
+        mark = ("^{*}" if row[f"{name}_p"] < LEVEL else r"\phantom{^{*}}") if gap else ""
+        shown = f"{mean:{'+' if gap else ''}.2f}"
+        return f"${shown}{mark}$" if isnan(half) else rf"${shown}\,{{\pm}}\,{half:.2f}{mark}$"
+
+    return cell
+
+
+def _p(name: str) -> Callable[[Row], str]:
+    return lambda row: short_p(row[name]).replace("<", "$<$") if not isnan(row[name]) else "--"
+
+
+COLUMNS = {
+    "rank": Column("Rank", lambda row: "--" if pd.isna(row["rank"]) else str(row["rank"])),
+    "n": Column("Seeds", lambda row: str(row["seeds"])),
+    "labels": Column("Labels", lambda row: f"{row['labelled']:,}"),
+    "final": Column("Final error", _mean("final"), "final"),
+    "last": Column("Last round", _mean("last"), "last"),
+    "area": Column("Mean error", _mean("area"), "area"),
+    "final_gap": Column(r"$\Delta$ final", _mean("final_minus_baseline", gap=True)),
+    "final_p": Column("$p$ (final)", _p("final_minus_baseline_p")),
+    "area_gap": Column(r"$\Delta$ mean", _mean("area_minus_baseline", gap=True)),
+    "area_p": Column("$p$ (mean)", _p("area_minus_baseline_p")),
+    "time": Column("Run", lambda row: seconds(row["wall_seconds"])),
+    "select": Column("Choosing", lambda row: seconds(row["select_seconds"])),
+}
+
+
+def chosen(names: str | None) -> tuple[str, ...]:
+    """The columns of --columns, with commas between; UsageError for one that is none."""
+    wanted = tuple(names.split(",")) if names else DEFAULT
+    unknown = [name for name in wanted if name not in COLUMNS]
+    if unknown:
+        raise UsageError(f"--columns: there is no {', '.join(unknown)}; choose some of {', '.join(COLUMNS)}")
+    return wanted
+
+
+def latex_table(case: Case, names: Names, columns: tuple[str, ...] = DEFAULT) -> str:
+    """A float with caption and label that wants the package booktabs; with few columns it fits one of two columns."""
+    table = results([case])
+    parts = [COLUMNS[name] for name in columns]
+    long = max(len(names(curve)) for curve in table["curve"]) > LONG
+    first, start = (r"p{0.33\linewidth}", r"\raggedright ") if long else ("l", "")
+    lines = [["Strategy", *(part.head for part in parts)]]
+    for row in table.to_dict("records"):
+        lines.append([start + escaped(names(str(row["curve"]))), *(_cell(part, row, table) for part in parts)])
+    head, *body = (" & ".join(line) + r" \\" for line in lines)
+    begin = [r"\begin{table}[t]", r"\centering", rf"\caption{{{caption(case, names, columns)}}}"]
+    begin += [
+        rf"\label{{tab:{'-'.join(filter(None, case.key))}}}",
+        r"\smallskip\footnotesize",
+        r"\setlength{\tabcolsep}{3pt}",
+    ]
+    tabular = [rf"\begin{{tabular}}{{@{{}}{first}{'r' * len(parts)}@{{}}}}", r"\toprule", head, r"\midrule", *body]
+    return "\n".join([*begin, *tabular, r"\bottomrule", r"\end{tabular}", r"\end{table}"])
+
+
+def _cell(part: Column, row: Row, table: pd.DataFrame) -> str:
+    cell = part.cell(row)
+    if not part.best or pd.isna(row["rank"]) or row[part.best] > table.loc[table["rank"].notna(), part.best].min():
+        return cell
+    return rf"$\mathbf{{{cell.strip('$')}}}$"
+
+
+def caption(case: Case, names: Names, columns: tuple[str, ...]) -> str:
+    """What the table shows, in words."""
+    late, seeds = len(case.budget.late), {len(case.values(name, "final")) for name in case.parts}
+    of = f"over {seeds.pop()} seeds" if len(seeds) == 1 else "over the seeds"
+    final = "that of the last round" if late == 1 else f"the mean of the last {late} rounds"
+    words = [
+        f"Test error on {names.title(case.title)} with {case.budget.end:,} labels, in percent: mean and half-width of "
+        f"the 95% t interval {of}.",
+        f"The final error is {final}.",
+    ]
+    if {"area", "area_gap"} & set(columns):
+        words.append(f"The mean error is that from {case.budget.start:,} labels on.")
+    text = escaped(" ".join(words))
+    if {"final_gap", "area_gap"} & set(columns):
+        many = len(case.parts) - 1
+        text += rf" $\Delta$: difference to {escaped(names(case.baseline))} in points, paired by seed;"
+        text += rf" $^{{*}}$: $p < {LEVEL:g}$ by a $t$ test with Holm's correction for {many} comparisons."
+    if not case.ranked.empty and any(COLUMNS[name].best for name in columns):
+        text += " The lowest error of a column is bold."
+    return text
+
+
+def escaped(text: str) -> str:
+    """Plain text for LaTeX."""
+    return "".join(SPECIAL.get(c, f"\\{c}" if c in "&%$#_{}" else c) for c in text)

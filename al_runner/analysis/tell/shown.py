@@ -1,0 +1,40 @@
+"""A table of strings for a terminal, for Markdown and for the page."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A table of strings, its first `left` columns flush left."""
+
+    title: str
+    where: str  # the case, empty for a table over all cases
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+    left: int = 1
+
+    @property
+    def heading(self) -> str:
+        """The title, with the case where there is one."""
+        return ": ".join(filter(None, (self.title, self.where)))
+
+    def as_text(self) -> str:
+        """For a terminal."""
+        widths = [max(map(len, column)) for column in zip(self.head, *self.rows, strict=True)]
+        lines = [
+            "  ".join(
+                cell.ljust(width) if place < self.left else cell.rjust(width)
+                for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+            ).rstrip()
+            for row in (self.head, *self.rows)
+        ]
+        return "\n".join([self.heading, *lines, *([self.note] if self.note else [])])
+
+    def as_markdown(self) -> str:
+        """A GitHub table under its title."""
+        rule = ["---" if place < self.left else "--:" for place in range(len(self.head))]
+        lines = [
+            "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in (self.head, rule, *self.rows)
+        ]
+        return "\n".join([f"**{self.heading}**", "", *lines, *(["", self.note] if self.note else [])])

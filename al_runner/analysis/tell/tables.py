@@ -1,0 +1,172 @@
+"""The tables of al-compare as they are shown, rounded. The CSV files hold the full numbers."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from math import isnan
+from typing import Any
+
+import pandas as pd
+
+from al_runner.analysis.tell.shown import Shown
+from al_runner.analysis.tell.text import number, percent, seconds, seeds_text, short_p
+from al_runner.record.run_id import COMBINATION
+
+Row = dict[Any, Any]
+PAIRED_NOTE = (
+    "Mean ± 95% t half-width over n seeds; differences are paired by seed and in points, p by t tests, corrected by "
+    "Holm's method for all comparisons with {}."
+)
+
+
+def shown_results(table: pd.DataFrame, baseline: str) -> list[Shown]:
+    """`compare.results`, one table a case."""
+    errors = ("final error", "last round", "mean error (area)", f"final - {baseline}", "p", f"area - {baseline}", "p")
+    costs = ("run time", "select a round", "energy")
+    head = ("strategy", "rank", "n", "labels", *errors, "final error, 95% by test set", *costs)
+    return [
+        replace(shown, note=" ".join([_final_note(part), _test_note(part), PAIRED_NOTE.format(baseline)]))
+        for shown, part in zip(_by_case(table, _result, head, "Errors", ""), _parts(table), strict=True)
+    ]
+
+
+def _final_note(part: pd.DataFrame) -> str:
+    rounds = int(part["final_rounds"].max())
+    return f"Final error: {'the last round' if rounds == 1 else f'mean of the last {rounds} rounds'}."
+
+
+def _test_note(part: pd.DataFrame) -> str:
+    images = part["test_images"].dropna().unique()
+    if len(images) == 0:
+        return "The size of the test set is not recorded, so the interval that it gives an error is not shown."
+    return f"By test set: Wilson's interval of an error that is measured on {int(images[0]):,} images."
+
+
+def _result(row: Row) -> tuple[str, ...]:
+    gaps = [
+        cell
+        for name in ("final_minus_baseline", "area_minus_baseline")
+        for cell in (percent(row[name], row[f"{name}_half"], True).replace("%", ""), short_p(row[f"{name}_p"]))
+    ]
+    energy = row["energy_joules"]
+    return (
+        row["curve"],
+        "-" if pd.isna(row["rank"]) else str(row["rank"]),
+        str(row["seeds"]),
+        f"{row['labelled']:,}",
+        percent(row["final"], row["final_half"]),
+        percent(row["last"], row["last_half"]) if row["final_rounds"] > 1 else "-",
+        percent(row["area"], row["area_half"]),
+        *gaps,
+        _ends(row["final_test_low"], row["final_test_high"]),
+        seconds(row["wall_seconds"]),
+        seconds(row["select_seconds"]),
+        "-" if isnan(energy) else f"{energy / 3600:.1f} Wh",
+    )
+
+
+def _ends(low: float, high: float) -> str:
+    return "-" if isnan(low) else f"{100 * low:.2f} to {100 * high:.2f}%"
+
+
+def shown_labels(table: pd.DataFrame, baseline: str) -> list[Shown]:
+    """`compare.labels_needed`, one table a case: a column of labels and one of savings a target."""
+    tables = []
+    for key, part in table.groupby(list(COMBINATION), sort=False):
+        targets = list(dict.fromkeys(-1.0 if isnan(target) else target for target in part["target"]))
+        names = [f"{baseline}'s final error" if target < 0 else f"{100 * target:g}%" for target in targets]
+        head = ("strategy", *(cell for name in names for cell in (f"to {name}", "saves")))
+        rows = []
+        for curve, own in part.groupby("curve", sort=False):
+            cells = [cell for row in own.to_dict("records") for cell in _needed(row)]
+            rows.append((str(curve), *cells))
+        note = (
+            f"Labels at the first round with that error or less (first column: {baseline}'s final error in the same "
+            f"seed), and the share of {baseline}'s labels that this saves, paired by seed. 2/5: two runs of five reach "
+            "it, so there is no mean."
+        )
+        tables.append(Shown("Labels needed", _where(key), head, tuple(rows), note))
+    return tables
+
+
+def _needed(row: Row) -> tuple[str, str]:
+    if row["reached"] < row["seeds"] or not row["seeds"]:
+        return f"{row['reached']}/{row['seeds']}", "-"
+    saving = number(100 * row["saving"], 100 * row["saving_half"]) if row["pairs"] else "-"
+    saving += "" if saving == "-" else "%"
+    return number(row["labels"], row["labels_half"]), saving
+
+
+def shown_tests(table: pd.DataFrame, baseline: str) -> list[Shown]:
+    """`compare.paired_tests` of the final error, one table a case, pairs without two shared seeds left out."""
+    head = ("first", "second", "pairs", "first - second", "t", "t, Holm", "Wilcoxon", "Wilcoxon, Holm", "seeds for 80%")
+    note = (
+        f"Two-sided p values of paired tests by seed; Holm: corrected for all pairs with {baseline}, or else for all "
+        "other pairs. With S pairs Wilcoxon's can't fall below 2 / 2^S. Last column: seeds with which a t test would "
+        "see this difference with 80% probability."
+    )
+    final = table[(table["measure"] == "final") & (table["pairs"] > 1)]
+    return _by_case(final, _test, head, "Differences of the final error, in points", note, left=2)
+
+
+def _test(row: Row) -> tuple[str, ...]:
+    difference = percent(row["mean"], row["half"], True).replace("%", "")
+    p = (short_p(row[name]) for name in ("t_p", "t_holm", "wilcoxon_p", "wilcoxon_holm"))
+    return row["first"], row["second"], str(row["pairs"]), difference, *p, seeds_text(row["seeds_needed"])
+
+
+def shown_penalties(matrix: pd.DataFrame, cases: int) -> list[Shown]:
+    """`compare.penalties`; none where there is no entry."""
+    matrix = matrix.dropna(axis="columns", how="all").dropna(axis="index", how="all")
+    if matrix.empty:
+        return []
+    rows = tuple(
+        (str(name), *("-" if isnan(v) else f"{v:.2f}" for v in values)) for name, *values in matrix.itertuples()
+    )
+    note = (
+        f"The share of label counts at which the row beats the column (paired t test at 5%), summed over {cases} "
+        f"{'case' if cases == 1 else 'cases'} (Ash et al., 2020). The last row is a column's mean: low for a strategy "
+        "that is seldom beaten."
+    )
+    return [Shown("Pairwise penalties", "", ("beats", *map(str, matrix.columns)), rows, note)]
+
+
+def shown_ranks(table: pd.DataFrame) -> list[Shown]:
+    """`compare.average_ranks`; none where there are no ranks."""
+    if table.empty:
+        return []
+    first = table.iloc[0]
+    p, critical = first["friedman_p"], first["critical_difference"]
+    friedman = "" if isnan(p) else f", Friedman p = {short_p(p)}"
+    note = (
+        f"Over {first['cases']} data sets{friedman}. Ranks that differ by less than {critical:.2f} are not told apart "
+        "(Nemenyi at 5%; Demsar, 2006)."
+    )
+    rows = tuple((str(row["curve"]), f"{row['rank']:.2f}") for row in table.to_dict("records"))
+    return [Shown("Average rank by final error", "", ("strategy", "rank"), rows, note)]
+
+
+def _by_case(
+    table: pd.DataFrame,
+    cells: Callable[[Row], tuple[str, ...]],
+    head: Sequence[str],
+    name: str,
+    note: str,
+    left: int = 1,
+) -> list[Shown]:
+    tables = []
+    for part in _parts(table):
+        rows = [cells(row) for row in part.to_dict("records")]
+        keep = [place for place in range(len(head)) if place < 2 or any(row[place] != "-" for row in rows)]
+        kept = tuple(tuple(row[place] for place in keep) for row in rows)
+        key = part[list(COMBINATION)].iloc[0]
+        tables.append(Shown(name, _where(key), tuple(head[place] for place in keep), kept, note, left))
+    return tables
+
+
+def _parts(table: pd.DataFrame) -> list[pd.DataFrame]:
+    """The rows of every case, in the table's order."""
+    return [part for _, part in table.groupby(list(COMBINATION), sort=False)]
+
+
+def _where(key: Iterable[Any]) -> str:
+    return ", ".join(filter(None, map(str, key)))

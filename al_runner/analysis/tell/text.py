@@ -1,0 +1,62 @@
+"""Numbers and lists as readers want them."""
+
+from collections.abc import Sequence
+from math import ceil, isfinite, isnan
+
+
+def percent(mean: float, half: float, signed: bool = False) -> str:
+    """A fraction and its 95% half-width in percent, `4.49 ± 0.60%`; a dash for NaN."""
+    return _with_half(100 * mean, 100 * half, "%", signed)
+
+
+def points(mean: float, half: float) -> str:
+    """A difference of fractions in percentage points."""
+    return _with_half(100 * mean, 100 * half, " points", signed=False)
+
+
+def number(mean: float, half: float) -> str:
+    """A count, such as labels, with its half-width."""
+    if isnan(mean):
+        return "-"
+    return f"{mean:,.0f}" if isnan(half) else f"{mean:,.0f} ± {half:,.0f}"
+
+
+def _with_half(mean: float, half: float, unit: str, signed: bool) -> str:
+    if isnan(mean):
+        return "-"
+    text = f"{mean:{'+' if signed else ''}.2f}"
+    return f"{text}{unit}" if isnan(half) else f"{text} ± {half:.2f}{unit}"
+
+
+def p_value(p: float) -> str:
+    """`p = 0.03`, `p < 0.001`, or that there is none."""
+    if isnan(p):
+        return "p not defined"
+    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
+
+
+def short_p(p: float) -> str:
+    """A p value in a table's cell."""
+    return "-" if isnan(p) else "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def seconds(value: float) -> str:
+    """Seconds, in minutes or hours where that reads better."""
+    if isnan(value):
+        return "-"
+    if value < 120:
+        return f"{value:.2f} s" if value < 10 else f"{value:.0f} s"
+    return f"{value / 60:.0f} min" if value < 7200 else f"{value / 3600:.1f} h"
+
+
+def listed(names: Sequence[str], most: int = 8) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def seeds_text(count: float) -> str:
+    """`seeds_needed` to read; a dash where it is unknown."""
+    if isnan(count):
+        return "-"
+    return f"{ceil(count):,}" if isfinite(count) else "over a million"

@@ -1,0 +1,158 @@
+"""What the tables come to, in sentences; and what is missing of them."""
+
+from collections.abc import Callable, Sequence
+from math import isfinite, isnan
+
+import pandas as pd
+
+from al_runner.analysis.stats.case import Case
+from al_runner.analysis.stats.intervals import interval
+from al_runner.analysis.stats.paired import LEAST_PAIRS, LEVEL, Test
+from al_runner.analysis.tell.text import listed, p_value, percent, points, seeds_text
+
+Naming = Callable[[str], str]  # from what a curve is called in a configuration to what is shown
+NEARLY_ALL = 0.8  # of all labels, from where on strategies are about to meet
+FEW_IMAGES = 1000  # of a test set, below which one image is more than 0.1 points
+
+
+def verdict(case: Case, names: Naming = str) -> str:
+    """Which curve of a case ends lowest, by how much and how surely; or why nothing is ranked.
+
+    Curves are called by `names`.
+    """
+    said = [refusal(case, names)] if case.ranked.empty else [_at_the_end(case, names), *_on_the_way(case, names)]
+    return " ".join([*said, *cautions(case)])
+
+
+def cautions(case: Case) -> list[str]:
+    """What makes any difference at this budget small or doubtful: little left to buy, or few test images."""
+    found = []
+    pool, images = case.pool_images, case.test_images
+    if pool and case.budget.end >= NEARLY_ALL * pool:
+        found.append(
+            f"Caution: {case.budget.end:,} of all {pool:,} labels are bought by then, and with all of them every "
+            "strategy is the same; compare them with fewer labels (--at)."
+        )
+    if images and images < FEW_IMAGES:
+        one = f"{100 / images:.2g} points"
+        found.append(f"Caution: errors are measured on {images:,} test images, of which one is {one}.")
+    return found
+
+
+def _on_the_way(case: Case, names: Naming) -> list[str]:
+    """One sentence where another curve than the finally best has the least error on average over the budget."""
+    means = pd.Series({str(name): case.values(str(name), "area").mean() for name in case.ranked.index}).dropna()
+    if means.empty or means.idxmin() == case.ranked.index[0]:
+        return []
+    name = str(means.idxmin())
+    area = interval(case.values(name, "area"))
+    return [f"On average over the budget {names(name)} errs least, {percent(*area)}."]
+
+
+def _at_the_end(case: Case, names: Naming) -> str:
+    """One sentence on the finally best curve, against the baseline and the next best."""
+    best = str(case.ranked.index[0])
+    final = percent(*interval(case.values(best, "final")))
+    start = f"With {case.budget.end:,} labels {names(best)} ends lowest, at {final}{_of_rounds(case)}"
+    if case.baseline not in case.ranked.index:
+        return f"{start}; there is no {names(case.baseline)} with {LEAST_PAIRS} finished seeds to hold it against."
+    second = str(case.ranked.index[1])
+    if best == case.baseline:
+        return f"{start}, so nothing beats it{_leads(case, names, best, [second])}."
+    return f"{start}{_leads(case, names, best, list(dict.fromkeys((case.baseline, second))))}."
+
+
+def _leads(case: Case, names: Naming, best: str, others: Sequence[str]) -> str:
+    """Clauses on `best` against the others: leads beyond chance first, then those that may be chance; and equals."""
+    sure, unsure, equal = [], [], []
+    for other in others:
+        test = case.test(best, other, "final")
+        if test.mean == 0 and test.half == 0:
+            equal.append(f", equal to {names(other)} in each of {test.pairs} paired seeds")
+            continue
+        p = case.corrected_p(best, other)
+        lead = points(0.0 - test.mean, test.half)
+        facts = f"{test.pairs} paired seeds, {p_value(p)} by Holm"
+        if not isnan(p) and p < LEVEL:
+            sure.append(f", {lead} below {names(other)} ({facts})")
+            continue
+        unsure.append(f"of {lead} over {names(other)} ({facts}; {_needed(test)} seeds would tell)")
+    chance = f", but its lead {' and '.join(unsure)} may be chance" if unsure else ""
+    return "".join(equal + sure) + chance
+
+
+def _needed(test: Test) -> str:
+    """How many seeds; of a single test, so that it may be no more than the ones that a correction left unsure."""
+    if not isfinite(test.seeds_needed):
+        return "no number of"
+    return f"about {seeds_text(test.seeds_needed)}" if test.seeds_needed > test.pairs else "a few more"
+
+
+def _of_rounds(case: Case) -> str:
+    late = case.budget.late
+    return f" (mean of the last {len(late)} rounds)" if len(late) > 1 else ""
+
+
+def refusal(case: Case, names: Naming = str) -> str:
+    """Why a case is not ranked, how many seeds its variance asks for, and what would help."""
+    counts = {name: len(case.values(name, "final")) for name in case.parts}
+    have = ", ".join(f"{names(name)} {count}" for name, count in counts.items())
+    if len(counts) < 2:
+        return (
+            f"Not ranked: {names(next(iter(counts)))} is the only strategy here; run another one with the same seeds."
+        )
+    reason = (
+        f"Not ranked: a ranking needs {LEAST_PAIRS} paired seeds of every strategy. Seeds that reach "
+        f"{case.budget.end:,} labels: {have}"
+    )
+    return ". ".join([reason, _variance(case, names), *_other_budget(case)]) + "."
+
+
+def _variance(case: Case, names: Naming) -> str:
+    others = [name for name in case.parts if name != case.baseline]
+    held = [(name, case.test(name, case.baseline, "final")) for name in others] if case.baseline in case.parts else []
+    judged = [(name, test) for name, test in held if test.pairs >= 2 and isfinite(test.seeds_needed)]
+    if not judged:
+        return f"One seed shows no variance, so how many it takes can't be told; begin with {LEAST_PAIRS}"
+    needs = [f"{names(name)} {max(LEAST_PAIRS, int(test.seeds_needed)):,}" for name, test in judged]
+    name = names(case.baseline)
+    return f"To tell a strategy from {name}, the observed variance asks for about this many: {listed(needs)}"
+
+
+def _other_budget(case: Case) -> list[str]:
+    """The longest budget that would be ranked, where there is one."""
+    at = rankable(case)
+    return [] if at is None else [f"With --at {at} there are {LEAST_PAIRS} paired seeds of every curve"]
+
+
+def rankable(case: Case) -> int | None:
+    """The most labels that three shared seeds of every curve reach, None where there are no such seeds."""
+    ends = case.each.pivot(index="seed", columns="curve", values="labelled").dropna().min(axis=1)
+    if len(ends) < LEAST_PAIRS:
+        return None
+    at = int(ends.sort_values().iloc[-LEAST_PAIRS])
+    return at if at > case.budget.start else None
+
+
+def gaps(case: Case) -> list[str]:
+    """Runs that a case lacks: seeds that other curves have, and runs that stop short of the budget's end."""
+    where = case.title
+    seeds = set(case.each["seed"])
+    absent = [
+        f"{name} seed {seed}"
+        for name in case.parts
+        for seed in sorted(seeds - set(case.each.loc[case.each["curve"] == name, "seed"]))
+    ]
+    short = case.each[~case.each["finished"]]
+    unfinished = [f"{row['curve']} seed {row['seed']} (to {row['labelled']:,})" for row in short.to_dict("records")]
+    found = [f"{where}: missing, though other strategies have it: {listed(absent)}"] if absent else []
+    if unfinished:
+        found.append(f"{where}: left out, short of {case.budget.end:,} labels: {listed(unfinished)}")
+    if case.baseline not in case.parts:
+        found.append(f"{where}: no strategy {case.baseline} to compare with; run it, or name another --baseline")
+    return found
+
+
+def all_gaps(found: Sequence[Case]) -> list[str]:
+    """`gaps` of every case."""
+    return [gap for case in found for gap in gaps(case)]

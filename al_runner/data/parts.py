@@ -1,0 +1,148 @@
+"""Which folders of a data set are its parts (train, test, val), and which are classes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from al_runner.data.images import SUFFIXES
+from al_runner.data.listing import Folder
+from al_runner.errors import UsageError
+
+PARTS = {
+    "train": "train", "training": "train",
+    "test": "test", "testing": "test",
+    "val": "val", "valid": "val", "validation": "val",
+}  # fmt: skip
+UNLABELLED = ("unlabelled", "unlabeled")
+SETTLE = "dataset.splits=false makes every sub-folder a class"
+
+Listing = dict[str, list[Path]]  # image files by class name, both in order
+
+
+@dataclass(frozen=True)
+class Listed:
+    """The image files of every part by class, and what of the folder is not used."""
+
+    parts: Mapping[str, Listing]  # "train" first; every part has the same classes
+    notes: tuple[str, ...]
+
+
+def listed(root: Path, splits: bool | None) -> Listed:
+    """The classes of the folder, or of train/, test/ and val/ in it, by any of their known names.
+
+    `splits` False says that every sub-folder is a class. UsageError where it can't be told, or a class has no image.
+    """
+    whole = Folder(root)
+    chosen = {} if splits is False else _parts(whole)
+    if not chosen and splits is not False:
+        _require_no_parts(whole)
+    folders = chosen or {"train": whole}
+    classes = {part: _classes(folder) for part, folder in folders.items()}
+    for part, held in classes.items():
+        if [child.path.name for child in held] != [child.path.name for child in classes["train"]]:
+            raise UsageError(
+                f"{root}: {folders['train'].path.name}/ and {folders[part].path.name}/ hold different classes; "
+                "give both the same sub-folders"
+            )
+    _require_once([child for held in classes.values() for child in held])
+    parts = {part: {child.path.name: [*child.images.values()] for child in held} for part, held in classes.items()}
+    return Listed(parts, tuple(_notes(whole, folders, classes)))
+
+
+def _parts(root: Folder) -> dict[str, Folder]:
+    """The sub-folders that are parts of the data set, train first; none where sub-folders are classes."""
+    found: dict[str, Folder] = {}
+    for child in root.children:
+        part = PARTS.get(child.path.name.lower())
+        if part is None or not _holds_classes(child):
+            continue
+        if part in found:
+            raise UsageError(
+                f"{root.path} has {found[part].path.name}/ and {child.path.name}/, and both mean {part}; keep one"
+            )
+        found[part] = child
+    if not found:
+        return {}
+    (first, *_), rest = found.values(), [child for child in root.children if child not in found.values()]
+    if "train" not in found:
+        missing = "train/"
+    elif len(found) == 1:
+        missing = "test/"
+    else:
+        return {part: found[part] for part in ("train", "test", "val") if part in found}
+    beside = f", and beside it {', '.join(child.path.name + '/' for child in rest[:3])}" if rest else ""
+    raise UsageError(
+        f"{root.path} has {first.path.name}/ with class folders in it but no {missing} with the same{beside}; add it, "
+        f"or give dataset.path={first.path}; {SETTLE}"
+    )
+
+
+def _holds_classes(folder: Folder) -> bool:
+    """Whether a folder of a part's name is that part: two or more folders of images, and no image beside them."""
+    return not folder.loose and sum(bool(child.images) for child in folder.children) >= 2
+
+
+def _require_no_parts(root: Folder) -> None:
+    """UsageError where all sub-folders hold the same ones: they are parts under names that are not known."""
+    held = [{child.path.name for child in folder.children if child.images} for folder in root.children]
+    same = set.intersection(*held) if len(held) > 1 else set()
+    if len(same) >= 2:
+        raise UsageError(
+            f"{root.path}: all of {_few([child.path.name for child in root.children])} hold the sub-folders "
+            f"{_few(sorted(same))}, so they look like parts and not like classes; name them train, test and val, or "
+            f"{SETTLE}"
+        )
+
+
+def _classes(folder: Folder) -> list[Folder]:
+    """The class folders of a part; UsageError where there are fewer than two, or one is not to be used."""
+    classes = folder.children
+    lost = [file for file in folder.loose if file.is_symlink() and not file.exists()]
+    if lost:
+        raise UsageError(f"{lost[0]} is a link to nothing; mend it, or remove it")
+    strange = [child for child in classes if child.path.name.lower() in UNLABELLED]
+    if strange:
+        raise UsageError(f"{strange[0].path} would become a class of its own; move it out of {folder.path}")
+    if len(classes) < 2:
+        inside = [child for child in classes if _holds_classes(child)]
+        raise UsageError(
+            f"{folder.path}: {len(classes)} class folders found; give two or more, one for each class"
+            + (f", as in dataset.path={inside[0].path}" if inside else "")
+        )
+    empty = [child.path for child in classes if not child.images]
+    if empty:
+        raise UsageError(f"{empty[0]} holds no image ({', '.join(SUFFIXES)}); fill the class or remove its folder")
+    return classes
+
+
+def _require_once(classes: Sequence[Folder]) -> None:
+    """UsageError where links lead one file into two classes or two parts."""
+    seen: dict[str, Path] = {}
+    for folder in classes:
+        for real, file in folder.images.items():
+            if real in seen:
+                raise UsageError(
+                    f"{seen[real]} and {file} are one file, by links; an image has one class and is in one part: "
+                    "remove one of the links"
+                )
+            seen[real] = file
+
+
+def _notes(root: Folder, parts: Mapping[str, Folder], classes: Mapping[str, Sequence[Folder]]) -> list[str]:
+    """What of the folder is not used."""
+    notes = []
+    beside = [child.path for child in root.children if child not in parts.values() and child.images]
+    if "test" in parts or "val" in parts:
+        notes += [f"{folder} is not read; {root.path} has parts, and it is none of them" for folder in beside]
+    loose = [file for folder in {id(held): held for held in (root, *parts.values())}.values() for file in folder.loose]
+    if loose:
+        notes.append(f"{len(loose)} images lie in no class and are left out: {_few([*map(str, loose)])}")
+    other = [file for held in classes.values() for folder in held for file in folder.other]
+    if other:
+        notes.append(f"{len(other)} files are no images by their names and are left out: {_few([*map(str, other)])}")
+    return notes
+
+
+def _few(names: Sequence[str]) -> str:
+    """The first few names."""
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -1,0 +1,35 @@
+"""Whether an experiment is possible on a data set, whatever it came from."""
+
+import logging
+
+import torch
+
+from al_runner.errors import UsageError
+from al_runner.types import DataSet
+
+log = logging.getLogger(__name__)
+
+
+def usable(data: DataSet) -> DataSet:
+    """The data set; UsageError where its training images are all equal or of one class.
+
+    A line of the log names the classes that have no training image.
+    """
+    counts = torch.bincount(data.labels[data.train], minlength=len(data.classes)).tolist()
+    held = [name for name, count in zip(data.classes, counts, strict=True) if count]
+    if len(held) < 2:
+        raise UsageError(
+            f"the {len(data.train)} training images are all of class {', '.join(map(repr, held))}: there is nothing to "
+            "tell apart; add images of another class"
+        )
+    first = data.images[data.train[0]]
+    if all(torch.equal(data.images[id_], first) for id_ in data.train):
+        raise UsageError(
+            f"the {len(data.train)} training images are all equal; look at the files (where they are drawn on "
+            "transparency in the colour that it is laid on, set dataset.ground=black)"
+        )
+    absent = [name for name in data.classes if name not in held]
+    if absent:
+        named = ", ".join(map(repr, absent[:5])) + (f" and {len(absent) - 5} more" if len(absent) > 5 else "")
+        log.warning("no training image is of class %s, so no net can learn it", named)
+    return data

@@ -1,0 +1,76 @@
+"""The net of airbench's CIFAR-10 recipe (Jordan, 2024), without the whitening of its first layer."""
+
+from typing import Annotated
+
+import torch
+from torch import Tensor, nn
+
+from al_runner.errors import UsageError
+from al_runner.models.mirrored import mirrored
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import AtLeastOne, Count, Means
+
+
+class GlobalMaximum(nn.Module):
+    """[N, C, H, W] -> [N, C]."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.amax((-2, -1))
+
+
+class Scaled(nn.Module):
+    """[..., Y] times a constant."""
+
+    def __init__(self, factor: float):
+        super().__init__()
+        self.factor = factor
+
+    def extra_repr(self) -> str:
+        return f"factor={self.factor}"
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.factor
+
+
+def identity_conv(before: int, width: int) -> nn.Conv2d:
+    """A 3 x 3 convolution whose first filters pass the input on unchanged at first."""
+    layer = nn.Conv2d(before, width, 3, padding=1, bias=False)
+    with torch.no_grad():
+        nn.init.dirac_(layer.weight[: min(before, width)])
+    return layer
+
+
+def norm(width: int) -> nn.BatchNorm2d:
+    """BatchNorm of a shift alone, whose statistics follow the last minibatches closely."""
+    layer = nn.BatchNorm2d(width, eps=1e-12, momentum=0.4)
+    layer.weight.requires_grad_(False)
+    return layer
+
+
+def group(before: int, width: int) -> list[nn.Module]:
+    """Two convolutions with GELU, a 2 x 2 max-pool after the first."""
+    first = [identity_conv(before, width), nn.MaxPool2d(2), norm(width), nn.GELU()]
+    return [*first, identity_conv(width, width), norm(width), nn.GELU()]
+
+
+@options("model")
+def airbench(
+    image_shape: tuple[int, int, int],
+    classes: int,
+    widths: Annotated[AtLeastOne[Count], Means("filters of every group of convolutions")] = (64, 256, 256),
+    test_flips: Annotated[bool, Means("predict the mean over each image and its mirror image")] = True,
+) -> nn.Module:
+    """A 2 x 2 convolution to 8 filters a colour channel, a group for every width, a max-pool, a dense layer, over 9.
+
+    UsageError for images of fewer than 9 pixels a side with three groups: nothing would be left of them.
+    """
+    channels, *sides = image_shape
+    if (min(sides) - 1) >> len(widths) < 1:
+        size = f"{image_shape[1]} x {image_shape[2]}"
+        raise UsageError(f"images of {size} pixels are too small for this net; use model=small_cnn")
+    stem = 2 * channels * 4
+    layers: list[nn.Module] = [nn.Conv2d(channels, stem, 2), nn.GELU()]
+    for before, width in zip((stem, *widths), widths, strict=False):
+        layers += group(before, width)
+    layers += [GlobalMaximum(), nn.Linear(widths[-1], classes, bias=False), Scaled(1 / 9)]
+    return mirrored(nn.Sequential(*layers), test_flips)

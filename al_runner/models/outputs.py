@@ -1,0 +1,62 @@
+"""What a net must give, looked at before any training.
+
+N examples, Y classes.
+"""
+
+import logging
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from al_runner.errors import UsageError
+
+log = logging.getLogger(__name__)
+
+
+def require_outputs(net: nn.Module, images: Tensor, classes: int, name: str) -> None:
+    """UsageError unless the net gives logits [N, Y], in training and evaluation mode and for one image alone.
+
+    `images` are two or more, uint8 [N, C, H, W]. A line of the log names a net that gives probabilities: the loss takes
+    the softmax itself. The net is left in evaluation mode.
+    """
+    wanted = f"a tensor of logits [n, {classes}] is wanted, a row an image"
+    lazy = [name for name, value in [*net.named_parameters(), *net.named_buffers()] if is_lazy(value)]
+    if lazy:
+        layers = ", ".join(dict.fromkeys(name.rpartition(".")[0].removeprefix("net.") for name in lazy))
+        raise UsageError(
+            f"model={name}: lazy layers ({layers}) have no weights yet; give them their sizes: the model is made for "
+            f"image_shape and classes. {wanted[0].upper()}{wanted[1:]}"
+        )
+    for training, few in ((True, images), (False, images[:1]), (False, images)):
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):  # dropout draws from torch's own generator
+            out = net.train(training)(few)
+        fits = isinstance(out, Tensor) and out.shape == (len(few), classes) and out.is_floating_point()
+        if not fits:
+            mode = "training" if training else "evaluation"
+            raise UsageError(
+                f"model={name}: {wanted}, and this net gives {_said(out)} for {len(few)} image"
+                f"{'s' if len(few) > 1 else ''} in {mode} mode"
+            )
+    if bool((out >= 0).all()) and torch.allclose(out.sum(1), torch.ones_like(out[:, 0]), atol=1e-4):
+        log.warning(
+            "model=%s ends in probabilities, as of a softmax, but the loss takes the softmax of what a net gives; "
+            "leave the net's own out, or it learns slowly",
+            name,
+        )
+
+
+def _said(out: object) -> str:
+    """The form of what a net gives, nested two deep."""
+    if isinstance(out, Tensor):
+        kind = "" if out.is_floating_point() else f"{str(out.dtype).removeprefix('torch.')} "
+        return f"a tensor {kind}{[*out.shape]}"
+    if isinstance(out, dict):
+        return f"a dict ({', '.join(f'{key}: {_short(value)}' for key, value in out.items())})"
+    if isinstance(out, tuple | list):
+        return f"a {type(out).__name__} ({', '.join(map(_short, out))})"
+    return type(out).__name__
+
+
+def _short(out: object) -> str:
+    return str([*out.shape]) if isinstance(out, Tensor) else type(out).__name__

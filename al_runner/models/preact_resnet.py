@@ -1,0 +1,50 @@
+"""Residual nets whose blocks begin with BatchNorm and ReLU (He et al., 2016b, "Identity mappings", figure 1b)."""
+
+from typing import Annotated
+
+from torch import Tensor, nn
+
+from al_runner.models.mirrored import mirrored
+from al_runner.models.resnet import GlobalAverage, unbiased
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import AtLeastOne, Count, Means
+
+
+class PreActivated(nn.Module):
+    """BatchNorm, ReLU and a 3 x 3 convolution, twice; the input passes around them.
+
+    Where the shape changes a 1 x 1 convolution of the activated input takes its place.
+    """
+
+    def __init__(self, before: int, width: int, stride: int):
+        super().__init__()
+        self.activate = nn.Sequential(nn.BatchNorm2d(before), nn.ReLU())
+        self.body = nn.Sequential(
+            unbiased(before, width, 3, stride), nn.BatchNorm2d(width), nn.ReLU(), unbiased(width, width, 3, 1)
+        )
+        same = before == width and stride == 1
+        self.shortcut = None if same else unbiased(before, width, 1, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        activated = self.activate(x)
+        out: Tensor = self.body(activated) + (x if self.shortcut is None else self.shortcut(activated))
+        return out
+
+
+@options("model")
+def preact_resnet(
+    image_shape: tuple[int, int, int],
+    classes: int,
+    blocks: Annotated[AtLeastOne[Count], Means("residual blocks of every stage")] = (2, 2, 2, 2),
+    width: Annotated[Count, Means("filters of the first stage; each further stage has twice as many")] = 64,
+    test_flips: Annotated[bool, Means("predict the mean over each image and its mirror image")] = False,
+) -> nn.Module:
+    """A 3 x 3 stem, a stage for every entry of `blocks`, each twice as wide and half as high, and a last BatchNorm."""
+    layers: list[nn.Module] = [unbiased(image_shape[0], width, 3, 1)]
+    before = width
+    for stage, count in enumerate(blocks):
+        for block in range(count):
+            layers.append(PreActivated(before, width << stage, 2 if stage > 0 and block == 0 else 1))
+            before = width << stage
+    layers += [nn.BatchNorm2d(before), nn.ReLU(), GlobalAverage(), nn.Linear(before, classes)]
+    return mirrored(nn.Sequential(*layers), test_flips)

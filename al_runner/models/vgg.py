@@ -1,0 +1,54 @@
+"""VGG nets with BatchNorm for small images (Simonyan & Zisserman, 2015, configuration D, as CIFAR codes have it)."""
+
+from typing import Annotated
+
+from torch import nn
+
+from al_runner.models.mirrored import mirrored
+from al_runner.models.resnet import GlobalAverage, conv
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import AtLeastOne, Count, Means, Positive
+
+BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
+
+
+@options("model")
+def vgg(
+    image_shape: tuple[int, int, int],
+    classes: int,
+    blocks: Annotated[
+        AtLeastOne[AtLeastOne[Count]], Means("filters of the convolutions of every block; a max-pool ends a block")
+    ] = BLOCKS,
+    width: Annotated[Positive, Means("factor of all numbers of filters")] = 1.0,
+    dropout: Annotated[bool, Means("dropout between the convolutions and before the dense layers")] = False,
+    hidden: Annotated[Count | None, Means("units of a dense layer before the last; null: no such layer")] = None,
+    test_flips: Annotated[bool, Means("predict the mean over each image and its mirror image")] = False,
+) -> nn.Module:
+    """Blocks of 3 x 3 convolutions, a list of filters each, with a 2 x 2 max-pool after every block that can be halved.
+
+    Then the mean over positions (a single one for 32 x 32 images), and, with `hidden`, a dense layer of so many units.
+    `width` multiplies the filters and units. With `dropout`: 0.3 in the first block and 0.4 in the others after every
+    convolution but a block's last, 0.5 around the dense layer (Liu & Deng, 2015).
+    """
+    layers: list[nn.Module] = []
+    before, size = image_shape[0], min(image_shape[1:])
+    for block, filters in enumerate(blocks):
+        for place, count in enumerate(filters):
+            after = max(1, round(count * width))
+            layers += [*conv(before, after, 3, 1), nn.ReLU()]
+            if dropout and place < len(filters) - 1:
+                layers.append(nn.Dropout(0.4 if block else 0.3))
+            before = after
+        if size >= 2:
+            layers.append(nn.MaxPool2d(2))
+            size //= 2
+    layers.append(GlobalAverage())
+    if dropout:
+        layers.append(nn.Dropout(0.5))
+    if hidden is not None:
+        units = max(1, round(hidden * width))
+        layers += [nn.Linear(before, units, bias=False), nn.BatchNorm1d(units), nn.ReLU()]
+        before = units
+        if dropout:
+            layers.append(nn.Dropout(0.5))
+    return mirrored(nn.Sequential(*layers, nn.Linear(before, classes)), test_flips)

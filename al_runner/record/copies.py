@@ -1,0 +1,61 @@
+"""What a run's views still tell of its events, for a journal with damaged lines."""
+
+import csv
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from al_runner.record.journal import Begun, Bought, Measured, Predicted, body_of
+from al_runner.record.views import CONFIG, STARTS, TABLES
+
+Row = dict[str, Any]
+
+
+def copies(folder: Path) -> list[str]:
+    """Lines of the journal, without their hashes, as the views have it: some may be wrong, which a hash shows."""
+    tables = {name: _rows(folder / name, columns) for name, columns in TABLES.items()}
+    seconds = {row["round"]: row["select_seconds"] for row in tables["rounds.csv"]}
+    facts = {number: dict(zip(*columns[1:], strict=True)) for number, columns in _rounds(tables["queries.csv"])}
+    return [
+        *(body_of(Measured(row["round"], row)) for row in tables["rounds.csv"]),
+        *(
+            body_of(Bought(number, ids, labels, seconds.get(number, 0.0), facts.get(number, {})))
+            for number, (_, ids, labels) in _rounds(tables["acquired.csv"])
+        ),
+        *(body_of(Predicted(number, *columns[1:])) for number, columns in _rounds(tables["predicted.csv"])),
+        *_begun(folder),
+    ]
+
+
+def _begun(folder: Path) -> Iterator[str]:
+    with suppress(OSError, ValueError, TypeError, yaml.YAMLError):
+        config = yaml.safe_load((folder / CONFIG).read_bytes())
+        for start in json.loads((folder / STARTS).read_bytes()):
+            yield body_of(Begun(config, start))
+
+
+def _rows(path: Path, columns: Sequence[str]) -> list[Row]:
+    """Those rows of a table that have every column; none where it can't be read."""
+    with suppress(OSError, csv.Error):
+        lines = [*csv.reader(path.read_bytes().decode(errors="replace").splitlines()[1:])]
+        return [dict(zip(columns, map(_value, line), strict=True)) for line in lines if len(line) == len(columns)]
+    return []
+
+
+def _rounds(rows: Sequence[Row]) -> Iterator[tuple[Any, list[list[Any]]]]:
+    """Each round with the columns of its rows."""
+    for number, group in groupby(rows, lambda row: row["round"]):
+        yield number, [[*column] for column in zip(*(row.values() for row in group), strict=True)]
+
+
+def _value(cell: str) -> Any:
+    """The number of a cell, its text where that is none."""
+    for kind in (int, float):
+        with suppress(ValueError):
+            return kind(cell)
+    return cell

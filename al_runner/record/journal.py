@@ -1,0 +1,135 @@
+"""A run's journal: one line an event, each with a hash of itself and of the line before it.
+
+A line is {"hash": H, "event": ...}: H is the SHA-256 of the hash before it and of the line without H. So a line that
+was changed, removed, doubled or moved is found. Where only H is damaged, the hash of the next line proves the rest.
+"""
+
+import json
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from al_runner.errors import UsageError
+from al_runner.system.atomic import append_file
+
+NAME = "journal.jsonl"
+HASH = slice(10, 74)  # where a line has its hash
+BODY = slice(77, None)
+
+
+class Begun(NamedTuple):
+    """A process started the run, or went on with it."""
+
+    config: dict[str, Any]
+    start: dict[str, Any]  # when, where, with what code and on what data
+
+
+class Predicted(NamedTuple):
+    """What the model says of the images of the purchase to come; the last one before a purchase counts."""
+
+    round: int
+    id: list[int]
+    prediction: list[int]
+    confidence: list[float]
+
+
+class Bought(NamedTuple):
+    """Images were chosen and labelled."""
+
+    round: int
+    id: list[int]
+    label: list[int]
+    seconds: float  # that the choice took
+    facts: dict[str, float]  # what the strategy reported of its choice
+
+
+class Measured(NamedTuple):
+    """A model was trained and tested."""
+
+    round: int
+    row: dict[str, Any]  # by the columns of rounds.csv
+
+
+class Ended(NamedTuple):
+    """Every round that was asked for is measured."""
+
+    rounds: int
+
+
+Event = Begun | Predicted | Bought | Measured | Ended
+KINDS: dict[str, type[Event]] = {kind.__name__.lower(): kind for kind in (Begun, Predicted, Bought, Measured, Ended)}
+
+
+class Reading(NamedTuple):
+    """What a journal holds, as far as it is sound."""
+
+    events: list[Event]
+    text: str  # the lines of these events, as they must be
+    damaged: list[int]  # numbers of the lines that are not as they must be, the first line is 1
+    cut: int  # lines from the first that can't be proven on
+
+
+def read(content: bytes, copies: Sequence[str] = ()) -> Reading:
+    """The events up to the first line that can't be proven; a last line without its end was never recorded.
+
+    `copies` are what damaged lines may have said, each without its hash; only what a hash proves is taken.
+    """
+    lines = content.decode("ascii", "replace").split("\n")[:-1]
+    events: list[Event] = []
+    sound: list[str] = []
+    damaged, before = [], ""
+    for number, (line, after) in enumerate(zip(lines, [*lines, ""][1:], strict=True), start=1):
+        bodies = ("{" + line[BODY], *copies)
+        body = next((body for body in bodies if _proven(before, body, line, after)), None)
+        if body is None:
+            damaged.append(number)
+            break
+        sound.append(_line(before, body))
+        if sound[-1] != line:
+            damaged.append(number)
+        events.append(_event(body))
+        before = _hash(before, body)
+    return Reading(events, "".join(f"{line}\n" for line in sound), damaged, len(lines) - len(sound))
+
+
+class Journal:
+    """The end of a journal that holds `text`: where the next event goes."""
+
+    def __init__(self, path: Path, text: str):
+        self._path, self._size = path, len(text)
+        self._before = text.splitlines()[-1][HASH] if text else ""
+
+    def append(self, event: Event) -> None:
+        """Add one line and force it to disk, or OSError and nothing is added."""
+        body = body_of(event)
+        line = _line(self._before, body) + "\n"
+        append_file(self._path, line.encode(), self._size)
+        self._size, self._before = self._size + len(line), _hash(self._before, body)
+
+
+def body_of(event: Event) -> str:
+    """An event's line without its hash."""
+    return json.dumps({"event": type(event).__name__.lower(), **event._asdict()})
+
+
+def _event(body: str) -> Event:
+    held = json.loads(body)
+    try:
+        return KINDS[held.pop("event")](**held)
+    except (KeyError, TypeError) as error:
+        raise UsageError(f"another version of al-runner wrote this {NAME} ({error}); go on with that one") from error
+
+
+def _line(before: str, body: str) -> str:
+    return f'{{"hash": "{_hash(before, body)}", {body[1:]}'
+
+
+def _hash(before: str, body: str) -> str:
+    return sha256(f"{before}{body}".encode()).hexdigest()
+
+
+def _proven(before: str, body: str, line: str, after: str) -> bool:
+    """Whether the hash of its own line, or that of the line after it, shows that an event is as it was written."""
+    own = _hash(before, body)
+    return own == line[HASH] or (after != "" and _hash(own, "{" + after[BODY]) == after[HASH])

@@ -1,0 +1,205 @@
+"""One run's folder as the loop sees it: every event goes to the journal, then to the views, then to whoever listens."""
+
+import errno
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import groupby
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from al_runner.errors import UsageError
+from al_runner.record.copies import copies
+from al_runner.record.journal import NAME, Begun, Bought, Ended, Event, Journal, Measured, Predicted, read
+from al_runner.record.loggers import flat
+from al_runner.record.views import COLUMNS, VIEWS, Views, keep_copy
+from al_runner.system.atomic import replace_file
+from al_runner.system.claim import Claim
+
+REMEDY = "restore it from a copy, go on after its last sound round with recover=true, or start anew with overwrite=true"
+ANEW = "give this one name=..., or start anew with overwrite=true"
+OLD = "checksums.json"  # a folder that 0.1 made has it, and no journal
+# When a run ends does not change how it begins: these may differ where the purchases made so far stay as they are.
+ENDS = ("budget.max_labelled", "budget.max_fraction", "budget.max_rounds")
+# Where its data lies is not what a run is: the data's fingerprint is.
+NOT_IDENTITY = (*ENDS, "dataset.path")
+
+
+Kind = TypeVar("Kind", Begun, Predicted, Bought, Measured, Ended)
+
+
+class Run:
+    """One run: what its folder holds, and what is still to come.
+
+    `claim` is this process's on the folder, asked before every write. UsageError where the folder is damaged; with
+    `recover` the run goes on from the last sound event. Nothing is written before `settle`, which must come first.
+    """
+
+    def __init__(self, folder: Path, claim: Claim | None = None, recover: bool = False):
+        self._folder, self._claim, self._path = folder, claim, folder / NAME
+        self._views = Views(folder)
+        self._listeners: list[tuple[type[Event], Callable[[Any], None]]] = []
+        self.rows: list[dict[str, Any]] = []  # of rounds.csv
+        self._bought: dict[int, Bought] = {}
+        self._labels: set[int] = set()
+        self._last: Event | None = None
+        self._begun: Begun | None = None
+        with writing(self._path):
+            self._content = self._path.read_bytes() if self._path.exists() else b""
+            self._found = read(self._content, copies(folder) if recover else ())
+            self._fault = self._find_fault()
+        if self._fault and not recover:
+            raise UsageError(f"{self._path}{self._fault} is damaged; {REMEDY}")
+        for event in self._found.events:
+            self._take(event)
+
+    def _find_fault(self) -> str:
+        """What is wrong with the journal, empty where nothing is; UsageError for a folder that 0.1 made."""
+        if self._found.damaged:
+            return f": line {self._found.damaged[0]}"
+        if not self._path.exists() and (self._folder / OLD).exists():
+            raise UsageError(f"{self._folder} holds a run of al-runner 0.1, which this one can't continue; {ANEW}")
+        longer = self._views.longer(self._found.events)
+        return f", whose last lines are missing since {longer[0]} has more," if longer else ""
+
+    def require(self, config: Mapping[str, Any], plan: Sequence[int], data: str) -> None:
+        """UsageError unless what is asked now is the run that the folder holds, or goes on with it.
+
+        `plan` are the sizes of the purchases, of which those made so far must be the first; `data` is a fingerprint.
+        """
+        if self._begun is None:
+            return
+        held, asked = flat(self._begun.config), flat(_plain(config))
+        changed = [key for key in sorted({*held, *asked} - {*NOT_IDENTITY}) if held.get(key) != asked.get(key)]
+        if changed:
+            shown = "; ".join(f"{key}: {held.get(key)} there, {asked.get(key)} asked" for key in changed[:5])
+            more = f"; and {len(changed) - 5} more" if len(changed) > 5 else ""
+            raise UsageError(f"{self._folder} holds a run of another configuration ({shown}{more}); {ANEW}")
+        sizes = [len(bought.id) for bought in self._bought.values()]
+        if sizes != list(plan[: len(sizes)]):
+            raise UsageError(
+                f"{self._folder} holds purchases of {_sizes(sizes)}, and {_sizes(plan)} are asked: a run can be "
+                f"continued from whole queries, but not cut; {ANEW}"
+            )
+        if self._begun.start["data"] != data:
+            raise UsageError(f"{self._folder} holds a run on other images or labels; restore them, {ANEW}")
+
+    def settle(self) -> str:
+        """Make the folder's files sound; what was damaged in one line, empty where nothing was."""
+        kept, text = [], self._found.text
+        with self._writing():
+            if self._found.damaged:
+                kept.append(f"{keep_copy(self._path)} (line {self._found.damaged[0]})")
+            if self._content != text.encode():
+                replace_file(self._path, text.encode())
+            kept += self._views.mend()
+            self._journal = Journal(self._path, text)
+        return f"{' and '.join(kept)} damaged and set aside{self._lost()}" if kept else ""
+
+    def _lost(self) -> str:
+        if self._found.cut:
+            return f"; {self._found.cut} events from line {self._found.damaged[-1]} on are lost, and done again"
+        more = self._fault and not self._found.damaged
+        return f"; what they have more than {NAME} counts for nothing" if more else ""
+
+    def on(self, kind: type[Kind], listener: Callable[[Kind], None]) -> None:
+        """Tell `listener` of every event of a kind once it is recorded."""
+        self._listeners.append((kind, listener))
+
+    def begin(self, config: Mapping[str, Any], start: Mapping[str, Any]) -> None:
+        """A process takes the run up; `start` says when, where, with what code and, as `data`, on which data."""
+        self._add(Begun(_plain(config), _plain(start)))
+
+    def end(self) -> None:
+        """All that was asked for is measured."""
+        if not isinstance(self._last, Ended):
+            self._add(Ended(len(self.rows)))
+
+    def bought(self, round_: int) -> Tensor | None:
+        return torch.tensor(self._bought[round_].id, dtype=torch.int64) if round_ in self._bought else None
+
+    def predicted(self, round_: int, ids: Tensor, classes: Tensor, confidence: Tensor) -> None:
+        shares = [round(share, 6) for share in confidence.tolist()]
+        self._add(Predicted(round_, ids.tolist(), classes.tolist(), shares))
+
+    def buy(self, round_: int, ids: Tensor, labels: Tensor, seconds: float, facts: Mapping[str, float]) -> None:
+        self._add(Bought(round_, ids.tolist(), labels.tolist(), seconds, dict(facts)))
+
+    def measured(self, round_: int) -> bool:
+        return round_ < len(self.rows)
+
+    def measure(self, round_: int, row: Mapping[str, float], joules: float | None) -> None:
+        earlier = self.rows[-1:]
+        full = {
+            **row,
+            "round": round_,
+            "best_test_error": min([row["test_error"], *(last["best_test_error"] for last in earlier)]),
+            "select_seconds": self._bought[round_].seconds,
+            "classes": len(self._labels),
+            "energy_joules": "" if joules is None else round(joules, 3),
+        }
+        self._add(Measured(round_, {name: full[name] for name in COLUMNS}))
+
+    def _add(self, event: Event) -> None:
+        """Record an event, forced to disk, and tell of it."""
+        with self._writing():
+            self._journal.append(event)
+            self._views.append(event)
+        self._take(event)
+        for kind, listener in self._listeners:
+            if isinstance(event, kind):
+                listener(event)
+
+    def _take(self, event: Event) -> None:
+        self._last = event
+        match event:
+            case Begun():
+                self._begun = event
+            case Bought():
+                self._bought[event.round] = event
+                self._labels.update(event.label)
+            case Measured():
+                self.rows.append(event.row)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """A block that writes; Taken where the folder is another process's now, UsageError as `writing`."""
+        with writing(self._path):
+            if self._claim is not None:
+                self._claim.require()
+            yield
+
+
+def discard(folder: Path) -> None:
+    """Forget the run that a folder holds, its journal last; UsageError where that can't be done."""
+    with writing(folder):
+        for name in (*VIEWS, NAME, OLD):
+            (folder / name).unlink(missing_ok=True)
+
+
+def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
+    """As it is read back from the journal."""
+    plain: dict[str, Any] = json.loads(json.dumps(dict(config), default=str))
+    return plain
+
+
+def _sizes(plan: Sequence[int]) -> str:
+    """[8, 20, 20, 20] -> "8, 3 times 20"."""
+    groups = ((size, len(list(same))) for size, same in groupby(plan))
+    return ", ".join(f"{times} times {size}" if times > 1 else str(size) for size, times in groups)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """UsageError in place of an OSError while `path` is written."""
+    try:
+        yield
+    except OSError as error:
+        fix = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else "make it writable"
+        raise UsageError(
+            f"{path} can't be written ({error.strerror}); {fix} and run the same command again: "
+            "every round recorded so far is kept"
+        ) from error

@@ -1,0 +1,367 @@
+"""al-report's parts against values by hand, and its page in a real browser where there is one."""
+
+import csv
+import json
+import re
+import shutil
+import subprocess
+import sys
+from math import log, sqrt
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from support.made_runs import make_run
+
+from al_runner.analysis import cli_report
+from al_runner.analysis.draw.style import pens
+from al_runner.analysis.report.bought import class_balance, nearest_distance, purchases, shrunk
+from al_runner.analysis.report.checklist import checklist
+from al_runner.analysis.report.evidence import PASS, UNKNOWN, WARNING, Evidence
+from al_runner.analysis.report.images import atlas, find_images, fits
+from al_runner.analysis.report.page import page
+from al_runner.analysis.report.sheets import contact_sheet
+from al_runner.analysis.report.source import Source, case_images
+from al_runner.errors import UsageError
+
+DIGITS = {"dataset": {"_target_": "al_runner.data.digits.digits", "split": {"val": 20}}}
+STRATEGIES = {"random": 0.3, "entropy": 0.2}
+
+
+def buy(folder: Path, rounds, labels, predictions=None):
+    """acquired.csv of these ids by round, and predicted.csv of those after the first."""
+    rows = [(round_, id_, labels[id_]) for round_, ids in enumerate(rounds) for id_ in ids]
+    _write(folder / "acquired.csv", ("round", "id", "label"), rows)
+    if predictions is not None:
+        said = [(round_, id_, predictions[id_], 0.75) for round_, id_, _ in rows if round_]
+        _write(folder / "predicted.csv", ("round", "id", "prediction", "confidence"), said)
+
+
+def _write(file, head, rows):
+    with file.open("w", newline="") as stream:
+        csv.writer(stream, lineterminator="\n").writerows([head, *rows])
+
+
+def digits_runs(root, seeds=3):
+    """Runs on the bundled digits: 8 images at first, then two queries of 8."""
+    from sklearn.datasets import load_digits
+
+    labels = load_digits().target
+    for strategy, end in STRATEGIES.items():
+        for seed in range(seeds):
+            folder = make_run(root, strategy, seed, [0.6, 0.4, end + seed / 100], settings=DIGITS, dataset="digits")
+            later = 100 * (strategy == "entropy") + 16 * seed
+            rounds = [range(8 * seed, 8 * seed + 8), range(later + 100, later + 108), range(later + 108, later + 116)]
+            buy(folder, rounds, labels, predictions=(labels + (np.arange(len(labels)) % 2)) % 10)
+            start = {
+                "device": "cpu: abacus",
+                "git_commit": "abc",
+                "command": ["al-run", "a=<b>"],
+                "started": f"200{seed}",
+            }
+            (folder / "provenance.json").write_text(json.dumps([start]))
+    for seed in range(seeds):
+        make_run(root, "full", seed, [0.1], labelled=[1000], settings=DIGITS, dataset="digits")
+    return root
+
+
+def table(*rounds):
+    return pd.DataFrame(
+        [(r, i, y) for r, pairs in enumerate(rounds) for i, y in pairs], columns=["round", "id", "label"]
+    )
+
+
+def test_class_balance_by_hand():
+    bought = table([(0, 0), (1, 0)], [(2, 1), (3, 1)], [(4, 2), (5, 2)])
+    expected = [0, log(2) / log(4), log(3) / log(4)]
+    assert class_balance(bought, 4) == pytest.approx(expected)
+
+
+def test_distance_to_the_nearest_is_that_of_every_pair():
+    rng = np.random.default_rng(0)
+    small = rng.uniform(0, 255, size=(7, 5))
+    bought = table([(3, 0), (1, 0)], [(2, 1)], [(0, 1), (6, 1), (4, 1)])
+    known, expected = [], []
+    for _, part in bought.groupby("round"):
+        known += list(part["id"])
+        nearest = [min(sqrt(((small[a] - small[b]) ** 2).mean()) for b in known if b != a) for a in part["id"]]
+        expected.append(np.mean(nearest))
+    assert nearest_distance(bought, small) == pytest.approx(expected, rel=1e-4)
+    assert np.isnan(nearest_distance(table([(3, 0)]), small)).all()
+    twins = np.vstack([small[0], small[0]])
+    assert nearest_distance(table([(0, 0), (1, 0)]), twins) == pytest.approx([0], abs=0.1)
+
+
+def test_images_shrink_by_the_mean_of_blocks():
+    image = np.arange(17 * 16 * 3).reshape(1, 17, 16, 3).astype(np.uint8)
+    found = shrunk(image).reshape(8, 8, 3)
+    assert found[1, 2].tolist() == image[0, 2:4, 4:6].astype(float).mean(axis=(0, 1)).tolist()
+    assert shrunk(np.full((2, 5, 5), 9, dtype=np.uint8)).shape == (2, 25)
+
+
+def test_purchases_keep_their_order_and_know_what_was_predicted(tmp_path):
+    buy(tmp_path, [[5, 3], [9, 1]], dict.fromkeys(range(10), 4), predictions=[0] * 10)
+    bought = purchases(tmp_path)
+    assert bought["id"].tolist() == [5, 3, 9, 1]
+    assert bought["prediction"].fillna(-1).tolist() == [-1, -1, 0, 0]
+    (tmp_path / "predicted.csv").unlink()
+    assert purchases(tmp_path)["confidence"].isna().all()
+    (tmp_path / "acquired.csv").write_text("round,id\n0,x\n")
+    with pytest.raises(UsageError, match=r"acquired\.csv can't be read"):
+        purchases(tmp_path)
+    (tmp_path / "acquired.csv").unlink()
+    assert purchases(tmp_path) is None
+
+
+def test_images_are_found_or_a_reason_is(tmp_path):
+    arrays = {"train_images": np.zeros((3, 4, 4), np.uint8), "train_labels": np.array([0, 1, 1])}
+    arrays |= {"test_images": np.ones((2, 4, 4), np.uint8), "test_labels": np.array([1, 0])}
+    np.savez(tmp_path / "usps.npz", **arrays)
+    usps = {"dataset": {"_target_": "al_runner.data.vision.vision", "name": "usps"}}
+    images = find_images(usps, tmp_path)
+    assert images.images.shape == (5, 4, 4)
+    assert images.labels.tolist() == [0, 1, 1, 1, 0]
+    assert images.classes == ("0", "1")
+    assert fits(images, table([(4, 0), (3, 1)]))
+    assert not fits(images, table([(4, 1)]))
+    assert not fits(images, table([(5, 1)]))
+    assert find_images({"dataset": {"_target_": "a.npz", "path": str(tmp_path / "usps.npz")}}, tmp_path / "no").classes
+    assert "no prepared file below" in find_images(usps, tmp_path / "elsewhere")
+    assert "not one whose images" in find_images({"dataset": {"_target_": "my.data"}}, tmp_path)
+    (tmp_path / "usps.npz").write_bytes(b"PK damaged")
+    assert "can't be read" in find_images(usps, tmp_path)
+
+
+def test_own_arrays_are_shown_as_the_run_read_them(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (9, 8, 8, 3)).astype(np.uint8)
+    labels = np.array([1, 3, 1, 3, 1, 3, 1, 3, 1])
+    parts = {"train": slice(0, 5), "test": slice(5, 7), "val": slice(7, 9)}
+    arrays = {f"{part}_images": np.moveaxis(images, -1, 1)[rows] for part, rows in parts.items()}
+    np.savez(tmp_path / "own.npz", **arrays, **{f"{part}_labels": labels[rows] for part, rows in parts.items()})
+    own = {"_target_": "al_runner.data.npz.npz", "path": str(tmp_path / "own.npz")}
+    assert "channels first by its sizes" in find_images({"dataset": own}, tmp_path)
+    found = find_images({"dataset": own | {"channels": "first", "relabel": True}}, tmp_path)
+    assert np.array_equal(found.images, images)
+    assert found.labels.tolist() == [0, 1, 0, 1, 0, 1, 0, 1, 0]
+    assert found.classes == ("1", "3")
+
+
+def test_reading_images_brings_no_torch_along():
+    program = "import sys, al_runner.analysis.report.images; print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout == b"False\n"
+
+
+@pytest.mark.parametrize("shape", [(6, 8, 8), (6, 8, 8, 1), (6, 90, 60, 3)])
+def test_every_tile_of_the_atlas_is_its_image(shape, tmp_path):
+    images = np.zeros(shape, np.uint8) + 10 * np.arange(6, dtype=np.uint8).reshape(-1, *[1] * (len(shape) - 1))
+    made = atlas(images, [5, 2, 3])
+    assert (made.width, made.height) == ((32, 48) if shape[1] == 90 else (8, 8))
+    from base64 import b64decode
+    from io import BytesIO
+
+    picture = np.asarray(Image.open(BytesIO(b64decode(made.uri.partition(",")[2]))))
+    for id_, place in made.place.items():
+        top, left = place // made.columns * made.height, place % made.columns * made.width
+        assert (picture[top : top + made.height, left : left + made.width] == 10 * id_).all()
+
+
+def test_contact_sheets_show_label_prediction_and_score(tmp_path):
+    source = Source.of(digits_runs(tmp_path), tmp_path)
+    case = source.comparison.cases[0]
+    sheet = contact_sheet(source, case, case_images(source, case))
+    first = sheet["runs"][0]
+    assert first["title"] == "Entropy, seed 0"
+    assert [block["round"] for block in first["rounds"]] == [0, 1, 2]
+    bought = source.bought[case.each["folder"][0]]
+    for block in first["rounds"]:
+        expected = bought[bought["round"] == block["round"]]
+        assert [tile[1] for tile in block["images"]] == expected["id"].tolist()
+        assert [tile[2] for tile in block["images"]] == expected["label"].tolist()
+    assert first["rounds"][0]["images"][0][3:] == [None, None]
+    assert first["rounds"][1]["images"][0][4] == 0.75
+
+
+def test_too_many_images_are_thinned_out_evenly(tmp_path, monkeypatch):
+    source = Source.of(digits_runs(tmp_path), tmp_path)
+    case = source.comparison.cases[0]
+    monkeypatch.setattr("al_runner.analysis.report.sheets.MOST_PIXELS", 8 * 8 * 10)
+    sheet = contact_sheet(source, case, case_images(source, case))
+    assert [block["round"] for block in sheet["runs"][0]["rounds"]] == [0, 2]
+    assert sheet["runs"][0]["note"].startswith("2 of 3 rounds are shown")
+
+
+def found(root):
+    source = Source.of(root, root)
+    evidence = Evidence(source.comparison.cases, source.configs, source.bought, source.starts)
+    return {check.name: (check.state, check.finding) for check in checklist(evidence)}
+
+
+def test_a_sound_folder_passes_what_it_can(tmp_path):
+    states = {name: state for name, (state, _) in found(digits_runs(tmp_path)).items()}
+    assert states == {
+        "Paired initial sets": PASS,
+        "Several seeds": PASS,
+        "Tuned random baseline": WARNING,  # learner=plain
+        "Full-data line": PASS,
+        "Test data never used to choose": PASS,
+        "Validation set within the budget": PASS,
+        "Query sizes and budgets varied": WARNING,
+        "No run missing or unfinished": PASS,
+        "Device recorded": PASS,
+        "One recorded state of the code": PASS,
+    }
+
+
+def test_every_fault_is_found(tmp_path):
+    digits_runs(tmp_path)
+    strategies = next((tmp_path / "digits").iterdir())
+    shutil.rmtree(strategies / "full")
+    text = (strategies / "entropy/seed1/acquired.csv").read_text()
+    (strategies / "entropy/seed1/acquired.csv").write_text(text.replace("\n0,8,", "\n0,999,"))
+    shutil.rmtree(strategies / "random/seed2")
+    for folder, change in (("entropy/seed0", {"device": "an H200"}), ("random/seed0", {"git_commit": "def-dirty"})):
+        file = strategies / folder / "provenance.json"
+        file.write_text(json.dumps([json.loads(file.read_text())[0] | change]))
+    for config in strategies.glob("*/*/config.yaml"):
+        config.write_text(config.read_text().replace("val: 20", "val: 25"))
+    checks = found(tmp_path)
+    for name, words in {
+        "Paired initial sets": "digits seed 1",
+        "Several seeds": "digits random 2",
+        "Full-data line": "digits, usps_cnn",
+        "Validation set within the budget": "25 images on digits, 24 labels bought",
+        "No run missing or unfinished": "random seed 2",
+        "Device recorded": "an H200",
+        "One recorded state of the code": "def-dirty",
+    }.items():
+        assert checks[name][0] == WARNING, name
+        assert words in checks[name][1]
+
+
+def test_tables_alone_leave_unknown_what_they_do_not_hold(tmp_path):
+    shutil.copy(Path(__file__).parents[2] / "support" / "real" / "results.csv", tmp_path)
+    states = {name: state for name, (state, _) in found(tmp_path).items()}
+    for name in ("Paired initial sets", "Test data never used to choose", "Device recorded"):
+        assert states[name] == UNKNOWN
+    text = page(Source.of(tmp_path, tmp_path))
+    assert "No contact sheets: this folder has no acquired.csv" in text
+    assert "No provenance.json is here" in text
+
+
+def test_tuned_learners_and_varied_budgets_pass(tmp_path):
+    for budget, query in (("small", 8), ("large", 80)):
+        for strategy in STRATEGIES:
+            settings = {"budget": {"initial": 8, "query": query}}
+            make_run(tmp_path, strategy, 0, [0.5, 0.4], budget=budget, learner="plain_tuned", settings=settings)
+    checks = found(tmp_path)
+    assert checks["Tuned random baseline"][0] == PASS
+    assert checks["Query sizes and budgets varied"][0] == PASS
+
+
+def test_the_page_asks_the_network_for_nothing_and_escapes_what_it_is_given(tmp_path):
+    text = page(Source.of(digits_runs(tmp_path), tmp_path))
+    assert not re.search(r'(?:src|href)\s*=\s*"(?!data:|#)', text)
+    assert not re.search(r"@import|url\((?!data:|\$|#)", text)
+    assert "al-run a=&lt;b&gt;" in text
+    assert text.index("With 24 labels Entropy ends lowest") < text.index("<main>")
+    data = json.loads(re.search(r'id="data">(.*?)</script>', text, re.S).group(1))
+    views = {view["name"]: view for view in data["charts"]["errors0"]}
+    assert list(views) == ["test error", "difference to Random", "lowest so far", "validation error"]
+    lines = {line["name"]: line for line in views["test error"]["lines"]}
+    assert lines["entropy"]["y"] == pytest.approx([60, 40, 21])
+    assert {name: line["label"] for name, line in lines.items()} == {"random": "Random", "entropy": "Entropy"}
+    pen = pens(["entropy"])["entropy"]
+    assert (lines["entropy"]["colour"], lines["entropy"]["marker"]) == pen[:2]
+    assert "final - Random" in text
+    assert "<td>Entropy</td>" in text
+    surprise = {view["name"]: view for view in data["charts"]["bought0"]}["surprise"]
+    assert surprise["lines"][0]["y"] == pytest.approx([50, 50])  # every other prediction is wrong
+
+
+def test_curves_that_end_before_one_run_does_stay_in_the_page(tmp_path):
+    digits_runs(tmp_path)
+    make_run(tmp_path, "random", 7, [0.6, 0.4, 0.3, 0.2], settings=DIGITS, dataset="digits")  # longer than all others
+    text = page(Source.of(tmp_path, tmp_path))
+    data = json.loads(re.search(r'id="data">(.*?)</script>', text, re.S).group(1))
+    views = {view["name"]: view for view in data["charts"]["errors0"]}
+    assert {line["name"]: line["x"] for line in views["test error"]["lines"]} == {
+        "random": [8, 16, 24, 32],
+        "entropy": [8, 16, 24],
+    }
+
+
+def test_the_command(tmp_path, capsys):
+    digits_runs(tmp_path / "runs")
+    assert cli_report.main([str(tmp_path / "runs"), "--out", str(tmp_path / "page.html")]) == 0
+    assert str(tmp_path / "page.html") in capsys.readouterr().out
+    first = (tmp_path / "page.html").read_bytes()
+    cli_report.main([str(tmp_path / "runs")])
+    assert (tmp_path / "runs" / "report.html").read_bytes() == first
+    assert cli_report.main([str(tmp_path / "runs"), "--baseline", "nothing"]) == 2
+    there = "choose one of entropy, random"
+    assert capsys.readouterr().err == f"al-report: --baseline: there is no curve nothing; {there}\n"
+    assert cli_report.main([str(tmp_path / "nowhere")]) == 2
+    assert "al-report: " in capsys.readouterr().err
+
+
+CHROMIUM = next(
+    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+)
+QUIET = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-sync")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    sync = pytest.importorskip("playwright.sync_api")
+    if CHROMIUM is None:
+        pytest.skip("no Chromium here; apt-get install chromium")
+    with sync.sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+
+
+@pytest.mark.parametrize("width", [360, 1200])
+def test_a_browser_shows_the_page(browser, tmp_path, width):
+    digits_runs(tmp_path)
+    cli_report.main([str(tmp_path)])
+    tab = browser.new_page(viewport={"width": width, "height": 800})
+    said: list[str] = []
+    tab.on("console", lambda message: said.append(message.text))
+    tab.on("pageerror", lambda error: said.append(str(error)))
+    tab.on(
+        "request", lambda request: said.append(request.url) if not request.url.startswith(("file:", "data:")) else None
+    )
+    tab.goto((tmp_path / "report.html").as_uri())
+    assert tab.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    chart = tab.locator("#errors0")
+    assert chart.locator("path[data-line]").count() == 2
+    chart.locator("button[data-line=entropy]").click()  # a toggle
+    assert [line.get_attribute("data-line") for line in chart.locator("path[data-line]").all()] == ["random"]
+    assert chart.locator("button[data-line=entropy]").get_attribute("aria-pressed") == "false"
+    chart.locator("button[data-line=entropy]").click()
+    chart.locator("svg rect[fill=transparent]").hover()
+    tip = chart.locator(".tip").inner_text()
+    assert tip.startswith("16 labels")
+    assert "Entropy: 40.0 %" in tip
+    chart.get_by_text("difference to Random").click()
+    assert [line.get_attribute("data-line") for line in chart.locator("path[data-line]").all()] == ["entropy"]
+    sheet = tab.locator(".sheet")
+    assert sheet.locator(".tile").count() == 24
+    assert sheet.locator(".tile.wrong").count() == 8
+    sheet.locator("select").select_option(label="Random, seed 2")
+    assert "id 132" in sheet.locator(".tile").nth(8).get_attribute("title")
+    assert said == []
+    tab.close()
+
+
+def test_it_can_be_printed(browser, tmp_path):
+    digits_runs(tmp_path)
+    cli_report.main([str(tmp_path)])
+    tab = browser.new_page()
+    tab.goto((tmp_path / "report.html").as_uri())
+    assert tab.pdf(format="A4").startswith(b"%PDF")
+    tab.emulate_media(media="print")
+    assert not tab.locator("#errors0").get_by_text("difference to Random").is_visible()
+    assert tab.locator("#errors0 svg path[data-line]").count() == 2
+    tab.close()

@@ -1,0 +1,154 @@
+"""The verdict says what the tables hold, and how sure that is."""
+
+import numpy as np
+import pytest
+from scipy import stats
+from support.made_runs import make_run
+from support.two_strategies import RANDOM, two
+
+from al_runner.analysis import cases, paired_tests, results
+from al_runner.analysis.table.runs import load
+from al_runner.analysis.tell.comparison import Comparison
+from al_runner.analysis.tell.verdict import refusal, verdict
+
+
+def test_the_verdict_has_the_table_s_p_and_asks_for_more_seeds_than_there_are(tmp_path):
+    """A lead that one test would see with the seeds at hand, and four comparisons leave unsure."""
+    ends = {"random": [0.40, 0.42, 0.39], "entropy": [0.31, 0.35, 0.27]}
+    for name in ("margin", "curriculum", "egl"):
+        ends[name] = [0.41, 0.41, 0.41]
+    for name, errors in ends.items():
+        for seed, end in enumerate(errors):
+            make_run(tmp_path, name, seed, [0.9, end])
+    (case,) = cases(load(tmp_path))
+    pair = case.gaps("final")["entropy"]
+    test, p = pair.test, pair.t_holm
+    assert test.t_p < 0.05 < p
+    assert test.seeds_needed <= 3
+    assert f"over random (3 paired seeds, p = {p:.2g} by Holm; a few more seeds would tell)" in verdict(case)
+
+
+def test_two_seeds_are_not_ranked_and_the_need_is_said(tmp_path):
+    (case,) = cases(load(two(tmp_path, seeds=2)))
+    assert case.ranked.empty
+    assert results([case])["rank"].isna().all()
+    assert refusal(case) == verdict(case)
+    assert verdict(case).startswith(
+        "Not ranked: a ranking needs 3 paired seeds of every strategy. Seeds that reach 24 labels: random 2, kfac_vfe 2"
+    )
+    assert "asks for about this many: kfac_vfe 3" in verdict(case)
+
+
+def test_one_seed_has_no_variance_to_judge_by(tmp_path):
+    (case,) = cases(load(two(tmp_path, seeds=1)))
+    assert "One seed shows no variance" in verdict(case)
+    assert paired_tests([case])[["half", "t_p", "wilcoxon_holm"]].isna().all(axis=None)
+
+
+def test_a_shorter_budget_that_can_be_ranked_is_named(tmp_path):
+    two(tmp_path, seeds=2)
+    for strategy in ("random", "kfac_vfe"):
+        make_run(tmp_path, strategy, 2, [0.7, 0.5])
+    frame = load(tmp_path)
+    assert "With --at 16 there are 3 paired seeds of every curve." in verdict(cases(frame)[0])
+    assert len(cases(frame, at=16)[0].ranked) == 2
+
+
+def test_verdict_says_how_sure_it_is(tmp_path):
+    text = verdict(cases(load(two(tmp_path)))[0])
+    assert text.startswith("With 24 labels kfac_vfe ends lowest, at 27.00 ± 3.44%, 20.00 ± ")
+    assert text.endswith("points below random (4 paired seeds, p < 0.001 by Holm).")
+
+
+def test_identical_curves_are_no_lead(tmp_path):
+    for strategy in ("random", "entropy"):
+        for seed, errors in enumerate(RANDOM):
+            make_run(tmp_path, strategy, seed, errors)
+    case = cases(load(tmp_path))[0]
+    assert paired_tests([case])[["mean", "t_p", "t_holm", "wilcoxon_p"]].to_numpy().tolist() == [[0, 1, 1, 1]] * 2
+    assert verdict(case).endswith(", equal to entropy in each of 4 paired seeds.")
+    assert "lead" not in verdict(case)
+
+
+def test_differences_that_cancel_are_told_apart_by_no_number_of_seeds(tmp_path):
+    for strategy, ends in (("random", (0.25, 0.5, 0.5)), ("entropy", (0.5, 0.25, 0.5))):
+        for seed, end in enumerate(ends):
+            make_run(tmp_path, strategy, seed, [0.9, end])
+    assert "3 paired seeds, p = 1 by Holm; no number of seeds would tell" in verdict(cases(load(tmp_path))[0])
+
+
+def test_cases_are_named_by_what_tells_them_apart(tmp_path):
+    for learner in ("plain", "ensemble"):
+        for strategy in ("random", "entropy"):
+            make_run(tmp_path, strategy, 0, [0.9, 0.5], learner=learner)
+    found = cases(load(tmp_path))
+    assert [case.title for case in found] == ["usps, usps_cnn, ensemble", "usps, usps_cnn, plain"]
+    assert [verdict.partition(":")[0] for verdict in Comparison.of(load(tmp_path)).verdicts()] == [
+        case.title for case in found
+    ]
+    alone = cases(load(tmp_path).query("learner == 'plain'"))
+    assert [case.title for case in alone] == ["usps, usps_cnn"]
+
+
+def test_a_baseline_that_is_ahead_has_the_table_s_p_too(tmp_path):
+    """Random leads entropy; badge has a pair fewer, margin has one, which has no p and does not count."""
+    ends = {
+        "random": [0.20, 0.22, 0.19],
+        "entropy": [0.22, 0.22, 0.28],
+        "badge": [0.30, 0.36],
+        "margin": [0.4],
+    }
+    for name, errors in ends.items():
+        for seed, end in enumerate(errors):
+            make_run(tmp_path, name, seed, [0.9, end])
+    (case,) = cases(load(tmp_path))
+    p = {name: stats.ttest_rel(ends[name], ends["random"][: len(ends[name])]).pvalue for name in ("entropy", "badge")}
+    assert 0.05 < p["badge"] < p["entropy"]
+    table = results([case]).set_index("curve")
+    assert table.loc["entropy", "final_minus_baseline_p"] == pytest.approx(max(2 * p["badge"], p["entropy"]))
+    assert table.loc["badge", "final_minus_baseline_p"] == pytest.approx(2 * p["badge"])
+    assert np.isnan(table.loc["margin", "final_minus_baseline_p"])
+    shown = f"over entropy (3 paired seeds, p = {table.loc['entropy', 'final_minus_baseline_p']:.2g} by Holm"
+    assert shown in verdict(case)
+
+
+def test_a_pair_has_one_corrected_p_wherever_it_is_shown(tmp_path):
+    two(tmp_path)
+    for seed in range(4):
+        make_run(tmp_path, "margin", seed, [0.8, 0.5, 0.29 + 0.01 * seed])
+        make_run(tmp_path, "egl", seed, [0.8, 0.5, 0.31 + 0.03 * (seed % 2)])
+    (case,) = cases(load(tmp_path))
+    tests = paired_tests([case]).query("measure == 'final'").set_index(["first", "second"])
+    against = results([case]).set_index("curve")["final_minus_baseline_p"].dropna()
+    assert len(tests) == 6
+    assert len(against) == 3
+    for curve, p in against.items():
+        assert tests.loc[(curve, "random"), "t_holm"] == p
+        assert case.corrected_p("random", curve) == case.corrected_p(curve, "random") == p
+    others = tests.query("second != 'random'")
+    assert len(others) == 3
+    ordered = others.sort_values("t_p")
+    by_hand = np.minimum(np.maximum.accumulate(ordered["t_p"].to_numpy() * [3, 2, 1]), 1)
+    assert ordered["t_holm"].to_numpy() == pytest.approx(by_hand)
+
+
+def sized(root, **sizes):
+    return load(root).assign(**sizes)
+
+
+def test_a_budget_that_leaves_little_to_choose_is_warned_of(tmp_path):
+    two(tmp_path)
+    assert "Caution" not in verdict(cases(load(tmp_path))[0])
+    assert "24 of all 30 labels are bought by then" in verdict(cases(sized(tmp_path, pool_images=30))[0])
+    assert "Caution" not in verdict(cases(sized(tmp_path, pool_images=31))[0])
+    make_run(tmp_path, "full", 0, [0.1], labelled=[25])
+    frame = load(tmp_path)
+    assert "24 of all 25 labels" in verdict(cases(frame)[0])
+    assert "Caution" not in verdict(cases(frame, at=16)[0])
+
+
+def test_few_test_images_are_warned_of(tmp_path):
+    two(tmp_path)
+    said = verdict(cases(sized(tmp_path, test_images=90))[0])
+    assert said.endswith("Caution: errors are measured on 90 test images, of which one is 1.1 points.")
+    assert "Caution" not in verdict(cases(sized(tmp_path, test_images=1000))[0])

@@ -1,0 +1,111 @@
+"""Large images are taken fewer at a time; of small ones as many as ever, so that results stay bit for bit."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import toy
+from torch import Tensor, nn
+
+from al_runner.engine.one_by_one import error_rate
+from al_runner.learners.plain import SingleNet
+from al_runner.models.inputs import channel_statistics
+from al_runner.types import DataSet, at_once, chunks
+
+SIZES = {  # an image's shape, images at a time out of 8,192 and of 512
+    (1, 8, 8): (8192, 512),  # digits
+    (1, 16, 16): (8192, 512),  # USPS
+    (1, 28, 28): (8192, 512),  # MNIST
+    (3, 32, 32): (8192, 512),  # CIFAR, SVHN
+    (3, 64, 64): (2048, 128),
+    (3, 224, 224): (167, 10),
+    (1, 2000, 3000): (4, 1),
+}
+
+
+@pytest.mark.parametrize("shape", SIZES, ids=str)
+def test_as_many_at_once_as_hold_no_more_values_than_a_full_part_of_small_images(shape: tuple[int, ...]) -> None:
+    many, few = SIZES[shape]
+    values = torch.tensor(shape).prod().item()
+    assert (at_once(8192, values), at_once(512, values)) == (many, few)
+    parts = chunks(torch.zeros(1, *shape, dtype=torch.uint8).expand(600, *shape))
+    assert len(parts[0]) == few
+    assert sum(map(len, parts)) == 600
+
+
+class Counting(nn.Module):
+    """Class 1 where the first value is above 100; notes how many images it sees at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[int] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.seen.append(len(x))
+        sure = (x[:, 0, 0, 0] > 100).float()
+        return torch.stack([1 - sure, sure], 1)
+
+
+def test_predictions_and_errors_of_large_images_are_those_of_each() -> None:
+    x = torch.randint(256, (25, 3, 224, 224), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    net = Counting()
+    probs = SingleNet(net, 0).log_probs(x)[:, 0]
+    assert net.seen == [10, 10, 5]
+    assert probs.argmax(1).tolist() == (x[:, 0, 0, 0] > 100).long().tolist()
+    labels = (x[:, 0, 0, 0] > 100).long()
+    labels[3] = 1 - labels[3]
+    assert error_rate(net, x, labels) == pytest.approx(1 / 25)
+
+
+def test_statistics_in_parts_are_those_of_all() -> None:
+    images = torch.randint(256, (400, 3, 70, 60), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    ids = torch.arange(400)
+    data = DataSet(images, ids % 2, ids[10:], ids[:5], ids[5:10], ("a", "b"))
+    mean, std = channel_statistics(data, chunk=100)
+    expected = images[10:].double()
+    assert torch.allclose(mean.double(), expected.mean((0, 2, 3)), rtol=1e-6)
+    assert torch.allclose(std.double(), expected.std((0, 2, 3), unbiased=False), rtol=1e-6)
+
+
+def test_statistics_of_small_images_are_what_they_always_were() -> None:
+    data = toy.data_set(160)
+    values = data.images[data.train].double()  # 8,192 at a time: all of them
+    mean, square = values.mean((0, 2, 3)), values.square().mean((0, 2, 3))
+    found = channel_statistics(data)
+    count = len(data.train)
+    mean, square = mean * count / count, square * count / count
+    assert torch.equal(found[0], mean.float())
+    assert torch.equal(found[1], (square - mean.square()).sqrt().float())
+
+
+PEAK = """
+import json, resource, sys
+import torch
+from al_runner.models.inputs import channel_statistics
+from al_runner.types import DataSet
+
+torch.set_num_threads(1)
+images = torch.zeros(1200, 224, 224, 3, dtype=torch.uint8).random_(256).permute(0, 3, 1, 2)
+ids = torch.arange(1200)
+data = DataSet(images, ids % 2, ids, ids[:1], ids[:1], ("a", "b"))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+channel_statistics(data)
+print(json.dumps({"data": images.nbytes, "more": 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)}))
+"""
+
+
+def test_statistics_of_photos_take_little_beside_them() -> None:
+    """1,200 of 224 x 224, 181 MB, whose doubles would be 1.4 GB, and their squares as much."""
+    done = subprocess.run(
+        [sys.executable, "-c", PEAK],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONPATH": str(Path(__file__).parents[2]), "PATH": "/usr/bin:/bin"},
+    )
+    took = json.loads(done.stdout)
+    assert took["data"] == 1200 * 224 * 224 * 3
+    assert took["more"] < 0.6e9
