@@ -17,7 +17,7 @@ from al_runner.errors import UsageError
 from al_runner.needs import Gives
 from al_runner.rng import Streams
 from al_runner.settings.declare import options
-from al_runner.settings.kinds import Count, ListOf, Many, Means, NotNegative, Positive, Share, Takes
+from al_runner.settings.kinds import Count, Many, Means, NotNegative, Positive, Share, Takes
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +100,7 @@ class OptimiserOptions(TypedDict, total=False):
     momentum: Annotated[Share, Means("share of the last step that is taken again")]
     nesterov: Annotated[bool, Means("take the gradient where the momentum leads (SGD)")]
     alpha: Annotated[Share, Means("how slowly the mean squared gradient forgets (RMSprop)")]
-    betas: Annotated[ListOf[Share], Means("how slowly the mean and the mean squared gradient forget (Adam)")]
+    betas: Annotated[Sequence[Share], Means("how slowly the mean and the mean squared gradient forget (Adam)")]
     eps: Annotated[NotNegative, Means("added to the root of the mean squared gradient")]
     fused: Annotated[bool | None, Means("one kernel for all weights: the same steps in less time")]
     foreach: Annotated[bool | None, Means("one operation for all weights: the same steps in less time")]

@@ -1,11 +1,12 @@
 """Learning rates that change during training, as factors of the optimiser's own rate at every step."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import cos, pi
 from typing import Annotated, ClassVar, Literal
 
 from al_runner.settings.declare import options
-from al_runner.settings.kinds import CountOrZero, ListOf, Means, NotNegative, ShareOrAll
+from al_runner.settings.kinds import CountOrZero, Means, NotNegative, ShareOrAll
 
 
 @options("training.schedule")
@@ -13,7 +14,7 @@ from al_runner.settings.kinds import CountOrZero, ListOf, Means, NotNegative, Sh
 class Drops:
     """The rate is multiplied by `by` after each of so many checks."""
 
-    after: Annotated[ListOf[CountOrZero], Means("validations after which the learning rate is multiplied by `by`")]
+    after: Annotated[Sequence[CountOrZero], Means("validations after which the learning rate is multiplied by `by`")]
     by: Annotated[NotNegative, Means("what the learning rate is multiplied by")] = 0.1
     whole: ClassVar[bool] = False
 

@@ -1,12 +1,13 @@
 """The plain nets of Beluch et al. (2018): Keras's example CNNs for MNIST (S-CNN) and CIFAR-10 (K-CNN)."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from torch import nn
 
 from al_runner.errors import UsageError
 from al_runner.settings.declare import options
-from al_runner.settings.kinds import Count, ListOf, Means, Positive
+from al_runner.settings.kinds import Count, Means, Positive
 
 
 @options("model")
@@ -14,7 +15,7 @@ def cnn(
     image_shape: tuple[int, int, int],
     classes: int,
     blocks: Annotated[
-        ListOf[ListOf[Count]],
+        Sequence[Sequence[Count]],
         Means("filters of every 3 x 3 convolution, a list for each block; a block ends in a pool"),
     ],
     padded: Annotated[bool, Means("all convolutions but a block's last keep the size of the image")],

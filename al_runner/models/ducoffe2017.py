@@ -1,5 +1,6 @@
 """The plain CNNs of Ducoffe & Precioso (2017), table 2, and the initial weights of their code."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import torch
@@ -7,15 +8,15 @@ from torch import nn
 
 from al_runner.errors import UsageError
 from al_runner.settings.declare import options
-from al_runner.settings.kinds import Count, ListOf, Means
+from al_runner.settings.kinds import Count, Means
 
 
 @options("model")
 def cnn(
     image_shape: tuple[int, int, int],
     classes: int,
-    pool: Annotated[ListOf[bool], Means("for every 3 x 3 convolution, whether a 2 x 2 max-pool follows it")],
-    hidden: Annotated[ListOf[Count], Means("units of every dense layer before the last")],
+    pool: Annotated[Sequence[bool], Means("for every 3 x 3 convolution, whether a 2 x 2 max-pool follows it")],
+    hidden: Annotated[Sequence[Count], Means("units of every dense layer before the last")],
     channels: Annotated[Count, Means("filters of every convolution")] = 20,
 ) -> nn.Sequential:
     """Valid 3 x 3 convolutions, each with or without a 2 x 2 max-pool, then dense layers; ReLU throughout.

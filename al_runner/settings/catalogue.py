@@ -5,10 +5,10 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from pydoc import locate
 from typing import Any, cast, get_type_hints
 
 import hydra
+from hydra._internal.utils import _locate
 from omegaconf import DictConfig, OmegaConf
 
 from al_runner.settings.check import parameters_of, taken_by
@@ -41,7 +41,7 @@ class Part:
     @property
     def summary(self) -> str:
         """The first sentence of what the target does; of other people's code, its name."""
-        made = locate(self.target)
+        made = _locate(self.target)
         text = inspect.getdoc(made) if self.target.startswith(("al_runner.", "hydra_plugins.al_runner")) else None
         return " ".join(text.partition("\n\n")[0].split()) if text else f"`{self.target}`."
 
@@ -99,7 +99,7 @@ def describe(annotation: Any) -> list[str]:
 
 def defaults_of(target: str) -> Mapping[str, Any]:
     """The values of parameters that a call leaves out."""
-    parameters = inspect.signature(cast(Callable[..., Any], locate(target))).parameters.values()
+    parameters = inspect.signature(cast(Callable[..., Any], _locate(target))).parameters.values()
     return {one.name: one.default for one in parameters if one.default is not one.empty}
 
 

@@ -4,10 +4,10 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import lru_cache
-from pydoc import locate
 from types import NoneType
 from typing import Annotated, Any, NamedTuple, cast, get_args, get_origin, get_type_hints
 
+from hydra._internal.utils import _locate
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from al_runner.errors import UsageError
@@ -116,7 +116,7 @@ def parameters_of(target: str) -> Parameters:
     annotations: Mapping[str, Any] = {}
     names: frozenset[str] | None = None
     with suppress(Exception):
-        made = cast(Callable[..., Any], locate(target))
+        made = cast(Callable[..., Any], _locate(target))
         parameters = inspect.signature(made).parameters.values()
         if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
             names = frozenset(parameter.name for parameter in parameters)

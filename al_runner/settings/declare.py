@@ -1,17 +1,16 @@
 """Functions and classes whose parameters are options: a wrong value is one line that names the fix, whoever calls."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, wraps
-from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
-
-from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 from al_runner.errors import UsageError
 from al_runner.settings.kinds import Means
 from al_runner.settings.wording import refusal
 
-STRICT = ConfigDict(strict=True, arbitrary_types_allowed=True, allow_inf_nan=False)
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter  # imported late: launchers declare options, and al-run --help loads launchers
 
 Made = TypeVar("Made", bound=Callable[..., Any])
 
@@ -48,16 +47,25 @@ def checking(function: Made, group: str) -> Made:
 def accepted(name: str, value: object, annotation: Any) -> Any:
     """The value as its function gets it, a whole number as a float where one is wanted; UsageError if it is wrong."""
     try:
-        return adapter(annotation).validate_python(value)
-    except ValidationError:
+        return adapter(annotation).validate_python(listed(value))
+    except ValueError:  # pydantic's is one
         raise UsageError(refusal(name, value, annotation)) from None
 
 
+def listed(value: object) -> object:
+    """A sequence of any class, such as a configuration's, as a list; everything else as it is."""
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes | tuple):
+        return [listed(part) for part in value]
+    return value
+
+
 @cache
-def adapter(annotation: Any) -> TypeAdapter[Any]:
-    """Pydantic's validator of an annotation."""
+def adapter(annotation: Any) -> "TypeAdapter[Any]":
+    """Pydantic's validator of an annotation: strict, so that no word becomes a number, and no number a truth value."""
+    from pydantic import PydanticUserError, TypeAdapter  # noqa: PLC0415 - see above
+
     try:
-        return TypeAdapter(annotation, config=STRICT)
+        return TypeAdapter(annotation, config={"strict": True, "arbitrary_types_allowed": True, "allow_inf_nan": False})
     except PydanticUserError:  # of a dataclass, which has a configuration of its own
         return TypeAdapter(annotation)
 

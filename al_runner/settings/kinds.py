@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Annotated, TypeVar
 
 from annotated_types import Ge, Gt, Le, Lt, MinLen
-from pydantic import BeforeValidator
 
 LARGEST = 10**9  # of a count: more images, steps or rounds than any experiment has
 
@@ -34,13 +33,6 @@ class Takes:
     options: type
 
 
-def listed(value: object) -> object:
-    """A sequence of any class, such as a configuration's, as a list; everything else as it is."""
-    if isinstance(value, Sequence) and not isinstance(value, str | bytes | tuple):
-        return [listed(part) for part in value]
-    return value
-
-
 T = TypeVar("T")
 
 Count = Annotated[int, Ge(1), Le(LARGEST)]
@@ -52,5 +44,4 @@ NotNegative = Annotated[float, Ge(0)]
 Share = Annotated[float, Ge(0), Lt(1)]
 ShareOrAll = Annotated[float, Ge(0), Le(1)]
 ProperShare = Annotated[float, Gt(0), Lt(1)]
-ListOf = Annotated[Sequence[T], BeforeValidator(listed)]
-AtLeastOne = Annotated[Sequence[T], BeforeValidator(listed), MinLen(1)]
+AtLeastOne = Annotated[Sequence[T], MinLen(1)]

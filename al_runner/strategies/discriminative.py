@@ -17,7 +17,7 @@ from al_runner.needs import Needs
 from al_runner.pool import Pool, class_shares, top
 from al_runner.rng import Streams
 from al_runner.settings.declare import options
-from al_runner.settings.kinds import Count, ListOf, Means
+from al_runner.settings.kinds import Count, Means
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.features import features_of
 from al_runner.types import Fit, Fitted, Recipe, TrainData, trained
@@ -36,7 +36,7 @@ class Discriminative(Strategy):
         InstanceOf[Recipe],
         Means("how the classifier is trained; it ends at target_error on the images it is trained on"),
     ]
-    hidden: Annotated[ListOf[Count], Means("units of the classifier's layers")] = (256, 256, 256)
+    hidden: Annotated[Sequence[Count], Means("units of the classifier's layers")] = (256, 256, 256)
     mini_queries: Annotated[
         Count, Means("parts of a query, each with a classifier of its own; at most one for every image")
     ] = 20

@@ -1,5 +1,6 @@
 """Learning loss: the images whose loss a module beside the net predicts to be highest (Yoo & Kweon, 2019)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, ClassVar
@@ -11,7 +12,7 @@ from al_runner.needs import Needs
 from al_runner.pool import Pool
 from al_runner.rng import Streams
 from al_runner.settings.declare import options
-from al_runner.settings.kinds import Count, CountOrZero, ListOf, Means, Positive, ShareOrAll
+from al_runner.settings.kinds import Count, CountOrZero, Means, Positive, ShareOrAll
 from al_runner.strategies.base import ByScore
 from al_runner.strategies.decorated import changed
 from al_runner.strategies.loss_prediction import Build, WithLossPrediction, feature_maps, with_ranking
@@ -28,7 +29,7 @@ class LearningLoss(ByScore):
     """The candidates of highest predicted loss."""
 
     layers: Annotated[
-        ListOf[str] | None,
+        Sequence[str] | None,
         Means("layers whose feature maps the module reads, as [net.2,net.5]; null: the last map of every size"),
     ] = None
     hidden: Annotated[Count, Means("units that a map is brought to")] = 128

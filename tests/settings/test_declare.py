@@ -1,6 +1,6 @@
 """Declared options: what is accepted, and the one line for what is not."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
@@ -11,7 +11,7 @@ from pydantic import InstanceOf
 
 from al_runner.errors import UsageError
 from al_runner.settings.declare import declared, meaning, options
-from al_runner.settings.kinds import AtLeastOne, Count, Few, ListOf, Means, NotNegative, ProperShare
+from al_runner.settings.kinds import AtLeastOne, Count, Few, Means, NotNegative, ProperShare
 from al_runner.settings.wording import wanted
 
 
@@ -30,8 +30,8 @@ class Part:
     whether: Annotated[bool, Means("a switch")] = False
     choice: Annotated[Literal["one", "two", "three"], Means("a choice")] = "one"
     text: Annotated[str | None, Means("a text")] = None
-    sizes: Annotated[ListOf[Count], Means("a list")] = ()
-    blocks: Annotated[AtLeastOne[ListOf[Count]], Means("lists")] = ((1,),)
+    sizes: Annotated[Sequence[Count], Means("a list")] = ()
+    blocks: Annotated[AtLeastOne[Sequence[Count]], Means("lists")] = ((1,),)
     how: Annotated[Callable[[int], int] | None, Means("a function")] = None
     more: Annotated[Mapping[str, Any], Means("anything")] = OmegaConf.create({})
     part: Annotated[InstanceOf["Part"] | None, Means("another one")] = None

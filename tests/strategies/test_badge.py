@@ -129,5 +129,5 @@ def test_the_strategy_draws_among_the_gradients_of_its_candidates(first: str, ne
 
 
 def test_another_first_is_refused() -> None:
-    with pytest.raises(UsageError, match="choose largest or random"):
+    with pytest.raises(UsageError, match="it must be largest or random"):
         Badge(first="smallest")

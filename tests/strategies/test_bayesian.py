@@ -188,7 +188,7 @@ def test_a_single_net_is_refused_by_the_score_s_name_or_chosen_from_at_random(sc
     allowed.check_learner(single)  # type: ignore[arg-type]
     picks = {tuple(allowed.select(single, pool_of(30), 4, stream(seed, "query")).tolist()) for seed in range(20)}
     assert len(picks) > 1
-    with pytest.raises(UsageError, match="choose one of refuse, random"):
+    with pytest.raises(UsageError, match="it must be refuse or random"):
         Disagreement(score, one_sample="top")
 
 

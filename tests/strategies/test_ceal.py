@@ -129,8 +129,8 @@ def test_labels_of_the_pool_make_no_difference() -> None:
     [
         ({"threshold": 0.0}, "strategy.threshold"),
         ({"decay": -1.0}, "strategy.decay"),
-        ({"reading": "cubic"}, "linear, quadratic"),
-        ({"labeller": "me"}, "previous, labelled"),
+        ({"reading": "cubic"}, "it must be linear or quadratic"),
+        ({"labeller": "me"}, "it must be previous or labelled"),
     ],
 )
 def test_options_that_mean_nothing_are_refused(options: dict[str, object], named: str) -> None:

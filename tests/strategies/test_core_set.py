@@ -2,6 +2,7 @@ from itertools import combinations
 
 import pytest
 import torch
+import toy
 from torch import Tensor, nn
 
 from al_runner.errors import UsageError
@@ -90,13 +91,13 @@ def test_outputs_are_the_logits_of_one_net_and_choose_otherwise(net: nn.Module, 
     wanted = farthest_first(net(pool.x(pool.candidates)), net(pool.x(pool.labelled)), 6)
     ids = by_logits.select(fitted, pool, 6, stream(0, "query")).tolist()
     assert ids == pool.candidates[wanted].tolist() != CoreSet().select(fitted, pool, 6, stream(0, "query")).tolist()
-    learner = Plain(lambda: net, None)  # type: ignore[arg-type]  # never trained
+    learner = Plain(lambda: net, toy.recipe())  # never trained
     by_logits.check_learner(learner)
-    several = Ensemble(lambda: net, None, 2)  # type: ignore[arg-type]
+    several = Ensemble(lambda: net, toy.recipe(), 2)
     CoreSet().check_learner(several)
     with pytest.raises(UsageError, match=r"one net.s own weights.*learner=plain"):
         by_logits.check_learner(several)
-    with pytest.raises(UsageError, match="inputs, outputs"):
+    with pytest.raises(UsageError, match="it must be inputs or outputs"):
         CoreSet(features="logits")
 
 

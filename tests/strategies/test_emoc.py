@@ -223,7 +223,8 @@ def test_outputs_are_compared_on_random_training_images(net: nn.Module, pool: Po
 
 
 @pytest.mark.parametrize(
-    ("options", "named"), [({"images": 0}, r"strategy\.images"), ({"outputs": "labels"}, "logits, probabilities")]
+    ("options", "named"),
+    [({"images": 0}, r"strategy\.images"), ({"outputs": "labels"}, "it must be logits or probabilities")],
 )
 def test_options_that_mean_nothing_are_refused(options: dict[str, object], named: str) -> None:
     with pytest.raises(UsageError, match=named):

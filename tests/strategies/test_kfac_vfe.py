@@ -258,7 +258,7 @@ def test_a_growing_target_counts_the_labelled_images(net: nn.Module, pool: Pool)
         return KfacVfe(target=target, damping=0.001).select(SingleNet(net, 0), pool, 12, stream(0, "query")).tolist()
 
     assert picks("growing") == picks(16 / 12) != picks(18 / 12)
-    pool.buy(pool.candidates[:2])
+    pool.buy(pool.candidates[:2], torch.tensor([0, 1]))
     pool.draw_candidates(14, stream(1, "candidates"))
     assert picks("growing") == picks(18 / 12) != picks(16 / 12)
     with pytest.raises(UsageError, match="a target that grows need labelled images"):
@@ -352,14 +352,14 @@ def test_a_sample_of_the_pool_is_seeded_and_the_whole_pool_by_size(net: nn.Modul
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"direction": "up"}, "minimise, maximise"),
+        ({"direction": "up"}, "it must be minimise or maximise"),
         *(({"target": wrong}, "strategy.target") for wrong in ("n", 0, -1, float("nan"), float("inf"), True, None)),
         *(
             ({"target": wrong}, r"strategy\.target.*labels/40")
             for wrong in ("labels/0", "labels/", "labels/-3", "label/4")
         ),
         ({"target": "growing", "start": "labelled"}, "both count the labelled"),
-        ({"energy": "layers"}, "total, blocks"),
+        ({"energy": "layers"}, "it must be total or blocks"),
         ({"gamma": -1.0}, "strategy.gamma"),
         ({"gamma": float("nan")}, "strategy.gamma"),
         ({"damping": 0.0}, "strategy.damping"),

@@ -58,5 +58,5 @@ def test_it_is_given_no_more_candidates_than_it_can_treat() -> None:
 def test_what_can_t_be_is_named() -> None:
     with pytest.raises(UsageError, match=r"strategy\.length_scale is 0"):
         Mbr(0)
-    with pytest.raises(UsageError, match="choose one of predicted, top"):
+    with pytest.raises(UsageError, match="it must be predicted or top"):
         Mbr(1.0, batch="random")

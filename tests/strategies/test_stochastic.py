@@ -78,7 +78,7 @@ def test_what_can_t_be_is_refused_before_any_training() -> None:
         Stochastic(TopScore(margin))
     Stochastic(TopScore(margin), law="softmax")
     Stochastic(TopScore(entropy))
-    with pytest.raises(UsageError, match="choose one of power, softmax, softrank"):
+    with pytest.raises(UsageError, match="it must be power, softmax, or softrank"):
         Stochastic(TopScore(entropy), law="might")
     with pytest.raises(UsageError, match="must be 0 or more"):
         Stochastic(TopScore(entropy), beta=-1.0)

@@ -22,7 +22,7 @@ from al_runner.record.leftovers import clear
 from al_runner.record.state import DONE, LAUNCH, RUNNING, WAITING, State, read, write
 from al_runner.settings.command_line import quoted
 from al_runner.settings.declare import options
-from al_runner.settings.kinds import Count, CountOrZero, Few, ListOf, Means, Positive
+from al_runner.settings.kinds import Count, CountOrZero, Few, Means, Positive
 from al_runner.sweep import batch
 from al_runner.sweep.begin import (
     begin,
@@ -64,8 +64,8 @@ class SlurmLauncher(Launcher):
         parallel: Annotated[
             Count | None, Means("jobs that may run at the same time; null: as many as the cluster gives")
         ],
-        options: Annotated[ListOf[str], Means("further options of sbatch, as [--constraint=a100,--qos=long]")],
-        setup: Annotated[ListOf[str], Means("shell lines before the runs, as [module load cuda]")],
+        options: Annotated[Sequence[str], Means("further options of sbatch, as [--constraint=a100,--qos=long]")],
+        setup: Annotated[Sequence[str], Means("shell lines before the runs, as [module load cuda]")],
         wait: Annotated[bool, Means("stay until all runs have ended, and say which failed")],
     ):
         super().__init__()
