@@ -132,7 +132,7 @@ def test_strategies_of_one_seed_share_round_0(al_run, tmp_path: Path) -> None:  
         (["strategy._target_=broken_module.Mine"], "No module named 'broken_module'"),
         (["-m", "strategy.gamma=0,1"], "tell such jobs apart by their name, as with 'name=gamma${strategy.gamma}'"),
         (["-m", "strategy=random,random"], "the sweep has the job"),
-        (["strategy=suggestive_annotation"], "SuggestiveAnnotation preselects by disagreement, and mean_std needs K"),
+        (["strategy=suggestive_annotation"], "SuggestiveAnnotation needs K > 1 posterior samples; use learner=dropout"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
