@@ -97,7 +97,7 @@ def test_channels_are_those_asked_for_or_colour_where_any_has_it(tmp_path, load,
         save(file, picture(colour=False))
     assert load("folder", tmp_path, f"path={root}").image_shape == (1, 6, 4)
     assert load("folder", tmp_path, f"path={root}", "channels=3").image_shape == (3, 6, 4)
-    with pytest.raises(Exception, match=r"dataset\.channels is 2; choose 1, 3 or null"):
+    with pytest.raises(Exception, match=r"dataset\.channels is 2; it must be 1 or 3, or null"):
         load("folder", tmp_path, f"path={root}", "channels=2")
 
 

@@ -122,7 +122,7 @@ def test_images_without_a_channel_axis_have_no_place_for_it(tmp_path, load):
     path = save(tmp_path, train_images=IMAGES[:30, ..., 0], test_images=IMAGES[30:, ..., 0])[0]
     for option in ("null", "first", "last"):
         assert load("npz", tmp_path, path, f"channels={option}").image_shape == (1, 5, 4)
-    with pytest.raises(Exception, match=r"dataset\.channels is middle; choose first, last or null"):
+    with pytest.raises(Exception, match=r"dataset\.channels is 'middle'; it must be first or last, or null"):
         load("npz", tmp_path, path, "channels=middle")
 
 

@@ -122,9 +122,11 @@ def test_split_sizes_on_a_file_of_the_real_length_placed_by_hand(tmp_path, load,
 
 
 def test_a_failed_download_is_one_line_with_its_remedy(tmp_path, python):
-    lines = python(LOAD, settings(*NAMES), tmp_path, **NO_NETWORK).communicate()[0].splitlines()
-    assert len(lines) == len(NAMES) + 1
-    for name, line in zip(NAMES, lines, strict=False):
+    here = {"fashion_mnist"} if PACKAGED["FashionMNIST"].exists() else set()  # nothing of it is downloaded then
+    names = [name for name in NAMES if name not in here]
+    lines = python(LOAD, settings(*names), tmp_path, **NO_NETWORK).communicate()[0].splitlines()
+    assert len(lines) == len(names) + 1
+    for name, line in zip(names, lines, strict=False):
         assert line.startswith(f"{name} could not be downloaded (")
         assert "Connection refused" in line
         assert line.endswith(f"or put the data set's original files, or {name}.npz, into {tmp_path}")

@@ -106,7 +106,7 @@ def test_stopping_and_restoring(
 
 @pytest.mark.parametrize("value", [-0.1, 1.0])
 def test_a_target_that_is_no_error_is_refused(value: float) -> None:
-    with pytest.raises(UsageError, match=r"training.target_error is .*; it must be in \[0, 1\)"):
+    with pytest.raises(UsageError, match=r"training.target_error is .*; it must be 0 or more and below 1"):
         toy.recipe(target_error=value)
 
 
