@@ -59,7 +59,7 @@ async def run_job(cfg: DictConfig, clock: Callable[[], float], progress: Lines, 
     `clock` gives the seconds spent on this job; where there are several GPUs, job number `device_number` has its own.
     """
     hydra = HydraConfig.get()
-    label = RunId.of(cfg.run).label
+    label = RunId(*(cfg.run[part] for part in RunId._fields)).label  # of options that are not checked yet
     folder = Path(hydra.runtime.output_dir)
     try:
         noting = Noted(folder, hydra.overrides.task, explain, launch_of(cast(DictConfig, hydra)))

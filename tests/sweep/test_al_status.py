@@ -81,7 +81,8 @@ def test_what_failed_or_was_stopped_is_run_again(tmp_path: Path) -> None:
         return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
 
     assert called(*run, "name=whole").returncode == 0
-    code = called(*run, "dataset=npz", "dataset.path=mine.npz", "budget=digits", "name=mine").returncode
+    mine = ("dataset=npz", "dataset.path=mine.npz", "budget=digits", "name=mine")
+    code = called(*run, "-m", "hydra/launcher=basic", *mine).returncode  # a single run that is refused leaves nothing
     assert code == 1
     states = {folder.folder.parts[-2]: folder.state.state for folder in runs_under(tmp_path)}
     assert states == {"random-whole": DONE, "random-mine": "failed"}

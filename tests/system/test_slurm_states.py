@@ -70,7 +70,7 @@ def test_what_sbatch_refuses_is_named(commands: Path, tmp_path: Path, monkeypatc
         batch.submit(tmp_path / "job.sh")
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UsageError, match="no sbatch here"):
-        batch.submit(tmp_path / "job.sh")
+        batch.require_slurm()
 
 
 @pytest.mark.parametrize(

@@ -33,8 +33,8 @@ def budget_of(runs: pd.DataFrame, end: int | None = None, last: int | None = Non
 
     The error of a single round scatters, so the final error is the mean over the `last` rounds. Without a number it is
     that of the last tenth: one round for fewer than 20, never more than 10. Rounds are those of the run that has the
-    fewest from the start to the end, of the runs that reach the end; so curves of different query sizes are held against
-    each other at the same counts.
+    fewest from the start to the end, of the runs that reach the end. So curves of different query sizes are held
+    against each other at the same counts.
     """
     each = runs.groupby([curve_names(runs).rename("curve"), "seed"], sort=True)["labelled"]
     start, longest = int(each.min().max()), int(each.max().max())
