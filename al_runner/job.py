@@ -27,6 +27,7 @@ from al_runner.record.journal import Bought, Measured
 from al_runner.record.loggers import Logger, logged
 from al_runner.record.provenance import fingerprint, provenance
 from al_runner.record.run import Run, discard
+from al_runner.record.run_id import RunId
 from al_runner.record.state import RUNNING, Noted
 from al_runner.settings.check import require_options
 from al_runner.settings.explain import MENDABLE, explain
@@ -58,7 +59,7 @@ async def run_job(cfg: DictConfig, clock: Callable[[], float], progress: Lines, 
     `clock` gives the seconds spent on this job; where there are several GPUs, job number `device_number` has its own.
     """
     hydra = HydraConfig.get()
-    label = f"{cfg.run.dataset} {cfg.run.strategy}{'-' if cfg.name else ''}{cfg.name} seed {cfg.seed}"
+    label = RunId.of(cfg.run).label
     folder = Path(hydra.runtime.output_dir)
     try:
         noting = Noted(folder, hydra.overrides.task, explain, launch_of(cast(DictConfig, hydra)))

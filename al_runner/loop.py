@@ -146,6 +146,8 @@ class Experiment:
             "train_error": score(fitted, pool.x(pool.labelled), pool.y(pool.labelled))[0],
             "test_nll": test_nll,
             "steps": fitted.steps,
+            "pool_images": len(data.train),
+            "test_images": len(data.test),
         }
 
 

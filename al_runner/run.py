@@ -10,51 +10,20 @@ from pathlib import Path
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from al_runner.errors import UsageError
 from al_runner.record.leftovers import clear
 from al_runner.record.state import LAUNCH
+from al_runner.settings import registered  # noqa: F401 - what Hydra must know before it composes
 from al_runner.settings.command_line import config_dir, hydras_words
 from al_runner.settings.explain import MENDABLE, explain
 from al_runner.settings.groups import conf_dir
-from al_runner.settings.help import settings
 from al_runner.system.console import nobody_reads_on
 from al_runner.system.signals import Stopped, listening
 
 DEFAULT_LAUNCHER = "auto"  # of conf/config.yaml
 FOLDER_TROUBLE = (errno.EEXIST, errno.ENOTDIR, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
-
-# Hydra finds launchers only in the namespace package hydra_plugins, of which ours is one portion.
-sys.path.append(str(Path(__file__).parent / "plugins"))
-
-
-def jobs(device: str, threads: int = 1) -> int:
-    """How many runs go side by side: one a GPU, or one for so many CPU cores as it has threads."""
-    import torch  # noqa: PLC0415 - two seconds that al-run --help need not spend
-
-    if device.startswith("cuda") or (device == "auto" and torch.cuda.is_available()):
-        return max(1, torch.cuda.device_count())
-    if not isinstance(threads, int) or threads < 1:  # the runs themselves refuse it
-        return 1
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores // threads)
-
-
-def plain(value: object) -> str:
-    """A name as part of a folder's; UsageError where it could lead out of the results folder, or disturb a terminal."""
-    name = str(value)
-    strange = "\\" in name or not name.isprintable() or len(name) > 200
-    if strange or name.startswith(("/", "~")) or ".." in name.split("/"):
-        raise UsageError(f"{name!r} can't be part of a folder's name; give one without .., backslashes or line breaks")
-    return name
-
-
-OmegaConf.register_new_resolver("al.plain", plain, replace=True)
-OmegaConf.register_new_resolver("al.suffix", lambda name: f"-{plain(name)}" if name or name == 0 else "", replace=True)
-OmegaConf.register_new_resolver("al.jobs", jobs, replace=True)
-OmegaConf.register_new_resolver("al.settings", settings, replace=True)
-OmegaConf.register_new_resolver("al.home", lambda folder: str(Path(str(folder)).expanduser()), replace=True)
 
 
 def start(cfg: DictConfig) -> None:

@@ -137,6 +137,18 @@ def test_the_published_code_s_training_is_all_that_differs_from_the_figure(figur
 
 
 @pytest.mark.parametrize("name", names("experiment"))
+def test_every_preset_has_its_row_among_the_papers_figures_and_says_what_differs(name: str) -> None:
+    """docs/fidelity.md names it; its own comment has the command, and what differs unless the protocol is ours."""
+    page = (CONF.parent / "docs" / "fidelity.md").read_text()
+    assert f"`{name}`" in page or f"`{name} " in page
+    comment = [line for line in (CONF / "experiment" / f"{name}.yaml").read_text().splitlines() if line.startswith("#")]
+    assert any("al-run -m experiment=" in line or "scripts/" in line for line in comment)
+    assert name.startswith("compare_") or any(
+        line.startswith(("# Other than in the", "# Smaller than in the", "# What is from the code")) for line in comment
+    )
+
+
+@pytest.mark.parametrize("name", names("experiment"))
 def test_an_experiment_composes_and_the_command_line_has_the_last_word(name: str) -> None:
     assert choices(f"experiment={name}")["dataset"] != "digits"
     overridden = choices(f"experiment={name}", "dataset=svhn", "budget=small", "model=small_cnn")

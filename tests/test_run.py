@@ -174,7 +174,7 @@ def test_strategies_of_one_seed_share_round_0(al_run, tmp_path: Path) -> None:  
         (["--strategy", "random"], "there is no flag --strategy; options are given without dashes, as strategy=random"),
         (["run.strategy=../../x"], "run.strategy can't be set: it is made of the run's own choices"),
         (["-m", "strategy=random,random"], "the sweep has the job"),
-        (["strategy=suggestive_annotation"], "SuggestiveAnnotation preselects by disagreement, and mean_std needs K"),
+        (["strategy=suggestive_annotation"], "SuggestiveAnnotation needs K > 1 posterior samples; use learner=dropout"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

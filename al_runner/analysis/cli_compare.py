@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     frame = load(options.directory)
     runs = only(across(frame, options.across), options.only)
     look, columns = look_of(options, runs), chosen(options.columns)
-    comparison = Comparison.of(runs, options.at, options.baseline, options.target)
+    comparison = Comparison.of(runs, options.at, options.baseline, options.target, options.last)
     for line in [*waiting(options.directory, frame), *all_gaps(comparison.cases)]:
         print(f"al-compare: {line}", file=sys.stderr)
     out = options.out or options.directory
@@ -49,6 +49,13 @@ def target(word: str) -> float:
     return percent / 100
 
 
+def rounds(word: str) -> int:
+    """A number of rounds, 1 or more."""
+    if not word.isdecimal() or int(word) < 1:
+        raise argparse.ArgumentTypeError(f"{word} is no number of rounds; give 1 or more")
+    return int(word)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="al-compare", description="Which strategy is better, by how much, how surely."
@@ -58,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--out", metavar="DIR", type=Path, help="where the files go; default: DIR")
     add("--full", action="store_true", help="print every table, every pair too; compare.md has them all anyway")
     add("--at", metavar="LABELS", type=int, help="the budget; default: the most that a run has")
+    add("--last", metavar="ROUNDS", type=rounds, help="whose mean is the final error; default: a tenth, at most 10")
     add("--baseline", metavar="NAME", help="held against; default: random")
     add("--target", metavar="PERCENT", type=target, action="append", help="an error to reach; can be given often")
     add("--across", metavar="KEYS", help="compare different learners, say, as well: random-plain, bald-ensemble")

@@ -28,6 +28,7 @@ class Stacked:
 
     def __init__(self, max_stacked: int | None = None):
         self._max_stacked = max_stacked
+        self._room_for: dict[str, int] = {}  # by kind of fit, where memory did not suffice for more at once
         self._step_bytes: dict[str, int | None] = {}  # by kind of fit; None where it can't be stacked
         self._said: set[str] = set()
 
@@ -57,7 +58,8 @@ class Stacked:
     def _room(self, fits: Sequence[Fit]) -> int:
         """How many of these fits to stack, 0 for none."""
         data, name = fits[0].data, kind(fits[0])
-        wanted = min(len(fits), self._max_stacked or (len(fits) if data.x.is_cuda else 1))
+        most = self._room_for.get(name, self._max_stacked)
+        wanted = min(len(fits), most or (len(fits) if data.x.is_cuda else 1))
         if wanted == 1 and not data.x.is_cuda:  # on a GPU even one net gains by a CUDA graph
             return 0
         if name not in self._step_bytes:
@@ -79,8 +81,8 @@ class Stacked:
             if len(fits) == 1:
                 return [error]
             torch.cuda.empty_cache()
-            self._max_stacked = len(fits) // 2
-            self._say(f"memory did not suffice for {len(fits)} nets at once; going on with {self._max_stacked}")
+            self._room_for[kind(fits[0])] = half = len(fits) // 2
+            self._say(f"memory did not suffice for {len(fits)} nets of one kind at once; going on with {half}")
             return self._train_group(fits)
         except Exception as error:  # belongs to whoever asked for these fits
             return [error] * len(fits)

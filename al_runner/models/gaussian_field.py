@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
+from al_runner.types import rows_within
+
 LOST = 1e-9  # too rare to matter where walks reach labels, far above a double's rounding
 LEAST = 1e-12  # the least probability that is told from 0
 ENTRIES = 2**22  # of the largest tensor that is held, beside U x U
@@ -78,7 +80,7 @@ class Field:
         count, classes = self.f.shape
         moves = self.visits / self.visits.diagonal()  # [U, U], column k: how much f_u follows a change of f_k
         risks = []
-        for part in torch.arange(count, device=self.f.device).split(max(1, ENTRIES // max(1, count * classes))):
+        for part in torch.arange(count, device=self.f.device).split(rows_within(ENTRIES, count * classes)):
             expected = torch.zeros(len(part), dtype=self.f.dtype, device=self.f.device)
             for label in range(classes):
                 change = -self.f[part]

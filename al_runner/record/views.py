@@ -28,6 +28,8 @@ COLUMNS = (
     "select_seconds",
     "classes",
     "energy_joules",
+    "pool_images",
+    "test_images",
 )
 TABLES = {
     "rounds.csv": COLUMNS,

@@ -1,7 +1,6 @@
 """Writes what the help and docs/settings.md say of the options: `python -m al_runner.settings`, in a checkout."""
 
-import al_runner.run  # noqa: F401 - the resolvers of conf/
-from al_runner.settings import catalogue, page
+from al_runner.settings import catalogue, page, registered  # noqa: F401 - the resolvers of conf/
 from al_runner.settings.groups import conf_dir
 
 if __name__ == "__main__":

@@ -19,9 +19,9 @@ class Choice(NamedTuple):
 
 
 def checked(answer: object, pool: Pool, n: int, name: str) -> Choice:
-    """What the strategy of this `name` answered to a query, as `Choice`; UsageError unless it is `n` candidates.
+    """The answer of a strategy of this `name` to a query; lists and arrays of whole numbers are taken.
 
-    Lists and arrays of whole numbers will do.
+    UsageError unless it is `n` distinct candidates, with numbers for facts.
     """
     found, facts = answer if isinstance(answer, Choice) else (answer, {})
     wanted = f"{name} returned {{}}; a query returns {n} distinct ids of pool.candidates, as int64 [{n}]"
@@ -29,7 +29,8 @@ def checked(answer: object, pool: Pool, n: int, name: str) -> Choice:
         ids = torch.as_tensor(found, device=pool.candidates.device)
         numbers = {str(key): float(value) for key, value in facts.items()}
     except (TypeError, ValueError, RuntimeError, AttributeError) as error:
-        raise UsageError(wanted.format(f"{type(found).__name__} with facts {facts!r} ({error})")) from error
+        told = " ".join(f"{type(found).__name__} with the facts {facts} ({error})".split())
+        raise UsageError(wanted.format(told)) from error
     if ids.ndim != 1:
         raise UsageError(wanted.format(f"ids of shape {list(ids.shape)}"))
     if len(ids) != n:

@@ -108,3 +108,17 @@ def test_the_table_of_a_paper(tmp_path, capsys):
     assert "--columns: there is no p; choose some of rank, n, labels, final" in capsys.readouterr().err
     assert cli_compare.main([str(tmp_path), "--baseline", "nothing"]) == 2
     assert "--baseline: there is no curve nothing; choose one of kfac_vfe, my_own, random" in capsys.readouterr().err
+
+
+def test_the_final_error_is_the_mean_of_as_many_rounds_as_asked(tmp_path, capsys):
+    for strategy, shift in (("random", 0.0), ("entropy", -0.1)):
+        for seed in range(3):
+            make_run(tmp_path, strategy, seed, [0.9 + shift, 0.6 + shift, 0.5 + shift, 0.4 + shift])
+    (case,) = cases(load(tmp_path), last=3)
+    assert case.values("random", "final").tolist() == pytest.approx([0.5] * 3)
+    assert case.values("entropy", "last").tolist() == pytest.approx([0.3] * 3)
+    assert cli_compare.main([str(tmp_path), "--last", "3", "--out", str(tmp_path / "out")]) == 0
+    assert "mean of the last 3 rounds" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        cli_compare.main([str(tmp_path), "--last", "0"])
+    assert "0 is no number of rounds; give 1 or more" in capsys.readouterr().err

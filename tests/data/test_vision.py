@@ -172,3 +172,23 @@ def test_importing_every_module_of_data_brings_no_source_along(python):
     )
     assert len(modules) > 5
     assert python(program).communicate() == ("\n", "")
+
+
+LETTERS = ("train.split=letters", "test.split=letters")
+
+
+def test_a_class_that_torchvision_names_and_no_image_has_is_left_out(tmp_path, load):
+    """EMNIST's letters are labelled 1 .. 26, and class 0 is called N/A."""
+    raw = tmp_path / "EMNIST" / "raw"
+    raw.mkdir(parents=True)
+    images = np.random.default_rng(0).integers(0, 256, (52, 28, 28)).astype(np.uint8)
+    for part in ("train", "test"):
+        start = f"emnist-letters-{part}"
+        sizes = np.array([2051, 52, 28, 28], ">i4").tobytes()
+        (raw / f"{start}-images-idx3-ubyte").write_bytes(sizes + images.tobytes())
+        labels = (np.arange(52) % 26 + 1).astype(np.uint8)
+        (raw / f"{start}-labels-idx1-ubyte").write_bytes(np.array([2049, 52], ">i4").tobytes() + labels.tobytes())
+    data = load("mnist", tmp_path, "name=letters", "dataset=EMNIST", *LETTERS, "split.val=10")
+    assert data.classes == tuple("abcdefghijklmnopqrstuvwxyz")
+    assert data.labels.tolist() == [*range(26)] * 4
+    assert np.array_equal(data.images[:52, 0].numpy(), images)

@@ -340,6 +340,28 @@ def test_a_stack_that_is_too_large_after_all_is_halved(monkeypatch: pytest.Monke
     require_equal(outcomes, [train(fit) for fit in asked], 1e-9)
 
 
+def test_a_shortage_of_memory_is_of_one_kind_of_net(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The large nets train two at a time from then on, the small ones together as before."""
+    large, small = fits(toy.model, recipe(max_checks=2), 5), fits(partial(toy.model), recipe(max_checks=1), 3)
+    tried: list[tuple[int, int]] = []
+
+    def little_memory(fits: list[Fit]) -> list[Trained | Exception]:
+        checks = fits[0].recipe.max_checks
+        tried.append((checks, len(fits)))
+        if checks == 2 and len(fits) > 2:
+            raise torch.OutOfMemoryError
+        return train_stack(fits)
+
+    monkeypatch.setattr(stacked, "train_stack", little_memory)
+    engine = Stacked(max_stacked=99)
+    first = engine.train_all([*large, *small])
+    again = engine.train_all([*large, *small])
+    assert [size for checks, size in tried if checks == 1] == [3, 3]
+    assert [size for checks, size in tried if checks == 2] == [5, 2, 2, 1, 2, 2, 1]
+    for outcomes in (first, again):
+        require_equal(outcomes, [train(fit) for fit in [*large, *small]], 1e-9)
+
+
 class Noisy(nn.Module):
     """Draws from torch's global generator, which no stack can follow."""
 

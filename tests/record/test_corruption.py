@@ -36,7 +36,8 @@ def go_on(folder: Path, recover: bool = False) -> tuple[str, list[str]]:
                 record.predicted(round_, ids, labels.flip(0), torch.tensor([0.25, 0.5, 1.0]))
             record.buy(round_, ids, labels, 0.125, {"Z1/N": 1 / (3 + round_)} if round_ else {})
             done.append(f"bought {round_}")
-        row = dict.fromkeys(["test_accuracy", "val_error", "train_error", "test_nll", "fit_seconds"], 1 / (7 + round_))
+        shares = ["test_accuracy", "val_error", "train_error", "test_nll", "fit_seconds"]
+        row = {**dict.fromkeys(shares, 1 / (7 + round_)), "pool_images": 80, "test_images": 20}
         record.measure(round_, {"labelled": 3 * round_ + 3, "test_error": 1 / (2 + round_), "steps": 64, **row}, None)
         done.append(f"measured {round_}")
     record.end()
@@ -153,7 +154,7 @@ def test_random_damage_is_found_or_harmless_and_always_mended(
             lines = held.rpartition(b"\n")[0] if name == NAME else held  # what follows its last line was never recorded
             assert held in kept or contents(whole)[name].startswith(lines)
         shutil.rmtree(folder)
-    assert outcomes["refused"] > 0.1 * tried
+    assert outcomes["refused"] > 0.05 * tried  # one file in seven is the journal, whose torn end is harmless
     assert outcomes["harmless"] > 0.1 * tried
     told = f"{tried} tried, {tried} survived ({outcomes['refused']} refused first)"
     record_property(f"{files} of a run's files damaged at random", told)

@@ -72,7 +72,7 @@ def test_a_run_leaves_its_rows(tmp_path: Path) -> None:
 def test_the_classes_found_so_far_are_counted(tmp_path: Path) -> None:
     """Also where a new process goes on."""
     labels = [[2, 2], [2], [0, 2], [1]]
-    measured = dict.fromkeys(COLUMNS[1:-2], 0.0)
+    measured = dict.fromkeys(COLUMNS, 0.0)
     plan = [2, 1, 2, 1]
     record = opened(tmp_path, plan=plan)
     for round_, bought in enumerate(labels):

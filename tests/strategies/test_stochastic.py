@@ -13,9 +13,15 @@ from al_runner.learners.plain import Plain, SingleNet
 from al_runner.models.inputs import net_builder
 from al_runner.pool import Pool
 from al_runner.rng import stream
+from al_runner.strategies.base import ByScore
 from al_runner.strategies.bayesian import Disagreement, bald
+from al_runner.strategies.dfal import Dfal
+from al_runner.strategies.egl import Egl
+from al_runner.strategies.epig import Epig
+from al_runner.strategies.learning_loss import LearningLoss
 from al_runner.strategies.stochastic import Stochastic, log_chances
 from al_runner.strategies.uncertainty import TopScore, entropy, margin
+from al_runner.testing import check_strategy
 from al_runner.types import DataSet
 
 SCORES = torch.tensor([0.1, 0.4, 0.0, 0.2, 0.3])
@@ -84,3 +90,23 @@ def test_what_can_t_be_is_refused_before_any_training() -> None:
         Stochastic(TopScore(entropy), beta=-1.0)
     with pytest.raises(UsageError, match="bald needs K > 1"):
         Stochastic(Disagreement(bald)).check_learner(Plain(net_builder(toy.data_set(), toy.model), toy.recipe()))
+
+
+@pytest.mark.parametrize("of", [Egl(), Epig(targets=20)])
+def test_any_score_can_be_drawn_by(of: ByScore) -> None:
+    check_strategy(Stochastic(of, law="softrank"))
+    check_strategy(Stochastic(of, law="power"))
+
+
+def test_what_the_other_strategy_needs_and_changes_holds_for_the_draw() -> None:
+    of = LearningLoss(hidden=5)
+    strategy = Stochastic(of, law="softmax")
+    plain = Plain(net_builder(toy.data_set(), toy.model), toy.recipe())
+    assert strategy.needs == of.needs
+    assert strategy.draws
+    assert not of.draws
+    assert strategy.wrap(plain) == of.wrap(plain)
+    check_strategy(strategy)
+    for without_a_least in (of, Dfal()):
+        with pytest.raises(UsageError, match="law=power needs scores of 0 or more"):
+            Stochastic(without_a_least)

@@ -88,6 +88,9 @@ class Bias(ByScore):
 '''
 
 
+CONTRIBUTING = Path(__file__).parents[2] / "CONTRIBUTING.md"
+
+
 @pytest.fixture
 def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder for --config-dir, and a module beside it; --config-dir is a search path of Hydra's."""
@@ -121,6 +124,13 @@ def test_a_strategy_of_every_kind_holds_the_contract_by_what_it_declares(
     strategy = built(outside, name)
     assert [case.learner for case in cases(strategy)] == learners
     check_strategy(strategy)
+
+
+def test_the_example_of_contributing_md_holds_the_contract(outside: Path) -> None:
+    (outside / "outside_strategies.py").write_text(
+        CONTRIBUTING.read_text().partition("```python\n")[2].partition("```")[0]
+    )
+    check_strategy(built(outside, "Density"))
 
 
 def test_a_learner_that_does_not_give_what_it_needs_is_refused(outside: Path) -> None:

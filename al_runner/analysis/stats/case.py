@@ -142,9 +142,12 @@ def _largest(runs: pd.DataFrame, column: str) -> int | None:
     return int(known.max()) if len(known) else None
 
 
-def cases(frame: pd.DataFrame, at: int | None = None, baseline: str | None = None) -> list[Case]:
+def cases(
+    frame: pd.DataFrame, at: int | None = None, baseline: str | None = None, last: int | None = None
+) -> list[Case]:
     """The combinations of a tidy table (`load`) that have a curve, compared up to `at` labels, or as far as any goes.
 
+    `last` rounds make the final error, see `budget_of`.
     Without a `baseline` it is random, whether it was run or not. UsageError where there is no curve, where `baseline`
     is none of the curves, or where `at` is a budget that no run spans.
     """
@@ -159,7 +162,7 @@ def cases(frame: pd.DataFrame, at: int | None = None, baseline: str | None = Non
         if all_truth(runs):
             continue
         truth = is_truth(runs)
-        budget = budget_of(runs[~truth], at)
+        budget = budget_of(runs[~truth], at, last)
         longest = int(runs.loc[~truth, "labelled"].max())
         if not budget.start <= budget.end <= longest:
             raise UsageError(f"--at is {at}; the curves of {', '.join(key)} go from {budget.start} to {longest} labels")

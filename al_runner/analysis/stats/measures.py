@@ -28,19 +28,20 @@ class Budget(NamedTuple):
         return self.late[-1]
 
 
-def budget_of(runs: pd.DataFrame, end: int | None = None) -> Budget:
+def budget_of(runs: pd.DataFrame, end: int | None = None, last: int | None = None) -> Budget:
     """From the latest first count of the curves to `end`, or to the most labels that any of them has.
 
-    The error of a single round scatters, so the final error is the mean over the last tenth of the rounds: one for
-    fewer than 20, never more than 10. Rounds are those of the run that has the fewest from the start to the end, of
-    the runs that reach the end; so curves of different query sizes are held against each other at the same counts.
+    The error of a single round scatters, so the final error is the mean over the `last` rounds. Without a number it is
+    that of the last tenth: one round for fewer than 20, never more than 10. Rounds are those of the run that has the
+    fewest from the start to the end, of the runs that reach the end; so curves of different query sizes are held against
+    each other at the same counts.
     """
     each = runs.groupby([curve_names(runs).rename("curve"), "seed"], sort=True)["labelled"]
     start, longest = int(each.min().max()), int(each.max().max())
     end = longest if end is None else end
     reaching = [run[run.between(start, end)] for _, run in each if run.max() >= end]
     counts = sorted({*map(int, min(reaching, key=len, default=[])), end})
-    late = min(MOST_LATE, max(1, len(counts) // 10))
+    late = last or min(MOST_LATE, max(1, len(counts) // 10))
     return Budget(start, tuple(counts[-late:]))
 
 

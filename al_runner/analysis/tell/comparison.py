@@ -37,9 +37,13 @@ class Comparison:
         at: int | None = None,
         baseline: str | None = None,
         targets: Sequence[float] | None = None,
+        last: int | None = None,
     ) -> "Comparison":
-        """Compare the runs of a tidy table up to `at` labels; errors to reach in `targets` are fractions."""
-        found = cases(frame, at, baseline)
+        """Compare the runs of a tidy table up to `at` labels; errors to reach in `targets` are fractions.
+
+        `last` rounds make the final error, see `budget_of`.
+        """
+        found = cases(frame, at, baseline, last)
         return cls(
             found,
             found[0].baseline,
