@@ -4,6 +4,7 @@ import inspect
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, cast, get_type_hints
 
@@ -46,7 +47,8 @@ class Part:
         return " ".join(text.partition("\n\n")[0].split()) if text else f"`{self.target}`."
 
 
-def parts() -> list[Part]:
+@cache
+def parts() -> tuple[Part, ...]:
     """All of them, in the order of the groups; al-run's own options aside."""
     found: dict[tuple[str, str], Part] = {}
     for group in (*GROUPS, LAUNCHER):
@@ -56,7 +58,7 @@ def parts() -> list[Part]:
             for path, node, takes in nodes(composed(group, file.stem), group.replace("/", ".")):
                 part = Part(path, str(node["_target_"]), takes)
                 found.setdefault((path, part.target), part).choices[file.stem] = node
-    return [*found.values()]
+    return (*found.values(),)
 
 
 def composed(group: str, choice: str) -> DictConfig:

@@ -56,7 +56,7 @@ def section(part: Part, listed: Mapping[str, str]) -> str:
 def row(name: str, value: str, annotation: Any, written: bool = True) -> str:
     """One option."""
     may_be, purpose = describe(annotation)
-    cells = [f"`{'' if written else '+'}{name}`", value, may_be, purpose]
+    cells = [f"`{'' if written else '+'}{name}`", value, may_be.replace("_target_", "`_target_`"), purpose]
     escaped = " | ".join(cell.replace("|", r"\|") for cell in cells)
     return f"| {escaped} |\n"
 

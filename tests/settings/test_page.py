@@ -17,8 +17,8 @@ from al_runner.settings.groups import conf_dir
 ANEW = "write it anew with python -m al_runner.settings"
 
 
-@pytest.fixture(scope="module")
-def parts() -> list[Part]:
+@pytest.fixture
+def parts() -> tuple[Part, ...]:
     return catalogue.parts()
 
 
@@ -27,7 +27,7 @@ def test_the_page_and_the_help_say_what_is_declared() -> None:
     assert (conf_dir().parent / "docs" / "settings.md").read_text() == page.page(), ANEW
 
 
-def test_every_option_in_conf_has_a_sentence(parts: list[Part]) -> None:
+def test_every_option_in_conf_has_a_sentence(parts: tuple[Part, ...]) -> None:
     undeclared = {
         f"{part.path}.{key} of {name}"
         for part in parts
@@ -44,7 +44,7 @@ def is_launcher(part: Part, node: DictConfig, key: str) -> bool:
     return part.path == "hydra.launcher" and isinstance(node[key], DictConfig) and "_target_" in node[key]
 
 
-def test_a_sentence_is_one_sentence(parts: list[Part]) -> None:
+def test_a_sentence_is_one_sentence(parts: tuple[Part, ...]) -> None:
     for part in parts:
         for name, annotation in part.annotations.items():
             may_be, purpose = catalogue.describe(annotation)
