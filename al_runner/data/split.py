@@ -10,7 +10,7 @@ from al_runner.data.arrays import Arrays
 from al_runner.errors import UsageError
 from al_runner.rng import stream
 from al_runner.settings.declare import options
-from al_runner.settings.kinds import CountOrZero, Means, Positive
+from al_runner.settings.kinds import CountOrZero, Means
 from al_runner.types import DataSet
 
 # Of a data set that has no part of its own for it and for which no size is given.
@@ -29,11 +29,11 @@ class Split:
     """
 
     val: Annotated[
-        Positive | None, Means("validation images, or their share of the rest; null: the data set's own, or a tenth")
+        float | None, Means("validation images, or their share of the rest; null: the data set's own, or a tenth")
     ] = None
-    test: Annotated[
-        Positive | None, Means("test images, or their share of all; null: the data set's own, or a fifth")
-    ] = None
+    test: Annotated[float | None, Means("test images, or their share of all; null: the data set's own, or a fifth")] = (
+        None
+    )
     seed: Annotated[CountOrZero, Means("draws the parts, the same for every run")] = 0
 
     def apply(self, arrays: Arrays) -> DataSet:
@@ -71,12 +71,10 @@ class Split:
 
 def _count(name: str, wanted: float | None, available: int) -> int:
     size = HELD_OUT[name] if wanted is None else wanted
-    count = 0
-    if isinstance(size, int | float):  # a YAML may hold anything
-        count = round(size * available) if 0 < size < 1 else int(size)
+    count = round(size * available) if 0 < size < 1 else int(size)
     if not 0 < count < available or (size >= 1 and count != size):
         raise UsageError(
-            f"dataset.split.{name} is {size}, but it is taken from {available} images; "
+            f"dataset.split.{name} is {size:g}, but it is taken from {available} images; "
             f"give a whole number from 1 to {available - 1}, or a fraction below 1"
         )
     return count

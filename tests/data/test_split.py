@@ -65,13 +65,17 @@ def test_ids_are_rows_of_the_images_channels_last():
         (Split(val=60, test=60), r"dataset\.split\.val is 60, but it is taken from 60 images"),
         (Split(val=0), "a whole number from 1 to 99, or a fraction below 1"),
         (Split(val=-5), "a whole number from 1 to 99"),
-        (Split(val="many"), r"dataset\.split\.val is many, but it is taken from 100 images"),
         (Split(val=2.5), "a whole number from 1 to 99"),
     ],
 )
 def test_sizes_beyond_the_data_are_refused(split, message):
     with pytest.raises(UsageError, match=message):
         split.apply(arrays())
+
+
+def test_a_size_that_is_no_number_is_refused():
+    with pytest.raises(UsageError, match=r"dataset\.split\.val is 'many'; it must be a number or null"):
+        Split(val="many")
 
 
 OWN = arrays()._replace(val_images=np.full((10, 2, 2), 9, np.uint8), val_labels=np.arange(10) % 5)

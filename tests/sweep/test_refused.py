@@ -64,7 +64,8 @@ def test_a_user_s_files_hide_no_module_and_may_lie_beside_their_yaml(tmp_path: P
     (tmp_path / "mine" / "strategy" / "my_twin.py").write_text("from my_base import Random as Twin\n")
     (tmp_path / "mine" / "my_base.py").write_text("from al_runner.strategies.random import Random\n")
     words = ["-m", "--config-dir", "mine", "strategy=twin", "seed=0,1", "hydra/launcher=processes", *QUICK]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path.cwd()), os.environ.get("PYTHONPATH", "")])}
+    paths = [str(Path.cwd()), *filter(None, [os.environ.get("PYTHONPATH")])]  # an empty entry would be the folder here
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     command = [sys.executable, "-P", "-m", "al_runner.run", *words, "results=out"]
     done = subprocess.run(command, cwd=tmp_path, env=environment, check=False, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")

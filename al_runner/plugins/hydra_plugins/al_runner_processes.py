@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from threading import Thread
 from typing import Annotated
 
-from hydra.core.utils import JobReturn, JobStatus, filter_overrides
+from hydra.core.utils import JobReturn, filter_overrides
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
@@ -88,12 +88,11 @@ class Queue:
             self._end(number, "not begun, since another run failed")
 
     def _watch(self, threads: Sequence[Thread]) -> None:
-        """Wait for the workers; where a signal is noted, or a failure is to end all, stop them once."""
+        """Wait for the workers; where a signal is noted, stop them once."""
         while any(thread.is_alive() for thread in threads):
             for thread in threads:
                 thread.join(0.05)
-            failed = any(job.status is JobStatus.FAILED for job in self.returns)
-            if not self._stopping and (asked() or (failed and not self._keep_going)):
+            if asked() and not self._stopping:
                 self._stop()
 
     def _stop(self) -> None:
@@ -133,6 +132,8 @@ class Queue:
 
     def _end(self, number: int, error: str | None) -> None:
         self.returns[number] = outcome(self._jobs[number], error)
+        if error is not None and not self._keep_going and not self._stopping:
+            self._stop()  # at once, before a worker takes the next job
 
 
 def gpus(device: str, count: int) -> list[dict[str, str]]:
