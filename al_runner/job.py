@@ -30,7 +30,7 @@ from al_runner.record.run import Run, discard
 from al_runner.record.run_id import RunId
 from al_runner.record.state import RUNNING, Noted
 from al_runner.settings.check import require_options
-from al_runner.settings.explain import MENDABLE, explain
+from al_runner.settings.explain import USER_ERRORS, explain
 from al_runner.sweep.begin import launch_of
 from al_runner.sweep.progress import Lines
 from al_runner.system.claim import Claim, Taken
@@ -89,7 +89,7 @@ async def run_job(cfg: DictConfig, clock: Callable[[], float], progress: Lines, 
         raise UsageError(f"{folder} is {error}; wait for it, or choose another name=") from None
     except Exception as error:
         if hydra.mode is RunMode.MULTIRUN:  # a single run's error ends the program and is shown there
-            progress.failed(label, explain(error) if isinstance(error, MENDABLE) else None)
+            progress.failed(label, explain(error) if isinstance(error, USER_ERRORS) else None)
         raise
 
 

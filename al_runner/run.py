@@ -17,9 +17,9 @@ from al_runner.record.leftovers import clear
 from al_runner.record.state import LAUNCH
 from al_runner.settings import registered  # noqa: F401 - what Hydra must know before it composes
 from al_runner.settings.command_line import config_dir, hydras_words
-from al_runner.settings.explain import MENDABLE, explain
+from al_runner.settings.explain import USER_ERRORS, explain
 from al_runner.settings.groups import conf_dir
-from al_runner.system.console import nobody_reads_on
+from al_runner.system.console import silence_broken_pipe
 from al_runner.system.signals import Stopped, listening
 
 DEFAULT_LAUNCHER = "auto"  # of conf/config.yaml
@@ -34,7 +34,7 @@ def start(cfg: DictConfig) -> None:
         from al_runner.job import run_alone  # noqa: PLC0415 - torch, see above
 
         run_alone(cfg)
-    except MENDABLE as error:
+    except USER_ERRORS as error:
         if hydra.mode is RunMode.RUN:  # past Hydra, which would add lines of its own
             clear(Path(hydra.runtime.output_dir), Path(str(cfg.results)).expanduser().absolute())
             sys.exit(f"al-run: {explain(error)}")
@@ -76,10 +76,10 @@ def main() -> None:
         if LAUNCH not in os.environ:  # a sweep's worker leaves that to the sweep
             print("al-run: interrupted; the same command resumes where it stopped", file=sys.stderr)
         sys.exit(128 + stop.signum)
-    except MENDABLE as error:
+    except USER_ERRORS as error:
         sys.exit(f"al-run: {explain(error)}")
     except BrokenPipeError:  # `al-run --help | head`: nobody reads on
-        sys.exit(nobody_reads_on())
+        sys.exit(silence_broken_pipe())
     except OSError as error:
         if not isinstance(error, PermissionError) and error.errno not in FOLDER_TROUBLE:
             raise

@@ -40,7 +40,7 @@ class State:
         me: dict[str, Any] = {"host": socket.gethostname(), "pid": os.getpid(), "born": born(os.getpid())}
         return replace(self, **{"error": "", **me, **changes}, state=state, updated=datetime.now(UTC).isoformat())
 
-    def seen(self) -> "State":
+    def reconciled(self) -> "State":
         """As it must be read: a run that says it runs or waits, but whose process or job is gone, was stopped."""
         if self.state in (DONE, FAILED):
             return self
@@ -112,12 +112,12 @@ def read(folder: Path) -> State | None:
     try:
         held = json.loads((folder / "state.json").read_text(encoding="utf-8"))
         lists = {name: tuple(held.get(name, ())) for name in ("overrides", "launch")}
-        return State(**{**held, **lists}).seen()
+        return State(**{**held, **lists}).reconciled()
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
 
-def wait(folder: Path, overrides: Sequence[str], launch: Sequence[str] = (), job: str = "") -> None:
+def mark_waiting(folder: Path, overrides: Sequence[str], launch: Sequence[str] = (), job: str = "") -> None:
     """Note that the run will be started, unless it is running or done."""
     held = read(folder)
     if held is None or held.state not in (RUNNING, DONE):

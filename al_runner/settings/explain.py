@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from al_runner.errors import UsageError
 from al_runner.settings.groups import SEE_HELP, conf_dir, no_option
 
-MENDABLE = (UsageError, HydraException, OmegaConfBaseException)  # what the user can mend
+USER_ERRORS = (UsageError, HydraException, OmegaConfBaseException)  # what the user can mend
 
 PLACES = "lie in the folder where al-run is started, in that of --config-dir, or there beside its YAML file"
 

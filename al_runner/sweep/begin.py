@@ -13,8 +13,8 @@ from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig
 
 from al_runner.errors import UsageError
-from al_runner.record.state import DONE, LAUNCH, read, wait
-from al_runner.settings.explain import MENDABLE, explain
+from al_runner.record.state import DONE, LAUNCH, mark_waiting, read
+from al_runner.settings.explain import USER_ERRORS, explain
 from al_runner.sweep.worker import AL_RUN
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ def folders_of(context: HydraContext, config: DictConfig, job_overrides: Sequenc
     folders: list[Path | None] = []
     for overrides in job_overrides:
         folders.append(None)
-        with suppress(*MENDABLE):
+        with suppress(*USER_ERRORS):
             folders[-1] = folder_of(context, config, overrides)
     require_apart(folders, job_overrides)
     return folders
@@ -85,7 +85,7 @@ def announce(context: HydraContext, config: DictConfig, job_overrides: Sequence[
 
 def note_waiting(folder: Path, overrides: Sequence[str], launch: Sequence[str], job: str = "") -> None:
     """Note in its folder that a run waits; `job` where it does so in Slurm's queue."""
-    wait(folder, filter_overrides(overrides), launch, job)
+    mark_waiting(folder, filter_overrides(overrides), launch, job)
 
 
 def outcome(overrides: Sequence[str], error: str | None) -> JobReturn:

@@ -24,7 +24,7 @@ def command(name: str) -> Callable[[Callable[P, int]], Callable[P, int]]:
                 print(f"{name}: {error}", file=sys.stderr)
                 return 2
             except BrokenPipeError:
-                return nobody_reads_on()
+                return silence_broken_pipe()
             return code
 
         return main
@@ -32,7 +32,7 @@ def command(name: str) -> Callable[[Callable[P, int]], Callable[P, int]]:
     return decorate
 
 
-def nobody_reads_on() -> int:
+def silence_broken_pipe() -> int:
     """After `... | head` has gone: nothing more is printed, and the interpreter's end does not complain; returns 1."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 1

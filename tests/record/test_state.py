@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from al_runner.record import state
-from al_runner.record.state import DONE, FAILED, RUNNING, STOPPED, WAITING, Noted, State, read, wait, write
+from al_runner.record.state import DONE, FAILED, RUNNING, STOPPED, WAITING, Noted, State, mark_waiting, read, write
 
 
 def fresh(now: str = RUNNING, **changes: object) -> State:
@@ -47,7 +47,7 @@ def test_waiting_does_not_hide_what_runs_or_is_done(tmp_path: Path) -> None:
         folder = tmp_path / str(before)
         if before is not None:
             write(folder, fresh(before, rounds=5))
-        wait(folder, ["seed=1"])
+        mark_waiting(folder, ["seed=1"])
         found = read(folder)
         assert found is not None
         assert found.state == after
