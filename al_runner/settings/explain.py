@@ -35,9 +35,11 @@ def explain(error: BaseException) -> str:
     # Hydra's list of where it searched says nothing that --help does not.
     line = " ".join(message.partition("\nConfig search path")[0].split())
     missing = chain[-1].name if isinstance(chain[-1], ModuleNotFoundError) else None
-    if missing and re.search(rf"target '{re.escape(missing)}\.", line):
-        file = f"{missing.partition('.')[0]}.py"
-        return f"{line.partition(', set env var')[0]}: there is no module {missing}; {file} may {PLACES}"
+    if missing and re.search(rf"target '{re.escape(missing)}['.]", line):
+        # A folder called mine is a package without modules: of target mine.Mine, mine.Mine is missing then, not mine.
+        module = missing.rpartition(".")[0] if f"'{missing}'" in line.partition(":")[0] else missing
+        file = f"{module.partition('.')[0]}.py"
+        return f"{line.partition(', set env var')[0]}: there is no module {module}; {file} may {PLACES}"
     if isinstance(chain[-1], ImportError | SyntaxError):  # of the user's own module
         return f"{line.partition(', set env var')[0]}: {type(chain[-1]).__name__}: {chain[-1]}"
     return line

@@ -84,6 +84,14 @@ def test_a_module_that_is_nowhere_is_named_with_the_places_for_it(al_run, tmp_pa
     assert not list((tmp_path / "out").rglob("*"))
 
 
+def test_a_folder_of_the_module_s_name_is_no_module(al_run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # noqa: F811
+    (tmp_path / "mine_too" / "strategy").mkdir(parents=True)
+    (tmp_path / "mine_too" / "strategy" / "mine.yaml").write_text("_target_: mine_too.Mine\n")
+    code, output = al_run("--config-dir", str(tmp_path / "mine_too"), "strategy=mine", f"results={tmp_path / 'out'}")
+    assert code == 1
+    assert "there is no module mine_too; mine_too.py may lie in the folder" in output
+
+
 def test_a_home_folder_in_a_yaml_is_the_home_folder(  # type: ignore[no-untyped-def]
     al_run,  # noqa: F811
     tmp_path: Path,
