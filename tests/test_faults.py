@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from command import started
 from faults import LENGTHY, QUICK, Child, killed_at_sync, killed_in_append, require_equal, run_folder, times
 from hydra.core.utils import JobStatus
-from recorded import untimed
+from recorded import rounds, untimed
 
 from al_runner.plugins.hydra_plugins.al_runner_processes import Queue
 from al_runner.record.state import DONE, STOPPED, read
@@ -93,19 +94,15 @@ def test_killed_inside_every_addition_to_a_file_in_turn(whole: Path, tmp_path: P
     record_property("SIGKILL inside the n-th addition to a file", f"{tried} tried, {tried} survived")
 
 
-def recorded(results: Path) -> int:
-    return sum(len(file.read_text().splitlines()) - 1 for file in results.rglob("rounds.csv"))
-
-
 def bought(results: Path) -> int:
     """The last round that a run has bought for, -1 for none."""
     files = [*results.rglob("acquired.csv")]
     return int(files[0].read_text().splitlines()[-1].split(",")[0]) if files else -1
 
 
-def until_recorded(results: Path, rounds: int) -> None:
+def until_recorded(results: Path, wanted: int) -> None:
     deadline = time.monotonic() + 120
-    while recorded(results) < rounds and time.monotonic() < deadline:
+    while rounds(results) < wanted and time.monotonic() < deadline:
         time.sleep(0.002)
 
 
@@ -136,11 +133,11 @@ def test_a_signal_waits_for_the_round_and_a_second_one_does_not(
     arguments, log = [*QUICK, f"results={tmp_path / 'out'}"], tmp_path / "log"
     assert Child(arguments, log, signals_in_training(number, check=6, count=1)).wait() == 128 + number
     folder = run_folder(tmp_path / "out")
-    assert (recorded(tmp_path), bought(tmp_path)) == (2, 2)  # round 1 is done, and what it chose is recorded
+    assert (rounds(tmp_path), bought(tmp_path)) == (2, 2)  # round 1 is done, and what it chose is recorded
     assert "finishing the running round" in log.read_text()
     assert (read(folder) or pytest.fail("no state")).state == STOPPED
     assert Child(arguments, log, signals_in_training(number, check=2, count=2)).wait() == 128 + number
-    assert (recorded(tmp_path), bought(tmp_path)) == (2, 2)
+    assert (rounds(tmp_path), bought(tmp_path)) == (2, 2)
     assert Child(arguments, log).wait() == 0
     require_equal(folder, whole)
     record_property(f"{number.name}, and twice", "2 tried, 2 survived")
@@ -148,9 +145,7 @@ def test_a_signal_waits_for_the_round_and_a_second_one_does_not(
 
 def sweep(launcher: str, results: Path, *more: str) -> "subprocess.Popen[str]":
     words = [*QUICK, *SLOW, "seed=0,1,2", f"results={results}", f"hydra/launcher={launcher}", *more]
-    command = [sys.executable, "-m", "al_runner.run", "-m", *words]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return started("-m", *words)
 
 
 @pytest.fixture(scope="module")
@@ -184,7 +179,7 @@ def test_a_sweep_ends_at_the_end_of_its_rounds(
     output, _ = process.communicate()
     assert process.returncode == 128 + signal.SIGTERM, output
     assert output.count("the same command resumes") == 1
-    assert 2 < recorded(tmp_path) < 18
+    assert 2 < rounds(tmp_path) < 18
     again = sweep(launcher, tmp_path)
     output, _ = again.communicate()
     assert (again.returncode, "all 3 jobs are done" in output) == (0, True), output

@@ -7,15 +7,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
 
+import command
 import pytest
 import torch
 from hydra.core.plugins import Plugins
 from hydra.plugins.launcher import Launcher
-from recorded import untimed
+from recorded import rounds, untimed
 
 from al_runner.sweep.progress import LiveTable
 
@@ -23,20 +23,13 @@ QUICK = ["model=usps_cnn", "budget.max_rounds=3", "training.max_checks=3", "trai
 LOCKSTEP = ["-m", "hydra/launcher=lockstep"]
 
 
-def command(results: Path, *arguments: str) -> list[str]:
-    return [sys.executable, "-m", "al_runner.run", *arguments, f"results={results}", *QUICK]
+def short(results: Path, *words: str) -> list[str]:
+    """The words of a short run into `results`."""
+    return [*words, f"results={results}", *QUICK]
 
 
-def environment() -> dict[str, str]:
-    return {**os.environ, "OMP_NUM_THREADS": "1"}
-
-
-def finished(results: Path, *arguments: str) -> tuple[int, str]:
-    """Exit code and output."""
-    process = subprocess.run(
-        command(results, *arguments), capture_output=True, text=True, env=environment(), check=False
-    )
-    return process.returncode, process.stdout + process.stderr
+def finished(results: Path, *words: str) -> tuple[int, str]:
+    return command.finished(*short(results, *words))
 
 
 def rows(folder: Path) -> list[dict[str, float]]:
@@ -114,18 +107,13 @@ def test_a_job_that_fails_leaves_the_others_running_and_is_named_at_the_end(tmp_
     assert len(rows(folder_of(tmp_path, "random-q30", 0))) == 4
 
 
-def recorded(results: Path) -> int:
-    return sum(len(file.read_text().splitlines()) - 1 for file in results.rglob("rounds.csv"))
-
-
 def test_a_killed_sweep_resumes_every_job(alone: Path, tmp_path: Path) -> None:
-    arguments = command(tmp_path, *LOCKSTEP, "strategy=random,kfac_vfe", "seed=0,1")
-    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment())
-    while recorded(tmp_path) < 6 and process.poll() is None:
+    process = command.started(*short(tmp_path, *LOCKSTEP, "strategy=random,kfac_vfe", "seed=0,1"))
+    while rounds(tmp_path) < 6 and process.poll() is None:
         time.sleep(0.002)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    assert 6 <= recorded(tmp_path) < 16
+    assert 6 <= rounds(tmp_path) < 16
     code, output = finished(tmp_path, *LOCKSTEP, "strategy=random,kfac_vfe", "seed=0,1")
     assert (code, "resumed after round" in output) == (0, True)
     require_equal(tmp_path, alone)
@@ -134,11 +122,8 @@ def test_a_killed_sweep_resumes_every_job(alone: Path, tmp_path: Path) -> None:
 
 
 def test_an_interrupted_sweep_says_how_to_go_on(tmp_path: Path) -> None:
-    arguments = command(tmp_path, *LOCKSTEP, "strategy=random", "seed=range(0,4)")
-    process = subprocess.Popen(
-        arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment()
-    )
-    while recorded(tmp_path) < 1 and process.poll() is None:
+    process = command.started(*short(tmp_path, *LOCKSTEP, "strategy=random", "seed=range(0,4)"))
+    while rounds(tmp_path) < 1 and process.poll() is None:
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate()
@@ -164,20 +149,20 @@ def test_each_job_has_its_own_environment_and_working_directory(tmp_path: Path) 
         "        return super().select(fitted, pool, n, rng)\n"
     )
     more = ["strategy=random", "strategy._target_=mine.Spy", "seed=0,1", "hydra.job.chdir=true"]
-    arguments = command(tmp_path / "out", *LOCKSTEP, *more, "+hydra.job.env_set.MINE=job${hydra:job.num}")
-    process = subprocess.run(
-        arguments, cwd=tmp_path, env={**environment(), "PYTHONPATH": str(Path.cwd())}, capture_output=True, check=False
-    )
+    words = short(tmp_path / "out", *LOCKSTEP, *more, "+hydra.job.env_set.MINE=job${hydra:job.num}")
+    environment = {**command.ENVIRONMENT, "PYTHONPATH": str(Path.cwd())}
+    process = subprocess.run(command.command(*words), cwd=tmp_path, env=environment, capture_output=True, check=False)
     assert process.returncode == 0, process.stdout + process.stderr
     for seed in (0, 1):
         assert (folder_of(tmp_path / "out", "random", seed) / "seen.txt").read_text() == f"job{seed}\n" * 3
 
 
-def on_a_terminal(arguments: Sequence[str]) -> str:
-    """What the command writes to a terminal of its own."""
+def on_a_terminal(*words: str) -> str:
+    """What `al-run WORDS` writes to a terminal of its own."""
     child, terminal = pty.fork()
     if child == 0:
-        os.execvpe(arguments[0], list(arguments), {**environment(), "COLUMNS": "120", "TERM": "xterm"})
+        environment = {**command.ENVIRONMENT, "COLUMNS": "120", "TERM": "xterm"}
+        os.execvpe(sys.executable, command.command(*words), environment)
     output = b""
     while True:
         try:
@@ -192,7 +177,7 @@ def on_a_terminal(arguments: Sequence[str]) -> str:
 
 
 def test_a_terminal_shows_one_table_and_the_logs_have_the_lines(tmp_path: Path) -> None:
-    output = on_a_terminal(command(tmp_path, *LOCKSTEP, "strategy=random", "seed=0,1"))
+    output = on_a_terminal(*short(tmp_path, *LOCKSTEP, "strategy=random", "seed=0,1"))
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", output)
     assert "digits random 2/2 3 of 3 80 " in " ".join(text.split())
     assert "8 of 8 rounds" in text

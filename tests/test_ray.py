@@ -1,14 +1,12 @@
 """hydra/launcher=ray on a Ray of this machine, started for real."""
 
-import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import psutil
 import pytest
+from command import started
 from recorded import untimed
 
 pytest.importorskip("ray", reason="Ray is not installed here; pip install 'al-runner[ray]'")
@@ -17,12 +15,6 @@ pytestmark = pytest.mark.ray
 SWEEP = ["strategy=random,uncertainty", "seed=0,1", "model=usps_cnn", "budget.max_rounds=7"]
 ROUNDS = ["training.check_every=40", "training.max_checks=8", "training.patience=8"]
 RAY = ["hydra/launcher=ray", "+hydra.launcher.init.num_cpus=2", "+hydra.launcher.init.include_dashboard=false"]
-
-
-def al_run(*words: str) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "al_runner.run", "-m", *words]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
 def workers(parent: int) -> list[psutil.Process]:
@@ -35,10 +27,10 @@ def workers(parent: int) -> list[psutil.Process]:
 
 def test_a_sweep_on_ray_survives_a_killed_process_and_names_what_fails(tmp_path: Path) -> None:
     here, there = tmp_path / "here", tmp_path / "there"
-    reference = al_run(*SWEEP, *ROUNDS, f"results={here}", "hydra/launcher=basic")
+    reference = started("-m", *SWEEP, *ROUNDS, f"results={here}", "hydra/launcher=basic")
     assert reference.communicate()[0] is not None
     assert reference.returncode == 0
-    sweep = al_run(*SWEEP, *ROUNDS, f"results={there}", *RAY)
+    sweep = started("-m", *SWEEP, *ROUNDS, f"results={there}", *RAY)
     while not list(there.rglob("rounds.csv")) and sweep.poll() is None:
         time.sleep(0.05)
     victims = workers(sweep.pid) if sweep.poll() is None else []
@@ -51,7 +43,9 @@ def test_a_sweep_on_ray_survives_a_killed_process_and_names_what_fails(tmp_path:
     assert len(folders) == 4
     for folder in folders:
         assert untimed(there / folder.relative_to(here)) == untimed(folder)
-    failing = al_run(*RAY, "strategy=random", "budget.query=0,20", "name=q${budget.query}", f"results={there}", *ROUNDS)
+    failing = started(
+        "-m", *RAY, "strategy=random", "budget.query=0,20", "name=q${budget.query}", f"results={there}", *ROUNDS
+    )
     output, _ = failing.communicate()
     assert failing.returncode == 1
     assert "1 of 2 jobs failed" in output

@@ -11,10 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from recorded import untimed
+from command import Command, started
+from recorded import rounds, untimed
 from sklearn.datasets import load_digits
-
-from al_runner.run import main
 
 QUICK = ["budget.max_rounds=3", "training.max_checks=1", "training.check_every=2", "model=usps_cnn"]
 
@@ -24,34 +23,12 @@ def digits8(results: Path, *more: str) -> list[str]:
     return ["dataset=digits", f"results={results}", *QUICK, *more]
 
 
-@pytest.fixture
-def al_run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):  # type: ignore[no-untyped-def]
-    """Run the command in this process; exit code, and everything it printed."""
-
-    def call(*arguments: str) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["al-run", *arguments])
-        threads = torch.get_num_threads()
-        code: int | str | None = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = end.code
-        finally:
-            torch.set_num_threads(threads)
-        captured = capfd.readouterr()
-        if isinstance(code, str):  # the interpreter prints it and exits with 1
-            return 1, captured.out + captured.err + code
-        return code or 0, captured.out + captured.err
-
-    return call
-
-
 def folder_of(results: Path, strategy: str = "kfac_vfe", seed: int = 0) -> Path:
     (folder,) = results.glob(f"*/*/{strategy}/seed{seed}")
     return folder
 
 
-def test_one_run_shows_its_progress_and_says_where_everything_is(al_run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_one_run_shows_its_progress_and_says_where_everything_is(al_run: Command, tmp_path: Path) -> None:
     code, output = al_run(*digits8(tmp_path))
     folder = folder_of(tmp_path)
     assert code == 0
@@ -88,14 +65,14 @@ def test_a_last_minibatch_of_one_image_trains_a_net_with_batch_norm(  # type: ig
         assert [row["labelled"] for row in untimed(folder_of(tmp_path, strategy, seed))] == ["64", "65"]
 
 
-def test_a_spoilt_pool_has_a_folder_of_its_own(al_run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_spoilt_pool_has_a_folder_of_its_own(al_run: Command, tmp_path: Path) -> None:
     assert al_run(*digits8(tmp_path, "pool=label_noise", "pool.share=0.4", "strategy=random"))[0] == 0
     assert al_run(*digits8(tmp_path, "strategy=random"))[0] == 0
     folders = sorted(folder.relative_to(tmp_path).parts[0] for folder in tmp_path.glob("*/*/random/seed0"))
     assert folders == ["digits", "digits-label_noise"]
 
 
-def test_strategies_of_one_seed_share_round_0(al_run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_strategies_of_one_seed_share_round_0(al_run: Command, tmp_path: Path) -> None:
     first = []
     for strategy in ("random", "kfac_vfe", "curriculum"):
         assert al_run(*digits8(tmp_path, f"strategy={strategy}"))[0] == 0
@@ -223,12 +200,12 @@ def test_a_net_of_the_user_s_own_is_tried_on_images_before_any_training(  # type
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
-def test_a_gpu_that_is_not_there_is_named(al_run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_gpu_that_is_not_there_is_named(al_run: Command, tmp_path: Path) -> None:
     code, output = al_run(*digits8(tmp_path, "device=cuda"))
     assert (code, "device=cuda can't be used here" in output) == (1, True)
 
 
-def test_a_loss_that_turns_nan_keeps_what_was_recorded(al_run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_loss_that_turns_nan_keeps_what_was_recorded(al_run: Command, tmp_path: Path) -> None:
     blow_up = ["training.optimizer._target_=torch.optim.SGD", "~training.optimizer.fused", "training.optimizer.lr=1e30"]
     code, output = al_run(*digits8(tmp_path, "training.check_every=8", *blow_up))
     assert code == 1
@@ -237,7 +214,7 @@ def test_a_loss_that_turns_nan_keeps_what_was_recorded(al_run, tmp_path: Path) -
     assert list(tmp_path.rglob("acquired.csv"))
 
 
-def test_results_that_cannot_be_written_are_named(al_run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_results_that_cannot_be_written_are_named(al_run: Command, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     code, output = al_run(*digits8(tmp_path / "file"))
     assert code == 1
@@ -246,7 +223,7 @@ def test_results_that_cannot_be_written_are_named(al_run, tmp_path: Path) -> Non
     assert "Traceback" not in output
 
 
-def test_two_processes_never_share_a_folder(al_run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_two_processes_never_share_a_folder(al_run: Command, tmp_path: Path) -> None:
     from filelock import FileLock
 
     folder = tmp_path / "digits/usps_cnn-plain-adam-digits/kfac_vfe/seed0"
@@ -256,31 +233,20 @@ def test_two_processes_never_share_a_folder(al_run, tmp_path: Path) -> None:  # 
     assert (code, "in use by another process" in output) == (1, True)
 
 
-def command(*arguments: str, **options: object) -> subprocess.Popen[str]:
-    program = [sys.executable, "-m", "al_runner.run", *arguments]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
-
-
-def rounds(folder: Path) -> int:
-    file = folder / "rounds.csv"
-    return len(file.read_text().splitlines()) - 1 if file.exists() else -1
-
-
-def test_a_run_killed_again_and_again_ends_with_the_rows_of_one_never_killed(al_run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_run_killed_again_and_again_ends_with_the_rows_of_one_never_killed(al_run: Command, tmp_path: Path) -> None:
     """SIGKILL as soon as the next round is on disk, three times over, then once more to the end."""
     slow = ["training.check_every=40", "training.max_checks=4"]
     assert al_run(*digits8(tmp_path / "whole", *slow))[0] == 0
     killed = tmp_path / "killed/digits/usps_cnn-plain-adam-digits/kfac_vfe/seed0"
     for seen in range(3):
-        process = command(*digits8(tmp_path / "killed", *slow))
+        process = started(*digits8(tmp_path / "killed", *slow))
         deadline = time.monotonic() + 60
         while rounds(killed) <= seen and time.monotonic() < deadline and process.poll() is None:
             time.sleep(0.002)
         process.send_signal(signal.SIGKILL)
         process.communicate()
     assert 1 <= rounds(killed) <= 4
-    assert command(*digits8(tmp_path / "killed", *slow)).wait() == 0
+    assert started(*digits8(tmp_path / "killed", *slow)).wait() == 0
     whole = folder_of(tmp_path / "whole")
     assert untimed(killed) == untimed(whole)
     assert (killed / "acquired.csv").read_bytes() == (whole / "acquired.csv").read_bytes()
@@ -315,7 +281,7 @@ def test_a_strategy_of_the_user_s_own_that_is_mended_goes_on(  # type: ignore[no
     assert len(untimed(folder)) == 4
 
 
-def test_data_that_moved_is_still_the_run_s_and_other_data_is_not(al_run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_data_that_moved_is_still_the_run_s_and_other_data_is_not(al_run: Command, tmp_path: Path) -> None:
     digits = load_digits()
     images, labels = (digits.images * 15.9).astype(np.uint8), digits.target
     parts = {"train_images": images[:900], "train_labels": labels[:900]}
@@ -333,7 +299,7 @@ def test_data_that_moved_is_still_the_run_s_and_other_data_is_not(al_run, tmp_pa
 
 def test_a_crash_in_a_strategy_is_no_success_and_keeps_what_was_recorded(tmp_path: Path) -> None:
     """The base class chooses nothing, so the run breaks after round 0."""
-    process = command(*digits8(tmp_path, "strategy=random", "strategy._target_=al_runner.strategies.base.Strategy"))
+    process = started(*digits8(tmp_path, "strategy=random", "strategy._target_=al_runner.strategies.base.Strategy"))
     output, _ = process.communicate()
     assert process.returncode == 1
     assert "NotImplementedError" in output
@@ -342,7 +308,7 @@ def test_a_crash_in_a_strategy_is_no_success_and_keeps_what_was_recorded(tmp_pat
 
 def test_an_interrupted_run_says_how_to_go_on(tmp_path: Path) -> None:
     folder = tmp_path / "digits/usps_cnn-plain-adam-digits/kfac_vfe/seed0"
-    process = command(*digits8(tmp_path, "training.check_every=40", "training.max_checks=40"))
+    process = started(*digits8(tmp_path, "training.check_every=40", "training.max_checks=40"))
     while rounds(folder) < 1 and process.poll() is None:
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
@@ -354,7 +320,7 @@ def test_an_interrupted_run_says_how_to_go_on(tmp_path: Path) -> None:
 
 def test_a_sweep_runs_everything_and_reports_what_failed(tmp_path: Path) -> None:
     """One of three jobs has a query of none; the others finish, and the exit code says so."""
-    process = command("-m", *digits8(tmp_path, "strategy=random", "budget.query=0,20,30", "name=q${budget.query}"))
+    process = started("-m", *digits8(tmp_path, "strategy=random", "budget.query=0,20,30", "name=q${budget.query}"))
     output, _ = process.communicate()
     assert process.returncode == 1
     assert "1 of 3 jobs failed" in output

@@ -2,8 +2,8 @@
 
 import pandas as pd
 import pytest
-from support.made_runs import make_run
-from support.two_strategies import two
+from made_runs import make_run
+from two_strategies import two
 
 from al_runner.analysis import cases, cli_compare
 from al_runner.analysis.table.names import across, curve_names

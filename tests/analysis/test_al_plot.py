@@ -4,7 +4,7 @@ import sys
 
 import numpy as np
 import pytest
-from support.made_runs import make_run
+from made_runs import make_run
 
 from al_runner.analysis.cli import main
 from al_runner.analysis.table.runs import load

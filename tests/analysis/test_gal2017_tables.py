@@ -7,7 +7,7 @@ from types import ModuleType
 import pandas as pd
 import pytest
 import test_configs
-from support.made_runs import make_run
+from made_runs import make_run
 
 from al_runner.analysis.table.published import FILE, published
 from al_runner.analysis.table.runs import load

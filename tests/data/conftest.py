@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from command import ENVIRONMENT
 from dataset_files import REPOSITORY, dataset_settings
 from filelock import FileLock
 from hydra.utils import instantiate
@@ -13,7 +14,6 @@ from omegaconf import DictConfig, OmegaConf
 from al_runner.types import DataSet
 
 RAW = ("MNIST", "usps.bz2", "usps.t.bz2")
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 
 Python = Callable[..., "subprocess.Popen[str]"]
 Load = Callable[..., DataSet]

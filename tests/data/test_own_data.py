@@ -4,13 +4,14 @@ The inputs are scikit-learn's digits, four classes of twenty.
 """
 
 import os
-import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from command import Command
 from hydra import compose, initialize_config_dir
 from made_images import png
 from omegaconf import OmegaConf
@@ -18,7 +19,6 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from al_runner.job import data_set
-from al_runner.run import main
 from al_runner.settings.explain import conf_dir
 from al_runner.types import DataSet
 
@@ -67,25 +67,11 @@ def deep(image: np.ndarray, path: Path, number: int) -> None:
 
 
 @pytest.fixture
-def al_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]):  # type: ignore[no-untyped-def]
-    """Run the command in this process, in `tmp_path`; exit code, and everything it printed."""
+def al_run(al_run: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """The shared fixture in `tmp_path`, for a short run."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("AL_DATA", str(tmp_path / "data_root"))
-
-    def call(*arguments: str) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["al-run", *QUICK, *arguments])
-        threads, code = torch.get_num_threads(), "0"
-        try:
-            main()
-        except SystemExit as end:
-            code = str(end.code or 0)
-        finally:
-            torch.set_num_threads(threads)
-        captured = capfd.readouterr()
-        printed = captured.out + captured.err + ("" if code.isdigit() else code)
-        return int(code) if code.isdigit() else 1, printed
-
-    return call
+    return partial(al_run, *QUICK)
 
 
 def seen(*arguments: str) -> DataSet:
@@ -118,7 +104,7 @@ def hidden(root: Path) -> None:
             (copies / file.name).write_bytes(file.read_bytes())
 
 
-def test_ink_on_transparency_is_seen(al_run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_ink_on_transparency_is_seen(al_run: Command, tmp_path: Path) -> None:
     photos(tmp_path / "ink", ink)
     code, output = al_run("dataset=folder", "dataset.path=ink")
     assert code == 0
@@ -126,14 +112,14 @@ def test_ink_on_transparency_is_seen(al_run, tmp_path: Path) -> None:  # type: i
     assert np.array_equal(pixels(seen("dataset=folder", "dataset.path=ink"))[:, None], 255 - PHOTOS[:, None])
 
 
-def test_images_that_come_out_equal_are_refused(al_run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_images_that_come_out_equal_are_refused(al_run: Command, tmp_path: Path) -> None:
     photos(tmp_path / "ink", ink)
     code, output = al_run("dataset=folder", "dataset.path=ink", "dataset.ground=black")
     assert (code, "training images are all equal" in output) == (1, True)
     assert not [*tmp_path.glob("outputs/**/rounds.csv")]
 
 
-def test_photos_of_a_phone_stand_upright(al_run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_photos_of_a_phone_stand_upright(al_run: Command, tmp_path: Path) -> None:
     photos(tmp_path / "phone", phone)
     assert al_run("dataset=folder", "dataset.path=phone")[0] == 0
     found = pixels(seen("dataset=folder", "dataset.path=phone"))[:, 2::4, 2::4].astype(int)
@@ -142,14 +128,14 @@ def test_photos_of_a_phone_stand_upright(al_run, tmp_path: Path) -> None:  # typ
 
 
 @pytest.mark.parametrize("change", [hidden, linked], ids=["hidden", "linked"])
-def test_hidden_copies_are_not_read_and_links_are(al_run, tmp_path: Path, change) -> None:  # type: ignore[no-untyped-def]
+def test_hidden_copies_are_not_read_and_links_are(al_run: Command, tmp_path: Path, change) -> None:
     change(photos(tmp_path / "mine"))
     assert al_run("dataset=folder", "dataset.path=mine")[0] == 0
     found = pixels(seen("dataset=folder", "dataset.path=mine"))
     assert sorted(image.tobytes() for image in found) == sorted(image.tobytes() for image in PHOTOS)
 
 
-def test_a_class_may_be_called_train(al_run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_class_may_be_called_train(al_run: Command, tmp_path: Path) -> None:
     (photos(tmp_path / "mine") / "c0").rename(tmp_path / "mine" / "train")
     assert al_run("dataset=folder", "dataset.path=mine")[0] == 0
     assert seen("dataset=folder", "dataset.path=mine").classes == ("c1", "c2", "c3", "train")
@@ -158,7 +144,7 @@ def test_a_class_may_be_called_train(al_run, tmp_path: Path) -> None:  # type: i
 @pytest.mark.parametrize(
     ("names", "sizes"), [(("Training", "Testing"), (72, 8, 80)), (("train", "val", "test"), (80, 80, 80))], ids=str
 )
-def test_parts_of_the_folder_are_parts_of_the_data_set(al_run, tmp_path: Path, names, sizes) -> None:  # type: ignore[no-untyped-def]
+def test_parts_of_the_folder_are_parts_of_the_data_set(al_run: Command, tmp_path: Path, names, sizes) -> None:
     for name in names:
         photos(tmp_path / "mine" / name)
     assert al_run("dataset=folder", "dataset.path=mine")[0] == 0
@@ -233,7 +219,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], list[str], str]] = {
 
 
 @pytest.mark.parametrize("kind", REFUSED)
-def test_what_can_t_be_right_is_one_line(al_run, tmp_path: Path, kind: str) -> None:  # type: ignore[no-untyped-def]
+def test_what_can_t_be_right_is_one_line(al_run: Command, tmp_path: Path, kind: str) -> None:
     make, words, message = REFUSED[kind]
     make(tmp_path)
     path = "mine.npz" if words == ["dataset=npz"] else "mine"
@@ -245,7 +231,7 @@ def test_what_can_t_be_right_is_one_line(al_run, tmp_path: Path, kind: str) -> N
     assert not [*tmp_path.glob("outputs/**/rounds.csv")]
 
 
-def test_vectors_are_told_what_is_wanted(al_run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_vectors_are_told_what_is_wanted(al_run: Command, tmp_path: Path) -> None:
     np.save(tmp_path / "vectors.npy", IMAGES.reshape(-1, 64).astype(np.float32))
     code, output = al_run("dataset=npz", "dataset.path=vectors.npy")
     assert (code, "vectors.npy holds one array, float32 (1797, 64); an .npz file with" in output) == (1, True)
@@ -264,7 +250,7 @@ TAKEN: dict[str, tuple[Callable[[Path], object], list[str]]] = {
 
 
 @pytest.mark.parametrize("kind", TAKEN)
-def test_arrays_of_every_usual_form_run(al_run, tmp_path: Path, kind: str) -> None:  # type: ignore[no-untyped-def]
+def test_arrays_of_every_usual_form_run(al_run: Command, tmp_path: Path, kind: str) -> None:
     make, words = TAKEN[kind]
     make(tmp_path / "mine.npz")
     assert al_run("dataset=npz", "dataset.path=mine.npz", *words)[0] == 0
@@ -273,7 +259,7 @@ def test_arrays_of_every_usual_form_run(al_run, tmp_path: Path, kind: str) -> No
     assert data.labels.tolist() == LABELS[:400].tolist()
 
 
-def test_data_that_moved_are_the_same_data(al_run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_data_that_moved_are_the_same_data(al_run: Command, tmp_path: Path) -> None:
     arrays(tmp_path / "good.npz")
     assert al_run("dataset=npz", "dataset.path=good.npz", "results=m")[0] == 0
     (rows,) = tmp_path.glob("m/*/*/*/*/rounds.csv")
@@ -292,7 +278,7 @@ def test_data_that_moved_are_the_same_data(al_run, tmp_path: Path) -> None:  # t
     assert rows.read_text() == after
 
 
-def test_a_folder_that_moved_is_the_same_data(al_run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_folder_that_moved_is_the_same_data(al_run: Command, tmp_path: Path) -> None:
     photos(tmp_path / "mine")
     assert al_run("dataset=folder", "dataset.path=mine", "results=m")[0] == 0
     (tmp_path / "mine").rename(tmp_path / "elsewhere")

@@ -13,7 +13,7 @@ from al_runner.models.inputs import net_builder
 from al_runner.models.layers import seed_layers
 from al_runner.models.masked_dropout import dropout_layers
 from al_runner.rng import Streams, stream
-from al_runner.types import Fit, TrainData, chunks
+from al_runner.types import Fit, chunks
 
 
 class Block(nn.Module):
@@ -150,21 +150,15 @@ def test_the_part_before_the_first_dropout_layer_is_computed_once() -> None:
     assert {name: calls.count(name) for name in set(calls)} == {"0.0.0": 1, "0.0.1": 1, "2": 5, "4": 5}
 
 
-def data() -> TrainData:
-    run = toy.experiment()
-    pool = toy.bought(run.data, run.data.train[:12])
-    return run.train_data(pool)
-
-
 def test_the_net_is_the_one_that_plain_trains() -> None:
     build = net_builder(toy.data_set(), toy.model)
     learner = Dropout(build, toy.recipe(), samples=4)
-    fitted = drive(learner.fit(data(), Streams(0, 1)))  # type: ignore[arg-type]
-    alone = train(Fit(build, toy.recipe(), data(), Streams(0, 1)))
+    fitted = drive(learner.fit(toy.train_data(), Streams(0, 1)))  # type: ignore[arg-type]
+    alone = train(Fit(build, toy.recipe(), toy.train_data(), Streams(0, 1)))
     for one, other in zip(fitted.net.parameters(), alone.net.parameters(), strict=True):
         assert torch.equal(one, other)
     assert fitted.steps == alone.steps
-    assert fitted.log_probs(data().x).shape == (12, learner.gives.samples, 3)
+    assert fitted.log_probs(toy.train_data().x).shape == (12, learner.gives.samples, 3)
 
 
 def without_dropout(shape: tuple[int, int, int], classes: int, p: float | None) -> nn.Module:

@@ -13,15 +13,9 @@ from al_runner.learners.committee import Committee
 from al_runner.learners.ensemble import Ensemble
 from al_runner.models.inputs import net_builder
 from al_runner.rng import Streams
-from al_runner.types import Fit, Recipe, TrainData
+from al_runner.types import Fit, Recipe
 
 STREAMS = Streams(0, 2)
-
-
-def data() -> TrainData:
-    run = toy.experiment()
-    pool = toy.bought(run.data, run.data.train[:12])
-    return run.train_data(pool)
 
 
 def learner(recipe: Recipe | None = None, **options: object) -> Ensemble:
@@ -29,7 +23,7 @@ def learner(recipe: Recipe | None = None, **options: object) -> Ensemble:
 
 
 def fit(learner: Ensemble, streams: Streams = STREAMS) -> Committee:
-    return drive(learner.fit(data(), streams))  # type: ignore[arg-type]
+    return drive(learner.fit(toy.train_data(), streams))  # type: ignore[arg-type]
 
 
 def weights(net: nn.Module) -> list[Tensor]:
@@ -47,16 +41,16 @@ def untrained(ensemble: Ensemble, streams: Streams = STREAMS) -> list[nn.Module]
         still = replace(fits[0].recipe, max_checks=1, check_every=1, optimizer=lambda p: torch.optim.SGD(p, lr=0.0))
         return [train(fit._replace(recipe=still)) for fit in fits]
 
-    return list(drive(ensemble.fit(data(), streams), start).nets)  # type: ignore[arg-type]
+    return list(drive(ensemble.fit(toy.train_data(), streams), start).nets)  # type: ignore[arg-type]
 
 
 def test_a_member_is_what_its_own_streams_train() -> None:
     ensemble = learner(members=3)
     committee = fit(ensemble)
     for i, net in enumerate(committee.nets):
-        alone = train(Fit(ensemble.build, ensemble.recipe, data(), STREAMS.of(i)))
+        alone = train(Fit(ensemble.build, ensemble.recipe, toy.train_data(), STREAMS.of(i)))
         assert equal(alone.net, net)
-    assert committee.log_probs(data().x).shape == (12, ensemble.gives.samples, 3)
+    assert committee.log_probs(toy.train_data().x).shape == (12, ensemble.gives.samples, 3)
     assert not any(equal(committee.nets[i], committee.nets[j]) for i, j in [(0, 1), (0, 2), (1, 2)])
 
 
@@ -67,7 +61,7 @@ def test_members_are_trained_as_one_stack() -> None:
         calls.append(len(fits))
         return Stacked(3).train_all(fits)
 
-    stacked = drive(learner(members=3).fit(data(), STREAMS), engine)  # type: ignore[arg-type]
+    stacked = drive(learner(members=3).fit(toy.train_data(), STREAMS), engine)  # type: ignore[arg-type]
     assert calls == [3]
     for one, other in zip(stacked.nets, fit(learner(members=3)).nets, strict=True):
         assert all(torch.allclose(a, b, atol=1e-4) for a, b in zip(weights(one), weights(other), strict=True))
@@ -92,7 +86,7 @@ def test_shared_init_shares_the_weights_and_nothing_else(init) -> None:
 def train_start(recipe: Recipe) -> nn.Module:
     """The weights that learner=plain starts from."""
     still = replace(recipe, max_checks=1, check_every=1, optimizer=lambda p: torch.optim.SGD(p, lr=0.0))
-    return train(Fit(learner().build, still, data(), STREAMS)).net
+    return train(Fit(learner().build, still, toy.train_data(), STREAMS)).net
 
 
 def test_the_same_init_in_every_round_holds_for_shared_weights_too() -> None:

@@ -12,7 +12,7 @@ from al_runner.engine.one_by_one import train_all
 from al_runner.errors import UsageError
 from al_runner.models.inputs import net_builder
 from al_runner.rng import Streams
-from al_runner.types import Fitted, Learner, TrainData
+from al_runner.types import Fitted, Learner
 
 
 @pytest.fixture(params=test_configs.names("learner"))
@@ -23,14 +23,8 @@ def learner(request: pytest.FixtureRequest) -> Learner:
     return built
 
 
-def data() -> TrainData:
-    run = toy.experiment()
-    pool = toy.bought(run.data, run.data.train[:12])
-    return run.train_data(pool)
-
-
 def fit(learner: Learner, seed: int = 0) -> Fitted:
-    return drive(learner.fit(data(), Streams(seed, 0), None), train_all)  # type: ignore[arg-type]
+    return drive(learner.fit(toy.train_data(), Streams(seed, 0), None), train_all)  # type: ignore[arg-type]
 
 
 def test_it_has_the_samples_it_says_and_they_are_distributions(learner: Learner) -> None:

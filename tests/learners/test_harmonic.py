@@ -13,24 +13,17 @@ from al_runner.models.gaussian_field import harmonic
 from al_runner.models.inputs import net_builder
 from al_runner.rng import Streams
 from al_runner.strategies.mbr import Mbr
-from al_runner.types import TrainData
 
 BUILD = net_builder(toy.data_set(), toy.model)
 SCALE = 0.2
 
 
-def data() -> TrainData:
-    run = toy.experiment()
-    pool = toy.bought(run.data, run.data.train[:12])
-    return run.train_data(pool)
-
-
 def fit(learner: Harmonic, round_: int = 0) -> HarmonicFunction:
-    return drive(learner.fit(data(), Streams(0, round_)))
+    return drive(learner.fit(toy.train_data(), Streams(0, round_)))
 
 
 def test_at_the_nodes_are_labels_and_the_solution() -> None:
-    fitted, given = fit(Harmonic(BUILD, SCALE, nodes=None, normalise_mass=False)), data()
+    fitted, given = fit(Harmonic(BUILD, SCALE, nodes=None, normalise_mass=False)), toy.train_data()
     assert given.unlabelled is not None
     assert len(fitted.nodes) == 12 + len(given.unlabelled)
     labels = one_hot(given.y, 3).double()
@@ -53,7 +46,7 @@ def test_between_the_nodes_is_their_mean_by_weight() -> None:
 def test_masses_are_the_labels_shares_each_counted_once_more() -> None:
     fitted = fit(Harmonic(BUILD, SCALE))
     shares = (fitted.f[12:] * fitted.masses).sum(0)
-    counts = torch.bincount(data().y, minlength=3).double()
+    counts = torch.bincount(toy.train_data().y, minlength=3).double()
     assert torch.allclose(shares, counts + 1)
 
 
@@ -79,7 +72,7 @@ def test_what_needs_a_net_is_refused() -> None:
     with pytest.raises(UsageError, match="learner=harmonic has no net"):
         fitted.network()
     with pytest.raises(UsageError, match="learner=harmonic has no net"):
-        fitted.features(data().x)
+        fitted.features(toy.train_data().x)
     with pytest.raises(UsageError, match=r"learner\.length_scale is 0"):
         Harmonic(BUILD, 0)
     with pytest.raises(UsageError, match=r"learner\.nodes is 0"):

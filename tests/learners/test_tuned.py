@@ -18,17 +18,11 @@ from al_runner.learners.tuned import Tuned
 from al_runner.models.inputs import net_builder
 from al_runner.needs import Gives
 from al_runner.rng import Streams
-from al_runner.types import Fit, TrainData, Trained, trained
+from al_runner.types import Fit, Trained, trained
 
 BUILD = net_builder(toy.data_set(), toy.model)
 DECAYS = (0.0, 0.1, 3.0)
 OF = [Plain, partial(Dropout, samples=4), partial(Ensemble, members=2)]
-
-
-def data() -> TrainData:
-    run = toy.experiment()
-    pool = toy.bought(run.data, run.data.train[:12])
-    return run.train_data(pool)
 
 
 @pytest.mark.parametrize("of", OF)
@@ -39,14 +33,14 @@ def test_the_fit_of_lowest_validation_loss_is_kept(of, seed: int) -> None:
     for decay in DECAYS:
         recipe = toy.recipe()
         recipe = replace(recipe, optimizer=partial(torch.optim.Adam, lr=0.01, weight_decay=decay))
-        fitted = drive(of(build=BUILD, recipe=recipe).fit(data(), Streams(seed, 1)))
-        p = fitted.log_probs(data().val_x).double().exp().mean(1)
-        losses.append(float(nll_loss(p.log(), data().val_y)))
-        predictions.append(fitted.log_probs(data().x))
+        fitted = drive(of(build=BUILD, recipe=recipe).fit(toy.train_data(), Streams(seed, 1)))
+        p = fitted.log_probs(toy.train_data().val_x).double().exp().mean(1)
+        losses.append(float(nll_loss(p.log(), toy.train_data().val_y)))
+        predictions.append(fitted.log_probs(toy.train_data().x))
     best = losses.index(min(losses))
     tuned = Tuned(BUILD, toy.recipe(), of, DECAYS)
-    fitted = drive(tuned.fit(data(), Streams(seed, 1)))
-    assert torch.equal(fitted.log_probs(data().x), predictions[best])
+    fitted = drive(tuned.fit(toy.train_data(), Streams(seed, 1)))
+    assert torch.equal(fitted.log_probs(toy.train_data().x), predictions[best])
     assert tuned.gives.samples == predictions[0].shape[1]
     assert max(losses) > min(losses)
 
@@ -59,7 +53,7 @@ def test_all_fits_are_asked_for_at_once(of, fits: int) -> None:
         asked.append(len(fits))
         return train_all(fits)
 
-    drive(Tuned(BUILD, toy.recipe(), of, DECAYS).fit(data(), Streams(0, 1)), engine)
+    drive(Tuned(BUILD, toy.recipe(), of, DECAYS).fit(toy.train_data(), Streams(0, 1)), engine)
     assert asked == [fits]
 
 
@@ -85,7 +79,7 @@ def test_what_can_not_be_tuned_is_refused(options: dict[str, object], message: s
 
 
 def fit(seed: int) -> Fit:
-    return Fit(BUILD, toy.recipe(), data(), Streams(seed, 0))
+    return Fit(BUILD, toy.recipe(), toy.train_data(), Streams(seed, 0))
 
 
 async def asks(*counts: int) -> list[int]:

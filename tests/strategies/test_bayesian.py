@@ -6,15 +6,13 @@ from math import log, sqrt
 
 import pytest
 import torch
+import toy
 from torch import Tensor
 
 from al_runner.errors import UsageError
-from al_runner.needs import Gives
-from al_runner.pool import Pool
 from al_runner.rng import stream
 from al_runner.strategies.bayesian import Disagreement, bald, mean_std, variation_ratios
 from al_runner.strategies.uncertainty import TopScore, entropy, least_confidence
-from al_runner.types import DataSet
 
 SCORES = [bald, variation_ratios, mean_std]
 PROBABILITIES = torch.tensor(
@@ -131,23 +129,6 @@ def test_predictions_that_do_not_add_to_1_are_refused(score) -> None:
         score(torch.tensor([[[0.0, -1.0, 3.0], [9.0, 2.0, 1.0]]]))
 
 
-class Fixed:
-    """Predicts by a table: the image's one pixel is its row."""
-
-    steps = 0
-
-    def __init__(self, log_probs: Tensor):
-        self.table, self.gives = log_probs, Gives(samples=log_probs.shape[1])
-
-    def log_probs(self, x: Tensor) -> Tensor:
-        return self.table[x.flatten().long()]
-
-
-def pool_of(n: int) -> Pool:
-    ids = torch.arange(n)
-    return Pool(DataSet(ids.to(torch.uint8)[:, None, None, None], ids % 2, ids, ids[:0], ids[:0], ("a", "b")))
-
-
 def test_votes_then_entropy_then_the_order_decide() -> None:
     p = [
         [0.9, 0.9, 0.9],  # of one mind
@@ -157,16 +138,16 @@ def test_votes_then_entropy_then_the_order_decide() -> None:
         [0.8, 0.8, 0.2],
     ]
     table = torch.tensor(p, dtype=torch.float64)
-    fitted = Fixed(torch.stack([table, 1 - table], 2).log())
-    pool = pool_of(5)
+    fitted = toy.Table(torch.stack([table, 1 - table], 2).log())
+    pool = toy.numbered(5)
     assert Disagreement(variation_ratios).select(fitted, pool, 5, stream(0, "query")).tolist() == [2, 4, 1, 3, 0]
     pool.candidates = torch.tensor([4, 0, 2])
     assert Disagreement(variation_ratios).select(fitted, pool, 2, stream(0, "query")).tolist() == [4, 2]
 
 
 def test_the_highest_information_is_chosen_among_the_candidates() -> None:
-    fitted = Fixed(samples(n=30))
-    pool = pool_of(30)
+    fitted = toy.Table(samples(n=30))
+    pool = toy.numbered(30)
     pool.buy(torch.tensor([3, 7, 20]), torch.tensor([1, 1, 0]))
     pool.draw_candidates(12, stream(0, "candidates"))
     values = bald(fitted.table)
@@ -176,17 +157,17 @@ def test_the_highest_information_is_chosen_among_the_candidates() -> None:
 
 @pytest.mark.parametrize("score", SCORES)
 def test_a_single_net_is_refused_by_the_score_s_name_or_chosen_from_at_random(score) -> None:
-    single = Fixed(samples(n=30, k=1))
+    single = toy.Table(samples(n=30, k=1))
     with pytest.raises(
         UsageError, match=f"{score.__name__} needs K > 1 posterior samples; use learner=dropout, ensemble or bootstrap"
     ):
-        Disagreement(partial(score)).select(single, pool_of(30), 4, stream(0, "query"))
+        Disagreement(partial(score)).select(single, toy.numbered(30), 4, stream(0, "query"))
     with pytest.raises(UsageError, match=f"{score.__name__} needs K > 1"):
         Disagreement(partial(score)).check_learner(single)  # type: ignore[arg-type]
     assert torch.equal(score(single.table), torch.zeros(30).double())
     allowed = Disagreement(score, one_sample="random")
     allowed.check_learner(single)  # type: ignore[arg-type]
-    picks = {tuple(allowed.select(single, pool_of(30), 4, stream(seed, "query")).tolist()) for seed in range(20)}
+    picks = {tuple(allowed.select(single, toy.numbered(30), 4, stream(seed, "query")).tolist()) for seed in range(20)}
     assert len(picks) > 1
     with pytest.raises(UsageError, match="it must be refuse or random"):
         Disagreement(score, one_sample="top")
@@ -197,7 +178,7 @@ def test_the_entropy_and_the_ratio_of_the_mean_take_samples_too() -> None:
     mean = log_probs.exp().mean(1)
     assert torch.allclose(entropy(log_probs), torch.special.entr(mean).sum(1), rtol=1e-12)
     assert torch.allclose(least_confidence(log_probs), 1 - mean.amax(1), rtol=1e-10)
-    chosen = TopScore(least_confidence).select(Fixed(log_probs), pool_of(50), 5, stream(0, "query"))
+    chosen = TopScore(least_confidence).select(toy.Table(log_probs), toy.numbered(50), 5, stream(0, "query"))
     assert chosen.tolist() == (1 - mean.amax(1)).argsort(descending=True)[:5].tolist()
 
 

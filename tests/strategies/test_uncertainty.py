@@ -5,9 +5,8 @@ from math import log
 
 import pytest
 import torch
-from torch import Tensor
+import toy
 
-from al_runner.pool import Pool
 from al_runner.rng import stream
 from al_runner.strategies.uncertainty import (
     TopScore,
@@ -18,7 +17,6 @@ from al_runner.strategies.uncertainty import (
     margin,
     uncertainty,
 )
-from al_runner.types import DataSet
 
 PROBABILITIES = torch.tensor(
     [
@@ -54,36 +52,19 @@ def test_p_log_p_is_zero_at_zero_and_such_images_come_last() -> None:
     assert scores.argmin().item() == 1
 
 
-class Fixed:
-    """Predicts by a table: the image's one pixel is its row."""
-
-    steps = 0
-
-    def __init__(self, log_probs: Tensor):
-        self.table = log_probs
-
-    def log_probs(self, x: Tensor) -> Tensor:
-        return self.table[x.flatten().long()]
-
-
-def pool_of(n: int) -> Pool:
-    ids = torch.arange(n)
-    return Pool(DataSet(ids.to(torch.uint8)[:, None, None, None], ids % 2, ids, ids[:0], ids[:0], ("a", "b")))
-
-
 def test_the_highest_scores_are_chosen_as_absolute_ids() -> None:
-    pool = pool_of(6)
+    pool = toy.numbered(6)
     pool.buy(torch.tensor([5, 0]), torch.tensor([1, 0]))
     p = torch.tensor([0.5, 0.9, 0.6, 0.99, 0.7, 0.5], dtype=torch.float64)
-    fitted = Fixed(torch.stack([p, 1 - p], 1).log()[:, None])
+    fitted = toy.Table(torch.stack([p, 1 - p], 1).log()[:, None])
     top = TopScore(partial(entropy)).select(fitted, pool, 3, stream(0, "query"))
     assert top.tolist() == [2, 4, 1]
 
 
 def test_ties_fall_to_the_earlier_candidate() -> None:
-    pool = pool_of(6)
+    pool = toy.numbered(6)
     pool.draw_candidates(6, stream(0, "candidates"))
-    fitted = Fixed(torch.full((6, 1, 2), 0.5).log())
+    fitted = toy.Table(torch.full((6, 1, 2), 0.5).log())
     assert torch.equal(TopScore(entropy).select(fitted, pool, 4, stream(0, "query")), pool.candidates[:4])
 
 
@@ -98,10 +79,10 @@ def test_rounding_makes_no_certainty_uncertain() -> None:
 def test_a_set_s_confidence_is_the_mean_of_its_images() -> None:
     """Not the product, by which `curriculum` takes the other set: (0.99, 0.51) and (0.72, 0.72)."""
     p = torch.tensor([0.99, 0.51, 0.72, 0.72], dtype=torch.float64)
-    fitted = Fixed(torch.stack([p, 1 - p], 1).log()[:, None])
+    fitted = toy.Table(torch.stack([p, 1 - p], 1).log()[:, None])
     chosen = {}
     for score in (confidence, curriculum):
-        pool = pool_of(4)
+        pool = toy.numbered(4)
         pool._sets = torch.tensor([[0, 1], [2, 3]])
         chosen[score] = TopScore(score).select(fitted, pool, 2, stream(0, "query")).tolist()
     assert chosen == {confidence: [0, 1], curriculum: [2, 3]}
@@ -109,4 +90,4 @@ def test_a_set_s_confidence_is_the_mean_of_its_images() -> None:
 
 def test_nan_predictions_are_refused() -> None:
     with pytest.raises(ArithmeticError, match="not finite"):
-        TopScore(entropy).select(Fixed(torch.full((6, 1, 2), float("nan"))), pool_of(6), 2, stream(0, "query"))
+        TopScore(entropy).select(toy.Table(torch.full((6, 1, 2), float("nan"))), toy.numbered(6), 2, stream(0, "query"))

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from support.made_runs import make_run
+from made_runs import make_run
 
 RANDOM = [[0.8, 0.6, 0.50], [0.8, 0.5, 0.44], [0.9, 0.6, 0.48], [0.7, 0.6, 0.46]]
 BETTER = [[0.8, 0.4, 0.30], [0.8, 0.4, 0.25], [0.9, 0.3, 0.27], [0.7, 0.4, 0.26]]

@@ -1,8 +1,8 @@
 import matplotlib as mpl
 import numpy as np
 import pytest
+from made_runs import make_run
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from support.made_runs import make_run
 
 from al_runner.analysis import draw_run
 from al_runner.analysis.draw.figures import differences, facets, learning_curves, times

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from support.made_runs import make_run
+from made_runs import make_run
 
 from al_runner.analysis.draw.forest import BETTER, UNCLEAR, WORSE, forest, forests
 from al_runner.analysis.draw.look import Look

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from made_runs import make_run
 from PIL import Image
-from support.made_runs import make_run
 
 from al_runner.analysis import cli_report
 from al_runner.analysis.draw.style import pens

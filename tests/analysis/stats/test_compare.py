@@ -5,10 +5,10 @@ from math import isnan
 import numpy as np
 import pandas as pd
 import pytest
+from made_runs import make_run
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
-from support.made_runs import make_run
-from support.two_strategies import BETTER, RANDOM, two
+from two_strategies import BETTER, RANDOM, two
 
 from al_runner.analysis import average_ranks, cases, labels_needed, paired_tests, penalties, results
 from al_runner.analysis.stats.measures import Budget, area, errors_at, labels_to

@@ -3,9 +3,9 @@ from itertools import product
 import numpy as np
 import pandas as pd
 import pytest
+from made_runs import make_run
 from scipy import stats
 from scipy.integrate import trapezoid
-from support.made_runs import make_run
 
 from al_runner.analysis.stats.case import cases
 from al_runner.analysis.stats.curves import (

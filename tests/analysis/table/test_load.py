@@ -6,8 +6,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
+from made_runs import make_run
 from pandas.testing import assert_frame_equal
-from support.made_runs import make_run
 
 from al_runner.analysis.table import files
 from al_runner.analysis.table.files import as_csv, write

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from made_runs import make_run
 from scipy import stats
-from support.made_runs import make_run
-from support.two_strategies import RANDOM, two
+from two_strategies import RANDOM, two
 
 from al_runner.analysis import cases, paired_tests, results
 from al_runner.analysis.table.runs import load

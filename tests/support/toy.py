@@ -2,20 +2,22 @@
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
 from al_runner.budget import Budget
 from al_runner.learners.plain import Plain
 from al_runner.loop import Experiment
 from al_runner.models.inputs import net_builder
+from al_runner.needs import Gives
 from al_runner.oracle.simulated import Simulated
 from al_runner.pool import Pool
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.random import Random
 from al_runner.testing.toy import data_set, model, recipe
-from al_runner.types import DataSet
+from al_runner.types import DataSet, TrainData
 
-__all__ = ["Memory", "bought", "data_set", "experiment", "model", "recipe"]
+__all__ = ["Memory", "Table", "bought", "data_set", "experiment", "model", "numbered", "recipe", "train_data"]
 
 
 def experiment(strategy: Strategy | None = None, seed: int = 0, **changes: object) -> Experiment:
@@ -30,6 +32,30 @@ def bought(data: DataSet, ids: Tensor) -> Pool:
     pool = Pool(data)
     pool.buy(ids, data.labels[ids])
     return pool
+
+
+def train_data() -> TrainData:
+    """What a learner is given when the first 12 training images are labelled."""
+    run = experiment()
+    return run.train_data(bought(run.data, run.data.train[:12]))
+
+
+class Table:
+    """A fitted learner that predicts by a table [R, K, Y] of log-probabilities: an image's one pixel is its row."""
+
+    steps = 0
+
+    def __init__(self, log_probs: Tensor):
+        self.table, self.gives = log_probs, Gives(samples=log_probs.shape[1])
+
+    def log_probs(self, x: Tensor) -> Tensor:
+        return self.table[x.flatten().long() % len(self.table)]
+
+
+def numbered(n: int) -> Pool:
+    """A pool of `n` images, each one pixel that holds its id."""
+    ids = torch.arange(n)
+    return Pool(DataSet(ids.to(torch.uint8)[:, None, None, None], ids % 2, ids, ids[:0], ids[:0], ("a", "b")))
 
 
 class Memory:
