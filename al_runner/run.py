@@ -13,9 +13,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from al_runner.errors import UsageError
+from al_runner.plugins import registered  # noqa: F401 - what Hydra must know before it composes
 from al_runner.record.leftovers import clear
 from al_runner.record.state import LAUNCH
-from al_runner.settings import registered  # noqa: F401 - what Hydra must know before it composes
 from al_runner.settings.command_line import config_dir, hydras_words
 from al_runner.settings.explain import USER_ERRORS, explain
 from al_runner.settings.groups import conf_dir

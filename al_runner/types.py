@@ -34,6 +34,7 @@ class DataSet:
     val: Tensor  # ids for early stopping only
     test: Tensor  # ids for the record only
     classes: tuple[str, ...]
+    files: tuple[str, ...] = ()  # where each image was read from, by id; empty if the images came as arrays
 
     def to(self, device: torch.device) -> "DataSet":
         tensors = ("images", "labels", "train", "val", "test")

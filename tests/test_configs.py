@@ -5,27 +5,13 @@ from pathlib import Path
 import pytest
 import torch
 import toy
-from hydra import compose, initialize_config_dir
+from configs import CONF, composed, names
 from hydra.utils import instantiate
-from omegaconf import DictConfig
 
-import al_runner.run  # noqa: F401 - registers the resolvers
 from al_runner.budget import Budget
 from al_runner.errors import UsageError
-from al_runner.settings.groups import conf_dir
 from al_runner.strategies.base import Strategy
 from al_runner.types import Recipe
-
-CONF = conf_dir()
-
-
-def names(group: str) -> list[str]:
-    return sorted(file.stem for file in (CONF / group).glob("*.yaml"))
-
-
-def composed(*overrides: str) -> DictConfig:
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        return compose("config", list(overrides), return_hydra_config=True)
 
 
 def choices(*overrides: str) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """What every strategy in conf/strategy must hold, whatever it computes."""
 
+import configs
 import pytest
-import test_configs
 from hydra.utils import instantiate
 
 from al_runner.strategies.base import Strategy
@@ -10,14 +10,14 @@ from al_runner.testing.checks import CHECKS, Check
 
 
 def built(name: str) -> Strategy:
-    cfg = test_configs.composed(f"strategy={name}").strategy
+    cfg = configs.composed(f"strategy={name}").strategy
     if "recipe" in cfg:  # of a net that it trains to choose by
         cfg.recipe.max_checks = 20
     strategy: Strategy = instantiate(cfg)
     return strategy
 
 
-NAMES = [name for name in test_configs.names("strategy") if name != "full"]  # which buys everything and chooses nothing
+NAMES = [name for name in configs.names("strategy") if name != "full"]  # which buys everything and chooses nothing
 CASES = {f"{name}-{case.learner}": case for name in NAMES for case in cases(built(name))}
 
 

@@ -9,8 +9,8 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+import configs
 import pytest
-import test_configs
 import torch
 import toy
 from hydra.utils import instantiate
@@ -30,14 +30,14 @@ def accepted(names: list[str], learner: Callable[..., Learner]) -> list[str]:
     """The strategies that take a learner."""
     taken = []
     for name in names:
-        strategy = instantiate(test_configs.composed(f"strategy={name}").strategy)
+        strategy = instantiate(configs.composed(f"strategy={name}").strategy)
         with suppress(UsageError):
             strategy.check_learner(strategy.wrap(learner(net_builder(toy.data_set(), toy.model), toy.recipe())))
             taken.append(name)
     return taken
 
 
-STRATEGIES = test_configs.names("strategy")
+STRATEGIES = configs.names("strategy")
 SINGLE = accepted(STRATEGIES, Plain)
 SAMPLED = accepted([name for name in STRATEGIES if name not in SINGLE], partial(Dropout, samples=2))
 CONSISTENT = [name for name in STRATEGIES if name not in (*SINGLE, *SAMPLED)]

@@ -12,7 +12,6 @@ from al_runner.engine.drive import drive
 from al_runner.errors import UsageError
 from al_runner.learners.plain import Plain, SingleNet
 from al_runner.models.inputs import net_builder
-from al_runner.needs import Gives
 from al_runner.pool import Pool
 from al_runner.rng import Streams
 from al_runner.strategies.base import Strategy
@@ -193,26 +192,11 @@ def test_selecting_leaves_net_and_mode_alone() -> None:
         run(Watched(strategy))
 
 
-class Continuing:
-    """Begins every fit from the weights of the round before."""
-
-    continues = True
-    gives = Gives()
-
-    def __init__(self, base: Plain):
-        self.base = base
-
-    async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None) -> SingleNet:
-        start = None if previous is None else previous.network().state_dict()
-        (result,) = await trained([Fit(self.base.build, self.base.recipe, data, streams, start=start)])
-        return SingleNet(result.net.eval(), result.steps)
-
-
 @pytest.mark.parametrize("rounds", range(6))
 def test_a_learner_that_goes_on_from_its_last_weights_resumes_too(rounds: int) -> None:
     def run_from(memory: toy.Memory) -> toy.Memory:
         experiment = toy.experiment(KfacVfe())
-        drive(replace(experiment, learner=Continuing(experiment.learner)).run(memory))  # type: ignore[arg-type]
+        drive(replace(experiment, learner=toy.Continuing(experiment.learner)).run(memory))  # type: ignore[arg-type]
         return memory
 
     whole, part = run_from(toy.Memory()), toy.Memory()

@@ -1,7 +1,7 @@
 """The nets for small photographs, held to what defines them."""
 
+import configs
 import pytest
-import test_configs
 import torch
 from hydra.utils import instantiate
 from torch import Tensor, nn
@@ -63,7 +63,7 @@ def test_a_densenet_grows_by_every_layer_and_halves_between_blocks() -> None:
 
 
 def test_the_depth_of_the_densenet_is_100() -> None:
-    net = instantiate(test_configs.composed("model=densenet").model)((3, 32, 32), 10)
+    net = instantiate(configs.composed("model=densenet").model)((3, 32, 32), 10)
     assert sum(isinstance(layer, nn.Conv2d | nn.Linear) for layer in net.modules()) == 100
 
 
@@ -101,7 +101,7 @@ def test_the_airbench_net_passes_its_input_on_at_first_and_shifts_alone_in_its_n
 def test_test_time_flips_predict_the_mean_of_an_image_and_its_mirror_image(name: str) -> None:
     smaller = {"densenet": ["model.layers=[1,1]"], "airbench": ["model.widths=[8,8]"]}
     overrides = smaller.get(name, ["model.width=0.05" if name.startswith("vgg") else "model.width=2"])
-    build = instantiate(test_configs.composed(f"model={name}", "model.test_flips=true", *overrides).model)
+    build = instantiate(configs.composed(f"model={name}", "model.test_flips=true", *overrides).model)
     net = build((3, 32, 32), 10)
     assert isinstance(net, Mirrored)
     x = torch.rand(4, 3, 32, 32)

@@ -1,8 +1,8 @@
 import re
 from itertools import product
 
+import configs
 import pytest
-import test_configs
 import toy
 from hydra.utils import instantiate
 
@@ -15,7 +15,7 @@ ALL = [Needs(*flags) for flags in product((False, True), repeat=4)]
 
 
 def learner(*words: str) -> Learner:
-    built: Learner = instantiate(test_configs.composed(*words).learner, _partial_=True)(
+    built: Learner = instantiate(configs.composed(*words).learner, _partial_=True)(
         build=net_builder(toy.data_set(), toy.model)
     )
     return built

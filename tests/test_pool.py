@@ -4,25 +4,17 @@ import toy
 
 from al_runner.pool import Pool, random_ids, shuffled
 from al_runner.rng import stream
-from al_runner.types import DataSet
-
-
-def data_set(n: int = 20) -> DataSet:
-    """Train ids 5 .. n-1, so that a position within the pool is never an id."""
-    ids = torch.arange(n)
-    images = ids.to(torch.uint8)[:, None, None, None]
-    return DataSet(images, ids % 3, ids[5:], ids[:2], ids[2:5], ("a", "b", "c"))
 
 
 def test_ids_are_rows_of_the_data_set_not_positions_in_the_pool() -> None:
-    pool = toy.bought(data_set(), torch.tensor([7, 19]))
+    pool = toy.bought(toy.offset_data(), torch.tensor([7, 19]))
     assert pool.x(pool.labelled).flatten().tolist() == [7, 19]
     assert pool.y(pool.labelled).tolist() == [1, 1]
     assert pool.labelled.tolist() == [7, 19]
 
 
 def test_bought_ids_leave_the_pool() -> None:
-    pool = Pool(data_set())
+    pool = Pool(toy.offset_data())
     pool.draw_candidates(100, stream(0, "candidates"))
     pool.buy(torch.tensor([7, 19]), torch.tensor([1, 1]))
     assert set(pool.unlabelled.tolist()) == set(range(5, 20)) - {7, 19}
@@ -32,7 +24,7 @@ def test_bought_ids_leave_the_pool() -> None:
 
 
 def test_labels_are_hidden_until_bought() -> None:
-    pool = toy.bought(data_set(), torch.tensor([7]))
+    pool = toy.bought(toy.offset_data(), torch.tensor([7]))
     with pytest.raises(ValueError, match="label of id 8"):
         pool.y(torch.tensor([7, 8]))
 
@@ -50,7 +42,7 @@ def test_labels_are_hidden_until_bought() -> None:
     ],
 )
 def test_only_distinct_unlabelled_ids_can_be_bought(ids: torch.Tensor, message: str) -> None:
-    pool = Pool(data_set())
+    pool = Pool(toy.offset_data())
     with pytest.raises(ValueError, match=message):
         pool.buy(ids, torch.zeros_like(ids))
     assert len(pool.labelled) == 0
@@ -58,20 +50,20 @@ def test_only_distinct_unlabelled_ids_can_be_bought(ids: torch.Tensor, message: 
 
 @pytest.mark.parametrize("labels", [[1], [1, -1], [1.0, 2.0], [[1, 2]]])
 def test_the_oracle_gives_one_label_an_id(labels: list[object]) -> None:
-    pool = Pool(data_set())
+    pool = Pool(toy.offset_data())
     with pytest.raises(ValueError, match="2 labels of 0 or more, int64, are wanted"):
         pool.buy(torch.tensor([6, 7]), torch.tensor(labels))
     assert len(pool.labelled) == 0
 
 
 def test_a_bought_label_is_what_the_oracle_said() -> None:
-    pool = Pool(data_set())
+    pool = Pool(toy.offset_data())
     pool.buy(torch.tensor([6, 9]), torch.tensor([2, 1]))  # the data set says 0 and 0
     assert pool.y(torch.tensor([9, 6])).tolist() == [1, 2]
 
 
 def test_candidates_are_a_seeded_random_subset_without_repeats() -> None:
-    pool = toy.bought(data_set(), torch.tensor([7, 19]))
+    pool = toy.bought(toy.offset_data(), torch.tensor([7, 19]))
     pool.draw_candidates(6, stream(0, "candidates", 1))
     first = pool.candidates.tolist()
     assert len(set(first)) == 6
@@ -85,7 +77,7 @@ def test_candidates_are_a_seeded_random_subset_without_repeats() -> None:
 
 
 def test_sets_are_offered_until_the_next_candidates_or_purchase() -> None:
-    pool = toy.bought(data_set(), torch.tensor([6, 19]))
+    pool = toy.bought(toy.offset_data(), torch.tensor([6, 19]))
     assert torch.equal(pool.sets, pool.candidates[:, None])
     sets = torch.tensor([[8, 5, 11], [7, 8, 10]])
     pool.offer(sets)
@@ -99,7 +91,7 @@ def test_sets_are_offered_until_the_next_candidates_or_purchase() -> None:
 
 
 def test_the_best_sets_by_their_mean_score() -> None:
-    pool = Pool(data_set())
+    pool = Pool(toy.offset_data())
     pool.draw_candidates(6, stream(0, "candidates"))
     scores = torch.tensor([0.0, 3.0, 1.0, 3.0, 2.0, 1.0])
     assert torch.equal(pool.over_sets(scores), scores)
@@ -114,7 +106,7 @@ def test_the_best_sets_by_their_mean_score() -> None:
 
 
 def test_random_ids_come_from_the_candidates() -> None:
-    pool = Pool(data_set())
+    pool = Pool(toy.offset_data())
     pool.draw_candidates(5, stream(0, "candidates"))
     ids = random_ids(pool, 5, stream(0, "query"))
     assert sorted(ids.tolist()) == sorted(pool.candidates.tolist())

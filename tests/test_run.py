@@ -11,16 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from command import Command, started
+from command import QUICK, Command, digits8, started
 from recorded import rounds, untimed
 from sklearn.datasets import load_digits
-
-QUICK = ["budget.max_rounds=3", "training.max_checks=1", "training.check_every=2", "model=usps_cnn"]
-
-
-def digits8(results: Path, *more: str) -> list[str]:
-    """A run of four rounds on the 8 x 8 digits that takes a second."""
-    return ["dataset=digits", f"results={results}", *QUICK, *more]
 
 
 def folder_of(results: Path, strategy: str = "kfac_vfe", seed: int = 0) -> Path:

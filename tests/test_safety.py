@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_run import al_run, digits8  # noqa: F401 - the fixture
+from command import Command, digits8
 
 from al_runner.analysis.cli import main as al_plot
 from al_runner.analysis.cli_report import main as al_report
@@ -88,7 +88,7 @@ def test_no_code_loads_pickles(file: Path) -> None:
     ids=repr,
 )
 @pytest.mark.parametrize("mode", [[], ["-m", "hydra/launcher=basic"]], ids=["run", "sweep"])
-def test_no_name_leads_out_of_the_results(al_run, tmp_path: Path, mode: list[str], words: list[str]) -> None:  # type: ignore[no-untyped-def]  # noqa: F811
+def test_no_name_leads_out_of_the_results(al_run: Command, tmp_path: Path, mode: list[str], words: list[str]) -> None:
     results = tmp_path / "deep" / "results"
     code, output = al_run(*mode, *digits8(results), "strategy=random", *words)
     assert code == 1

@@ -19,6 +19,7 @@ NO_OBJECTS = {
     "images": "uint8 values [N, H, W(, C)], all images of one size",
     "labels": "whole numbers, labels.astype('int64')",
     "classes": "words, numpy.array(classes, dtype=str)",
+    "files": "words",
     "notes": "words",
 }
 

@@ -14,7 +14,7 @@ from al_runner.data.layout import channels_last
 from al_runner.errors import UsageError
 
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
-OPTIONAL = ("classes", "val_images", "val_labels", "notes")
+OPTIONAL = ("classes", "val_images", "val_labels", "files", "notes")
 
 
 class Arrays(NamedTuple):
@@ -27,6 +27,7 @@ class Arrays(NamedTuple):
     classes: NDArray[np.str_]
     val_images: NDArray[np.uint8] | None = None
     val_labels: NDArray[np.int64] | None = None
+    files: NDArray[np.str_] | None = None  # where each image was read from: train, test, then validation images
     notes: tuple[str, ...] = ()  # what whoever reads them must know: images left out, stretched, blended
 
     def named(self) -> dict[str, Any]:
@@ -86,5 +87,19 @@ def checked(
         classes,
         images.get("val"),
         labels.get("val"),
+        _files(where, found, sum(counts.values())),
         notes,
     )
+
+
+def _files(where: object, found: Mapping[str, NDArray[Any]], count: int) -> NDArray[np.str_] | None:
+    """The names of the images' files; None if there are none, UsageError if there is not one for every image."""
+    files = found.get("files")
+    if files is None:
+        return None
+    if files.shape != (count,):
+        raise UsageError(
+            f"{where}: files has shape {list(files.shape)}, but there are {count} images; give one name for each, "
+            "training images first, then test images, then validation images"
+        )
+    return files.astype(str)

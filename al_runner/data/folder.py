@@ -1,6 +1,7 @@
 """The user's own images, one sub-folder a class."""
 
 import logging
+import os
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -55,12 +56,12 @@ def folder(
     for note in found.notes:
         log.warning("%s", note)
     files = [file for part in found.parts.values() for group in part.values() for file in group]
-    name = f"folder-{root.name[:40]}-{fingerprint(root, files, (repr(how), str(splits)))}"
-    return split.apply(prepared(data_root, name, partial(_arrays, found.parts, how)))
+    name = f"folder-{root.name[:40]}-{fingerprint(root, files, (repr(how), str(splits), 'named'))}"
+    return split.apply(prepared(data_root, name, partial(_arrays, root, found.parts, how)))
 
 
-def _arrays(parts: Mapping[str, Listing], how: Reading) -> Arrays:
-    """All images, read in the order train, test, val."""
+def _arrays(root: Path, parts: Mapping[str, Listing], how: Reading) -> Arrays:
+    """All images, read in the order train, test, val; their files are named from `root`."""
     rows = [(file, part, label) for part in parts for label, group in enumerate(parts[part].values()) for file in group]
     read = stacked([file for file, _, _ in rows], how)
     names = np.array([*parts["train"]])
@@ -74,5 +75,9 @@ def _arrays(parts: Mapping[str, Listing], how: Reading) -> Arrays:
     # One part after another, so that each is a slice of all.
     counts = [sum(own == part for _, own, _ in kept) for part in ("train", "test", "val")]
     train, test, val = (slice(end - count, end) for count, end in zip(counts, np.cumsum(counts), strict=True))
-    held = Arrays(read.images[train], labels[train], read.images[test], labels[test], names, notes=read.notes)
+    # A name that is no UTF-8 can't stand in a table: its strange bytes become question marks.
+    files = np.array([os.fsencode(file.relative_to(root)).decode("utf-8", "replace") for file, _, _ in kept])
+    held = Arrays(
+        read.images[train], labels[train], read.images[test], labels[test], names, files=files, notes=read.notes
+    )
     return held._replace(val_images=read.images[val], val_labels=labels[val]) if "val" in parts else held

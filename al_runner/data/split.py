@@ -49,6 +49,7 @@ class Split:
             val.sort().values,
             test.sort().values,
             tuple(str(name) for name in arrays.classes),
+            () if arrays.files is None else tuple(str(name) for name in arrays.files),
         )
 
     def drawn(self, train: Tensor, test: Tensor, val: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -52,7 +52,9 @@ def repeated(
     copies += 255 * noise * torch.randn(copies.shape, generator=rng)
     images = torch.cat([data.images, copies.round().clamp(0, 255).to(torch.uint8)])
     ids = torch.cat([data.train, torch.arange(len(data.images), len(images))])
-    return replace(data, images=images, labels=torch.cat([data.labels, data.labels[originals]]), train=ids)
+    labels = torch.cat([data.labels, data.labels[originals]])
+    files = (*data.files, *(data.files[id_] for id_ in originals.tolist())) if data.files else ()
+    return replace(data, images=images, labels=labels, train=ids, files=files)
 
 
 @options("pool")

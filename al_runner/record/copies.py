@@ -24,8 +24,8 @@ def copies(folder: Path) -> list[str]:
     return [
         *(body_of(Measured(row["round"], row)) for row in tables["rounds.csv"]),
         *(
-            body_of(Bought(number, ids, labels, seconds.get(number, 0.0), facts.get(number, {})))
-            for number, (_, ids, labels) in _rounds(tables["acquired.csv"])
+            body_of(Bought(number, ids, labels, seconds.get(number, 0.0), facts.get(number, {}), _files(names)))
+            for number, (_, ids, labels, names) in _rounds(tables["acquired.csv"])
         ),
         *(body_of(Predicted(number, *columns[1:])) for number, columns in _rounds(tables["predicted.csv"])),
         *_begun(folder),
@@ -51,6 +51,10 @@ def _rounds(rows: Sequence[Row]) -> Iterator[tuple[Any, list[list[Any]]]]:
     """Each round with the columns of its rows."""
     for number, group in groupby(rows, lambda row: row["round"]):
         yield number, [[*column] for column in zip(*(row.values() for row in group), strict=True)]
+
+
+def _files(names: Sequence[Any]) -> list[str] | None:
+    return [*map(str, names)] if any(name != "" for name in names) else None
 
 
 def _value(cell: str) -> Any:

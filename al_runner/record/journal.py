@@ -42,6 +42,7 @@ class Bought(NamedTuple):
     label: list[int]
     seconds: float  # that the choice took
     facts: dict[str, float]  # what the strategy reported of its choice
+    file: list[str] | None = None  # from which each image was read; None if the images came as arrays
 
 
 class Measured(NamedTuple):

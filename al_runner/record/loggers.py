@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Protocol
 
 from al_runner.errors import UsageError
+from al_runner.record.run_id import RunId
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Means
 
@@ -105,9 +106,8 @@ class Mlflow:
 
         place = uri if "://" in uri or uri.startswith("databricks") else Path(uri).expanduser().resolve().as_uri()
         self._client = MlflowClient(place)
-        run = settings["run"]
-        experiment = self._experiment(run["dataset"])
-        name = f"{run['strategy']}{'-' if run['name'] else ''}{run['name']} seed {run['seed']}"
+        run = RunId.of(settings["run"])
+        experiment, name = self._experiment(run.dataset), f"{run.curve} seed {run.seed}"
         tag = {"al_runner.folder": folder.resolve().as_posix()}
         found = self._client.search_runs([experiment], f"tags.`al_runner.folder` = '{tag['al_runner.folder']}'")
         for old in found:  # its rows are logged again

@@ -47,6 +47,7 @@ class Run:
         self._labels: set[int] = set()
         self._last: Event | None = None
         self._begun: Begun | None = None
+        self._files: Sequence[str] = ()
         with writing(self._path):
             self._content = self._path.read_bytes() if self._path.exists() else b""
             self._found = read(self._content, copies(folder) if recover else ())
@@ -109,8 +110,12 @@ class Run:
         """Tell `listener` of every event of a kind once it is recorded."""
         self._listeners.append((kind, listener))
 
-    def begin(self, config: Mapping[str, Any], start: Mapping[str, Any]) -> None:
-        """A process takes the run up; `start` says when, where, with what code and, as `data`, on which data."""
+    def begin(self, config: Mapping[str, Any], start: Mapping[str, Any], files: Sequence[str] = ()) -> None:
+        """A process takes the run up; `start` says when, where, with what code and, as `data`, on which data.
+
+        `files` are the names of the images' files by id, recorded with every purchase; empty if there are none.
+        """
+        self._files = files
         self._add(Begun(_plain(config), _plain(start)))
 
     def end(self) -> None:
@@ -126,7 +131,8 @@ class Run:
         self._add(Predicted(round_, ids.tolist(), classes.tolist(), shares))
 
     def buy(self, round_: int, ids: Tensor, labels: Tensor, seconds: float, facts: Mapping[str, float]) -> None:
-        self._add(Bought(round_, ids.tolist(), labels.tolist(), seconds, dict(facts)))
+        files = [self._files[id_] for id_ in ids.tolist()] if self._files else None
+        self._add(Bought(round_, ids.tolist(), labels.tolist(), seconds, dict(facts), files))
 
     def measured(self, round_: int) -> bool:
         return round_ < len(self.rows)

@@ -33,7 +33,7 @@ COLUMNS = (
 )
 TABLES = {
     "rounds.csv": COLUMNS,
-    "acquired.csv": ("round", "id", "label"),
+    "acquired.csv": ("round", "id", "label", "file"),
     "predicted.csv": ("round", "id", "prediction", "confidence"),
     "queries.csv": ("round", "name", "value"),
 }
@@ -115,8 +115,9 @@ def _rows(event: Event, said: Predicted | None) -> Iterator[tuple[str, Sequence[
         case Measured():
             yield "rounds.csv", [event.row[name] for name in COLUMNS]
         case Bought():
-            for pair in zip(event.id, event.label, strict=True):
-                yield "acquired.csv", (event.round, *pair)
+            files = event.file or [""] * len(event.id)
+            for image in zip(event.id, event.label, files, strict=True):
+                yield "acquired.csv", (event.round, *image)
             if said is not None and said.round == event.round:
                 for triple in zip(said.id, said.prediction, said.confidence, strict=True):
                     yield "predicted.csv", (event.round, *triple)

@@ -23,8 +23,8 @@ PLACES = "lie in the folder where al-run is started, in that of --config-dir, or
 def explain(error: BaseException) -> str:
     """The message for the user: that of the UsageError behind the exception, else the outermost one in one line."""
     chain = [error]
-    while chain[-1].__cause__ is not None:
-        chain.append(chain[-1].__cause__)
+    while (before := reason(chain[-1])) is not None:
+        chain.append(before)
     ours = [str(link) for link in chain if isinstance(link, UsageError)]
     if ours:
         return ours[0]
@@ -43,6 +43,11 @@ def explain(error: BaseException) -> str:
     if isinstance(chain[-1], ImportError | SyntaxError):  # of the user's own module
         return f"{line.partition(', set env var')[0]}: {type(chain[-1]).__name__}: {chain[-1]}"
     return line
+
+
+def reason(error: BaseException) -> BaseException | None:
+    """The exception that led to this one. OmegaConf names a resolver's error in its text, but not as the cause."""
+    return error.__cause__ or (error.__context__ if isinstance(error, OmegaConfBaseException) else None)
 
 
 def unknown_option(name: str) -> str:

@@ -28,7 +28,7 @@ def settings(_root_: DictConfig) -> str:
 
 @cache
 def declared() -> Mapping[str, Mapping[str, list[str]]]:
-    """By target and option: what it may be, and what it is for (written by `python -m al_runner.settings`)."""
+    """By target and option: what it may be, and what it is for (written by `python scripts/settings.py`)."""
     file = Path(__file__).with_name("declared.json")
     return cast(Mapping[str, Mapping[str, list[str]]], json.loads(file.read_text(encoding="utf-8")))
 

@@ -14,7 +14,7 @@ HEAD = """# Settings
 
 Every option of al-run: what it may be, its value in the presets of `conf/`, and what it is for. An option is set on the
 command line as `budget.query=40`; one with a + before its name is not in the preset's file, and is set with the +.
-Written by `python -m al_runner.settings` from the declarations in the code.
+Written by `python scripts/settings.py` from the declarations in the code.
 """
 TABLE = "| option | value | may be | what it is for |\n|---|---|---|---|\n"
 

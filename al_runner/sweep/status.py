@@ -14,6 +14,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from al_runner.analysis.table.runs import read_run
 from al_runner.errors import UsageError
@@ -44,7 +45,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     runs = runs_under(options.directory)
     terminal = sys.stdout.isatty()
-    Console(width=None if terminal else 200).print(table(runs, options.directory))
+    console = Console(width=None if terminal else 200)
+    console.print(table(runs, options.directory))
+    for run in runs:
+        if run.state.error:
+            console.print(message(run, options.directory))
     if not options.retry_failed:
         return 0
     return retry([run.state for run in runs if run.state.state in (FAILED, STOPPED) and run.state.cwd])
@@ -77,32 +82,35 @@ def run_in(folder: Path, state: State, root: Path) -> Run:
 
 
 def table(runs: Sequence[Run], root: Path) -> Table:
-    """A line a run; what failed says why."""
+    """A line a run; rounds are counted from 0, as in the log."""
     counts = Counter(run.state.state for run in runs)
     caption = ", ".join(f"{counts[state]} {state}" for state in COLOURS if counts[state])
     shown = Table(box=SIMPLE_HEAD, caption=caption, caption_justify="left")
-    for name, justify in (("run", "left"), ("state", "left"), ("rounds", "right"), ("labelled", "right")):
+    for name, justify in (("run", "left"), ("state", "left"), ("round", "right"), ("labelled", "right")):
         shown.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
     for name in ("test error %", "time left"):
         shown.add_column(name, justify="right")
     for run in runs:
         state, colour = run.state.state, COLOURS[run.state.state]
         shown.add_row(
-            shown_as(str(run.folder.relative_to(root))),
+            escape(printable(str(run.folder.relative_to(root)))),
             f"[{colour}]{state}[/{colour}]" if colour else state,
-            f"{run.rounds}/{run.state.rounds or '?'}",
+            f"{run.rounds - 1 if run.rounds else '-'}/{run.state.rounds - 1 if run.state.rounds else '?'}",
             f"{run.labelled or ''}",
             "" if run.test_error is None else f"{100 * run.test_error:.2f}",
             "" if run.seconds_left is None else f"about {run.seconds_left / 60:.0f} min",
         )
-        if run.state.error:
-            shown.add_row(f"  {shown_as(run.state.error)}", "", "", "", "", "", style="red")
     return shown
 
 
-def shown_as(text: str) -> str:
-    """As rich shows it to the letter, without what would steer the terminal."""
-    return escape("".join(letter if letter.isprintable() else " " for letter in text))
+def message(run: Run, root: Path) -> Text:
+    """Which run failed, and why: below the table, since a long reason would leave its columns no room."""
+    return Text.assemble((printable(str(run.folder.relative_to(root))), "red"), f": {printable(run.state.error)}")
+
+
+def printable(text: str) -> str:
+    """The text without characters that would steer the terminal."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def retry(states: Sequence[State]) -> int:

@@ -4,9 +4,9 @@ import importlib.util
 from pathlib import Path
 from types import ModuleType
 
+import configs
 import pandas as pd
 import pytest
-import test_configs
 from made_runs import make_run
 
 from al_runner.analysis.table.published import FILE, published
@@ -65,4 +65,4 @@ def test_the_published_numbers_are_whole_and_name_our_strategies() -> None:
     assert (shares["value"] < 1).all()
     theirs = set(published("gal2017").query("model == 'gal_cnn'")["strategy"])
     assert theirs == {"bald", "variation_ratios", "entropy", "mean_std", "random"}
-    assert theirs <= set(test_configs.names("strategy"))
+    assert theirs <= set(configs.names("strategy"))

@@ -1,3 +1,4 @@
+import csv
 import os
 import re
 
@@ -5,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from al_runner.data.spoil import repeated
 from al_runner.errors import UsageError
 
 RNG = np.random.default_rng(0)
@@ -331,3 +333,33 @@ def test_the_options_are_part_of_what_was_prepared(tmp_path, load, pets):
     ):
         load("folder", tmp_path / "root", f"path={root}", *options)
     assert len([*(tmp_path / "root").glob("*.npz")]) == 6
+
+
+def test_every_image_has_the_name_of_its_file(tmp_path, load, pets):
+    """Also the copies of a pool of repeated images, and a file whose name is no UTF-8."""
+    root, pictures = pets
+    odd = os.fsencode(root / "cat" / "0.png")
+    os.rename(odd, odd.replace(b"0.png", b"0\xff.png"))
+    data = load("folder", tmp_path / "data_root", f"path={root}")
+    names = [f"cat/{'0�' if number == 0 else number}.png" for number in range(10)]
+    assert list(data.files) == sorted(names) + [f"dog/{number}.png" for number in range(10)]
+    for name, image in zip(data.files, data.images, strict=True):
+        label, number = re.match(r"(\w+)/(\d)", name).groups()
+        assert np.array_equal(image.permute(1, 2, 0).numpy(), pictures[10 * (label == "dog") + int(number)])
+    twice = repeated(data, 2, noise=0)
+    assert all(name == data.files[i] for i, name in zip(data.train.tolist(), twice.files[20:], strict=True))
+
+
+def test_what_is_bought_is_named_in_the_table(al_run, tmp_path, pets):
+    root, _ = pets
+    words = [f"dataset.path={root}", f"data_root={tmp_path / 'data'}", f"results={tmp_path / 'out'}", "strategy=random"]
+    code, output = al_run("dataset=folder", "budget.initial=4", "budget.query=3", "budget.max_rounds=1", *words)
+    assert code == 0, output
+    (file,) = tmp_path.glob("out/**/acquired.csv")
+    with file.open() as table:
+        bought = [*csv.DictReader(table)]
+    assert len(bought) == 7
+    for row in bought:
+        kind, number = row["file"].removesuffix(".png").split("/")
+        assert int(row["id"]) == 10 * (kind == "dog") + int(number)
+        assert int(row["label"]) == (kind == "dog")

@@ -3,8 +3,8 @@
 from functools import partial
 from itertools import islice
 
+import made_fits
 import pytest
-import test_stacked
 import torch
 from torch import Tensor
 
@@ -23,16 +23,16 @@ def on_gpu(fits: list[Fit]) -> list[Fit]:
     return [fit._replace(data=TrainData(*(part.cuda() for part in fit.data))) for fit in fits]
 
 
-@pytest.mark.parametrize("model", test_stacked.MODELS)
-@pytest.mark.parametrize("optimizer", test_stacked.OPTIMISERS)
+@pytest.mark.parametrize("model", made_fits.MODELS)
+@pytest.mark.parametrize("optimizer", made_fits.OPTIMISERS)
 def test_final_weights_equal_those_of_the_one_by_one_engine(model: str, optimizer: str) -> None:
-    recipe = test_stacked.recipe(optimizer=test_stacked.OPTIMISERS[optimizer], augment=partial(FlipAndShift, 1))
-    asked = on_gpu(test_stacked.fits(test_stacked.MODELS[model], recipe, count=9))
-    test_stacked.require_equal(train_stack(asked), [train(fit) for fit in asked], 1e-9)
+    recipe = made_fits.recipe(optimizer=made_fits.OPTIMISERS[optimizer], augment=partial(FlipAndShift, 1))
+    asked = on_gpu(made_fits.fits(made_fits.MODELS[model], recipe, count=9))
+    made_fits.require_equal(train_stack(asked), [train(fit) for fit in asked], 1e-9)
 
 
 def test_masks_are_those_of_the_cpu() -> None:
-    asked = test_stacked.fits(test_stacked.MODELS["dropout"], test_stacked.recipe(augment=partial(FlipAndShift, 1)))
+    asked = made_fits.fits(made_fits.MODELS["dropout"], made_fits.recipe(augment=partial(FlipAndShift, 1)))
     alone = [train(fit) for fit in asked]
     for one, other in zip(train_stack(on_gpu(asked)), alone, strict=True):
         for a, b in zip(one.net.cpu().parameters(), other.net.parameters(), strict=True):  # type: ignore[union-attr]
@@ -41,7 +41,7 @@ def test_masks_are_those_of_the_cpu() -> None:
 
 def test_from_the_fourth_step_on_a_graph_is_replayed() -> None:
     """With a short last minibatch there are two; a smaller stack has new ones."""
-    asked = on_gpu(test_stacked.fits(test_stacked.MODELS["batch norm"], test_stacked.recipe(check_every=40)))
+    asked = on_gpu(made_fits.fits(made_fits.MODELS["batch norm"], made_fits.recipe(check_every=40)))
     stack = Stack(asked)
 
     def advance(rows: list[int]) -> Tensor:
@@ -58,6 +58,6 @@ def test_from_the_fourth_step_on_a_graph_is_replayed() -> None:
 
 
 def test_a_lone_net_is_a_stack_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    sizes = test_stacked.counted(monkeypatch)
-    Stacked().train_all(on_gpu(test_stacked.fits(test_stacked.MODELS["dropout"], test_stacked.recipe(), 1)))
+    sizes = made_fits.counted(monkeypatch)
+    Stacked().train_all(on_gpu(made_fits.fits(made_fits.MODELS["dropout"], made_fits.recipe(), 1)))
     assert sizes == [1]

@@ -6,6 +6,7 @@ from itertools import islice
 import pytest
 import torch
 import toy
+from made_fits import fit, same_weights
 from torch import nn
 from torch.nn.functional import cross_entropy
 
@@ -18,18 +19,7 @@ from al_runner.errors import UsageError
 from al_runner.models.inputs import net_builder
 from al_runner.models.layers import seeded_layers
 from al_runner.rng import Streams
-from al_runner.types import Fit, Recipe, TrainData
-
-
-def fit(recipe: Recipe, round_: int = 0, seed: int = 0, n: int = 20) -> Fit:
-    data = toy.data_set()
-    ids = data.train[:n]
-    parts = TrainData(data.images[ids], data.labels[ids], data.images[data.val], data.labels[data.val])
-    return Fit(net_builder(data, toy.model), recipe, parts, Streams(seed, round_))
-
-
-def same_weights(a: nn.Module, b: nn.Module) -> bool:
-    return all(torch.equal(p, q) for p, q in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
+from al_runner.types import Recipe
 
 
 def test_the_same_fit_gives_the_same_net_whatever_was_drawn_before() -> None:

@@ -1,16 +1,16 @@
 """A stack must return what the one-by-one engine would: same streams, same stopping, same weights."""
 
 import logging
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from itertools import islice, pairwise
 
+import configs
 import pytest
-import test_configs
 import torch
 import toy
 from hydra.utils import instantiate
+from made_fits import MODELS, OPTIMISERS, Double, Model, batch_norm, counted, fits, recipe, require_equal
 from torch import Tensor, nn
 
 from al_runner.engine import stacked
@@ -21,84 +21,10 @@ from al_runner.engine.stack import Stack
 from al_runner.engine.stackable import obstacle
 from al_runner.engine.stacked import Stacked, train_stack
 from al_runner.engine.stopping import NonFiniteLoss
-from al_runner.models.inputs import NetBuilder, net_builder
+from al_runner.models.inputs import NetBuilder
 from al_runner.models.layers import FlipAndShift
-from al_runner.models.resnet import resnet
 from al_runner.rng import Streams
-from al_runner.types import Fit, Recipe, TrainData, Trained
-
-Model = Callable[[tuple[int, int, int], int], nn.Module]
-
-
-class Double(NetBuilder):
-    def __call__(self) -> nn.Module:
-        return super().__call__().double()
-
-
-def fits(model: Model, recipe: Recipe, count: int = 4, n: int = 21, build: type[NetBuilder] = Double) -> list[Fit]:
-    """Fits of `count` seeds, each on images of its own."""
-    data = toy.data_set()
-    made = net_builder(data, model)
-    builder = build(made.model, made.image_shape, made.classes, made.mean, made.std)
-    found = []
-    for seed in range(count):
-        ids = data.train[torch.randperm(len(data.train), generator=torch.Generator().manual_seed(seed))[:n]]
-        parts = TrainData(data.images[ids], data.labels[ids], *data.validation)
-        found.append(Fit(builder, recipe, parts, Streams(seed, 3)))
-    return found
-
-
-def batch_norm(shape: tuple[int, int, int], classes: int) -> nn.Module:
-    return nn.Sequential(
-        nn.Conv2d(shape[0], 4, 3, bias=False),
-        nn.BatchNorm2d(4),
-        nn.ReLU(),
-        nn.Dropout2d(0.2),
-        nn.Flatten(),
-        nn.Linear(64, 16, bias=False),
-        nn.BatchNorm1d(16),
-        nn.Tanh(),
-        nn.Linear(16, classes),
-    )
-
-
-MODELS: dict[str, Model] = {
-    "dropout": toy.model,
-    "batch norm": batch_norm,
-    "residual": partial(resnet, blocks=(1, 1), width=4),
-}
-ADAM = partial(torch.optim.Adam, lr=0.01)
-OPTIMISERS = {
-    "adam": ADAM,
-    "adam-fused": partial(torch.optim.Adam, lr=0.01, fused=True),
-    "adamw-amsgrad": partial(torch.optim.AdamW, lr=0.01, weight_decay=0.1, amsgrad=True),
-    "sgd-nesterov": partial(torch.optim.SGD, lr=0.05, momentum=0.9, nesterov=True, weight_decay=1e-3),
-    "rmsprop-centered": partial(torch.optim.RMSprop, lr=0.003, centered=True, momentum=0.5, foreach=True),
-    "adagrad": partial(torch.optim.Adagrad, lr=0.05),
-    "nadam": partial(torch.optim.NAdam, lr=0.01),
-    "radam": partial(torch.optim.RAdam, lr=0.01),
-    "adamax": partial(torch.optim.Adamax, lr=0.01),
-    "adadelta": partial(torch.optim.Adadelta, lr=1.0),
-    "rprop": partial(torch.optim.Rprop, lr=0.001),
-    "asgd": partial(torch.optim.ASGD, lr=0.05),
-}
-
-
-def recipe(**changes: object) -> Recipe:
-    settings = {"batch_size": 8, "check_every": 4, "patience": 4, "max_checks": 15, **changes}
-    return Recipe(**{"optimizer": ADAM, **settings})  # type: ignore[arg-type]
-
-
-def require_equal(together: list[Trained | Exception], alone: list[Trained], tolerance: float) -> None:
-    for one, other in zip(together, alone, strict=True):
-        assert isinstance(one, Trained)
-        assert one.steps == other.steps
-        states = one.net.state_dict(), other.net.state_dict()
-        assert list(states[0]) == list(states[1])
-        for name, value in states[0].items():
-            torch.testing.assert_close(
-                value, states[1][name], rtol=0, atol=tolerance, msg=lambda m, n=name: f"{n}: {m}"
-            )
+from al_runner.types import Fit, TrainData, Trained
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -196,7 +122,7 @@ SMALLER: dict[str, dict[str, object]] = {
 }
 
 
-@pytest.mark.parametrize("name", test_configs.names("model"))
+@pytest.mark.parametrize("name", configs.names("model"))
 @pytest.mark.parametrize(
     ("builder", "steps", "relative", "absolute"), [(Double, 12, 0, 1e-9), (NetBuilder, 3, 1e-3, 1e-4)], ids=["64", "32"]
 )
@@ -212,7 +138,7 @@ def test_losses_of_every_model_are_those_of_the_one_by_one_engine(
     data = TrainData(images, torch.randint(10, (40,), generator=rng), images[:4], torch.zeros(4, dtype=torch.int64))
     smaller = SMALLER.get(name, {})
     build = builder(
-        instantiate(test_configs.composed(f"model={name}").model, **smaller),
+        instantiate(configs.composed(f"model={name}").model, **smaller),
         (1, 16, 16),
         10,
         torch.tensor([127.0]),
@@ -241,10 +167,10 @@ def losses_alone(fit: Fit, steps: int) -> Tensor:
     return torch.stack([step(net, optimizer, fit.data.x[ids], fit.data.y[ids], fit) for ids in batches_of(fit, steps)])
 
 
-@pytest.mark.parametrize("name", test_configs.names("model"))
+@pytest.mark.parametrize("name", configs.names("model"))
 def test_no_layer_before_batch_norm_has_a_bias(name: str) -> None:
     """Its gradient is rounding noise, which Adam turns into full steps: a stack would part from its nets by 1e-2."""
-    net = instantiate(test_configs.composed(f"model={name}").model)((3, 32, 32), 10)
+    net = instantiate(configs.composed(f"model={name}").model)((3, 32, 32), 10)
     products = nn.Conv2d | nn.Linear
     layers = [layer for layer in net.modules() if isinstance(layer, products | nn.modules.batchnorm._NormBase)]
     for before, layer in pairwise(layers):
@@ -265,13 +191,6 @@ def test_a_net_that_diverges_fails_alone() -> None:
     assert outcomes[1].step == alone.value.step < 4
     others = (0, 2, 3)
     require_equal([outcomes[i] for i in others], [train(asked[i]) for i in others], 1e-9)
-
-
-def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Sizes of the stacks that are trained from now on."""
-    sizes: list[int] = []
-    monkeypatch.setattr(stacked, "train_stack", lambda fits: sizes.append(len(fits)) or train_stack(fits))
-    return sizes
 
 
 def test_fits_that_match_are_stacked_and_the_others_train_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

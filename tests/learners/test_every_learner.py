@@ -1,7 +1,7 @@
 """What every learner in conf/learner must hold, whatever it fits."""
 
+import configs
 import pytest
-import test_configs
 import torch
 import toy
 from hydra.utils import instantiate
@@ -15,10 +15,10 @@ from al_runner.rng import Streams
 from al_runner.types import Fitted, Learner
 
 
-@pytest.fixture(params=test_configs.names("learner"))
+@pytest.fixture(params=configs.names("learner"))
 def learner(request: pytest.FixtureRequest) -> Learner:
     quick = ("training.max_checks=2", "training.check_every=2", "training.batch_size=8")
-    cfg = test_configs.composed(f"learner={request.param}", *quick)
+    cfg = configs.composed(f"learner={request.param}", *quick)
     built: Learner = instantiate(cfg.learner, _partial_=True)(build=net_builder(toy.data_set(), toy.model))
     return built
 
@@ -47,9 +47,9 @@ def test_its_predictions_are_the_same_at_every_call_and_hang_on_its_streams_alon
 
 def test_a_net_with_batch_norm_is_trained_on_a_remainder_of_one_image() -> None:
     """9 images in minibatches of 8: BatchNorm raises where it sees one value of each unit."""
-    for name in test_configs.names("learner"):
+    for name in configs.names("learner"):
         quick = ("training.max_checks=2", "training.check_every=2", "training.batch_size=8")
-        cfg = test_configs.composed(f"learner={name}", *quick)
+        cfg = configs.composed(f"learner={name}", *quick)
         made: Learner = instantiate(cfg.learner, _partial_=True)(build=net_builder(toy.data_set(), batch_norm))
         run = toy.experiment()
         pool = toy.bought(run.data, run.data.train[:9])

@@ -1,7 +1,6 @@
 import pytest
 import torch
 import toy
-from test_pool import data_set
 
 from al_runner.errors import UsageError
 from al_runner.oracle.simulated import Simulated
@@ -10,7 +9,7 @@ from al_runner.types import DataSet
 
 
 def test_it_says_what_the_data_set_says() -> None:
-    assert answer(Simulated(data_set()), [7, 5, 12]) == [1, 2, 0]
+    assert answer(Simulated(toy.offset_data()), [7, 5, 12]) == [1, 2, 0]
 
 
 def answer(oracle: Simulated, ids: list[int]) -> list[int]:
@@ -26,7 +25,7 @@ def start(data: DataSet, count: int, classes: int, seed: int = 0) -> torch.Tenso
 
 
 def test_a_balanced_start_has_every_class_as_often() -> None:
-    data = data_set()
+    data = toy.offset_data()
     for count, expected in ((6, [2, 2, 2]), (7, [2, 2, 3]), (8, [2, 3, 3])):
         ids = start(data, count, 3)
         assert torch.bincount(data.labels[ids]).sort().values.tolist() == expected
@@ -37,7 +36,7 @@ def test_a_balanced_start_has_every_class_as_often() -> None:
 
 def test_where_a_balanced_start_does_not_divide_the_seed_draws_the_classes() -> None:
     """One image over: each of the three classes gets it in a third of the seeds, within 4 standard deviations."""
-    data, more = data_set(), torch.zeros(3)
+    data, more = toy.offset_data(), torch.zeros(3)
     for seed in range(600):
         counts = torch.bincount(data.labels[start(data, 4, 3, seed)], minlength=3)
         assert counts.sort().values.tolist() == [1, 1, 2]
@@ -49,7 +48,7 @@ def test_where_a_balanced_start_does_not_divide_the_seed_draws_the_classes() -> 
 
 def test_where_a_balanced_start_divides_it_is_what_it_always_was() -> None:
     """The first images of every class in one random order of all, whatever draws the classes."""
-    data = data_set()
+    data = toy.offset_data()
     order = data.train[torch.randperm(len(data.train), generator=stream(5, "initial"))]
     expected = torch.cat([order[data.labels[order] == label][:2] for label in range(3)])
     for other in range(3):
@@ -59,7 +58,7 @@ def test_where_a_balanced_start_divides_it_is_what_it_always_was() -> None:
 
 def test_a_class_that_has_no_more_images_gives_none() -> None:
     """Classes of 5, 5 and 5 training images, two of which lose all but one."""
-    data = data_set()
+    data = toy.offset_data()
     kept = torch.cat([data.train[data.labels[data.train] == 0], torch.tensor([7, 8])])
     small = DataSet(data.images, data.labels, kept, data.val, data.test, data.classes)
     Simulated(small).require_every_class(4, 3)
@@ -70,7 +69,7 @@ def test_a_class_that_has_no_more_images_gives_none() -> None:
 
 
 def test_a_balanced_start_may_be_of_the_first_classes_alone() -> None:
-    data = data_set()
+    data = toy.offset_data()
     counts = torch.bincount(data.labels[start(data, 7, 2)], minlength=3).tolist()
     assert (sorted(counts[:2]), counts[2]) == ([3, 4], 0)
     Simulated(data).require_every_class(10, 2)
@@ -80,7 +79,7 @@ def test_a_balanced_start_may_be_of_the_first_classes_alone() -> None:
 
 def test_sets_are_distinct_candidates_of_one_class() -> None:
     """Classes of 5, 4 and 4 candidates: where 5 are wanted one class is left, and every class is as likely for 4."""
-    data = data_set()
+    data = toy.offset_data()
     pool, oracle = toy.bought(data, torch.tensor([6, 19])), Simulated(data)
     assert torch.equal(pool.sets, pool.candidates[:, None])
     sets = oracle.one_class_sets(pool.candidates, 3000, 4, stream(0, "candidates"))
@@ -99,7 +98,7 @@ def test_sets_are_distinct_candidates_of_one_class() -> None:
 
 
 def test_a_class_without_examples_is_named() -> None:
-    data = data_set()
+    data = toy.offset_data()
     missing = DataSet(data.images, data.labels.clamp(max=1), data.train, data.val, data.test, data.classes)
     Simulated(missing).require_every_class(2, 3)
     with pytest.raises(UsageError, match=r"1 images of class 'c', but the training set has 0.*balanced=false"):

@@ -10,8 +10,10 @@ import pytest
 
 from al_runner.errors import UsageError
 from al_runner.record.loggers import Guarded, Mlflow, TensorBoard, logged, numbers, require
+from al_runner.record.run_id import RunId
 
-SETTINGS = {"seed": 3, "run": {"dataset": "usps", "strategy": "bald", "name": "", "seed": 3}, "budget": {"query": 8}}
+RUN = RunId("usps", "usps_cnn", "plain", "adam", "query8", "bald", "", 3)
+SETTINGS = {"seed": 3, "run": RUN._asdict(), "budget": {"query": 8}}
 
 
 def rows(*errors: float) -> list[dict[str, object]]:

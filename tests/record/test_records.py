@@ -404,3 +404,24 @@ def test_a_folder_that_another_process_took_over_is_not_written_to(tmp_path: Pat
         (tmp_path / ".own.owner").mkdir()  # it can't be read: nobody took anything over
         with pytest.raises(UsageError, match=r"journal.jsonl can't be written \(Is a directory\)"):
             record.end()
+
+
+def test_the_names_of_bought_files_stand_in_the_table_and_survive_a_damaged_journal(tmp_path: Path) -> None:
+    record = Run(tmp_path)
+    record.require(CONFIG, PLAN, "1f")
+    record.settle()
+    names = [f"{number}, a photo.png" for number in range(200)]
+    record.begin(CONFIG, {"data": "1f"}, names)
+    drive(toy.experiment(Random()).run(record))
+    bought = rows(tmp_path, "acquired.csv")
+    assert bought
+    assert all(row["file"] == names[int(row["id"])] for row in bought)
+    journal = (tmp_path / NAME).read_bytes()
+    lines = journal.splitlines(keepends=True)
+    place = next(i for i, line in enumerate(lines) if b'"bought"' in line)
+    (tmp_path / NAME).write_bytes(
+        b"".join([*lines[:place], lines[place].replace(b"photo", b"phxto"), *lines[place + 1 :]])
+    )
+    mended = Run(tmp_path, recover=True)
+    assert "line" in mended.settle()
+    assert (tmp_path / NAME).read_bytes() == journal

@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
+from configs import composed, names
 from omegaconf import DictConfig, OmegaConf, open_dict
-from test_configs import composed, names
 
 from al_runner.errors import UsageError
 from al_runner.settings.check import require_options

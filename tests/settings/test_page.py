@@ -6,15 +6,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from configs import composed
 from omegaconf import DictConfig
-from test_configs import composed
-from test_run import al_run  # noqa: F401 - the fixture
 
 from al_runner.settings import catalogue, page
 from al_runner.settings.catalogue import Part
 from al_runner.settings.groups import conf_dir
 
-ANEW = "write it anew with python -m al_runner.settings"
+ANEW = "write it anew with python scripts/settings.py"
 
 
 @pytest.fixture
@@ -54,7 +53,7 @@ def test_a_sentence_is_one_sentence(parts: tuple[Part, ...]) -> None:
             assert ". " not in purpose, f"{part.path}.{name}"
 
 
-def test_the_help_has_every_option_of_the_choice_with_its_value_and_sentence(al_run) -> None:  # type: ignore[no-untyped-def]  # noqa: F811
+def test_the_help_has_every_option_of_the_choice_with_its_value_and_sentence(al_run) -> None:  # type: ignore[no-untyped-def]
     code, output = al_run("--help", "strategy=badge", "budget.query=7", "training=adam_augmented")
     assert code == 0
     lines = " ".join(output.split())

@@ -3,6 +3,7 @@ from itertools import combinations
 import pytest
 import torch
 import toy
+from distances import distances, points, radius
 from torch import Tensor, nn
 
 from al_runner.errors import UsageError
@@ -11,19 +12,6 @@ from al_runner.learners.plain import Plain, SingleNet
 from al_runner.pool import Pool
 from al_runner.rng import stream
 from al_runner.strategies.core_set import BLOCK, CoreSet, k_center, nearest, squared_distances
-
-
-def points(n: int, seed: int, d: int = 2) -> Tensor:
-    return torch.randn(n, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
-def distances(x: Tensor, y: Tensor) -> Tensor:
-    """By the definition, one difference after another."""
-    return torch.stack([torch.stack([(a - b).square().sum().sqrt() for b in y]) for a in x])
-
-
-def radius(x: Tensor, centres: Tensor) -> float:
-    return float(distances(x, centres).amin(1).max())
 
 
 def farthest_first(x: Tensor, centres: Tensor, n: int) -> list[int]:

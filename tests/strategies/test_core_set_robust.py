@@ -6,7 +6,7 @@ from itertools import combinations
 
 import pytest
 import torch
-from test_core_set import distances, points, radius
+from distances import distances, points, radius
 from torch import Tensor, nn
 
 from al_runner.budget import Budget

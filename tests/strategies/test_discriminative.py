@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
+import configs
 import pytest
-import test_configs
 import torch
 import toy
 from hydra.utils import instantiate
@@ -20,7 +20,7 @@ from al_runner.types import DataSet, Fit, Trained
 
 
 def strategy(**changes: object) -> Discriminative:
-    return instantiate(test_configs.composed("strategy=discriminative").strategy, **changes)  # type: ignore[no-any-return]
+    return instantiate(configs.composed("strategy=discriminative").strategy, **changes)  # type: ignore[no-any-return]
 
 
 class First(nn.Module):

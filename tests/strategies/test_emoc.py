@@ -3,8 +3,8 @@
 from functools import partial
 from itertools import product
 
+import configs
 import pytest
-import test_configs
 import torch
 from hydra.utils import instantiate
 from torch import Tensor, nn
@@ -140,10 +140,10 @@ def test_frozen_weights_do_not_change(net: nn.Sequential) -> None:
     assert torch.allclose(after, emoc.changes_in_forward_mode(net, X, Y, OVER, "logits"), rtol=1e-12)
 
 
-@pytest.mark.parametrize("model", test_configs.names("model"))
+@pytest.mark.parametrize("model", configs.names("model"))
 def test_every_model_has_forward_mode_derivatives(model: str) -> None:
     torch.manual_seed(0)
-    net = instantiate(test_configs.composed(f"model={model}").model)((1, 28, 28), 3).eval()
+    net = instantiate(configs.composed(f"model={model}").model)((1, 28, 28), 3).eval()
     Emoc().check(net, torch.rand(2, 1, 28, 28))
 
 

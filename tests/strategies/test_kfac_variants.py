@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from test_kfac_vfe import single, single_expected
+from single_factors import single, single_expected
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 

@@ -5,10 +5,11 @@ from math import log
 
 import pytest
 import torch
+from single_factors import single, single_expected
 from torch import Tensor, nn
 
 from al_runner.errors import UsageError
-from al_runner.fisher import Factors, Traces, capture, damped_inverse, mean_factors, product_traces
+from al_runner.fisher import Factors, Traces, damped_inverse, mean_factors, product_traces
 from al_runner.learners.plain import SingleNet
 from al_runner.pool import Pool
 from al_runner.rng import stream
@@ -17,24 +18,6 @@ from al_runner.strategies.kfac_vfe import KfacVfe
 from al_runner.strategies.target import multiple, sizes
 
 FIVE = torch.tensor([2.0, 3.0, 0.0], dtype=torch.float64)  # targets of three blocks, 5 in all
-
-
-def single(net: nn.Module, image: Tensor, label: Tensor | None = None) -> dict[str, Factors]:
-    """An example's own factors, matrices and all."""
-    return {
-        name: Factors(s.inputs[0].T @ s.inputs[0], s.gradients[0].T @ s.gradients[0] / s.gradients.shape[1])
-        for name, s in capture(net, image[None], None if label is None else label[None]).items()
-    }
-
-
-def single_expected(net: nn.Module, image: Tensor) -> dict[str, Factors]:
-    """An example's factors, the second one as its expectation over the prediction."""
-    shares = net(image[None]).softmax(1)[0].detach()
-    each = [single(net, image, torch.tensor(label)) for label in range(len(shares))]
-    return {
-        name: Factors(factors.psi, sum(share * own[name].tau for share, own in zip(shares, each, strict=True)))  # type: ignore[arg-type]
-        for name, factors in each[0].items()
-    }
 
 
 def mean_of(parts: list[dict[str, Factors]]) -> dict[str, Factors]:

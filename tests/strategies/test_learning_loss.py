@@ -7,7 +7,6 @@ from functools import partial
 import pytest
 import torch
 import toy
-from test_loop import Continuing
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
@@ -262,7 +261,7 @@ def test_the_highest_predicted_losses_are_chosen_as_absolute_ids() -> None:
 @pytest.mark.parametrize("continuing", [False, True])
 def test_a_run_resumes_also_where_net_and_module_go_on(continuing: bool, rounds: int) -> None:
     base = Plain(BUILD, toy.recipe())
-    learner = Continuing(base) if continuing else base
+    learner = toy.Continuing(base) if continuing else base
     whole, part = run(learner), toy.Memory()
     part.ids, part.rows = whole.ids[:rounds], whole.rows[:rounds]
     assert run(learner, part).untimed() == whole.untimed()

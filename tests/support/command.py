@@ -4,8 +4,10 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 Command = Callable[..., tuple[int, str]]  # words -> exit code and output
+QUICK = ["budget.max_rounds=3", "training.max_checks=1", "training.check_every=2", "model=usps_cnn"]
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 
 
@@ -26,3 +28,8 @@ def finished(*words: str) -> tuple[int, str]:
     process = started(*words)
     output, _ = process.communicate()
     return process.returncode, output
+
+
+def digits8(results: Path, *more: str) -> list[str]:
+    """A run of four rounds on the 8 x 8 digits that takes a second."""
+    return ["dataset=digits", f"results={results}", *QUICK, *more]

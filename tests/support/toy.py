@@ -6,18 +6,31 @@ import torch
 from torch import Tensor
 
 from al_runner.budget import Budget
-from al_runner.learners.plain import Plain
+from al_runner.learners.plain import Plain, SingleNet
 from al_runner.loop import Experiment
 from al_runner.models.inputs import net_builder
 from al_runner.needs import Gives
 from al_runner.oracle.simulated import Simulated
 from al_runner.pool import Pool
+from al_runner.rng import Streams
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.random import Random
 from al_runner.testing.toy import data_set, model, recipe
-from al_runner.types import DataSet, TrainData
+from al_runner.types import DataSet, Fit, Fitted, TrainData, trained
 
-__all__ = ["Memory", "Table", "bought", "data_set", "experiment", "model", "numbered", "recipe", "train_data"]
+__all__ = [
+    "Continuing",
+    "Memory",
+    "Table",
+    "bought",
+    "data_set",
+    "experiment",
+    "model",
+    "numbered",
+    "offset_data",
+    "recipe",
+    "train_data",
+]
 
 
 def experiment(strategy: Strategy | None = None, seed: int = 0, **changes: object) -> Experiment:
@@ -40,6 +53,21 @@ def train_data() -> TrainData:
     return run.train_data(bought(run.data, run.data.train[:12]))
 
 
+class Continuing:
+    """Begins every fit from the weights of the round before."""
+
+    continues = True
+    gives = Gives()
+
+    def __init__(self, base: Plain):
+        self.base = base
+
+    async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None) -> SingleNet:
+        start = None if previous is None else previous.network().state_dict()
+        (result,) = await trained([Fit(self.base.build, self.base.recipe, data, streams, start=start)])
+        return SingleNet(result.net.eval(), result.steps)
+
+
 class Table:
     """A fitted learner that predicts by a table [R, K, Y] of log-probabilities: an image's one pixel is its row."""
 
@@ -50,6 +78,13 @@ class Table:
 
     def log_probs(self, x: Tensor) -> Tensor:
         return self.table[x.flatten().long() % len(self.table)]
+
+
+def offset_data(n: int = 20) -> DataSet:
+    """Train ids 5 .. n-1, so that a position within the pool is never an id."""
+    ids = torch.arange(n)
+    images = ids.to(torch.uint8)[:, None, None, None]
+    return DataSet(images, ids % 3, ids[5:], ids[:2], ids[2:5], ("a", "b", "c"))
 
 
 def numbered(n: int) -> Pool:

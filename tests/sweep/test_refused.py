@@ -6,12 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_run import QUICK, al_run  # noqa: F401 - the fixture
+from command import QUICK, Command
 
 SLURM = ["-m", "hydra/launcher=slurm", "strategy=random", "seed=range(0,20)"]
 
 
-def test_without_slurm_nothing_is_left(al_run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]  # noqa: F811
+def test_without_slurm_nothing_is_left(al_run: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))
     code, output = al_run(*SLURM, f"results={tmp_path / 'results'}")
     assert (code, "there is no sbatch here; submit from a machine of the cluster" in output) == (1, True)
@@ -20,7 +20,7 @@ def test_without_slurm_nothing_is_left(al_run, tmp_path: Path, monkeypatch: pyte
 
 @pytest.mark.parametrize("failed", [False, True], ids=["new", "failed_before"])
 def test_what_slurm_refuses_is_as_it_was(  # type: ignore[no-untyped-def]
-    al_run,  # noqa: F811
+    al_run,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     failed: bool,
@@ -42,7 +42,7 @@ def test_what_slurm_refuses_is_as_it_was(  # type: ignore[no-untyped-def]
     assert not list(results.glob(".slurm"))
 
 
-def test_one_by_one_the_failed_jobs_are_listed_at_the_end(al_run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # noqa: F811
+def test_one_by_one_the_failed_jobs_are_listed_at_the_end(al_run: Command, tmp_path: Path) -> None:
     words = ["strategy=random", "budget.query=0,20,-1", "name=q${budget.query}", *QUICK, f"results={tmp_path}"]
     code, output = al_run("-m", "hydra/launcher=basic", *words)
     assert code == 1
@@ -72,7 +72,7 @@ def test_a_user_s_files_hide_no_module_and_may_lie_beside_their_yaml(tmp_path: P
     assert len(list((tmp_path / "out").rglob("rounds.csv"))) == 2
 
 
-def test_a_module_that_is_nowhere_is_named_with_the_places_for_it(al_run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # noqa: F811
+def test_a_module_that_is_nowhere_is_named_with_the_places_for_it(al_run: Command, tmp_path: Path) -> None:
     (tmp_path / "conf" / "strategy").mkdir(parents=True)
     (tmp_path / "conf" / "strategy" / "mine.yaml").write_text("_target_: mine.Mine\n")
     code, output = al_run("--config-dir", str(tmp_path / "conf"), "strategy=mine", f"results={tmp_path / 'out'}")
@@ -84,7 +84,7 @@ def test_a_module_that_is_nowhere_is_named_with_the_places_for_it(al_run, tmp_pa
     assert not list((tmp_path / "out").rglob("*"))
 
 
-def test_a_folder_of_the_module_s_name_is_no_module(al_run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # noqa: F811
+def test_a_folder_of_the_module_s_name_is_no_module(al_run: Command, tmp_path: Path) -> None:
     (tmp_path / "mine_too" / "strategy").mkdir(parents=True)
     (tmp_path / "mine_too" / "strategy" / "mine.yaml").write_text("_target_: mine_too.Mine\n")
     code, output = al_run("--config-dir", str(tmp_path / "mine_too"), "strategy=mine", f"results={tmp_path / 'out'}")
@@ -93,7 +93,7 @@ def test_a_folder_of_the_module_s_name_is_no_module(al_run, tmp_path: Path) -> N
 
 
 def test_a_home_folder_in_a_yaml_is_the_home_folder(  # type: ignore[no-untyped-def]
-    al_run,  # noqa: F811
+    al_run,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -107,7 +107,7 @@ def test_a_home_folder_in_a_yaml_is_the_home_folder(  # type: ignore[no-untyped-
     assert not (tmp_path / "~").exists()
 
 
-def test_no_pool_can_be_asked_for(al_run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]  # noqa: F811
+def test_no_pool_can_be_asked_for(al_run: Command, tmp_path: Path) -> None:
     """Alone, and as one of a sweep's choices."""
     quick = ["strategy=random", *QUICK, f"results={tmp_path}"]
     assert al_run("pool=null", "logger=null", "experiment=null", *quick)[0] == 0

@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
+import configs
 import pytest
-import test_configs
 from hydra.utils import instantiate
 
 from al_runner.errors import UsageError
@@ -103,7 +103,7 @@ def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def built(folder: Path, name: str) -> Strategy:
     (folder / "strategy" / "mine.yaml").write_text(f"_target_: outside_strategies.{name}\n")
-    cfg = test_configs.composed("strategy=mine", f"hydra.searchpath=[file://{folder}]")
+    cfg = configs.composed("strategy=mine", f"hydra.searchpath=[file://{folder}]")
     strategy: Strategy = instantiate(cfg.strategy)
     return strategy
 

@@ -2,15 +2,18 @@
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from omegaconf import OmegaConf
 
 from al_runner.errors import UsageError
+from al_runner.record.run_id import RunId
 from al_runner.settings.help import settings
 
 # Hydra finds launchers only in the namespace package hydra_plugins, of which ours is one portion.
-sys.path.append(str(Path(__file__).parents[1] / "plugins"))
+sys.path.append(str(Path(__file__).parent))
 
 
 def jobs(device: str, threads: int = 1) -> int:
@@ -34,7 +37,13 @@ def plain(value: object) -> str:
     return name
 
 
+def folder(run: Mapping[str, Any]) -> str:
+    """Where a run's files lie below the results folder; UsageError if a part of its name could lead out of it."""
+    return str(RunId(*(plain(run[part]) for part in RunId._fields)).folder)  # type: ignore[arg-type] # seed unchecked
+
+
 OmegaConf.register_new_resolver("al.plain", plain, replace=True)
+OmegaConf.register_new_resolver("al.folder", folder, replace=True)
 OmegaConf.register_new_resolver("al.suffix", lambda name: f"-{plain(name)}" if name or name == 0 else "", replace=True)
 OmegaConf.register_new_resolver("al.jobs", jobs, replace=True)
 OmegaConf.register_new_resolver("al.settings", settings, replace=True)

@@ -1,0 +1,18 @@
+"""What conf/ composes."""
+
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
+
+import al_runner.run  # noqa: F401 - registers the resolvers
+from al_runner.settings.groups import conf_dir
+
+CONF = conf_dir()
+
+
+def names(group: str) -> list[str]:
+    return sorted(file.stem for file in (CONF / group).glob("*.yaml"))
+
+
+def composed(*overrides: str) -> DictConfig:
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose("config", list(overrides), return_hydra_config=True)
