@@ -49,4 +49,4 @@ def test_a_sweep_on_ray_survives_a_killed_process_and_names_what_fails(tmp_path:
     output, _ = failing.communicate()
     assert failing.returncode == 1
     assert "1 of 2 jobs failed" in output
-    assert "budget.query is 0; it must be a whole number" in output.splitlines()[-1]
+    assert "budget.query is 0; it must be 1 or more" in output.splitlines()[-1]

@@ -165,6 +165,6 @@ def test_several_runs_in_one_job_and_one_that_fails(cluster: dict[str, str], tmp
     assert done.returncode == 1
     assert "3 runs in 2 jobs" in done.stdout
     assert "1 of 3 jobs failed" in done.stderr
-    assert "budget.query is 0; it must be a whole number" in done.stderr.splitlines()[-1]
+    assert "budget.query is 0; it must be 1 or more" in done.stderr.splitlines()[-1]
     assert "2 done, 1 failed" in al_status(cluster, str(tmp_path))
     assert "1 runs in 1 jobs" in subprocess.run(command, env=cluster, check=True, capture_output=True, text=True).stdout
