@@ -61,15 +61,15 @@ class Discriminative(Strategy):
         """Positions of the `size` points that look most clearly unlabelled, [P, D] and bool [P] -> [size]."""
         known, others = labelled.nonzero()[:, 0], (~labelled).nonzero()[:, 0]
         order = torch.randperm(len(others), generator=streams("query")).to(x.device)
-        some = others[order[: max(size, self.subsample * len(known))]]
-        seen = torch.cat([x[known], x[some]])
+        subset = others[order[: max(size, self.subsample * len(known))]]
+        seen = torch.cat([x[known], x[subset]])
         y = (torch.arange(len(seen), device=x.device) >= len(known)).long()
         build = partial(classifier, x.shape[1], tuple(self.hidden))
         (result,) = await trained([Fit(build, self.recipe, TrainData(seen, y, seen, y), streams)])
         with torch.inference_mode():
-            is_labelled, is_not = result.net.eval()(x[some]).unbind(1)
+            is_labelled, is_not = result.net.eval()(x[subset]).unbind(1)
         # The odds order images as the probability does, and still differ if it is rounded to 1.
-        return some[top(is_not - is_labelled, size)]
+        return subset[top(is_not - is_labelled, size)]
 
 
 def classifier(inputs: int, hidden: Sequence[int]) -> nn.Sequential:
