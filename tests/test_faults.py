@@ -107,20 +107,20 @@ def until_recorded(results: Path, wanted: int) -> None:
 
 
 def signals_in_training(number: signal.Signals, check: int, count: int) -> Callable[[], None]:
-    """In a child: `count` signals to itself at the so-manyeth check of the validation error."""
+    """In a child process: sends itself `count` signals at check number `check` of the validation error."""
 
     def prepare() -> None:
         from al_runner.engine.stopping import Patience
 
-        real, left = Patience.lowest, [check]
+        real, left = Patience.record, [check]
 
-        def lowest(rule: Patience, error: float) -> bool:
+        def record(rule: Patience, error: float) -> bool:
             left[0] -= 1
             for _ in range(count if left[0] == 0 else 0):
                 os.kill(os.getpid(), number)
             return real(rule, error)
 
-        Patience.lowest = lowest  # type: ignore[method-assign]
+        Patience.record = record  # type: ignore[method-assign]
 
     return prepare
 

@@ -1,1 +1,1 @@
-"""Carries out the fits that learners ask for."""
+"""Trains the nets that learners ask for, one by one or many together."""

@@ -1,4 +1,4 @@
-"""Runs jobs that ask for fits."""
+"""Runs jobs that ask for fits, and passes their fits to an engine."""
 
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -15,7 +15,7 @@ Engine = Callable[[Sequence[Fit]], Sequence[Trained | Exception]]
 
 
 class Clock:
-    """Seconds spent on one job: by itself, and as its share of what an engine trained with others."""
+    """Seconds spent on one job: its own work, and its share of the time in which an engine trained many fits."""
 
     def __init__(self) -> None:
         self._spent = 0.0
@@ -35,7 +35,7 @@ class Clock:
 
 
 class Task(Generic[Result]):
-    """A job under way; `around` is entered whenever it runs, and `clock` runs with it."""
+    """A job that is in progress. Whenever it runs, the context `around` is entered and `clock` counts the seconds."""
 
     def __init__(
         self,
@@ -50,11 +50,11 @@ class Task(Generic[Result]):
         self.started, self.running = False, True
 
     def open_fits(self) -> list[int]:
-        """Places in `asked` that have no answer yet."""
+        """Positions in `asked` of the fits that have no answer yet."""
         return [place for place in range(len(self.asked)) if place not in self.answers]
 
     def advance(self) -> None:
-        """Run to the next question, or to the end, with the answers to the last one."""
+        """Give the job the answers to its last fits, and run it until it asks for more fits or ends."""
         answers = [self.answers[place] for place in range(len(self.asked))]
         errors = [answer for answer in answers if isinstance(answer, Exception)]
         self.asked, self.answers = [], {}
@@ -72,7 +72,7 @@ class Task(Generic[Result]):
 
 
 def drive(job: Job[Result], engine: Engine = train_all, clock: Clock | None = None) -> Result:
-    """Run one job to its end; its own exception where it fails."""
+    """Run one job to its end and return its result; raises the job's exception if it fails."""
     task = Task(job, clock)
     drive_all([task], engine)
     if isinstance(task.outcome, Exception):
@@ -81,16 +81,16 @@ def drive(job: Job[Result], engine: Engine = train_all, clock: Clock | None = No
 
 
 def drive_all(tasks: Sequence[Task[Any]], engine: Engine) -> None:
-    """Run all jobs to their ends; one that fails leaves the others running, its exception as its outcome.
+    """Run all jobs to their ends. If a job fails, its exception is its outcome, and the others go on.
 
-    The fits of the smallest training sets go first, so that jobs that are behind catch up and train with the others.
-    RoundEnd, once every job has come to the end of its round, where a signal asked for it.
+    The fits with the smallest training sets go first. So jobs that are behind catch up and then train with the others.
+    If a signal asked for it, raises RoundEnd once every job has finished its round.
     """
     try:
         _drive_all(tasks, engine)
     finally:
         for task in tasks:
-            task.job.close()  # where an interruption ends all; a job that has ended is not touched
+            task.job.close()  # in case an interruption ends all jobs; it does nothing to a job that has ended
     for task in tasks:
         if isinstance(task.outcome, RoundEnd):
             raise task.outcome

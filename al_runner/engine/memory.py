@@ -1,4 +1,4 @@
-"""How many nets fit into a device's memory at once."""
+"""How much memory a net in a stack needs, and how much a device has left."""
 
 import psutil
 import torch
@@ -8,33 +8,33 @@ from torch.autograd.graph import saved_tensors_hooks
 from al_runner.engine.parts import initial_net, objective
 from al_runner.types import Fit
 
-# The rest is for validation, fragmentation and whoever else works there.
+# The share of the free memory that may be used. The rest is for validation, fragmentation and other programs.
 USABLE = {"cuda": 0.7, "cpu": 0.4}
-# Of every weight: itself, its gradient, two moments, the best so far, the one that is replacing it, and, with a
-# schedule, that before the step.
+# Numbers for each weight: itself, its gradient, two moments, its best value so far, the value that replaces it, and,
+# with a schedule, its value before the step.
 COPIES = 7
 
 
 def step_bytes(fit: Fit) -> int:
-    """What one more net in the stack takes beside its training images: weights, and one step's activations."""
+    """Bytes that one more net in the stack needs for its weights and one step's activations, without its images."""
     net = initial_net(fit)
     weights = list(net.parameters())
-    held = {weight.data_ptr() for weight in weights}
-    kept: dict[int, int] = {}
+    weight_pointers = {weight.data_ptr() for weight in weights}
+    saved: dict[int, int] = {}
 
-    def note(tensor: Tensor) -> Tensor:
-        kept[tensor.data_ptr()] = tensor.nbytes
+    def record(tensor: Tensor) -> Tensor:
+        saved[tensor.data_ptr()] = tensor.nbytes
         return tensor
 
     rows = slice(fit.recipe.batch_size)
-    with saved_tensors_hooks(note, lambda tensor: tensor):
+    with saved_tensors_hooks(record, lambda tensor: tensor):
         objective(fit, net(fit.data.x[rows]), fit.data.y[rows], weights)
-    activations = sum(size for place, size in kept.items() if place not in held)
+    activations = sum(size for pointer, size in saved.items() if pointer not in weight_pointers)
     return COPIES * sum(weight.nbytes for weight in weights) + 2 * activations
 
 
 def free_bytes(device: torch.device) -> int:
-    """What may be taken now of the device's memory."""
+    """Bytes of the device's memory that may be used now."""
     if device.type == "cuda":
         cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return int(USABLE["cuda"] * (torch.cuda.mem_get_info(device)[0] + cached))

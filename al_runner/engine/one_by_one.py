@@ -1,4 +1,4 @@
-"""One fit at a time, eagerly."""
+"""The engine that trains one fit after the other."""
 
 from collections.abc import Sequence
 from itertools import islice
@@ -23,20 +23,20 @@ from al_runner.types import Fit, Trained, chunks, least_minibatch
 
 
 def train_all(fits: Sequence[Fit]) -> list[Trained | Exception]:
-    """Carry out the fits one after another; the exception where one failed."""
+    """Train the fits one after the other; a fit that failed has its exception in the list."""
     outcomes: list[Trained | Exception] = []
     for fit in fits:
         try:
             outcomes.append(train(fit))
-        except Exception as error:  # belongs to whoever asked for this fit
+        except Exception as error:  # `drive` raises it in the job that asked for this fit
             outcomes.append(error)
     return outcomes
 
 
 def train(fit: Fit) -> Trained:
-    """Train as the recipe says and restore the weights of lowest validation error (`Recipe` has the rule).
+    """Train as the recipe says, and restore the weights with the lowest validation error (the rule is in `Recipe`).
 
-    NonFiniteLoss as soon as a check sees it.
+    Raises NonFiniteLoss at the first check after a loss that is NaN or infinite.
     """
     start = perf_counter()
     recipe, data = fit.recipe, fit.data
@@ -46,7 +46,7 @@ def train(fit: Fit) -> Trained:
     least, rule, steps, best = least_minibatch(net), Patience(recipe), 0, weights(net)
     batches = orders(len(data.y), recipe, fit.streams("order"), fit.chances, least)
     per_check = recipe.steps_per_check(len(data.y), least)
-    # Dropout layers have streams of their own; the global one is for a net's own calls of torch's random functions.
+    # Dropout layers have their own streams. The global stream is for nets that call torch's random functions.
     with global_stream(fit.streams("dropout"), device), precision(recipe, device):
         while not rule.over:
             losses = []
@@ -55,7 +55,7 @@ def train(fit: Fit) -> Trained:
                 losses.append(step(net, optimizer, data.x[ids], data.y[ids], fit))
             require_finite(torch.stack(losses), steps)
             steps += per_check
-            if rule.lowest(error_rate(net, data.val_x, data.val_y)):
+            if rule.record(error_rate(net, data.val_x, data.val_y)):
                 best = weights(net)
     net.load_state_dict(best)
     net.zero_grad()  # frees the gradients
@@ -63,7 +63,7 @@ def train(fit: Fit) -> Trained:
 
 
 def step(net: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor, fit: Fit) -> Tensor:
-    """One optimiser step; the loss before it, detached."""
+    """Take one optimiser step; returns the loss before it, detached."""
     loss = objective(fit, net(x), y, net.parameters())
     optimizer.zero_grad()
     loss.backward()
@@ -80,7 +80,7 @@ def weights(net: nn.Module) -> dict[str, Tensor]:
 
 @torch.inference_mode()
 def error_rate(net: nn.Module, x: Tensor, y: Tensor) -> float:
-    """Fraction wrong, in evaluation mode; the net is left in training mode."""
+    """The share of wrong predictions in evaluation mode, in [0, 1]; the net is left in training mode."""
     net.eval()
     parts = chunks(x)
     pairs = zip(parts, y.split([len(part) for part in parts]), strict=True)

@@ -1,4 +1,4 @@
-"""What every engine makes a fit from: the net, its optimiser, its minibatches, its loss and its arithmetic."""
+"""The parts of a fit that all engines share: the net, its optimiser, its minibatches and its loss."""
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
@@ -13,7 +13,7 @@ from al_runner.types import Fit, Recipe
 
 
 def initial_net(fit: Fit) -> nn.Module:
-    """A net of fresh weights on the data's device, behind its augmentation, drawn from the run's own streams."""
+    """A new net on the data's device, after its augmentation layer; weights come from the run's streams or `start`."""
     streams = fit.streams.first_round() if fit.recipe.same_init else fit.streams
     with global_stream(streams("init")):
         net = fit.build()
@@ -24,17 +24,17 @@ def initial_net(fit: Fit) -> nn.Module:
     if fit.recipe.augment is not None:
         net = nn.Sequential(OrderedDict(augment=fit.recipe.augment(), net=net))
     seed_layers(net, fit.streams("dropout"))
-    # Convolutions run 1.5 to 2 times faster with channels last, on CPU as on GPU.
+    # Convolutions run 1.5 to 2 times faster with channels last, both on a CPU and on a GPU.
     return net.to(fit.data.x.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
 def without_augmentation(net: nn.Module, recipe: Recipe) -> nn.Module:
-    """The net itself, of one that `initial_net` made."""
+    """The net without the augmentation layer that `initial_net` put before it."""
     return net if recipe.augment is None else net.get_submodule("net")
 
 
 def optimizer_for(recipe: Recipe, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-    """The recipe's optimiser; on a GPU in the form that a CUDA graph can hold."""
+    """The recipe's optimiser; on a GPU in the form that a CUDA graph can capture."""
     optimizer = recipe.optimizer(parameters)
     for group in optimizer.param_groups:
         if "capturable" in group and group["params"][0].is_cuda:
@@ -43,20 +43,20 @@ def optimizer_for(recipe: Recipe, parameters: Iterable[nn.Parameter]) -> torch.o
 
 
 def set_rate(optimizer: torch.optim.Optimizer, recipe: Recipe, step: int, per_check: int) -> None:
-    """Make every learning rate what the recipe's schedule has at this step, counted from 0."""
+    """Set every learning rate to the schedule's value at this step, counted from 0."""
     for group in [] if recipe.schedule is None else optimizer.param_groups:
         group["lr"] = recipe.rate_factor(step, per_check) * group.setdefault("initial_lr", group["lr"])
 
 
 def fits_in_graph(optimizer: torch.optim.Optimizer) -> bool:
-    """Whether a captured step of the optimiser does the same at every replay."""
+    """Whether a captured step of the optimiser does the same in every replay."""
     return isinstance(optimizer, torch.optim.SGD) or all(group.get("capturable") for group in optimizer.param_groups)
 
 
 def orders(
     count: int, recipe: Recipe, rng: torch.Generator, chances: Tensor | None = None, least: int = 1
 ) -> Iterator[Tensor]:
-    """Minibatches of positions without end, on the CPU: pass after pass over `count` examples, or by their chances.
+    """Endless minibatches of positions, int64 on the CPU: pass after pass over `count` examples, or drawn by `chances`.
 
     `least` as in `Recipe.minibatch_sizes`.
     """
@@ -70,7 +70,7 @@ def orders(
 
 
 def objective(fit: Fit, output: Any, y: Tensor, weights: Iterable[Tensor]) -> Tensor:
-    """The fit's loss of a minibatch, plus the penalty on the unsquared norms of the weight tensors of one net."""
+    """The fit's loss on a minibatch, plus the recipe's penalty on the unsquared norms of one net's weight tensors."""
     loss = fit.criterion(output, y)
     if fit.recipe.norm_penalty:
         loss = loss + fit.recipe.norm_penalty * sum(weight.norm() for weight in weights if weight.ndim > 1)

@@ -1,4 +1,4 @@
-"""The arithmetic that nets are trained in."""
+"""The precision in which nets are trained."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -14,14 +14,14 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def precision(recipe: Recipe, device: torch.device) -> Iterator[None]:
-    """Training's arithmetic: plain float32 unless the recipe asks for TF32 products or bfloat16 autocast."""
+    """While open, the recipe's precision holds: plain float32, TF32 products, or bfloat16 autocast."""
     if recipe.precision == "bfloat16" and device.type == "cpu":
         warn_of_slow_bfloat16()
     matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
     before = matmul.allow_tf32, cudnn.allow_tf32
     matmul.allow_tf32 = cudnn.allow_tf32 = recipe.precision != "float32"
     try:
-        # A cached cast would be baked into a CUDA graph as it was when the graph was captured.
+        # No cache: a CUDA graph would keep a cached cast of the weights from the time when it was captured.
         with torch.autocast(device.type, torch.bfloat16, recipe.precision == "bfloat16", cache_enabled=False):
             yield
     finally:
@@ -30,11 +30,11 @@ def precision(recipe: Recipe, device: torch.device) -> Iterator[None]:
 
 @lru_cache(maxsize=1)
 def warn_of_slow_bfloat16() -> None:
-    """Say once, where it is so, that this processor has no instruction for products of bfloat16 numbers."""
+    """Log one warning if this processor has no instruction for products of bfloat16 numbers."""
     if not has_bfloat16(torch.cpu.get_capabilities()):
         log.warning("this processor has no bfloat16 products: training in it is slow; use training.precision=float32")
 
 
 def has_bfloat16(capabilities: Mapping[str, object]) -> bool:
-    """Of a processor's capabilities by torch's names for them: Intel's and AMD's, and Arm's."""
+    """Whether a processor has bfloat16 products, from torch's names of its capabilities (Intel and AMD, and Arm)."""
     return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16"))

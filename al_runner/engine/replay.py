@@ -1,4 +1,4 @@
-"""Work that is launched again and again, captured as a CUDA graph where there is a GPU."""
+"""Work that is repeated many times; on a GPU it is captured as a CUDA graph and replayed."""
 
 import logging
 from collections.abc import Callable
@@ -7,21 +7,22 @@ import torch
 
 log = logging.getLogger(__name__)
 
-# The first calls set up optimiser state, cuDNN plans and cuBLAS workspaces, which a graph must find ready.
+# The first calls set up optimiser state, cuDNN plans and cuBLAS workspaces. They must exist before a graph is captured.
 EAGER_CALLS = 3
 
 
 class Graphs:
-    """Makes calls that a GPU replays as CUDA graphs, all in one pool of memory: never two of them at a time."""
+    """What CUDA graphs on one device share: a side stream and one pool of memory. Never replay two at the same time."""
 
     def __init__(self, device: torch.device):
         self.pool, self.side = torch.cuda.graph_pool_handle(), torch.cuda.Stream(device)
 
 
 class Replay:
-    """Calls `work`, which reads and writes fixed tensors alone and never waits for the device.
+    """Calls `work`, which must read and write only fixed tensors and never wait for the device.
 
-    With `graphs` the fourth call captures it, and every call from then on is one launch.
+    With `graphs` the fourth call captures `work` as a CUDA graph; from then on every call is one launch. If capturing
+    fails, a warning is logged, and `work` is called as before.
     """
 
     def __init__(self, work: Callable[[], None], graphs: Graphs | None):
@@ -46,7 +47,7 @@ class Replay:
         graph = torch.cuda.CUDAGraph()
 
         def record() -> None:
-            # Not torch.cuda.graph(): it collects garbage and empties the cache, dearer than a small net's epoch.
+            # Not torch.cuda.graph(): it collects garbage and empties the cache, longer work than a small net's pass.
             graph.capture_begin(pool=graphs.pool)
             try:
                 self._work()
@@ -63,7 +64,7 @@ class Replay:
 
     @staticmethod
     def _beside(side: torch.cuda.Stream, work: Callable[[], None]) -> None:
-        """Do `work` on a stream of its own, which capturing needs, between what came before and what comes after."""
+        """Do `work` on the stream `side`, as capturing needs it; it waits for earlier work, and later work for it."""
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
             work()

@@ -1,4 +1,4 @@
-"""Learning rates that change during training, as factors of the optimiser's own rate at every step."""
+"""Learning rates that change during training: a factor of the optimiser's own rate for every step."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from al_runner.settings.kinds import CountOrZero, Means, NotNegative, ShareOrAll
 @options("training.schedule")
 @dataclass(frozen=True)
 class Drops:
-    """The rate is multiplied by `by` after each of so many checks."""
+    """The learning rate is multiplied by `by` after each of the checks in `after`."""
 
     after: Annotated[Sequence[CountOrZero], Means("validations after which the learning rate is multiplied by `by`")]
     by: Annotated[NotNegative, Means("what the learning rate is multiplied by")] = 0.1
@@ -25,17 +25,17 @@ class Drops:
 @options("training.schedule")
 @dataclass(frozen=True)
 class OneCycle:
-    """Up to the optimiser's rate in the first part of training, and down to the last step (Smith & Topin, 2019).
+    """The rate rises to the optimiser's own rate and then falls until the last step (Smith & Topin, 2019).
 
-    `peak` is the share of the steps at which the rate is highest, `start` and `end` are factors of it. The same rates
-    as torch's OneCycleLR of max_lr = the optimiser's rate, pct_start = peak, div_factor = 1 / start and
-    final_div_factor = start / end, with momentum left alone.
+    It is highest after the share `peak` of the steps. The first and last rates are `start` and `end` times the highest.
+    These are the rates of torch's OneCycleLR with max_lr = the optimiser's rate, pct_start = peak, div_factor = 1 /
+    start and final_div_factor = start / end; the momentum does not change.
     """
 
-    peak: Annotated[ShareOrAll, Means("share of the steps at which the rate is highest")] = 0.3
+    peak: Annotated[ShareOrAll, Means("share of the steps after which the rate is highest")] = 0.3
     start: Annotated[ShareOrAll, Means("factor of the rate at the first step")] = 0.04
     end: Annotated[ShareOrAll, Means("factor of the rate at the last step")] = 4e-6
-    shape: Annotated[Literal["linear", "cosine"], Means("of the way up and down")] = "cosine"
+    shape: Annotated[Literal["linear", "cosine"], Means("the curve on which the rate rises and falls")] = "cosine"
     whole: ClassVar[bool] = True
 
     def __call__(self, step: int, per_check: int, steps: int) -> float:
@@ -45,5 +45,5 @@ class OneCycle:
         return self._between(1.0, self.end, (step - top) / (steps - 1 - top))
 
     def _between(self, first: float, last: float, way: float) -> float:
-        """From `first` to `last`, `way` of it in [0, 1] done."""
+        """The rate factor between `first` and `last` once the share `way` of the steps, in [0, 1], is done."""
         return first + (last - first) * (way if self.shape == "linear" else (1 - cos(pi * way)) / 2)

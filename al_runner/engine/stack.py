@@ -1,6 +1,6 @@
-"""Many nets of one architecture as one.
+"""Many nets of one architecture, trained together as one stack.
 
-E nets, N training examples of each, B examples in a minibatch, M validation examples, Y classes.
+E nets, N training examples for each, B examples in a minibatch, M validation examples, Y classes.
 """
 
 import copy
@@ -24,14 +24,14 @@ from al_runner.engine.replay import Graphs, Replay
 from al_runner.models.layers import Seeded
 from al_runner.types import Fit, at_once, least_minibatch
 
-EVALUATION_ROWS = 16384  # images times nets in one forward pass of validation, fewer where images are large
+EVALUATION_ROWS = 16384  # images times nets in one forward pass of validation; fewer if images are large
 
 
 class Stack:
-    """The nets of `fits`, every parameter and live buffer with a leading axis of E nets, trained by common steps.
+    """The nets of `fits`, trained by common steps; every parameter and live buffer has a leading axis of E nets.
 
-    All that a step reads or writes is a tensor of fixed place, so that a CUDA graph can hold it. RuntimeError where
-    torch.func.vmap can't treat a layer.
+    A step reads and writes only tensors that stay in the same place, so that a CUDA graph can capture it. Raises
+    RuntimeError if torch.func.vmap can't handle a layer.
     """
 
     def __init__(self, fits: Sequence[Fit]):
@@ -62,12 +62,13 @@ class Stack:
         return len(self._x)
 
     def train(self, positions: Tensor, sizes: Sequence[int]) -> Tensor:
-        """One step for every entry of `sizes`, on minibatches that lie side by side in `positions`, [E, sum(sizes)].
+        """Take one step for each entry of `sizes`, on minibatches side by side in `positions`, [E, sum(sizes)].
 
-        The losses before each step, [steps, E]; they stay valid until the next call.
+        Returns the losses before each step, [steps, E]; the next call overwrites them.
         """
         self._positions[:, : positions.shape[1]].copy_(positions, non_blocking=True)
-        self._at.zero_(), self._step.zero_()
+        self._at.zero_()
+        self._step.zero_()
         with precision(self._recipe, self._device):
             for step, size in enumerate(sizes, self._done):
                 if self._recipe.schedule is not None:
@@ -80,7 +81,7 @@ class Stack:
 
     @torch.no_grad()
     def errors(self) -> Tensor:
-        """Validation error rates in evaluation mode, float64 [E]."""
+        """Validation error rates in evaluation mode, in [0, 1], float64 [E]."""
         self._template.eval()
         axes, examples = (0, 0, self._val_axis), 0 if self._val_axis is None else 1
         rows = max(1, at_once(EVALUATION_ROWS, prod(self._x.shape[2:])) // len(self))
@@ -94,19 +95,19 @@ class Stack:
         return wrong.double() / self._val_y.shape[-1]
 
     def remember(self, rows: Sequence[int]) -> None:
-        """Keep the present weights of the nets at `rows` as their best."""
+        """Store the current weights of the nets at `rows` as their best."""
         at = torch.tensor(rows, device=self._device)
         for name, value in self._state().items():
             self._best[name].index_copy_(0, at, value.detach().index_select(0, at))
 
     def net(self, row: int) -> nn.Module:
-        """The net at `row` with its best weights, by itself."""
+        """A copy of the net at `row` alone, with its best weights."""
         net = copy.deepcopy(self._template)
         net.load_state_dict({name: value[row] for name, value in self._best.items()}, strict=False)
         return without_augmentation(net.to(memory_format=torch.channels_last), self._recipe)  # type: ignore[call-overload]
 
     def keep(self, rows: Sequence[int]) -> None:
-        """Go on with the nets at `rows` alone."""
+        """Drop all nets but those at `rows`."""
         at = torch.tensor(rows, device=self._device)
         weights, optimizer = self._weights, self._optimizer
         self._weights = {
@@ -128,12 +129,12 @@ class Stack:
         self._prepare()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits in the present mode, float or uint8 [E, B, ...] -> [E, B, Y]."""
+        """Logits in the current mode, float or uint8 [E, B, ...] -> [E, B, Y]."""
         out: Tensor = vmap(self._forward)(self._weights, self._buffers, x)
         return out
 
     def _prepare(self) -> None:
-        """The fixed tensors that a step works on, for the nets there are now."""
+        """Create the fixed tensors that a step works on, for the current number of nets."""
         count, device = len(self), self._device
         self._rows = torch.arange(count, device=device)[:, None]
         room = self.per_check * (self._recipe.batch_size + self.least - 1)
@@ -144,7 +145,7 @@ class Stack:
         self._replays: dict[int, Replay] = {}
 
     def _one_step(self, size: int) -> None:
-        """One optimiser step of every net on its next `size` positions."""
+        """Take one optimiser step for every net, on its next `size` positions."""
         at = self._positions.index_select(1, self._at + torch.arange(size, device=self._device))
         x, y = self._x[self._rows, at], self._y[self._rows, at]
         self._optimizer.zero_grad()
@@ -159,10 +160,10 @@ class Stack:
 
     @torch.no_grad()
     def _move(self) -> None:
-        """The optimiser's step, as long as the schedule has it.
+        """Take the optimiser's step, scaled by the schedule's factor.
 
-        Every optimiser that is stacked goes in proportion to its rate. A rate of its own would be baked into a CUDA
-        graph, and as a tensor most optimisers read it on the CPU.
+        The step of every optimiser that is stacked is proportional to its rate, so the step is scaled and not the rate.
+        A CUDA graph would keep the rate of its capture, and most optimisers read a rate tensor on the CPU.
         """
         before = [] if self._recipe.schedule is None else [weight.clone() for weight in self._weights.values()]
         self._optimizer.step()
@@ -177,15 +178,15 @@ class Stack:
         return out
 
     def _state(self) -> dict[str, Tensor]:
-        """Weights and live buffers, [E, ...] each."""
+        """All weights and live buffers, [E, ...] each."""
         return {**self._weights, **self._buffers}
 
 
 def live_buffers(nets: Sequence[nn.Module]) -> dict[str, Tensor]:
-    """Buffers that a net has for itself, [E, ...] each: BatchNorm's, random streams, and whatever differs between nets.
+    """The buffers that each net must have for itself, [E, ...] each: BatchNorm's, random streams, and all that differ.
 
-    The others, such as the statistics that standardise every image, stay one for all: stacked, they would make a
-    copy of every image for every net.
+    All nets share the other buffers, such as the statistics that standardise every image. If these were stacked, every
+    image would be copied for every net.
     """
     own = {
         f"{path}.{name}" if path else name
@@ -202,12 +203,12 @@ def live_buffers(nets: Sequence[nn.Module]) -> dict[str, Tensor]:
 
 
 def stream_names(net: nn.Module) -> list[str]:
-    """The buffers that seeded layers draw from."""
+    """The names of the buffers from which seeded layers draw."""
     return [f"{path}.stream" if path else "stream" for path, layer in net.named_modules() if isinstance(layer, Seeded)]
 
 
 def shared(fits: Sequence[Fit]) -> tuple[Tensor, Tensor, int | None]:
-    """Validation images and labels: one for all nets (axis None) where they are the same, else stacked (axis 0)."""
+    """Validation images and labels, and their axis of nets: None if all nets share them, 0 if they are stacked."""
     x, y = fits[0].data.val_x, fits[0].data.val_y
     if all(fit.data.val_x.data_ptr() == x.data_ptr() and fit.data.val_y.data_ptr() == y.data_ptr() for fit in fits):
         return x, y, None

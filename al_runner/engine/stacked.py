@@ -1,4 +1,4 @@
-"""Many fits at once: those that match train as one stack, the others alone."""
+"""The engine that trains many fits at once: fits that match train as one stack, the others alone."""
 
 import logging
 from collections.abc import Sequence
@@ -21,19 +21,19 @@ Outcome = Trained | Exception
 
 
 class Stacked:
-    """An engine for many fits on one device, at most `max_stacked` of them as one stack.
+    """An engine for many fits on one device, with at most `max_stacked` nets in one stack.
 
-    None: as many as a GPU's memory holds, and none on a CPU, where a stack is slower than its nets one by one.
+    None means as many as fit into a GPU's memory. On a CPU it means no stack, because a stack is slower there.
     """
 
     def __init__(self, max_stacked: int | None = None):
         self._max_stacked = max_stacked
-        self._room_for: dict[str, int] = {}  # by kind of fit, where memory did not suffice for more at once
-        self._step_bytes: dict[str, int | None] = {}  # by kind of fit; None where it can't be stacked
-        self._said: set[str] = set()
+        self._room_for: dict[str, int] = {}  # by kind of fit: the most at once, if memory was not enough for more
+        self._step_bytes: dict[str, int | None] = {}  # by kind of fit; None if it can't be stacked
+        self._logged: set[str] = set()
 
     def train_all(self, fits: Sequence[Fit]) -> list[Outcome]:
-        """Carry out the fits, in stacks of those that match; the exception where one failed."""
+        """Train the fits, in stacks of those that match; a fit that failed has its exception in the list."""
         groups: dict[str, list[int]] = {}
         for place, fit in enumerate(fits):
             where = f"{tuple(fit.data.x.shape)} {fit.data.x.device} {fit.chances is None}"
@@ -44,28 +44,28 @@ class Stacked:
         return [outcomes[place] for place in range(len(fits))]
 
     def _train_group(self, fits: Sequence[Fit]) -> list[Outcome]:
-        """Train fits that match, in as few stacks as there is room for."""
+        """Train fits that match, in as few stacks as memory allows."""
         size = self._room(fits)
         if size == 0:
             return one_by_one.train_all(fits)
-        waves = [fits[start : start + size] for start in range(0, len(fits), size)]
-        if len(waves) > 1:
-            self._say(
-                f"{len(fits)} nets of one kind train in waves of {size}, which is what max_stacked or memory allows"
+        parts = [fits[start : start + size] for start in range(0, len(fits), size)]
+        if len(parts) > 1:
+            self._log_once(
+                f"{len(fits)} nets of one kind train {size} at a time: max_stacked or memory does not allow more"
             )
-        return [outcome for wave in waves for outcome in self._train_wave(wave)]
+        return [outcome for part in parts for outcome in self._train_part(part)]
 
     def _room(self, fits: Sequence[Fit]) -> int:
-        """How many of these fits to stack, 0 for none."""
+        """How many of these fits to stack at once; 0 means that they are not stacked."""
         data, name = fits[0].data, kind(fits[0])
         most = self._room_for.get(name, self._max_stacked)
         wanted = min(len(fits), most or (len(fits) if data.x.is_cuda else 1))
-        if wanted == 1 and not data.x.is_cuda:  # on a GPU even one net gains by a CUDA graph
+        if wanted == 1 and not data.x.is_cuda:  # on a GPU a CUDA graph makes even one net faster
             return 0
         if name not in self._step_bytes:
             why = obstacle(fits)
             if why is not None:
-                self._say(f"nets of one kind train one by one, since they can't be stacked: {why}")
+                self._log_once(f"nets of one kind train one by one, because they can't be stacked: {why}")
             self._step_bytes[name] = step_bytes(fits[0]) if why is None else None
         each = self._step_bytes[name]
         if each is None:
@@ -73,8 +73,8 @@ class Stacked:
         room = max(1, free_bytes(data.x.device) // (each + data.x.nbytes + data.y.nbytes))
         return min(wanted, room)
 
-    def _train_wave(self, fits: Sequence[Fit]) -> list[Outcome]:
-        """One stack; two of half the size where memory did not suffice after all."""
+    def _train_part(self, fits: Sequence[Fit]) -> list[Outcome]:
+        """Train one stack, or stacks of half the size if memory was not enough."""
         try:
             return train_stack(fits)
         except torch.OutOfMemoryError as error:
@@ -82,19 +82,19 @@ class Stacked:
                 return [error]
             torch.cuda.empty_cache()
             self._room_for[kind(fits[0])] = half = len(fits) // 2
-            self._say(f"memory did not suffice for {len(fits)} nets of one kind at once; going on with {half}")
+            self._log_once(f"memory was not enough for {len(fits)} nets of one kind; now {half} train at a time")
             return self._train_group(fits)
-        except Exception as error:  # belongs to whoever asked for these fits
+        except Exception as error:  # `drive` raises it in the jobs that asked for these fits
             return [error] * len(fits)
 
-    def _say(self, line: str) -> None:
-        if line not in self._said:
-            self._said.add(line)
+    def _log_once(self, line: str) -> None:
+        if line not in self._logged:
+            self._logged.add(line)
             log.info(line)
 
 
 class Member:
-    """One fit of a stack: its minibatches, its stopping rule, its share of the time, and what came of it."""
+    """One fit of a stack: its minibatches, its stopping rule, its share of the time, and its outcome."""
 
     def __init__(self, fit: Fit, least: int):
         self.batches = orders(len(fit.data.y), fit.recipe, fit.streams("order"), fit.chances, least)
@@ -106,11 +106,12 @@ class Member:
 def train_stack(fits: Sequence[Fit]) -> list[Outcome]:
     """Train fits of one kind and size together, each by the rule of `one_by_one.train` and with the same streams.
 
-    A net that is done leaves the stack; on a GPU, where every size of the stack costs a capture, once a quarter are.
+    A net that is finished leaves the stack. On a GPU every new size of the stack needs a new capture, so there finished
+    nets leave only once they are more than a quarter of the stack.
     """
     data, stack, steps = fits[0].data, Stack(fits), 0
     members = [Member(fit, stack.least) for fit in fits]
-    rows = members  # who stands in which row of the stack
+    rows = members  # the member in each row of the stack
     while training := [row for row, member in enumerate(rows) if member.outcome is None]:
         if len(rows) - len(training) > (len(rows) // 4 if data.x.is_cuda else 0):
             stack.keep(training)
@@ -131,7 +132,7 @@ def train_stack(fits: Sequence[Fit]) -> list[Outcome]:
 
 
 def check(stack: Stack, rows: Sequence[Member], steps_before: int) -> list[int]:
-    """Train to the next check and judge it; the rows with their lowest validation error so far."""
+    """Train to the next check and record its errors; returns the rows with a new lowest validation error."""
     blocks = [list(islice(member.batches, stack.per_check)) for member in rows]
     losses = stack.train(torch.stack([torch.cat(block) for block in blocks]), [len(ids) for ids in blocks[0]])
     report = torch.cat(
@@ -146,6 +147,6 @@ def check(stack: Stack, rows: Sequence[Member], steps_before: int) -> list[int]:
         except NonFiniteLoss as error:
             member.outcome = error
         else:
-            if member.rule.lowest(float(report[-1, row])):
+            if member.rule.record(float(report[-1, row])):
                 improved.append(row)
     return improved

@@ -1,4 +1,4 @@
-"""When training ends, and which weights are kept."""
+"""The rules that say when training ends and which weights are kept."""
 
 from torch import Tensor
 
@@ -14,15 +14,15 @@ class NonFiniteLoss(ArithmeticError):
 
 
 class Patience:
-    """The rule of `Recipe`, for one net."""
+    """The stopping rule of `Recipe`, for one net."""
 
     def __init__(self, recipe: Recipe):
         self._recipe = recipe
         self._lowest = self._target = float("inf")
         self.checks = self._stale = 0
 
-    def lowest(self, error: float) -> bool:
-        """Take note of a check's validation error; whether it is the lowest so far, the first of equals."""
+    def record(self, error: float) -> bool:
+        """Record the validation error of a check, in [0, 1]; True if it is a new strict minimum."""
         self.checks += 1
         if error < self._target and error <= (1 - self._recipe.min_improvement) * self._target:
             self._target, self._stale = error, 0
@@ -34,13 +34,14 @@ class Patience:
 
     @property
     def over(self) -> bool:
+        """Whether training ends now."""
         recipe = self._recipe
         reached = recipe.target_error is not None and self._lowest <= recipe.target_error
         return reached or self._stale == recipe.patience or self.checks == recipe.max_checks
 
 
 def require_finite(losses: Tensor, steps_before: int) -> None:
-    """NonFiniteLoss naming the first step, counted from 1, whose loss, [steps], is NaN or infinite."""
+    """Raises NonFiniteLoss for the first step, counted from 1, if its loss in `losses`, [steps], is NaN or infinite."""
     finite = losses.isfinite()
     if not bool(finite.all()):
         raise NonFiniteLoss(steps_before + int((~finite).nonzero()[0]) + 1)

@@ -1,7 +1,7 @@
-"""Kronecker-factored Fisher blocks: tensors in, factors and traces out.
+"""Kronecker-factored Fisher blocks: from a net and its examples to factors and traces.
 
-Axes: n examples, t positions a layer's weights are used at (1 for a dense layer), i inputs of a position
-(a patch for a convolution, plus a constant 1 where there is a bias), o outputs, l layers.
+Axes: n examples, t positions at which a layer uses its weights (1 for a dense layer), i inputs of a position
+(for a convolution, those of a patch; a constant 1 more if there is a bias), o outputs, l blocks.
 """
 
 from al_runner.fisher.capture import capture

@@ -1,4 +1,4 @@
-"""Mean Kronecker factors of a set of examples, streamed."""
+"""Mean Kronecker factors of a set of examples, summed batch by batch."""
 
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
@@ -7,27 +7,27 @@ import torch
 from torch import Tensor, nn
 
 from al_runner.errors import UsageError
-from al_runner.fisher.capture import fisher_losses, samples
+from al_runner.fisher.capture import captured_parts, fisher_losses
 from al_runner.fisher.layers import treatable_layers
 
-NARROW = 64  # columns below which a product's halves are no faster than the whole
+NARROW = 64  # for fewer columns, computing only half of a symmetric product saves no time
 
 
 class Factors(NamedTuple):
-    """One layer's Fisher block psi (x) tau, or a pair of matrices in its place."""
+    """The factors of one Fisher block psi (x) tau, or another pair of matrices of the same sizes."""
 
     psi: Tensor  # of the inputs, float64 [i, i]
     tau: Tensor  # of the output gradients, float64 [o, o]
 
 
 class FactorSums(NamedTuple):
-    """Factors summed over examples rather than averaged, so that those of separate sets can be added."""
+    """Factors summed over examples, not averaged, so that the sums of separate sets can be added."""
 
     examples: int
     blocks: dict[str, Factors]
 
     def mean(self) -> dict[str, Factors]:
-        """The mean factors; UsageError of an empty set, ArithmeticError where one is not finite."""
+        """The mean factors; raises UsageError for an empty set, and ArithmeticError if a number is not finite."""
         if not self.examples:
             raise UsageError("Fisher factors of an empty set were asked for; leave at least one image in it")
         for name, factors in self.blocks.items():
@@ -42,13 +42,13 @@ def mean_factors(
     skip_untreated: bool = False,
     expected: bool = False,
 ) -> dict[str, Factors]:
-    """Every block's mean factors over all batches of (x, y or None for the predicted label).
+    """The mean factors of every block over all batches (x, y); if y is None, the net's prediction is the label.
 
-    psi = mean_n sum_t a a^T and tau = mean_n (1/T) sum_t g g^T (Martens & Grosse, 2015, eq. 1; Grosse & Martens,
-    2016, eq. 16). Memory is one batch's, whatever the number of batches. UsageError where there is none, and for a
-    layer without a Fisher block unless `skip_untreated` leaves it out. `expected` takes the expectation over the net's
-    own prediction in place of a label, at a backward pass a class: the Fisher matrix proper, where a single label gives
-    the empirical one (Kunstner et al., 2019).
+    psi = mean_n sum_t a a^T and tau = mean_n (1/T) sum_t g g^T, with T positions (Martens & Grosse, 2015, eq. 1;
+    Grosse & Martens, 2016, eq. 16). The memory does not grow with the number of batches. With `expected`, the labels
+    are not used: the expectation over the net's own prediction gives the Fisher matrix itself, with a backward pass for
+    each class. One label for each example gives the empirical one (Kunstner et al., 2019). Raises UsageError if there
+    are no examples, or if a layer has no Fisher block; with `skip_untreated` such a layer is left out.
     """
     return factor_sums(net, batches, skip_untreated, expected).mean()
 
@@ -59,13 +59,13 @@ def factor_sums(
     skip_untreated: bool = False,
     expected: bool = False,
 ) -> FactorSums:
-    """What `mean_factors` divides by the number of examples."""
+    """The sums that `mean_factors` divides by the number of examples; raises UsageError as it does for a layer."""
     layers = treatable_layers(net, skip_untreated)
     sums: dict[str, Factors] = {}
     count = 0
     for x, y in batches:
         count += len(x)
-        for name, (inputs, gradients) in samples(net, x, fisher_losses(y, expected), layers, skip_untreated):
+        for name, (inputs, gradients) in captured_parts(net, x, fisher_losses(y, expected), layers, skip_untreated):
             rows, outputs = inputs.flatten(0, 1), gradients.flatten(0, 1)
             psi, tau = gram(rows).double(), gram(outputs).double() / gradients.shape[1]
             _add(sums, name, Factors(psi, tau))
@@ -73,7 +73,7 @@ def factor_sums(
 
 
 def gram(rows: Tensor) -> Tensor:
-    """A' A for A [rows, d], what lies below the diagonal blocks copied from above: half the operations for a wide A."""
+    """A' A for A [rows, d]. What lies below the diagonal is copied from above; this halves the work for a wide A."""
     d = rows.shape[1]
     if d < NARROW:
         return rows.T @ rows
@@ -83,7 +83,7 @@ def gram(rows: Tensor) -> Tensor:
 
 
 def added(parts: Iterable[FactorSums]) -> FactorSums:
-    """The sums over several sets of examples together."""
+    """The sums over all examples of several sets."""
     total, count = dict[str, Factors](), 0
     for examples, blocks in parts:
         count += examples
@@ -93,7 +93,7 @@ def added(parts: Iterable[FactorSums]) -> FactorSums:
 
 
 def _add(sums: dict[str, Factors], name: str, factors: Factors) -> None:
-    """Add in place to what is there under `name`, or put `factors` there."""
+    """Add `factors` in place to those under `name`, or store them if there are none."""
     if name in sums:
         sums[name].psi.add_(factors.psi)
         sums[name].tau.add_(factors.tau)
@@ -102,5 +102,5 @@ def _add(sums: dict[str, Factors], name: str, factors: Factors) -> None:
 
 
 def parameter_count(factors: Mapping[str, Factors]) -> int:
-    """Parameters in the blocks, the N of the free energy."""
+    """The number of parameters in all blocks, the N of the free energy."""
     return sum(len(psi) * len(tau) for psi, tau in factors.values())

@@ -1,6 +1,6 @@
-"""Inner products of examples' gradients by all weights, without the gradients of dense layers.
+"""Inner products of the examples' gradients with respect to all weights; dense layers' gradients are never formed.
 
-Axes as in the package; m and n examples, L losses of each.
+Axes as in the package; m and n examples, L losses of each example.
 """
 
 from collections.abc import Mapping
@@ -8,22 +8,23 @@ from functools import reduce
 
 from torch import Tensor, nn
 
-from al_runner.fisher.capture import Losses, joined, samples
+from al_runner.fisher.capture import Losses, captured_parts, joined
 from al_runner.fisher.layers import Layer
 from al_runner.fisher.rows import LayerSamples
 
 
 def gradients(net: nn.Module, x: Tensor, losses: Losses, layers: Mapping[str, Layer]) -> dict[str, LayerSamples]:
-    """By the weights of every block, one position each: inputs [n, 1, i] and gradients [n, L, o], of loss l i (x) o_l.
+    """Gradients with respect to every block's weights, as one position: inputs [n, 1, i] and gradients [n, L, o].
 
-    A block with more positions than one has its gradients themselves for outputs, and the constant 1 for its input.
-    One forward pass and L backward passes; UsageError as in `samples`.
+    The gradient of loss l is the outer product i (x) o_l. A block with several positions has the gradient itself as
+    its output gradient, and the constant 1 as its input. It takes one forward pass and L backward passes. Raises
+    UsageError as `captured_parts` does.
     """
-    return joined((name, at_one_position(part)) for name, part in samples(net, x, losses, layers))
+    return joined((name, at_one_position(part)) for name, part in captured_parts(net, x, losses, layers))
 
 
 def at_one_position(part: LayerSamples) -> LayerSamples:
-    """The same gradients with one position, [n, t, i] and [n, L t, o] -> [n, 1, 1] and [n, L, o i] unless t is 1."""
+    """The same gradients as one position, [n, t, i], [n, L t, o] -> [n, 1, 1], [n, L, o i]; unchanged if t is 1."""
     n, positions, _ = part.inputs.shape
     if positions == 1:
         return part
@@ -33,7 +34,7 @@ def at_one_position(part: LayerSamples) -> LayerSamples:
 
 
 def inner_products(left: Mapping[str, LayerSamples], right: Mapping[str, LayerSamples]) -> Tensor:
-    """Of the gradients of L losses of m examples with those of one loss of n, summed over all blocks, [m, L, n]."""
+    """Inner products of L gradients of each of m examples with one of each of n, over all blocks, [m, L, n]."""
     blocks = (
         (left[name].gradients @ gradients[:, 0].T).mul_((left[name].inputs[:, 0] @ inputs[:, 0].T)[:, None])
         for name, (inputs, gradients) in right.items()
@@ -41,8 +42,8 @@ def inner_products(left: Mapping[str, LayerSamples], right: Mapping[str, LayerSa
     return reduce(Tensor.add_, blocks)
 
 
-def numbers(net: nn.Module, x: Tensor, losses: Losses, layers: Mapping[str, Layer]) -> int:
-    """How many `gradients` of `x` takes to hold, with the rows it makes them of."""
-    rows = joined(samples(net, x, losses, layers))
+def gradient_size(net: nn.Module, x: Tensor, losses: Losses, layers: Mapping[str, Layer]) -> int:
+    """How many numbers `gradients` of `x` needs in memory, with the rows that it is computed from."""
+    rows = joined(captured_parts(net, x, losses, layers))
     parts = (*rows.values(), *map(at_one_position, rows.values()))
     return sum(part.inputs.numel() + part.gradients.numel() for part in parts)

@@ -1,18 +1,18 @@
-"""Damped inverses of Fisher factors, exact and by Nystrom columns."""
+"""Damped inverses of Fisher factors: exact, or approximate from some columns (Nystrom)."""
 
 import torch
 from torch import Tensor
 
 from al_runner.errors import UsageError
 
-SPECTRUM = 1e-10  # eigenvalues below this fraction of the greatest are dropped; rounding leaves negative ones, too
+SPECTRUM = 1e-10  # eigenvalues below this share of the greatest are dropped; rounding makes some of them negative
 
 
 def damped_inverse(matrix: Tensor, damping: float) -> Tensor:
-    """(M + lam I)^-1 with lam = damping * tr(M) / dim(M), by Cholesky in float64.
+    """(M + lam I)^-1 for M = `matrix`, float64 [d, d], with lam = damping * tr(M) / d, by Cholesky.
 
-    Damping relative to the block: inputs that are dead on the whole set would give any absolute one
-    unbounded weight. A zero matrix counts as the identity times `damping`.
+    The damping is relative to the block. If inputs are 0 on the whole set, an absolute damping could get any weight. A
+    zero matrix counts as the identity times `damping`. Raises UsageError if the damped matrix is singular.
     """
     size = len(matrix)
     damped = matrix + damping * _scale(matrix) * torch.eye(size, dtype=matrix.dtype, device=matrix.device)
@@ -23,13 +23,14 @@ def damped_inverse(matrix: Tensor, damping: float) -> Tensor:
 
 
 def nystrom_inverse(matrix: Tensor, damping: float, columns: Tensor) -> Tensor:
-    """(C W^+ C' + lam I)^-1 with C = M[:, columns], W = M[columns, columns] and the lam of `damped_inverse`.
+    """(C W^+ C' + lam I)^-1 with C = M[:, columns], W = M[columns, columns] and lam as in `damped_inverse`, [d, d].
 
     C W^+ C' is the Nystrom approximation of M from r sampled columns (Talwalkar, 2010). With C W^+ C' = B B', the
-    Woodbury identity leaves only an r x r matrix to be inverted, (I - B (lam I + B' B)^-1 B') / lam: O(d^2 r) in all
-    against O(d^3). What the columns miss of M is taken for 0, so its inverse for 1 / lam: the result is never below the
-    exact inverse (in the order of symmetric matrices), falls as columns are added, and meets it with all of them
-    (to 1e-6 for a large M summed in single precision, whose rounding is not positive semi-definite).
+    Woodbury identity gives (I - B (lam I + B' B)^-1 B') / lam, so only an r x r matrix is inverted: O(d^2 r) in all,
+    not O(d^3). The part of M that the columns miss counts as 0, and its inverse as 1 / lam. So the result is never
+    below the exact inverse (in the order of symmetric matrices) and falls with every column. With all columns it is the
+    exact inverse. For a large M that was summed in single precision the two agree to 1e-6, because rounding leaves M
+    not positive semi-definite.
     """
     lam = damping * _scale(matrix)
     sampled = matrix[:, columns]

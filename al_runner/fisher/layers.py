@@ -13,7 +13,7 @@ Convolution = nn.Conv1d | nn.Conv2d | nn.Conv3d
 Normalisation = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d | nn.GroupNorm | nn.LayerNorm
 Layer = Dense | Convolution | Normalisation
 
-# A subclass that computes something else has a forward of its own, and is not what its base class is.
+# A subclass with its own forward may compute something else than its base class, so it is not treated.
 FORWARDS = {
     kind.forward for kind in (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.BatchNorm2d, nn.GroupNorm, nn.LayerNorm)
 }
@@ -21,10 +21,10 @@ REMEDY = "strategy.skip_untreated=true leaves it out, or choose another model or
 
 
 def treatable_layers(net: nn.Module, skip_untreated: bool = False) -> dict[str, Layer]:
-    """The layers of `net` that hold parameters, by name.
+    """The layers of `net` that have parameters and a Fisher block, by name.
 
-    UsageError names a layer that has no Fisher block, unless `skip_untreated` leaves it out, or says that none is left;
-    and, whatever is left out, a BatchNorm that mixes examples even in evaluation mode.
+    Raises UsageError if a layer with parameters has no Fisher block; with `skip_untreated` it is left out. Always
+    raises UsageError if no layer is left, or if a BatchNorm mixes examples even in evaluation mode.
     """
     owners = Counter(parameter for module in net.modules() for parameter in module.parameters(recurse=False))
     layers: dict[str, Layer] = {}
@@ -37,7 +37,7 @@ def treatable_layers(net: nn.Module, skip_untreated: bool = False) -> dict[str, 
         if not is_layer(module):
             reason = f"is {_one_line(module)}"
         elif "weight" not in own or own.keys() - {"weight", "bias"}:
-            reason = f"holds {', '.join(own)} in place of a weight and a bias"
+            reason = f"needs a weight and at most a bias as parameters, but has {', '.join(own)}"
         elif any(owners[parameter] > 1 for parameter in own.values()):
             reason = "shares a parameter with another layer"
         else:
@@ -45,11 +45,11 @@ def treatable_layers(net: nn.Module, skip_untreated: bool = False) -> dict[str, 
             continue
         if not skip_untreated:
             raise untreated(name, reason)
-    return some(layers)
+    return not_empty(layers)
 
 
-def some(layers: dict[str, Layer]) -> dict[str, Layer]:
-    """`layers`; UsageError where there is none."""
+def not_empty(layers: dict[str, Layer]) -> dict[str, Layer]:
+    """The same `layers`; raises UsageError if there are none."""
     if not layers:
         raise UsageError("no layer of this net has a Fisher block; choose another model, or another strategy")
     return layers
@@ -61,15 +61,15 @@ def untreated(name: str, reason: str) -> UsageError:
 
 
 def mixes_examples(name: str) -> UsageError:
-    """The error that names a BatchNorm by whose use no example has a gradient of its own."""
+    """The error for a BatchNorm that uses the batch's statistics, so that no example has its own gradient."""
     return UsageError(
-        f"Fisher factors: layer {name!r} normalises by the batch it sees, so no example has a gradient of its own; "
+        f"Fisher factors: layer {name!r} normalises by the batch it sees, so no example has its own gradient; "
         "put it into evaluation mode, with track_running_stats=True"
     )
 
 
 def is_layer(module: nn.Module) -> TypeGuard[Layer]:
-    """Whether a module computes what its class is known for."""
+    """Whether the module is a treatable layer that computes what its class computes."""
     return isinstance(module, Layer) and type(module).forward in FORWARDS
 
 
@@ -80,11 +80,11 @@ def block_names(name: str, layer: Layer) -> list[str]:
 
 
 def layers_of(net: nn.Module, blocks: set[str]) -> dict[str, Layer]:
-    """The layers of `net` that have one of `blocks`; UsageError names a block that none has."""
+    """The layers of `net` with at least one of `blocks`; raises UsageError if no layer has one of the blocks."""
     layers = treatable_layers(net, skip_untreated=True)
     unknown = blocks.difference(block for name, layer in layers.items() for block in block_names(name, layer))
     if unknown:
-        raise UsageError(f"this net has no block {min(unknown)!r}; give the factors of this very net")
+        raise UsageError(f"this net has no block {min(unknown)!r}; give factors that were computed for this net")
     return {name: layer for name, layer in layers.items() if blocks.intersection(block_names(name, layer))}
 
 

@@ -1,4 +1,4 @@
-"""From a layer's input and output gradient to the rows its Fisher blocks are made of.
+"""From a layer's input and output gradient to the rows from which its Fisher blocks are computed.
 
 Axes as in the package: n examples, t positions, i inputs, o outputs; c channels.
 """
@@ -12,24 +12,24 @@ from torch.nn.functional import batch_norm, group_norm, layer_norm, pad
 
 from al_runner.fisher.layers import Convolution, Dense, Layer, Normalisation, block_names
 
-ROWS = 2**24  # numbers in the rows made at once at most, 64 MB in single precision
-FEW = 2**19  # numbers that stay in cache between being written and multiplied; memory fresh from the system costs more
+ROWS = 2**24  # the most numbers in the rows that are made at once, 64 MB in single precision
+FEW = 2**19  # as many numbers as stay in the cache until they are multiplied; new memory from the system is slower
 
 
 class LayerSamples(NamedTuple):
-    """One block on n examples."""
+    """The inputs and output gradients of one block for n examples."""
 
     inputs: Tensor  # [n, t, i]
-    gradients: Tensor  # of the example's own loss by the layer's output, [n, t, o]
+    gradients: Tensor  # of each example's own loss with respect to the layer's output, [n, t, o]
 
 
 def block_samples(
     name: str, layer: Layer, before: Tensor, gradients: Sequence[Tensor]
 ) -> Iterator[tuple[str, LayerSamples]]:
-    """Every block of a layer by name, from its input and the gradients of its output, which count as more positions.
+    """Every block of a layer with its name, from the layer's input `before` and the gradients of its output.
 
-    A grouped convolution has a block a group, which sees that group's channels alone. Where the rows of all
-    examples are many, a block comes in several parts, of a few examples each in their order.
+    Several gradients count as more positions. A grouped convolution has a block for each group, with the channels of
+    that group only. If all examples have too many rows, a block comes in several parts of a few examples, in order.
     """
     if isinstance(layer, Normalisation):
         rows = [_affine_gradients(layer, before, gradient) for gradient in gradients]
@@ -45,22 +45,22 @@ def block_samples(
 
 
 def _few(positions: int, inputs: int, outputs: int) -> int:
-    """Examples whose rows are made at once: many rows for a wide block, whose i x i products are costly to add up."""
+    """The number of examples whose rows are made at once: more for a wide block, whose i x i sums are costly."""
     numbers = min(ROWS, max(FEW, 16 * inputs**2))
     return max(1, numbers // (positions * max(inputs, outputs)))
 
 
 def _joined(rows: list[Tensor]) -> Tensor:
-    """[n, t, o] each -> all their positions, [n, ..., o]."""
+    """The positions of all `rows` together, [n, t, o] each -> [n, sum of t, o]."""
     return rows[0] if len(rows) == 1 else torch.cat(rows, 1)
 
 
 def _affine_gradients(layer: Normalisation, before: Tensor, gradient: Tensor) -> Tensor:
-    """Gradients by a normalisation's own scale, and shift if it has one, [n, 1, o]; o = 2 C.
+    """Gradients with respect to a normalisation's scale and its shift, if it has one, [n, 1, o]; o = 2 C with a shift.
 
     In evaluation mode BatchNorm is y = scale * z + shift with fixed statistics, so an example's gradient is
-    (sum_t g_t * z_t, sum_t g_t). Its block is the full matrix of their outer products, 1 (x) tau, as in the published
-    code of Ducoffe & Precioso (2017); Osawa et al. (2020) keep only its 2 x 2 blocks, one a channel.
+    (sum_t g_t * z_t, sum_t g_t). The block is the full matrix of its outer products, 1 (x) tau, as in the published
+    code of Ducoffe & Precioso (2017). Osawa et al. (2020) keep only a 2 x 2 block for each channel.
     """
     z = _standardised(layer, before)
     products = (gradient * z, gradient) if layer.bias is not None else (gradient * z,)
@@ -73,7 +73,7 @@ def _affine_gradients(layer: Normalisation, before: Tensor, gradient: Tensor) ->
 
 
 def _standardised(layer: Normalisation, x: Tensor) -> Tensor:
-    """What the scale multiplies."""
+    """The standardised input, which the layer multiplies by its scale."""
     if isinstance(layer, torch.nn.GroupNorm):
         return group_norm(x, layer.num_groups, eps=layer.eps)
     if isinstance(layer, torch.nn.LayerNorm):
@@ -89,7 +89,7 @@ def _positions(values: Tensor, layer: Dense | Convolution) -> Tensor:
 
 
 def _inputs(layer: Dense | Convolution, values: Tensor) -> Tensor:
-    """A layer's input as rows its weights multiply, with the constant 1 of the bias last, [n, t, i]."""
+    """A layer's input as the rows that its weights multiply, with the bias's constant 1 at the end, [n, t, i]."""
     rows = _patches(layer, values) if isinstance(layer, Convolution) else _positions(values, layer)
     shape = rows.shape
     where = 2 if isinstance(layer, Dense) else 1 + len(layer.kernel_size)  # the first axis of a position's inputs
@@ -101,7 +101,7 @@ def _inputs(layer: Dense | Convolution, values: Tensor) -> Tensor:
 
 
 def _patches(layer: Convolution, x: Tensor) -> Tensor:
-    """A strided view [n, *out, *kernel, c] of what each output position sees; no copy but the padding's."""
+    """The patch of every output position, as a strided view [n, *out, *kernel, c]; only the padding is a copy."""
     mode = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
     # Channels last: a patch is then a few long contiguous runs, and copying it costs little.
     x = pad(x, layer._reversed_padding_repeated_twice, mode=mode).movedim(1, -1).contiguous()

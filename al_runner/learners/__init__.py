@@ -1,1 +1,1 @@
-"""How bought examples become a `Fitted`: one way a file."""
+"""Learners: they turn the labelled set into a `Fitted`. One way in each file."""

@@ -1,4 +1,4 @@
-"""Several nets, each on its own resample of the bought examples (Breiman, 1996; Yang et al., 2017)."""
+"""Several nets, each trained on its own resample of the labelled set (Breiman, 1996; Yang et al., 2017)."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -16,20 +16,20 @@ from al_runner.types import Fit, Fitted, TrainData, trained
 @options("learner")
 @dataclass(frozen=True)
 class Bootstrap(Members):
-    """`members` nets, each trained on as many examples as were bought, drawn from them with replacement.
+    """`members` nets; each is trained on a resample of the labelled set, drawn with replacement and equally large.
 
-    With `stratified` every class keeps its number of examples, so that none is missing from a member's.
+    With `stratified` every class keeps its number of examples, so no class is missing from a resample.
     """
 
     members: Annotated[Few, Means("nets")] = 4
     stratified: Annotated[
-        bool, Means("every class keeps its number of examples; false: one may be missing from a net's")
+        bool, Means("every class keeps its number of examples; false: a class may be missing from a net's resample")
     ] = True
 
     async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None = None) -> Committee:
         members = [streams.of(member) for member in range(self.members)]
         drawn = [resample(data.y, self.stratified, own("bootstrap")) for own in members]
-        if not self.recipe.reshuffle:  # which keeps the order of purchase; a stratified resample comes class by class
+        if not self.recipe.reshuffle:  # keeps the order of purchase: a stratified resample is sorted by class
             drawn = [rows.sort().values for rows in drawn]
         resampled = [data._replace(x=data.x[rows], y=data.y[rows]) for rows in drawn]
         fits = [Fit(self.build, self.recipe, part, own) for part, own in zip(resampled, members, strict=True)]
@@ -37,7 +37,7 @@ class Bootstrap(Members):
 
 
 def resample(y: Tensor, stratified: bool, rng: torch.Generator) -> Tensor:
-    """As many positions as labels, drawn with replacement, of every class as many as it has if `stratified`, [N]."""
+    """N positions of the labels `y`, [N], drawn with replacement; if `stratified`, as many of each class as in `y`."""
     groups = [(y == label).nonzero()[:, 0] for label in y.unique()] if stratified else [torch.arange(len(y))]
     return torch.cat(
         [group[torch.randint(len(group), (len(group),), generator=rng).to(group.device)] for group in groups]

@@ -1,4 +1,4 @@
-"""Predictions that are held to be distributions, once for every learner and every strategy.
+"""Checks that predictions are probability distributions, in one place for all learners and strategies.
 
 N images, K posterior samples, Y classes.
 """
@@ -12,19 +12,20 @@ from al_runner.needs import Gives
 from al_runner.rng import Streams
 from al_runner.types import Fitted, Learner, TrainData
 
-TOLERANCE = 1e-3  # of a sum of probabilities: far above float32's rounding, far below what logits would give
-CHUNK = 4096  # images looked at together
+TOLERANCE = 1e-3  # for sums of probabilities: far above float32's rounding, far below the error that logits give
+CHUNK = 4096  # images checked at once
 
 
 def require_distributions(log_probs: Tensor, images: int, samples: int, learner: str) -> Tensor:
-    """The log probabilities, [N, K, Y], which must add to 1 within TOLERANCE, so that none is noticeably above 0.
+    """The same log probabilities, [N, K, Y]; the probabilities must add to 1 within TOLERANCE.
 
-    UsageError that names the learner where they don't, or are of another shape; ArithmeticError where one is NaN.
+    Raises UsageError, with the name of the learner, if they do not or if the shape is wrong. Raises ArithmeticError if
+    one is NaN.
     """
     if log_probs.ndim != 3 or log_probs.shape[:2] != (images, samples):
         raise UsageError(
             f"{learner}.log_probs gave a tensor of shape {list(log_probs.shape)} for {images} images; "
-            f"return [{images}, {samples}, classes], the {samples} being the samples that the learner declares"
+            f"return [{images}, {samples}, classes]; the learner declares {samples} posterior samples"
         )
     for part in log_probs.split(CHUNK) if images else ():
         sums = part.exp().sum(2)
@@ -34,14 +35,14 @@ def require_distributions(log_probs: Tensor, images: int, samples: int, learner:
         if not abs(worst - 1) <= TOLERANCE:
             raise UsageError(
                 f"{learner}.log_probs gave probabilities that add to {worst:.4g}, not to 1; "
-                "return log probabilities, of a net logits.log_softmax(-1)"
+                "return log probabilities; for a net's logits these are logits.log_softmax(-1)"
             )
     return log_probs
 
 
 @dataclass(frozen=True)
 class CheckedFit:
-    """A fit whose predictions are looked at whenever it is asked for them."""
+    """A fit whose predictions are checked every time they are computed."""
 
     fitted: Fitted
     samples: int
@@ -63,7 +64,7 @@ class CheckedFit:
 
 @dataclass(frozen=True)
 class Checked:
-    """Fits like `base`, under the name `learner` in errors."""
+    """A learner that fits as `base` does and checks the predictions; errors call it `learner`."""
 
     base: Learner
     learner: str

@@ -1,4 +1,4 @@
-"""Several nets as one posterior."""
+"""Several nets as the samples of one posterior."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from al_runner.types import Recipe, Trained
 
 @dataclass(frozen=True)
 class Members:
-    """A learner of `members` nets; subclasses say how they differ, in `fit`."""
+    """A learner of `members` nets; the subclass's `fit` decides how the nets differ."""
 
     build: Callable[[], nn.Module]
     recipe: Annotated[InstanceOf[Recipe], Means(RECIPE)]
@@ -31,22 +31,22 @@ class Members:
 
 @dataclass(frozen=True)
 class Committee:
-    """Trained nets, in evaluation mode, as posterior samples of equal weight."""
+    """Trained nets in evaluation mode; each is a posterior sample of equal weight."""
 
     nets: Sequence[nn.Module]
     steps: int
 
     @classmethod
     def of(cls, results: Sequence[Trained]) -> "Committee":
-        """What the engine returned for its members; steps are theirs together."""
+        """A committee of the nets that the engine returned; its steps are the sum of theirs."""
         return cls([result.net.eval() for result in results], sum(result.steps for result in results))
 
     def log_probs(self, x: Tensor) -> Tensor:
-        """Uint8 [N, C, H, W] -> [N, K, Y], a member a sample."""
+        """Log probabilities in nats, uint8 [N, C, H, W] -> [N, K, Y]; each net gives one sample."""
         return torch.cat([SingleNet(net, 0).log_probs(x) for net in self.nets], 1)
 
     def features(self, x: Tensor) -> Tensor:
-        """The members' features side by side, [N, K D]."""
+        """The features of all nets side by side, [N, K D]."""
         return torch.cat([SingleNet(net, 0).features(x) for net in self.nets], 1)
 
     def network(self) -> nn.Module:

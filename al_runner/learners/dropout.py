@@ -1,4 +1,4 @@
-"""A net's dropout as its posterior (Gal & Ghahramani, 2016).
+"""A net's dropout masks as its posterior (Gal & Ghahramani, 2016).
 
 N images, T posterior samples, Y classes.
 """
@@ -28,22 +28,22 @@ DROPOUT = (SeededDropout, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 
 @dataclass(frozen=True)
 class DropoutNet:
-    """A trained net and `samples` draws of its dropout masks, the same draws at every call.
+    """A trained net and `samples` draws of its dropout masks; every call uses the same draws.
 
-    A mask depends on the image's place in the call; a shared one on the sample alone, and a sample is then one function
-    of the image.
+    A mask depends on the image's position in the call. A shared mask depends only on the sample, so that a sample is
+    one function for all images.
     """
 
     net: nn.Module
     steps: int
-    prefix: nn.Module  # what the net computes before its first dropout layer
-    rest: nn.Module  # shares the net's parameters; its dropout is on, everything else in evaluation mode
-    first: tuple[int, ...]  # the stream of every dropout layer at its first mask
+    prefix: nn.Module  # the layers before the first dropout layer
+    rest: nn.Module  # the other layers; they share the net's parameters, and only their dropout is in training mode
+    first: tuple[int, ...]  # for every dropout layer, the value of its stream for the first mask
     samples: int
 
     @classmethod
     def of(cls, net: nn.Module, steps: int, samples: int, shared_masks: bool, rng: torch.Generator) -> "DropoutNet":
-        """The net's posterior, its masks drawn from `rng`."""
+        """The posterior of the net, with masks drawn from `rng`."""
         net.eval()
         own = {id(tensor): tensor for tensor in chain(net.parameters(), net.buffers())}
         prefix, rest = split(deepcopy(net, own))
@@ -56,7 +56,7 @@ class DropoutNet:
 
     @torch.inference_mode()
     def log_probs(self, x: Tensor) -> Tensor:
-        """Uint8 [N, C, H, W] -> [N, T, Y]; beside the result only one pass's activations are kept."""
+        """Log probabilities in nats, uint8 [N, C, H, W] -> [N, T, Y]; memory is that of one pass and the result."""
         return torch.cat([self._sampled(part, place) for place, part in enumerate(chunks(x))])
 
     def _sampled(self, x: Tensor, place: int) -> Tensor:
@@ -70,7 +70,7 @@ class DropoutNet:
         return torch.stack(samples, 1)
 
     def features(self, x: Tensor) -> Tensor:
-        """Those of the net without dropout."""
+        """The features of the net without dropout, [N, D]."""
         return SingleNet(self.net, self.steps).features(x)
 
     def network(self) -> nn.Module:
@@ -80,9 +80,10 @@ class DropoutNet:
 @options("learner")
 @dataclass(frozen=True)
 class Dropout:
-    """One net, and `samples` draws of its dropout masks as posterior samples, their mean the prediction.
+    """One net, with `samples` draws of its dropout masks as posterior samples; their mean is the prediction.
 
-    With `shared_masks` all images see the same masks in a sample, otherwise every image its own.
+    With `shared_masks` all images have the same masks in a sample; otherwise every image has its own masks.
+    Raises UsageError if the net has no dropout layer.
     """
 
     build: Callable[[], nn.Module]
@@ -90,7 +91,7 @@ class Dropout:
     samples: Annotated[Few, Means("draws of the dropout masks")] = 100
     shared_masks: Annotated[
         bool,
-        Means("in a draw all images have the same masks; false: every image its own, by its place in the question"),
+        Means("all images have the same masks in a sample; false: every image has its own, by its place in the call"),
     ] = False
     continues: ClassVar[bool] = False
 

@@ -1,4 +1,4 @@
-"""Several nets that differ in their random choices alone (Lakshminarayanan et al., 2017; Beluch et al., 2018)."""
+"""Several nets that differ only in their random choices (Lakshminarayanan et al., 2017; Beluch et al., 2018)."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -15,9 +15,9 @@ from al_runner.types import Fit, Fitted, TrainData, trained
 @options("learner")
 @dataclass(frozen=True)
 class Ensemble(Members):
-    """`members` nets on the same data, each of its own initial weights, minibatch order and dropout masks.
+    """`members` nets on the same data; each has its own initial weights, minibatch order and dropout masks.
 
-    With `shared_init` the initial weights are the same for all (an ablation of Beluch et al., 2018).
+    With `shared_init` all nets have the same initial weights (an ablation of Beluch et al., 2018).
     """
 
     members: Annotated[Few, Means("nets")] = 5
@@ -29,7 +29,7 @@ class Ensemble(Members):
         return Committee.of(await trained(fits))
 
     def _weights(self, streams: Streams) -> dict[str, Tensor]:
-        """Initial weights, those that learner=plain starts from."""
+        """The initial weights with which learner=plain starts."""
         streams = streams.first_round() if self.recipe.same_init else streams
         with global_stream(streams("init")):
             net = self.build()

@@ -1,4 +1,4 @@
-"""One net that goes on from the weights of the round before (Kaeding et al., 2016, section 3).
+"""One net that continues from the weights of the round before (Kaeding et al., 2016, section 3).
 
 N examples.
 """
@@ -22,17 +22,18 @@ from al_runner.types import Fit, Fitted, Recipe, TrainData, trained
 @options("learner")
 @dataclass(frozen=True)
 class FineTuned:
-    """Trained by `first` from fresh weights in the first round, by `recipe` from the last weights in all others.
+    """One net: `first` trains it from new weights in the first round, `recipe` from the last weights in later rounds.
 
-    With `novel`, this share of the examples that minibatches are drawn from is the newest purchase, the rest what was
-    there before or was not bought; without, all are trained on alike. The optimiser starts anew in every round.
+    With `novel`, minibatches are drawn at random, and this share of their examples comes from the newest purchase on
+    average. The rest comes from earlier purchases and from examples that were not bought. Without `novel`, all examples
+    are used alike. The optimiser starts again in every round.
     """
 
     build: Callable[[], nn.Module]
     recipe: Annotated[InstanceOf[Recipe], Means(RECIPE)]
-    first: Annotated[InstanceOf[Recipe], Means("the same for the first round, which starts from fresh weights")]
+    first: Annotated[InstanceOf[Recipe], Means("how the net is trained in the first round, from new weights")]
     novel: Annotated[
-        ProperShare | None, Means("share of the newest purchase among the examples of a minibatch; null: all alike")
+        ProperShare | None, Means("share of a minibatch that is from the newest purchase; null: all examples alike")
     ] = None
     continues: ClassVar[bool] = True
     gives: ClassVar[Gives] = Gives()
@@ -47,7 +48,7 @@ class FineTuned:
         return SingleNet(result.net.eval(), result.steps)
 
     def chances(self, data: TrainData) -> Tensor | None:
-        """Of every example to be drawn, [N]; None where there is nothing to mix."""
+        """Relative chances of the examples to be drawn, [N]; None if there is nothing to mix."""
         known = data.old + data.added
         new = len(data.y) - known
         if self.novel is None or 0 in (known, new):

@@ -1,4 +1,4 @@
-"""The harmonic function as a classifier: no net, but a graph of labelled and unlabelled images (Zhu et al., 2003)."""
+"""The harmonic function as a classifier: a graph of labelled and unlabelled images, and no net (Zhu et al., 2003)."""
 
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
@@ -19,9 +19,9 @@ from al_runner.types import Fitted, TrainData, chunks
 
 @dataclass(frozen=True)
 class HarmonicFunction:
-    """Values at a graph's nodes; an image elsewhere takes the mean of all nodes, weighted by its edges to them.
+    """Values at the nodes of a graph. Another image gets the mean of all nodes, weighted by its edges to them.
 
-    As if it were a node that the others don't see (Delalleau, Bengio & Le Roux, 2005). The prediction is the value
+    This treats it as a node that the others do not see (Delalleau, Bengio & Le Roux, 2005). The prediction is the value
     times `masses`, normalised.
     """
 
@@ -32,35 +32,36 @@ class HarmonicFunction:
     steps: ClassVar[int] = 0
 
     def log_probs(self, x: Tensor) -> Tensor:
-        """Uint8 [N, C, H, W] -> [N, 1, Y]."""
+        """Log probabilities in nats, uint8 [N, C, H, W] -> [N, 1, Y]."""
         f = [log_weights(part, self.nodes, self.scale).softmax(1) @ self.f for part in chunks(x)]
         masses = torch.cat(f) * self.masses
         return (masses / masses.sum(1, keepdim=True)).clamp_min(LEAST).log()[:, None]  # 0 would make a loss infinite
 
     def features(self, x: Tensor) -> Tensor:
-        raise UsageError("learner=harmonic has no net, so no features; use another learner")
+        raise UsageError("learner=harmonic has no net, so it has no features; use another learner")
 
     def network(self) -> nn.Module:
         raise UsageError(
-            "learner=harmonic has no net; use another learner, or a strategy that needs no net's gradients"
+            "learner=harmonic has no net; use another learner, or a strategy that does not need a net's gradients"
         )
 
 
 @options("learner")
 @dataclass(frozen=True)
 class Harmonic:
-    """The harmonic function on the bought images and `nodes` unlabelled ones, drawn anew in every round; None: all.
+    """The harmonic function on the labelled set and `nodes` random unlabelled images, drawn again in every round.
 
-    With `normalise_mass` predictions are weighed by `class_masses`. Time O(nodes^3), memory O(nodes^2).
+    If `nodes` is None, it uses all unlabelled images. With `normalise_mass` predictions are multiplied by
+    `class_masses`. Time O(nodes^3), memory O(nodes^2).
     """
 
-    build: NetBuilder  # tells the number of classes; no net is built
+    build: NetBuilder  # only its number of classes is used; no net is built
     length_scale: Annotated[
-        Positive, Means("root-mean-square difference of pixels, in [0, 1], over which an edge's weight falls to 1/e")
+        Positive, Means("root-mean-square difference of pixels, in [0, 1], at which an edge's weight is 1/e")
     ]
-    nodes: Annotated[Count | None, Means("unlabelled images in the graph, drawn anew in every round; null: all")] = 4000
+    nodes: Annotated[Count | None, Means("unlabelled images in the graph, drawn again every round; null: all")] = 4000
     normalise_mass: Annotated[
-        bool, Means("weigh predictions by the labels' class shares; false: the function's own values")
+        bool, Means("give predictions the class shares of the labels; false: keep the function's own values")
     ] = True
     continues: ClassVar[bool] = False
     gives: ClassVar[Gives] = Gives(network=False, features=False)

@@ -1,4 +1,4 @@
-"""One net, trained from scratch."""
+"""One net that is trained from scratch."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class SingleNet:
 
     @torch.inference_mode()
     def log_probs(self, x: Tensor) -> Tensor:
-        """Uint8 [N, C, H, W] -> [N, 1, Y]."""
+        """Log probabilities in nats, uint8 [N, C, H, W] -> [N, 1, Y]."""
         logits = torch.cat([self.net(part) for part in chunks(x)])
         return logits.log_softmax(-1)[:, None]
 
@@ -40,9 +40,10 @@ class SingleNet:
 
 
 def last_inputs(net: nn.Module, x: Tensor) -> Tensor:
-    """What the net's last dense layer sees, [N, D]; UsageError where it has none.
+    """The inputs of the net's last dense layer, [N, D]; raises UsageError if the net has no dense layer.
 
-    Where one forward pass goes through it twice, as with test-time flips, what it sees last: the image itself there.
+    If one forward pass uses the layer twice, these are its last inputs. With test-time flips they belong to the image
+    itself, not to its mirror image.
     """
     layers = [layer for layer in net.modules() if isinstance(layer, nn.Linear)]
     if not layers:
@@ -56,7 +57,7 @@ def last_inputs(net: nn.Module, x: Tensor) -> Tensor:
 @options("learner")
 @dataclass(frozen=True)
 class Plain:
-    """One net by one recipe."""
+    """One net, trained from scratch in every round with one recipe."""
 
     build: Callable[[], nn.Module]
     recipe: Annotated[InstanceOf[Recipe], Means(RECIPE)]

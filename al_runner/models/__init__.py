@@ -1,1 +1,1 @@
-"""One architecture a file: (image_shape, classes) -> a net that takes float [N, C, H, W] and gives logits [N, Y]."""
+"""One architecture in each file: (image_shape, classes) -> a net from float [N, C, H, W] to logits [N, Y]."""

@@ -1,4 +1,4 @@
-"""The net of airbench's CIFAR-10 recipe (Jordan, 2024), without the whitening of its first layer."""
+"""The net of airbench's CIFAR-10 recipe (Jordan, 2024), but its first layer is not whitened."""
 
 from typing import Annotated
 
@@ -12,14 +12,14 @@ from al_runner.settings.kinds import AtLeastOne, Count, Means
 
 
 class GlobalMaximum(nn.Module):
-    """[N, C, H, W] -> [N, C]."""
+    """The maximum of every channel, [N, C, H, W] -> [N, C]."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x.amax((-2, -1))
 
 
 class Scaled(nn.Module):
-    """[..., Y] times a constant."""
+    """The input times a constant, [..., Y] -> [..., Y]."""
 
     def __init__(self, factor: float):
         super().__init__()
@@ -33,7 +33,7 @@ class Scaled(nn.Module):
 
 
 def identity_conv(before: int, width: int) -> nn.Conv2d:
-    """A 3 x 3 convolution whose first filters pass the input on unchanged at first."""
+    """A 3 x 3 convolution whose first filters return the input unchanged before training."""
     layer = nn.Conv2d(before, width, 3, padding=1, bias=False)
     with torch.no_grad():
         nn.init.dirac_(layer.weight[: min(before, width)])
@@ -41,14 +41,14 @@ def identity_conv(before: int, width: int) -> nn.Conv2d:
 
 
 def norm(width: int) -> nn.BatchNorm2d:
-    """BatchNorm of a shift alone, whose statistics follow the last minibatches closely."""
+    """BatchNorm with a trained shift but no trained scale; its statistics follow the last minibatches closely."""
     layer = nn.BatchNorm2d(width, eps=1e-12, momentum=0.4)
     layer.weight.requires_grad_(False)
     return layer
 
 
 def group(before: int, width: int) -> list[nn.Module]:
-    """Two convolutions with GELU, a 2 x 2 max-pool after the first."""
+    """Two convolutions with BatchNorm and GELU, and a 2 x 2 max-pool after the first convolution."""
     first = [identity_conv(before, width), nn.MaxPool2d(2), norm(width), nn.GELU()]
     return [*first, identity_conv(width, width), norm(width), nn.GELU()]
 
@@ -60,9 +60,10 @@ def airbench(
     widths: Annotated[AtLeastOne[Count], Means("filters of every group of convolutions")] = (64, 256, 256),
     test_flips: Annotated[bool, Means("predict the mean over each image and its mirror image")] = True,
 ) -> nn.Module:
-    """A 2 x 2 convolution to 8 filters a colour channel, a group for every width, a max-pool, a dense layer, over 9.
+    """A 2 x 2 convolution, a group of convolutions for every width, a global maximum, and a dense layer divided by 9.
 
-    UsageError for images of fewer than 9 pixels a side with three groups: nothing would be left of them.
+    The first convolution has 8 filters for each colour channel. Raises UsageError if the image is too small for the
+    pools, with three groups below 9 pixels a side.
     """
     channels, *sides = image_shape
     if (min(sides) - 1) >> len(widths) < 1:

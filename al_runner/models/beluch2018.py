@@ -16,16 +16,17 @@ def cnn(
     classes: int,
     blocks: Annotated[
         Sequence[Sequence[Count]],
-        Means("filters of every 3 x 3 convolution, a list for each block; a block ends in a pool"),
+        Means("filters of every 3 x 3 convolution, a list for each block; a block ends with a pool"),
     ],
-    padded: Annotated[bool, Means("all convolutions but a block's last keep the size of the image")],
+    padded: Annotated[bool, Means("all convolutions but the last of a block keep the size of the image")],
     hidden: Annotated[Count, Means("units of the dense layer before the last")],
     width: Annotated[Positive, Means("multiplies filters and hidden units")] = 1.0,
 ) -> nn.Sequential:
     """Blocks of 3 x 3 convolutions with a 2 x 2 max-pool and dropout 0.25, a dense layer, dropout 0.5, a dense layer.
 
-    `blocks` has the filters of every convolution, a list a block; with `padded` all but a block's last keep the size.
-    `width` multiplies filters and hidden units (Beluch et al.'s smaller members). ReLU throughout.
+    All activations are ReLU. `blocks` has a list for each block, with the filters of its convolutions. With `padded`
+    all convolutions but the last of a block keep the size of the image. `width` multiplies filters and hidden units
+    (the smaller nets of Beluch et al.). Raises UsageError if the image is too small.
     """
     layers: list[nn.Module] = []
     before, height_now, width_now = image_shape
@@ -35,7 +36,7 @@ def cnn(
             after = scaled(filters, width)
             layers += [nn.Conv2d(before, after, 3, padding=int(keeps)), nn.ReLU()]
             before, height_now, width_now = after, height_now - 2 * (not keeps), width_now - 2 * (not keeps)
-        layers[-1:] = [nn.MaxPool2d(2), nn.ReLU(), nn.Dropout(0.25)]  # ReLU after the pool: the same for less work
+        layers[-1:] = [nn.MaxPool2d(2), nn.ReLU(), nn.Dropout(0.25)]  # ReLU after the pool: the same with less work
         height_now, width_now = height_now // 2, width_now // 2
     if min(height_now, width_now) < 1:
         size = f"{image_shape[1]} x {image_shape[2]}"
@@ -46,5 +47,5 @@ def cnn(
 
 
 def scaled(count: int, width: float) -> int:
-    """`count` filters or units times `width`, at least one."""
+    """`count` filters or units times `width`, rounded, at least 1."""
     return max(1, round(count * width))

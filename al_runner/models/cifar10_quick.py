@@ -1,4 +1,4 @@
-"""The small CIFAR-10 net of Krizhevsky's cuda-convnet as it comes with Caffe (Jia et al., 2014)."""
+"""The small CIFAR-10 net of Krizhevsky's cuda-convnet, as Caffe has it (Jia et al., 2014)."""
 
 from typing import Annotated
 
@@ -15,10 +15,10 @@ def cifar10_quick(
     classes: int,
     hidden: Annotated[Count, Means("units of the dense layer before the last")] = 64,
 ) -> nn.Sequential:
-    """Three padded 5 x 5 convolutions of 32, 32 and 64 filters, a 3 x 3 pool of stride 2 each, and two dense layers.
+    """Three padded 5 x 5 convolutions of 32, 32 and 64 filters, each with a 3 x 3 pool of stride 2; two dense layers.
 
-    The first pool takes maxima, the others means, and no ReLU stands between the dense layers, as there. Initial
-    weights are torch's, not theirs, of a standard deviation down to 1e-4.
+    As in Caffe, the first pool takes maxima and the others means, and there is no ReLU between the dense layers.
+    Initial weights are torch's. Caffe's have standard deviations down to 1e-4.
     """
     convolutions = nn.Sequential(
         nn.Conv2d(image_shape[0], 32, 5, padding=2),

@@ -1,4 +1,4 @@
-"""DenseNet-BC for small images (Huang et al., 2017): every layer sees the maps of all layers of its block before it."""
+"""DenseNet-BC for small images (Huang et al., 2017): a layer reads the maps of all earlier layers of its block."""
 
 from typing import Annotated
 
@@ -12,7 +12,7 @@ from al_runner.settings.kinds import AtLeastOne, Count, Means
 
 
 class Dense(nn.Module):
-    """Adds `growth` maps to its input: a 1 x 1 convolution to four times as many, then a 3 x 3 convolution."""
+    """Adds `growth` maps to its input, with a 1 x 1 convolution to 4 `growth` maps and a 3 x 3 convolution."""
 
     def __init__(self, before: int, growth: int):
         super().__init__()
@@ -23,7 +23,7 @@ class Dense(nn.Module):
 
 
 def activated(before: int, width: int, kernel: int) -> tuple[nn.Module, ...]:
-    """BatchNorm, ReLU, and a convolution that keeps the size."""
+    """BatchNorm, ReLU, and a convolution that keeps the size of the image."""
     return nn.BatchNorm2d(before), nn.ReLU(), unbiased(before, width, kernel, 1)
 
 
@@ -35,9 +35,9 @@ def densenet(
     growth: Annotated[Count, Means("filters that a layer adds")] = 12,
     test_flips: Annotated[bool, Means("predict the mean over each image and its mirror image")] = False,
 ) -> nn.Module:
-    """A 3 x 3 stem of twice `growth` maps, then a block for every entry of `layers`; depth 4 + 2 sum(layers).
+    """A 3 x 3 convolution to 2 `growth` maps, then a block for every entry of `layers`; depth 4 + 2 sum(layers).
 
-    Between two blocks a 1 x 1 convolution halves the number of maps, and an average pool their height and width.
+    Between two blocks a 1 x 1 convolution halves the number of maps, and an average pool halves height and width.
     """
     maps = 2 * growth
     net: list[nn.Module] = [unbiased(image_shape[0], maps, 3, 1)]

@@ -1,4 +1,4 @@
-"""The plain CNNs of Ducoffe & Precioso (2017), table 2, and the initial weights of their code."""
+"""The plain CNNs of Ducoffe & Precioso (2017, table 2), and the initial weights of their code."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -19,9 +19,10 @@ def cnn(
     hidden: Annotated[Sequence[Count], Means("units of every dense layer before the last")],
     channels: Annotated[Count, Means("filters of every convolution")] = 20,
 ) -> nn.Sequential:
-    """Valid 3 x 3 convolutions, each with or without a 2 x 2 max-pool, then dense layers; ReLU throughout.
+    """3 x 3 convolutions without padding, each with or without a 2 x 2 max-pool, then dense layers.
 
-    `pool` has an entry a convolution, `hidden` a width a dense layer before the last.
+    All activations are ReLU. `pool` has an entry for every convolution, and `hidden` a width for every dense layer but
+    the last. Raises UsageError if the image is too small.
     """
     layers: list[nn.Module] = []
     width, height_now, width_now = image_shape
@@ -29,7 +30,7 @@ def cnn(
         layers.append(nn.Conv2d(width, channels, 3))
         height_now, width_now = height_now - 2, width_now - 2
         if pooled:
-            # ReLU after the pool gives the same output as before it, at a quarter of the work.
+            # ReLU after the pool gives the same output as before it, with a quarter of the work.
             layers.append(nn.MaxPool2d(2))
             height_now, width_now = height_now // 2, width_now // 2
         layers.append(nn.ReLU())
@@ -46,7 +47,7 @@ def cnn(
 
 @torch.no_grad()
 def initialise(net: nn.Module) -> None:
-    """Convolutions N(0, 0.01^2), dense layers N(0, 0.1^2), biases 0 (their published code, 2016)."""
+    """Draw weights: convolutions N(0, 0.01^2), dense layers N(0, 0.1^2), biases 0 (their published code, 2016)."""
     for layer in net.modules():
         if isinstance(layer, nn.Conv2d | nn.Linear):
             layer.weight.normal_(0, 0.01 if isinstance(layer, nn.Conv2d) else 0.1)

@@ -16,7 +16,10 @@ def cnn(
     channels: Annotated[Count, Means("filters of each convolution")] = 32,
     hidden: Annotated[Count, Means("units of the dense layer before the last")] = 128,
 ) -> nn.Sequential:
-    """Two valid 4 x 4 convolutions, a 2 x 2 max-pool, dropout 0.25, a dense layer, dropout 0.5, a dense layer; ReLU."""
+    """Two 4 x 4 convolutions, a 2 x 2 max-pool, dropout 0.25, a dense layer, dropout 0.5, a dense layer.
+
+    All activations are ReLU, and the convolutions have no padding. Raises UsageError if the image is too small.
+    """
     height, width = ((size - 6) // 2 for size in image_shape[1:])
     if min(height, width) < 1:
         size = f"{image_shape[1]} x {image_shape[2]}"
@@ -26,7 +29,7 @@ def cnn(
         nn.ReLU(),
         nn.Conv2d(channels, channels, 4),
         nn.MaxPool2d(2),
-        nn.ReLU(),  # the same after the pool as before it, at a quarter of the work
+        nn.ReLU(),  # gives the same after the pool as before it, with a quarter of the work
         nn.Dropout(0.25),
         nn.Flatten(),
         nn.Linear(channels * height * width, hidden),

@@ -1,10 +1,11 @@
-"""Gaussian fields over images, and the risk that a label would leave (Zhu, Ghahramani & Lafferty, 2003).
+"""Gaussian fields over images, and the risk that is left after a new label (Zhu, Ghahramani & Lafferty, 2003).
 
-L labelled and U unlabelled images, C classes; float64. Images are the nodes of a graph whose edges weigh
-w_ij = exp(-d_ij / scale^2), d the mean squared difference of pixels in [0, 1]. The harmonic function f is, at an
-unlabelled node, the weighted mean of its neighbours' f, at a labelled one its label: f_u is the chance that a walk
-from u, its steps as likely as their edges are heavy, meets a label of that class first. P are the steps' chances. With
-chance LOST a step ends the walk in any class: images that no label reaches have an answer too, which is doubt.
+L labelled and U unlabelled images, C classes; float64. The images are the nodes of a graph. Its edges have the weights
+w_ij = exp(-d_ij / scale^2), where d is the mean squared difference of pixels in [0, 1]. The harmonic function f is the
+label at a labelled node, and the weighted mean of the neighbours' f at an unlabelled node. Take a random walk from u
+whose step probabilities P are proportional to the edges' weights. Then f_u is the chance of every class to be that of
+the first label on the walk. With probability LOST a step ends the walk in a random class. So images that no label
+reaches get a value, too: an even one.
 """
 
 from dataclasses import dataclass
@@ -15,9 +16,9 @@ from torch.nn.functional import one_hot
 
 from al_runner.types import rows_within
 
-LOST = 1e-9  # too rare to matter where walks reach labels, far above a double's rounding
-LEAST = 1e-12  # the least probability that is told from 0
-ENTRIES = 2**22  # of the largest tensor that is held, beside U x U
+LOST = 1e-9  # too small to matter if walks reach labels, far above the rounding of float64
+LEAST = 1e-12  # the smallest probability; smaller ones are raised to it
+ENTRIES = 2**22  # the most numbers in a temporary tensor, besides [U, U]
 
 
 def log_weights(x: Tensor, y: Tensor, scale: float) -> Tensor:
@@ -27,8 +28,8 @@ def log_weights(x: Tensor, y: Tensor, scale: float) -> Tensor:
     return -squared.clamp_min_(0) / (x.shape[1] * scale**2)
 
 
-def steps(labelled: Tensor, unlabelled: Tensor, scale: float) -> tuple[Tensor, Tensor]:
-    """P from every unlabelled image to the unlabelled, [U, U], and to the labelled ones, [U, L]; none to itself."""
+def step_chances(labelled: Tensor, unlabelled: Tensor, scale: float) -> tuple[Tensor, Tensor]:
+    """P from every unlabelled image to the unlabelled, [U, U], and to the labelled images, [U, L]; 0 to itself."""
     among = log_weights(unlabelled, unlabelled, scale).fill_diagonal_(-torch.inf)
     whole = torch.cat([among, log_weights(unlabelled, labelled, scale)], 1).softmax(1) * (1 - LOST)
     return whole[:, : len(unlabelled)], whole[:, len(unlabelled) :]
@@ -41,44 +42,45 @@ def solved(among: Tensor, right: Tensor) -> Tensor:
 
 
 def class_masses(labels: Tensor, f: Tensor) -> Tensor:
-    """What f's classes are weighed by for a prediction, from labels one-hot [L, C] and f [U, C] -> [C].
+    """The factor by which f is multiplied for a prediction, for each class, from one-hot labels [L, C] and f [U, C].
 
-    It gives all values of f together the shares of the labels, each class counted once more than it is (Zhu et al.,
-    2003, class mass normalisation): few labels leave f flat, its sides of 1/2 without meaning.
+    The factors [C] give the sum of f the class shares of the labels, with one label more for each class (Zhu et al.,
+    2003, class mass normalisation). It is needed because with few labels f is nearly flat, and the class with the
+    largest f means little.
     """
     masses: Tensor = (labels.sum(0) + 1) / f.sum(0).clamp_min(LEAST)
     return masses
 
 
 def harmonic(labelled: Tensor, f: Tensor, unlabelled: Tensor, scale: float) -> Tensor:
-    """f at the unlabelled images, [U, C], from that at the labelled ones, [L, C]: f_u = (I - P_uu)^-1 P_ul f_l."""
-    among, to_labels = steps(labelled, unlabelled, scale)
+    """f at the unlabelled images, [U, C], from f at the labelled images, [L, C]: f_u = (I - P_uu)^-1 P_ul f_l."""
+    among, to_labels = step_chances(labelled, unlabelled, scale)
     return solved(among, to_labels @ f + LOST / f.shape[1])
 
 
 @dataclass(frozen=True, eq=False)
 class Field:
-    """The harmonic function at unlabelled images, and what any new label would make of it."""
+    """The harmonic function at the unlabelled images, and how a new label would change it."""
 
     f: Tensor  # [U, C]
-    visits: Tensor  # (I - P_uu)^-1, [U, U]: how often a walk from u is at v; the Laplacian's inverse times v's degree
+    visits: Tensor  # (I - P_uu)^-1, [U, U]: the expected visits at v of a walk from u; inverse Laplacian times degree
 
     @classmethod
     def of(cls, labelled: Tensor, y: Tensor, unlabelled: Tensor, scale: float) -> "Field":
-        """From uint8 images [L, ...], labels [L], images [U, ...]; classes up to the highest label take part."""
-        among, to_labels = steps(labelled, unlabelled, scale)
+        """From uint8 images [L, ...], their labels [L] and images [U, ...]; its classes are 0 to the largest label."""
+        among, to_labels = step_chances(labelled, unlabelled, scale)
         visits = solved(among, torch.eye(len(among), dtype=among.dtype, device=among.device))
         f = one_hot(y).double()
         return cls(visits @ (to_labels @ f + LOST / f.shape[1]), visits)
 
     def expected_risks(self) -> Tensor:
-        """Expected risk once an image's label is known, for every image, [U].
+        """The expected risk after the label of an image becomes known, for every image, [U].
 
-        Sum over y of f_ky R(f^+(k, y)), R(f) = sum over u of 1 - max_c f_uc, f^+(k, y) = f + (e_y - f_k) v_uk / v_kk:
-        of Zhu et al. (2003) for two classes.
+        It is the sum over y of f_ky R(f^+(k, y)), with R(f) = sum over u of 1 - max_c f_uc and
+        f^+(k, y) = f + (e_y - f_k) v_uk / v_kk. For two classes it is the risk of Zhu et al. (2003).
         """
         count, classes = self.f.shape
-        moves = self.visits / self.visits.diagonal()  # [U, U], column k: how much f_u follows a change of f_k
+        moves = self.visits / self.visits.diagonal()  # [U, U], column k: how far f_u moves if f_k moves by 1
         risks = []
         for part in torch.arange(count, device=self.f.device).split(rows_within(ENTRIES, count * classes)):
             expected = torch.zeros(len(part), dtype=self.f.dtype, device=self.f.device)
@@ -91,7 +93,7 @@ class Field:
         return torch.cat(risks)
 
     def labelled_as(self, k: int, label: int) -> "Field":
-        """The field without image `k`, which has that label now: a rank-one downdate, O(U^2)."""
+        """The field after image `k` got `label`; the image is no longer in it. A rank-one update, O(U^2)."""
         rest = torch.arange(len(self.f), device=self.f.device) != k
         column, row = self.visits[rest, k], self.visits[k, rest]
         change = -self.f[k]

@@ -16,7 +16,10 @@ def cnn(
     channels: Annotated[Count, Means("filters of the first convolution; the second has twice as many")] = 32,
     hidden: Annotated[Count, Means("units of the dense layer before the last")] = 128,
 ) -> nn.Sequential:
-    """Two valid 3 x 3 convolutions, the second twice as wide, both max-pooled, dropout between two dense layers."""
+    """Two 3 x 3 convolutions with 2 x 2 max-pools, the second twice as wide; two dense layers with dropout between.
+
+    The convolutions have no padding. Raises UsageError if the image is too small.
+    """
     height, width = (((size - 2) // 2 - 2) // 2 for size in image_shape[1:])
     if min(height, width) < 1:
         size = f"{image_shape[1]} x {image_shape[2]}"
@@ -24,7 +27,7 @@ def cnn(
     return nn.Sequential(
         nn.Conv2d(image_shape[0], channels, 3),
         nn.MaxPool2d(2),
-        nn.ReLU(),  # the same after the pool as before it, at a quarter of the work
+        nn.ReLU(),  # gives the same after the pool as before it, with a quarter of the work
         nn.Conv2d(channels, 2 * channels, 3),
         nn.MaxPool2d(2),
         nn.ReLU(),

@@ -1,4 +1,4 @@
-"""From stored images to a net's input."""
+"""From stored images to the input of a net."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from al_runner.types import DataSet, at_once
 
 
 class Standardise(nn.Module):
-    """uint8 [N, C, H, W] -> float of zero mean and unit variance a channel; the first layer of every net."""
+    """The first layer of every net: uint8 [N, C, H, W] -> float, every channel with mean 0 and variance 1."""
 
     scale: Tensor
     shift: Tensor
@@ -29,23 +29,23 @@ class Standardise(nn.Module):
 
 @lru_cache(maxsize=4)
 def channel_statistics(data: DataSet, chunk: int = 8192) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of the training images, float32 [C] each; needs no label; kept for the next job.
+    """Mean and standard deviation of every channel over the training images, float32 [C] each; no label is used.
 
-    `chunk` images are read at a time, fewer large ones, in double precision.
+    The result is cached for the next job. `chunk` images, or fewer large ones, are read at once; sums are float64.
     """
     total = torch.zeros(2, data.images.shape[1], dtype=torch.float64)
     for ids in data.train.split(at_once(chunk, prod(data.image_shape))):
         values = data.images[ids].double()
         total += torch.stack([values.mean((0, 2, 3)), values.square().mean((0, 2, 3))]).cpu() * len(ids)
     mean, square = total / len(data.train)
-    # A constant channel has no scale of its own.
+    # A constant channel has no scale; 1 leaves it as it is.
     std = (square - mean.square()).clamp_min(0).sqrt()
     return mean.float(), torch.where(std > 0, std, 1.0).float()
 
 
 @dataclass(frozen=True)
 class NetBuilder:
-    """Builds `model` for images of one shape, uint8 in, logits out; equal reprs mean equal architectures."""
+    """Builds `model` for one shape of images, from uint8 to logits; equal reprs mean equal architectures."""
 
     model: Callable[[tuple[int, int, int], int], nn.Module]
     image_shape: tuple[int, int, int]

@@ -15,9 +15,10 @@ def cnn(
     classes: int,
     hidden: Annotated[Count, Means("units of the dense layer before the last")] = 128,
 ) -> nn.Sequential:
-    """Valid 5 x 5 convolutions of 32 and 64 filters, each with a 2 x 2 max-pool; a dense layer, a dense layer; ReLU.
+    """Two 5 x 5 convolutions of 32 and 64 filters, each with a 2 x 2 max-pool, and two dense layers.
 
-    Dropout of 0.5 after every layer but the last, of whole maps after the convolutions.
+    All activations are ReLU, and the convolutions have no padding. Dropout of 0.5 follows every layer but the last;
+    after the convolutions it drops whole maps. Raises UsageError if the image is too small.
     """
     height, width = (((size - 4) // 2 - 4) // 2 for size in image_shape[1:])
     if min(height, width) < 1:

@@ -1,4 +1,4 @@
-"""Layers that draw random numbers in training, each from a stream of its own, alone or in a stack of nets.
+"""Layers that draw random numbers in training. Each has its own stream, in a single net and in a stack of nets.
 
 N examples, C channels, H x W pixels.
 """
@@ -16,7 +16,7 @@ from al_runner.settings.kinds import CountOrZero, Means
 
 
 class Seeded(nn.Module):
-    """A layer whose random numbers depend on its buffer `stream` alone; whoever trains it adds 1 after every step."""
+    """A layer whose random numbers depend only on its buffer `stream`; the engine adds 1 to it after every step."""
 
     stream: Tensor  # int64, one number
 
@@ -25,17 +25,17 @@ class Seeded(nn.Module):
         self.register_buffer("stream", torch.tensor(0), persistent=False)
 
     def bits(self, count: int) -> Tensor:
-        """Uniform int16, [count]."""
+        """`count` uniform random numbers, int16 [count]."""
         return hashed_bits(self.stream, count)
 
 
 class SeededDropout(Seeded):
-    """Dropout of single values, or of whole channels as nn.Dropout2d has it; `p` to 16 bits."""
+    """Dropout of single values, or of whole channels as in nn.Dropout2d; `p` is rounded to 16 bits."""
 
     def __init__(self, p: float, channels: bool = False):
         super().__init__()
         self.p, self.channels = p, channels
-        self.shared = False  # one mask for all examples of a batch
+        self.shared = False  # True: one mask for all examples of a minibatch
 
     def extra_repr(self) -> str:
         return f"p={self.p}, channels={self.channels}"
@@ -54,16 +54,17 @@ class SeededDropout(Seeded):
 
 
 class FlipAndShift(Seeded):
-    """Every image mirrored with probability 1/2 and shifted by up to `pixels` each way, zeros moving in, [N, C, H, W].
+    """Mirrors every image with probability 1/2 and shifts it by up to `pixels` each way, [N, C, H, W].
 
-    In training alone. The flip and padded crop of He et al. (2016, section 4.2).
+    Zeros fill the new pixels. It does nothing in evaluation mode. This is the flip and padded crop of He et al. (2016,
+    section 4.2).
     """
 
     @options("training.augment")
     def __init__(
         self,
-        pixels: Annotated[CountOrZero, Means("an image is shifted by up to so many pixels each way")] = 4,
-        flip: Annotated[bool, Means("every other image is mirrored, at random")] = True,
+        pixels: Annotated[CountOrZero, Means("the most pixels by which an image is shifted each way")] = 4,
+        flip: Annotated[bool, Means("mirror every image with probability 1/2")] = True,
     ):
         super().__init__()
         self.pixels, self.flip = pixels, flip
@@ -88,10 +89,10 @@ class FlipAndShift(Seeded):
 
 
 class Cutout(Seeded):
-    """A square of `pixels` a side of every image takes the image's mean colour, [N, C, H, W] (DeVries & Taylor, 2017).
+    """Gives a square of `pixels` a side in every image the image's mean colour, [N, C, H, W] (DeVries & Taylor, 2017).
 
-    In training alone. The square's centre is any pixel of the image, so that part of the square may lie outside. Theirs
-    takes the mean of the data set.
+    It does nothing in evaluation mode. The square's centre is a random pixel of the image, so part of the square may
+    lie outside the image. The paper uses the mean of the data set. Raises UsageError if `pixels` is below 1.
     """
 
     def __init__(self, pixels: int = 16):
@@ -114,7 +115,7 @@ class Cutout(Seeded):
         return torch.where(rows & columns, mean, x)
 
     def _covered(self, centre: Tensor, size: int) -> Tensor:
-        """Which of `size` places lie in the square, [N] -> bool [N, size]."""
+        """Which of `size` positions along one side lie in the square, [N] -> bool [N, size]."""
         first = centre[:, None] - self.pixels // 2
         places = torch.arange(size, device=centre.device)
         return (places >= first) & (places < first + self.pixels)
@@ -122,16 +123,16 @@ class Cutout(Seeded):
 
 @options("training.augment")
 def flip_shift_cutout(
-    pixels: Annotated[CountOrZero, Means("pixels by which an image is shifted, at most")] = 4,
-    flip: Annotated[bool, Means("mirror every other image")] = True,
-    cutout: Annotated[CountOrZero, Means("pixels a side of the square that is cut out")] = 16,
+    pixels: Annotated[CountOrZero, Means("the most pixels by which an image is shifted each way")] = 4,
+    flip: Annotated[bool, Means("mirror every image with probability 1/2")] = True,
+    cutout: Annotated[CountOrZero, Means("side of the square that is covered, in pixels")] = 16,
 ) -> nn.Sequential:
-    """FlipAndShift, then a Cutout of `cutout` pixels."""
+    """FlipAndShift, then a Cutout of `cutout` pixels; raises UsageError if `cutout` is below 1."""
     return nn.Sequential(FlipAndShift(pixels, flip), Cutout(cutout))
 
 
 def seed_layers(net: nn.Module, rng: torch.Generator) -> None:
-    """Exchange torch's dropout layers inside `net` for seeded ones, and start every stream from `rng`."""
+    """Replace torch's dropout layers inside `net` by seeded ones, and draw every stream's first value from `rng`."""
     for parent in list(net.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, nn.Dropout | nn.Dropout1d | nn.Dropout2d | nn.Dropout3d):
@@ -141,5 +142,5 @@ def seed_layers(net: nn.Module, rng: torch.Generator) -> None:
 
 
 def seeded_layers(net: nn.Module) -> list[Seeded]:
-    """Every layer that draws random numbers, in the order of the modules."""
+    """All layers that draw random numbers, in the order of the modules."""
     return [layer for layer in net.modules() if isinstance(layer, Seeded)]

@@ -1,4 +1,4 @@
-"""LeNet-5 (LeCun et al., 1998) as Ducoffe & Precioso (2018) have it."""
+"""LeNet-5 (LeCun et al., 1998) as in Ducoffe & Precioso (2018)."""
 
 from typing import Annotated
 
@@ -14,9 +14,13 @@ from al_runner.settings.kinds import Means, Share
 def lenet5(
     image_shape: tuple[int, int, int],
     classes: int,
-    dropout: Annotated[Share, Means("chance that a unit of the dense layer is left out in training")] = 0.5,
+    dropout: Annotated[Share, Means("chance that a unit of the dense layer is dropped in training")] = 0.5,
 ) -> nn.Sequential:
-    """Valid 5 x 5 convolutions of 6 and 16 filters, each max-pooled, a 1 x 1 convolution of 120, dense 84; ReLU."""
+    """5 x 5 convolutions of 6 and 16 filters with 2 x 2 max-pools, a 1 x 1 convolution of 120, a dense layer of 84.
+
+    All activations are ReLU, and the convolutions have no padding. Dropout follows the dense layer of 84. Raises
+    UsageError if a side of the image is below 16 pixels.
+    """
     if min(image_shape[1:]) < 16:
         size = f"{image_shape[1]} x {image_shape[2]}"
         raise UsageError(f"images of {size} pixels are too small for this net; use model=small_cnn")

@@ -1,4 +1,4 @@
-"""Nets taken apart for many passes with different dropout masks: what comes before the first mask is computed once.
+"""Splits nets for many passes with different dropout masks: the layers before the first mask are computed only once.
 
 N images, I inputs, O outputs of a dense layer.
 """
@@ -11,7 +11,7 @@ from al_runner.models.layers import SeededDropout
 
 
 class MaskedLinear(nn.Module):
-    """Dropout and the dense layer after it; a mask that all images share falls on the weights, not on every image."""
+    """Dropout and the dense layer after it; a mask that all images share is applied to the weights instead."""
 
     def __init__(self, dropout: SeededDropout, dense: nn.Linear):
         super().__init__()
@@ -29,7 +29,7 @@ class MaskedLinear(nn.Module):
 def product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """`linear` without gradients, [N, I], [O, I], [O] -> [N, O].
 
-    In float32 on a CPU through oneDNN: torch's own way is MKL, which keeps from AMD processors their AVX-512 and takes
+    In float32 on a CPU it uses oneDNN. Torch's default is MKL, which does not use AVX-512 on AMD processors and takes
     twice as long there.
     """
     if x.ndim == 2 and x.device.type == "cpu" and x.dtype == torch.float32 and torch.backends.mkldnn.is_available():
@@ -39,9 +39,9 @@ def product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 
 def split(net: nn.Module) -> tuple[nn.Module, nn.Module]:
-    """A net's layers before its first dropout layer, and the others.
+    """The part of a net before its first dropout layer, and the rest.
 
-    Containers other than nn.Sequential are not taken apart: what comes before dropout inside them is part of the rest.
+    Only nn.Sequential is split. Another container with dropout inside belongs to the rest as a whole.
     """
     layers = merged(flattened_first(in_order(net)))
     cut = next(place for place, layer in enumerate(layers) if dropout_layers(layer))
@@ -49,7 +49,7 @@ def split(net: nn.Module) -> tuple[nn.Module, nn.Module]:
 
 
 def flattened_first(layers: list[nn.Module]) -> list[nn.Module]:
-    """The same function with every nn.Flatten before dropout of single values rather than after: done once then."""
+    """The same function with every nn.Flatten moved before a dropout of single values, so that it is done only once."""
     layers = list(layers)
     for place in range(len(layers) - 1):
         first, second = layers[place : place + 2]
@@ -60,7 +60,7 @@ def flattened_first(layers: list[nn.Module]) -> list[nn.Module]:
 
 
 def merged(layers: list[nn.Module]) -> list[nn.Module]:
-    """The same function with dropout and a dense layer after it as one `MaskedLinear`."""
+    """The same function, where each dropout followed by a dense layer is one `MaskedLinear`."""
     if len(layers) < 2:
         return layers
     first, second, *others = layers
@@ -75,5 +75,5 @@ def in_order(net: nn.Module) -> list[nn.Module]:
 
 
 def dropout_layers(net: nn.Module) -> list[SeededDropout]:
-    """In the order of the modules."""
+    """All seeded dropout layers, in the order of the modules."""
     return [layer for layer in net.modules() if isinstance(layer, SeededDropout)]

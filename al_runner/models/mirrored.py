@@ -1,12 +1,12 @@
-"""Predictions from an image and its mirror image."""
+"""Predictions that average over an image and its mirror image."""
 
 from torch import Tensor, nn
 
 
 class Mirrored(nn.Module):
-    """A net that predicts the mean of its logits for an image and for its mirror image; trained as it is.
+    """In evaluation mode, gives the mean of a net's logits for an image and for its mirror image; trains as the net.
 
-    Test-time flips (Krizhevsky et al., 2012, section 4.1, who average probabilities; Jordan, 2024, logits).
+    This is called test-time flips. Krizhevsky et al. (2012, section 4.1) average probabilities, Jordan (2024) logits.
     """
 
     def __init__(self, net: nn.Module):
@@ -17,10 +17,10 @@ class Mirrored(nn.Module):
         if self.training:
             logits: Tensor = self.net(x)
             return logits
-        flipped = self.net(x.flip(-1))  # first: whoever watches the layers keeps what they made of the image itself
+        flipped = self.net(x.flip(-1))  # first, so that hooks on the layers see the image itself last
         return (self.net(x) + flipped) / 2  # type: ignore[no-any-return]
 
 
 def mirrored(net: nn.Module, test_flips: bool) -> nn.Module:
-    """The net, with test-time flips where they are asked for."""
+    """The net, with test-time flips if `test_flips`."""
     return Mirrored(net) if test_flips else net

@@ -1,4 +1,4 @@
-"""What a net must give, looked at before any training.
+"""Checks the outputs of a net before any training.
 
 N examples, Y classes.
 """
@@ -15,39 +15,39 @@ log = logging.getLogger(__name__)
 
 
 def require_outputs(net: nn.Module, images: Tensor, classes: int, name: str) -> None:
-    """UsageError unless the net gives logits [N, Y], in training and evaluation mode and for one image alone.
+    """Raises UsageError unless the net gives logits [N, Y] in training and evaluation mode, also for a single image.
 
-    `images` are two or more, uint8 [N, C, H, W]. A line of the log names a net that gives probabilities: the loss takes
-    the softmax itself. The net is left in evaluation mode.
+    `images` are two or more, uint8 [N, C, H, W], and Y is `classes`. Logs a warning if the net gives probabilities,
+    because the loss takes the softmax itself. The net is left in evaluation mode.
     """
-    wanted = f"a tensor of logits [n, {classes}] is wanted, a row an image"
+    wanted = f"a tensor of logits [n, {classes}] is needed, with a row for each image"
     lazy = [name for name, value in [*net.named_parameters(), *net.named_buffers()] if is_lazy(value)]
     if lazy:
         layers = ", ".join(dict.fromkeys(name.rpartition(".")[0].removeprefix("net.") for name in lazy))
         raise UsageError(
-            f"model={name}: lazy layers ({layers}) have no weights yet; give them their sizes: the model is made for "
-            f"image_shape and classes. {wanted[0].upper()}{wanted[1:]}"
+            f"model={name}: lazy layers ({layers}) have no weights yet; give them their sizes, from image_shape and "
+            f"classes. {wanted[0].upper()}{wanted[1:]}"
         )
     for training, few in ((True, images), (False, images[:1]), (False, images)):
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):  # dropout draws from torch's own generator
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):  # because dropout draws from torch's own generator
             out = net.train(training)(few)
         fits = isinstance(out, Tensor) and out.shape == (len(few), classes) and out.is_floating_point()
         if not fits:
             mode = "training" if training else "evaluation"
             raise UsageError(
-                f"model={name}: {wanted}, and this net gives {_said(out)} for {len(few)} image"
+                f"model={name}: {wanted}, and this net gives {_described(out)} for {len(few)} image"
                 f"{'s' if len(few) > 1 else ''} in {mode} mode"
             )
     if bool((out >= 0).all()) and torch.allclose(out.sum(1), torch.ones_like(out[:, 0]), atol=1e-4):
         log.warning(
-            "model=%s ends in probabilities, as of a softmax, but the loss takes the softmax of what a net gives; "
-            "leave the net's own out, or it learns slowly",
+            "model=%s gives probabilities, but the loss takes the softmax of a net's outputs itself; "
+            "remove the softmax at the end of the net, or it learns slowly",
             name,
         )
 
 
-def _said(out: object) -> str:
-    """The form of what a net gives, nested two deep."""
+def _described(out: object) -> str:
+    """The type and shape of a net's output in words; of a dict, tuple or list also those of its parts."""
     if isinstance(out, Tensor):
         kind = "" if out.is_floating_point() else f"{str(out.dtype).removeprefix('torch.')} "
         return f"a tensor {kind}{[*out.shape]}"

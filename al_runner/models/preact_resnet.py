@@ -1,4 +1,4 @@
-"""Residual nets whose blocks begin with BatchNorm and ReLU (He et al., 2016b, "Identity mappings", figure 1b)."""
+"""Residual nets whose blocks start with BatchNorm and ReLU (He et al., 2016b, "Identity mappings", figure 1b)."""
 
 from typing import Annotated
 
@@ -11,9 +11,9 @@ from al_runner.settings.kinds import AtLeastOne, Count, Means
 
 
 class PreActivated(nn.Module):
-    """BatchNorm, ReLU and a 3 x 3 convolution, twice; the input passes around them.
+    """BatchNorm, ReLU and a 3 x 3 convolution, twice; the input is added to the result.
 
-    Where the shape changes a 1 x 1 convolution of the activated input takes its place.
+    If the shape changes, a 1 x 1 convolution of the activated input is added instead.
     """
 
     def __init__(self, before: int, width: int, stride: int):
@@ -39,7 +39,10 @@ def preact_resnet(
     width: Annotated[Count, Means("filters of the first stage; each further stage has twice as many")] = 64,
     test_flips: Annotated[bool, Means("predict the mean over each image and its mirror image")] = False,
 ) -> nn.Module:
-    """A 3 x 3 stem, a stage for every entry of `blocks`, each twice as wide and half as high, and a last BatchNorm."""
+    """A 3 x 3 convolution, a stage for every entry of `blocks`, BatchNorm, ReLU, and a dense layer.
+
+    Every stage has twice the filters of the one before, and half its height and width.
+    """
     layers: list[nn.Module] = [unbiased(image_shape[0], width, 3, 1)]
     before = width
     for stage, count in enumerate(blocks):

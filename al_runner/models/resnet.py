@@ -1,4 +1,4 @@
-"""Residual nets for small images (He et al., 2016, section 4.2; the four stages of their ResNet-18)."""
+"""Residual nets for small images (He et al., 2016, section 4.2), with the four stages of their ResNet-18."""
 
 from typing import Annotated
 
@@ -11,7 +11,7 @@ from al_runner.settings.kinds import AtLeastOne, Count, Means
 
 
 class Residual(nn.Module):
-    """Two 3 x 3 convolutions around which the input passes; a 1 x 1 convolution there where the shape changes."""
+    """Two 3 x 3 convolutions; the input, after a 1 x 1 convolution if the shape changes, is added to the result."""
 
     def __init__(self, before: int, width: int, stride: int):
         super().__init__()
@@ -24,16 +24,16 @@ class Residual(nn.Module):
 
 
 class GlobalAverage(nn.Module):
-    """[N, C, H, W] -> [N, C]; nn.AdaptiveAvgPool2d has no fast form in a stack of nets."""
+    """The mean of every channel, [N, C, H, W] -> [N, C]; nn.AdaptiveAvgPool2d is slow in a stack of nets."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x.mean((-2, -1))
 
 
 def unbiased(before: int, width: int, kernel: int, stride: int) -> nn.Conv2d:
-    """A convolution that keeps the size (but for its stride), for nets with BatchNorm.
+    """A convolution without bias for nets with BatchNorm; only its stride changes the size of the image.
 
-    Without bias: BatchNorm takes any away, so its gradient is rounding noise, which Adam would turn into steps.
+    BatchNorm removes any bias. So the gradient of a bias is rounding noise, which Adam would turn into steps.
     """
     layer = nn.Conv2d(before, width, kernel, stride, padding=kernel // 2, bias=False)
     nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
@@ -41,7 +41,7 @@ def unbiased(before: int, width: int, kernel: int, stride: int) -> nn.Conv2d:
 
 
 def conv(before: int, width: int, kernel: int, stride: int) -> tuple[nn.Module, nn.Module]:
-    """Such a convolution and its BatchNorm."""
+    """An `unbiased` convolution and its BatchNorm."""
     return unbiased(before, width, kernel, stride), nn.BatchNorm2d(width)
 
 
@@ -53,7 +53,10 @@ def resnet(
     width: Annotated[Count, Means("filters of the first stage; each further stage has twice as many")] = 64,
     test_flips: Annotated[bool, Means("predict the mean over each image and its mirror image")] = False,
 ) -> nn.Module:
-    """A 3 x 3 stem, then a stage for every entry of `blocks`, each twice as wide and half as high as the one before."""
+    """A 3 x 3 convolution, a stage for every entry of `blocks`, and a dense layer.
+
+    Every stage has twice the filters of the one before, and half its height and width.
+    """
     layers: list[nn.Module] = [*conv(image_shape[0], width, 3, 1), nn.ReLU()]
     before = width
     for stage, count in enumerate(blocks):

@@ -15,9 +15,9 @@ def small_cnn(
     channels: Annotated[Count, Means("filters of the first convolution; the second has twice as many")] = 32,
     hidden: Annotated[Count, Means("units of the dense layer before the last")] = 128,
 ) -> nn.Sequential:
-    """Two padded 3 x 3 convolutions, an average pool to 4 x 4, two dense layers; ReLU, no BatchNorm.
+    """Two padded 3 x 3 convolutions, an average pool to 4 x 4, and two dense layers; with ReLU, without BatchNorm.
 
-    A 2 x 2 max-pool follows the first convolution, and the second where the image has 16 pixels a side or more.
+    A 2 x 2 max-pool follows the first convolution, and also the second if the image has at least 16 pixels a side.
     """
     return nn.Sequential(
         nn.Conv2d(image_shape[0], channels, 3, padding=1),

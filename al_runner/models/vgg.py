@@ -1,4 +1,4 @@
-"""VGG nets with BatchNorm for small images (Simonyan & Zisserman, 2015, configuration D, as CIFAR codes have it)."""
+"""VGG nets with BatchNorm for small images (Simonyan & Zisserman, 2015, configuration D, in its common CIFAR form)."""
 
 from typing import Annotated
 
@@ -19,16 +19,16 @@ def vgg(
     blocks: Annotated[
         AtLeastOne[AtLeastOne[Count]], Means("filters of the convolutions of every block; a max-pool ends a block")
     ] = BLOCKS,
-    width: Annotated[Positive, Means("factor of all numbers of filters")] = 1.0,
+    width: Annotated[Positive, Means("multiplies the filters and the units of the hidden dense layer")] = 1.0,
     dropout: Annotated[bool, Means("dropout between the convolutions and before the dense layers")] = False,
     hidden: Annotated[Count | None, Means("units of a dense layer before the last; null: no such layer")] = None,
     test_flips: Annotated[bool, Means("predict the mean over each image and its mirror image")] = False,
 ) -> nn.Module:
-    """Blocks of 3 x 3 convolutions, a list of filters each, with a 2 x 2 max-pool after every block that can be halved.
+    """Blocks of 3 x 3 convolutions; a 2 x 2 max-pool follows a block while the image has at least 2 pixels a side.
 
-    Then the mean over positions (a single one for 32 x 32 images), and, with `hidden`, a dense layer of so many units.
-    `width` multiplies the filters and units. With `dropout`: 0.3 in the first block and 0.4 in the others after every
-    convolution but a block's last, 0.5 around the dense layer (Liu & Deng, 2015).
+    Then come the mean over positions (only one for 32 x 32 images) and, with `hidden`, a dense layer of that many
+    units. `width` multiplies the filters and units. With `dropout`, dropout follows every convolution but the last of a
+    block (0.3 in the first block, 0.4 in the others) and surrounds the dense layer (0.5) (Liu & Deng, 2015).
     """
     layers: list[nn.Module] = []
     before, size = image_shape[0], min(image_shape[1:])

@@ -1,1 +1,1 @@
-"""Who gives the labels that a run buys: one way a file."""
+"""Oracles: they give the labels that a run buys. One kind in each file."""

@@ -1,4 +1,7 @@
-"""Labels that are known already and hidden until they are bought: the only place where hidden labels are read."""
+"""Simulated labelling: the labels are known already, and hidden until they are bought.
+
+This is the only place where hidden labels are read.
+"""
 
 from dataclasses import dataclass
 
@@ -14,8 +17,8 @@ from al_runner.types import DataSet
 class Simulated:
     """Answers with the data set's own labels.
 
-    It can also draw images by labels that nobody has bought, for the parts of an experiment that only a simulation
-    has: an initial set with equally many images of every class, and sets of images that share a class.
+    It can also draw images by labels that were not bought. Only a simulation can do that. It is used for an initial set
+    with equally many images of every class, and for sets of images of one class.
     """
 
     data: DataSet
@@ -24,9 +27,10 @@ class Simulated:
         return self.data.labels[ids]
 
     def balanced_ids(self, count: int, classes: int, rng: torch.Generator, class_rng: torch.Generator) -> Tensor:
-        """`count` random training ids, equally many of each of the first `classes`, grouped by class.
+        """`count` random training ids, equally many of each of the first `classes` classes, grouped by class, [count].
 
-        Where it does not divide, `class_rng` draws which of the classes that have enough give one more.
+        If `count` is not a multiple of `classes`, some classes give one image more. `class_rng` draws them from the
+        classes that have enough images.
         """
         order = shuffled(self.data.train, rng)
         each, more = divmod(count, classes)
@@ -36,7 +40,7 @@ class Simulated:
         return torch.cat([order[self.data.labels[order] == label][:share] for label, share in enumerate(shares)])
 
     def require_every_class(self, count: int, classes: int) -> None:
-        """UsageError unless there are enough training images for `balanced_ids` of the same arguments."""
+        """Raises UsageError if there are too few training images for `balanced_ids` with the same arguments."""
         names = self.data.classes
         if classes > len(names):
             raise UsageError(f"budget.known is {classes}, but the data set has {len(names)} classes; lower it")
@@ -46,16 +50,16 @@ class Simulated:
         for name, images in zip(names, counts, strict=False):
             if images < each:
                 wanted = f"{each} images of class {name!r}"
-                raise UsageError(f"budget.balanced wants {wanted}, but the training set has {images}; {remedy}")
+                raise UsageError(f"budget.balanced needs {wanted}, but the training set has {images}; {remedy}")
         able = sum(images > each for images in counts)
         if able < more:
             raise UsageError(
-                f"budget.balanced wants {each + 1} images of {more} classes, but only {able} have so many; {remedy}"
+                f"budget.balanced needs {each + 1} images of {more} classes, but only {able} have as many; {remedy}"
             )
 
     @property
     def counts(self) -> list[int]:
-        """Training images of every class."""
+        """The number of training images of every class."""
         labels = self.data.labels[self.data.train]
         counts: list[int] = torch.bincount(labels, minlength=len(self.data.classes)).tolist()
         return counts
@@ -63,8 +67,8 @@ class Simulated:
     def one_class_sets(self, candidates: Tensor, count: int, size: int, rng: torch.Generator) -> Tensor:
         """`count` random sets of `size` candidates, each set of one class, ids [count, size].
 
-        Every class that has enough candidates is as likely (Kaeding et al., 2016, section 3). From the sets a strategy
-        learns which images share a label. UsageError where no class has enough.
+        All classes with at least `size` candidates are equally likely (Kaeding et al., 2016, section 3). The sets tell
+        a strategy which images share a label. Raises UsageError if no class has `size` candidates.
         """
         labels = self.data.labels[candidates]
         large = [ids for label in labels.unique() if len(ids := candidates[labels == label]) >= size]

@@ -1,1 +1,1 @@
-"""How the next query is chosen: one family a file, each a `Strategy`."""
+"""How a run chooses what to label next: one family of strategies in each file."""

@@ -22,26 +22,26 @@ from al_runner.types import Fitted, mean_log_probs
 
 @dataclass(frozen=True)
 class Embeddings:
-    """The vectors a_i (x) h_i of N images, never formed: they have Y D entries each."""
+    """The vectors a_i (x) h_i of N images. They are never computed themselves: each would have Y D entries."""
 
     a: Tensor  # [N, Y]
     h: Tensor  # [N, D]
 
     @cached_property
     def squared_norms(self) -> Tensor:
-        """[N]; ArithmeticError where one is not finite."""
+        """Squared lengths of the vectors, [N]; raises ArithmeticError if one is not finite."""
         return finite(self.a.square().sum(1) * self.h.square().sum(1), "a gradient")
 
     def squared_distances(self, centre: Tensor) -> Tensor:
-        """To the vector at position `centre`, [N], none below 0 whatever rounding does to the products."""
+        """Squared distances to the vector at position `centre`, [N]; never below 0, in spite of rounding."""
         products = (self.a @ self.a[centre]) * (self.h @ self.h[centre])
         return (self.squared_norms + self.squared_norms[centre] - 2 * products).clamp_min(0)
 
 
 def gradient_embeddings(log_probs: Tensor, features: Tensor) -> Embeddings:
-    """Gradients by the last dense layer's weights of the loss on the prediction, [N, Y], [N, D] (Ash et al., 2020).
+    """Gradients of -ln p(yhat) with respect to the last dense layer's weights, from [N, Y] and [N, D].
 
-    That of -ln p(yhat) is (p - onehot(yhat)) (x) h, h being what the layer sees.
+    The gradient is (p - onehot(yhat)) (x) h, where yhat is the prediction and h the layer's input (Ash et al., 2020).
     """
     p = log_probs.exp()
     predicted = torch.nn.functional.one_hot(p.argmax(1), p.shape[1])
@@ -49,10 +49,11 @@ def gradient_embeddings(log_probs: Tensor, features: Tensor) -> Embeddings:
 
 
 def k_means_plus_plus(points: Embeddings, n: int, rng: torch.Generator, largest_first: bool = True) -> Tensor:
-    """Positions of `n` points, each drawn by its squared distance to the nearest before (Arthur & Vassilvitskii, 2007).
+    """Positions of `n` points, [n], by the k-means++ rule (Arthur & Vassilvitskii, 2007).
 
-    The first is the longest, or drawn from all alike; where no point is away from those chosen, so are the next. Time
-    O(n N (Y + D)), memory beyond the vectors O(N).
+    Each point is drawn with a chance in proportion to its squared distance to the nearest point chosen before. The
+    first is the longest vector, or is drawn with equal chances. If all remaining points coincide with chosen ones, the
+    next ones are drawn with equal chances. Time O(n N (Y + D)); memory besides the vectors O(N).
     """
     norms = points.squared_norms
     chances = (norms == norms.max()) if largest_first else torch.ones_like(norms)
@@ -67,7 +68,7 @@ def k_means_plus_plus(points: Embeddings, n: int, rng: torch.Generator, largest_
 
 
 def drawn(chances: Tensor, rng: torch.Generator) -> Tensor:
-    """A position, by `chances`, [N], of which one at least is above 0; double precision, one number of `rng`."""
+    """A position drawn with relative `chances`, [N], at least one above 0; uses one number of `rng`."""
     steps = chances.double().cumsum(0)
     point = torch.rand(1, generator=rng, dtype=torch.float64).to(steps.device) * steps[-1]
     return torch.searchsorted(steps, point, right=True)[0].clamp_max(chances.nonzero().max())
@@ -76,9 +77,9 @@ def drawn(chances: Tensor, rng: torch.Generator) -> Tensor:
 @options("strategy")
 @dataclass(frozen=True)
 class Badge(Strategy):
-    """k-means++ seeds among the candidates' gradient embeddings, by the net's own predictions.
+    """The k-means++ centres among the candidates' gradient embeddings; the net's own predictions stand for the labels.
 
-    Of several nets, the mean prediction and the features of all side by side.
+    A committee of several nets uses its mean prediction, and the features of all nets side by side.
     """
 
     first: Annotated[

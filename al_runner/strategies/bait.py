@@ -1,8 +1,8 @@
-"""BAIT: the batch that leaves the last layer's estimate the least variance over the pool (Ash et al., 2021).
+"""BAIT: the batch after which the last layer's estimate has the least variance over the pool (Ash et al., 2021).
 
-N images, Y classes, D features, E = Y D weights of the last dense layer; n images of a query. By these weights the
-Fisher matrix of an image, expected over its prediction p, is V V' with V = A (x) h, [E, Y], where h is what the layer
-sees and A[c, y] = sqrt(p_y) (1[c = y] - p_c).
+N images, Y classes, D features, E = Y D weights of the last dense layer; n images in a query. The Fisher matrix of an
+image with respect to these weights, expected over its prediction p, is V V' with V = A (x) h, [E, Y]. Here h is the
+layer's input and A[c, y] = sqrt(p_y) (1[c = y] - p_c).
 """
 
 from dataclasses import dataclass, replace
@@ -22,20 +22,20 @@ from al_runner.strategies.features import features_of
 from al_runner.strategies.ranges import finite
 from al_runner.types import Fitted, mean_log_probs, rows_within
 
-NUMBERS = 2**22  # computed at a time
-MOST = 8192  # weights of the last layer whose square matrices are inverted
+NUMBERS = 2**22  # the most numbers in a temporary tensor
+MAX_WEIGHTS = 8192  # the most weights of the last layer; the inverted matrices have a row for each weight
 
 
 @dataclass(frozen=True)
 class Points:
-    """What the vectors V of N images are made of."""
+    """The parts from which the matrices V of N images are computed."""
 
     a: Tensor  # [N, Y, Y]
     h: Tensor  # [N, D]
 
     @classmethod
     def of(cls, log_probs: Tensor, features: Tensor) -> "Points":
-        """From predictions [N, Y] and what the last dense layer sees, [N, D]."""
+        """From log predictions [N, Y] and the last dense layer's inputs [N, D]."""
         p = log_probs.exp()
         identity = torch.eye(p.shape[1], dtype=p.dtype, device=p.device)
         return cls(p.sqrt()[:, None] * (identity - p[:, :, None]), features)
@@ -44,27 +44,27 @@ class Points:
         return len(self.h)
 
     def split(self, numbers: int) -> list["Points"]:
-        """In parts of so many images that each image may take `numbers`."""
-        few = rows_within(NUMBERS, numbers)
-        return [Points(a, h) for a, h in zip(self.a.split(few), self.h.split(few), strict=True)]
+        """The points in parts, each small enough for a temporary tensor with `numbers` numbers for each image."""
+        rows = rows_within(NUMBERS, numbers)
+        return [Points(a, h) for a, h in zip(self.a.split(rows), self.h.split(rows), strict=True)]
 
     def vectors(self, place: Tensor) -> Tensor:
         """V of one image, [E, Y]."""
         return torch.einsum("cy,d->cdy", self.a[place], self.h[place]).flatten(0, 1)
 
     def times(self, columns: Tensor) -> Tensor:
-        """V' K of every image, [E, R] -> [N, Y, R]."""
+        """V' C of every image for the matrix C = `columns`, [E, R] -> [N, Y, R]."""
         by_class = columns.unflatten(0, (self.a.shape[1], -1))
         return self.a.mT @ torch.einsum("nd,cdr->ncr", self.h, by_class)
 
     def between(self, matrix: Tensor) -> Tensor:
-        """V' M V of every image, [E, E] -> [N, Y, Y]."""
+        """V' M V of every image for M = `matrix`, [E, E] -> [N, Y, Y]."""
         classes, size = self.a.shape[1], self.h.shape[1]
-        found = []
+        products = []
         for part in self.split(len(matrix) * classes):
             right = torch.einsum("nd,cdk->nck", part.h, matrix.reshape(classes, size, -1)).unflatten(2, (classes, size))
-            found.append(part.a.mT @ (right @ part.h[:, None, :, None])[..., 0] @ part.a)
-        return torch.cat(found)
+            products.append(part.a.mT @ (right @ part.h[:, None, :, None])[..., 0] @ part.a)
+        return torch.cat(products)
 
     def fisher(self) -> Tensor:
         """The sum of V V' over all images, [E, E]."""
@@ -78,7 +78,7 @@ class Points:
 
 
 def cholesky(matrix: Tensor) -> Tensor:
-    """The lower factor, [E, E]; ArithmeticError for a matrix that rounding has made indefinite."""
+    """The lower Cholesky factor, [E, E]; raises ArithmeticError if rounding has made the matrix indefinite."""
     factor, trouble = torch.linalg.cholesky_ex(matrix)
     if int(trouble):
         raise ArithmeticError("rounding has made a Fisher matrix indefinite; raise strategy.damping")
@@ -87,9 +87,9 @@ def cholesky(matrix: Tensor) -> Tensor:
 
 
 class Trace:
-    """tr(M^-1 F) as images enter and leave M; by Woodbury's identity never more than Y columns are new.
+    """tr(M^-1 F) while images enter and leave M. By Woodbury's identity a change of M costs only Y new columns.
 
-    `inner` holds V' M^-1 V of every image and `outer` V' M^-1 F M^-1 V, [N, Y, Y] each.
+    `inner` holds V' M^-1 V of every image and `outer` holds V' M^-1 F M^-1 V, [N, Y, Y] each.
     """
 
     def __init__(self, points: Points, start: Tensor, fisher: Tensor):
@@ -99,14 +99,14 @@ class Trace:
         self.outer = points.between(self.inverse @ fisher @ self.inverse)
 
     def falls(self, places: Tensor, sign: int) -> Tensor:
-        """By how much each image alone makes the trace fall if it enters M (`sign` 1) or leaves it (-1), [K] -> [K]."""
+        """How far the trace falls if one image alone enters M (`sign` 1) or leaves it (-1), for each, [K] -> [K]."""
         inner, outer = self.inner[places], self.outer[places]
         identity = torch.eye(inner.shape[1], dtype=inner.dtype, device=inner.device)
         fall: Tensor = sign * torch.linalg.solve(identity + sign * inner, outer).diagonal(dim1=1, dim2=2).sum(1)
         return fall
 
     def change(self, place: Tensor, sign: int) -> None:
-        """Let an image enter M, or leave it."""
+        """Let the image at `place` enter M (`sign` 1) or leave it (-1)."""
         identity = torch.eye(self.inner.shape[1], dtype=self.inner.dtype, device=self.inner.device)
         factor = cholesky(identity + sign * self.inner[place])
         new = torch.linalg.solve_triangular(factor, (self.inverse @ self.points.vectors(place)).T, upper=False).T
@@ -118,10 +118,10 @@ class Trace:
 
 
 def bait(points: Points, start: Tensor, fisher: Tensor, n: int) -> Tensor:
-    """Positions of `n` images for the least tr((start + sum V V')^-1 fisher), [E, E] twice -> [n] (algorithm 1).
+    """Positions of `n` images that make tr((start + sum V V')^-1 fisher) small, [E, E] twice -> [n] (algorithm 1).
 
-    Greedy: twice as many enter, one by one, and those whose loss costs least leave again. Equals: the earlier one. Time
-    O(N E^2) and then O(n (N Y E + Y E^2)).
+    Greedy: 2n images enter one by one, then those that cost least leave again one by one. Ties go to the earlier image.
+    Time O(N E^2) at first, then O(n (N Y E + Y E^2)).
     """
     trace = Trace(points, start, fisher)
     everyone = torch.arange(len(points), device=start.device)
@@ -141,18 +141,18 @@ def bait(points: Points, start: Tensor, fisher: Tensor, n: int) -> Tensor:
 @options("strategy")
 @dataclass(frozen=True)
 class Bait(Strategy):
-    """Of the candidates, the batch of least tr(M^-1 F) by the last dense layer's weights.
+    """The batch of candidates with the least tr(M^-1 F), with respect to the last dense layer's weights.
 
-    F is the mean Fisher matrix of the pool, labelled images included; M that of the labelled images and of the batch
-    together, plus `damping` times the identity.
+    F is the mean Fisher matrix of the labelled set and the pool together. M is the mean Fisher matrix of the labelled
+    set and the batch together, plus `damping` times the identity.
     """
 
-    damping: Annotated[Positive, Means("what is added to M times the identity, absolute")] = 1.0
+    damping: Annotated[Positive, Means("this many times the identity is added to M; an absolute number")] = 1.0
     weights: Annotated[
         Literal["published", "equal"],
-        Means("how often a candidate's matrix counts: as often as the query has images, or once as a labelled one's"),
+        Means("published: a candidate's matrix counts times the query's size; equal: once, like a labelled image's"),
     ] = "published"
-    max_candidates: Annotated[Count, Means("images that a query chooses from at most, drawn at random")] = 10_000
+    max_candidates: Annotated[Count, Means("the most images that a query chooses from, drawn at random")] = 10_000
     needs: ClassVar[Needs] = Needs(network=True, features=True)
 
     def plan(self, budget: Budget) -> Budget:
@@ -161,14 +161,14 @@ class Bait(Strategy):
     def check(self, net: nn.Module, x: Tensor) -> None:
         super().check(net, x)
         last = [layer for layer in net.modules() if isinstance(layer, nn.Linear)][-1]
-        if last.weight.numel() > MOST:
+        if last.weight.numel() > MAX_WEIGHTS:
             raise UsageError(
-                f"Bait inverts matrices of as many rows as the last dense layer has weights, {last.weight.numel():,} "
-                f"here and at most {MOST:,}; take a model= of fewer features, or strategy=badge"
+                f"Bait inverts a matrix with a row for each weight of the last dense layer: {last.weight.numel():,} "
+                f"here and at most {MAX_WEIGHTS:,}; choose a model= with fewer features, or strategy=badge"
             )
 
     def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
-        ids = pool.candidates_by_id  # so that equals don't depend on the order
+        ids = pool.candidates_by_id  # so that ties don't depend on the order
         known, others = (self._points(fitted, pool, part) for part in (pool.labelled, pool.unlabelled))
         at = torch.searchsorted(pool.unlabelled, ids)
         total = len(known) + n

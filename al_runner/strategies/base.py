@@ -1,4 +1,4 @@
-"""What every strategy is."""
+"""The base classes of all strategies."""
 
 import torch
 from torch import Tensor, nn
@@ -13,43 +13,44 @@ from al_runner.types import Fitted, Learner
 
 
 class Strategy:
-    """Chooses what to label next. A new one overrides `select`, declares what it needs, and more where it changes more.
+    """Chooses what to label next. A new strategy overrides `select` and declares what it needs.
 
-    The three declarations may be class attributes, or properties where they depend on options.
+    It overrides `plan`, `wrap`, `check` or `query` only if it changes those steps, too. The declarations `needs`,
+    `draws` and `chooses_sets` may be class attributes, or properties if they depend on options.
     """
 
     @property
     def needs(self) -> Needs:
-        """What it asks of the fitted model beside its predictions."""
+        """What the strategy asks of the fitted model besides its predictions."""
         return Needs()
 
     @property
     def draws(self) -> bool:
-        """Whether the choice depends on the query's random stream, so that another seed may choose otherwise."""
+        """Whether the choice depends on the query's random stream, so that another seed may give another choice."""
         return False
 
     @property
     def chooses_sets(self) -> bool:
-        """Whether it chooses among `pool.sets` (budget.sets), not only among single images."""
+        """Whether the strategy can choose among `pool.sets` (budget.sets), not only among single images."""
         return False
 
     @property
     def name(self) -> str:
-        """What error messages call it."""
+        """The strategy's name in error messages."""
         return type(self).__name__
 
     def plan(self, budget: Budget) -> Budget:
-        """What the method changes about the purchases."""
+        """The budget as this strategy changes it, for example with fewer candidates."""
         return budget
 
     def wrap(self, learner: Learner) -> Learner:
-        """What the method changes about training."""
+        """The learner as this strategy changes it, for example one that also trains on pseudo-labels."""
         return learner
 
     def check(self, net: nn.Module, x: Tensor) -> None:
-        """UsageError where the method can't treat nets such as `net`, on images such as `x`, uint8 [2, C, H, W].
+        """Raises UsageError if the strategy can't work with nets like `net` on images like `x`, uint8 [2, C, H, W].
 
-        Asked before any training, with a net of its own in evaluation mode.
+        It is called before any training. `net` is in evaluation mode and is used for this check only.
         """
         if self.needs.features and not any(isinstance(layer, nn.Linear) for layer in net.modules()):
             raise UsageError(
@@ -57,37 +58,38 @@ class Strategy:
             )
 
     def check_learner(self, learner: Learner) -> None:
-        """UsageError where `learner`, after `wrap`, does not give what the method needs; asked before any training.
+        """Raises UsageError if `learner`, after `wrap`, does not give what the strategy needs.
 
-        Not to be overridden: `needs` says it all.
+        It is called before any training. Do not override it; change `needs` instead.
         """
         self.needs.require(learner.gives, self.name)
 
     async def query(self, fitted: Fitted, pool: Pool, n: int, streams: Streams) -> Tensor | Choice:
-        """What the loop asks for: `n` distinct ids out of `pool.candidates`, int64 [n], with facts or without.
+        """The query: `n` distinct ids from `pool.candidates`, int64 [n], alone or in a `Choice` with facts.
 
-        A method that trains a net to choose overrides this one and awaits `trained`, as a learner does.
+        The loop calls this method. A strategy that trains a net in order to choose overrides it and awaits
+        `trained`, as a learner does.
         """
         return self.select(fitted, pool, n, streams("query"))
 
     def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
-        """The same for a method that chooses by the fitted model alone."""
+        """`n` distinct ids from `pool.candidates`, int64 [n], chosen with the fitted model alone."""
         raise NotImplementedError
 
 
 class ByScore(Strategy):
-    """Gives every image a score and buys those of highest score. A new one overrides `scores` alone.
+    """Gives every image an acquisition score and chooses the highest scores. A new one overrides only `scores`.
 
-    A set's score is the mean of its images' scores. `Stochastic` draws by the same scores instead.
+    The score of a set is the mean score of its images. `Stochastic` uses the same scores to draw at random.
     """
 
     @property
     def at_least_0(self) -> bool:
-        """Whether no score is below 0."""
+        """Whether every score is 0 or more."""
         return False
 
     def scores(self, fitted: Fitted, pool: Pool, ids: Tensor, rng: torch.Generator) -> Tensor:
-        """Of the images `ids`, [N] -> [N]; none is NaN."""
+        """The acquisition scores of the images `ids`, [N] -> [N]; none is NaN."""
         raise NotImplementedError
 
     def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
@@ -95,7 +97,7 @@ class ByScore(Strategy):
 
 
 class Through(Strategy):
-    """Chooses by means of another strategy, `inner`: what that one needs and changes holds for both."""
+    """Chooses with the help of another strategy, `inner`, and needs and changes what `inner` needs and changes."""
 
     @property
     def inner(self) -> Strategy:

@@ -1,5 +1,6 @@
-"""BatchBALD: the batch that tells most about the weights, what its images share counted once (Kirsch et al., 2019).
+"""BatchBALD: the batch whose labels tell most about the weights (Kirsch et al., 2019).
 
+Information that several images of the batch share is counted only once.
 N candidates, K posterior samples, Y classes, M label vectors of the images chosen so far.
 """
 
@@ -20,22 +21,25 @@ from al_runner.strategies.base import Strategy
 from al_runner.strategies.ranges import in_range
 from al_runner.types import Fitted, rows_within
 
-BLOCK = 64  # candidates looked at together
-NOTHING = 1e-9  # nats that are rounding
-NUMBERS = 2**24  # held at a time, of the predictions of some candidates under all label vectors
+BLOCK = 64  # candidates whose gains are computed together
+NOTHING = 1e-9  # nats; a smaller gain is rounding
+NUMBERS = 2**24  # the most numbers in the predictions of some candidates under all label vectors
 
 
 @dataclass(frozen=True)
 class Outcomes:
-    """Label vectors of the images chosen so far: how likely each is, and what it leaves of the posterior."""
+    """Label vectors of the images chosen so far: the chance of each, and the posterior that it leads to.
 
-    chances: Tensor  # [M], adding to 1: all vectors with their probabilities, or as many draws, each 1 / M
+    They are either all possible vectors, or M random draws of them.
+    """
+
+    chances: Tensor  # [M], with sum 1: the probabilities of all vectors, or 1 / M for each draw
     log_weights: Tensor  # ln p(k | labels) of the posterior samples, [M, K]
-    samples: Tensor | None = None  # where they are draws, the posterior sample each was drawn from, [M]
+    samples: Tensor | None = None  # for draws: the posterior sample that each was drawn from, [M]
 
     @classmethod
     def none(cls, log_probs: Tensor) -> "Outcomes":
-        """Of no images: one empty vector."""
+        """The outcomes before any image is chosen: one empty vector."""
         k = log_probs.shape[1]
         return cls(log_probs.new_ones(1), log_probs.new_zeros(1, k).log_softmax(1))
 
@@ -45,12 +49,12 @@ class Outcomes:
         return self.log_weights.exp()
 
     def gains(self, log_probs: Tensor) -> Tensor:
-        """Information of each candidate's label about the weights once the vector is known, nats, [N, K, Y] -> [N].
+        """What each candidate's label tells about the weights if the vector is known, in nats, [N, K, Y] -> [N].
 
-        E_vector I[y; k | vector] = H(y | vector) - H(y | k), by which the batch's own information grows.
+        E_vector I[y; k | vector] = H(y | vector) - H(y | k). The batch's information grows by this number.
         """
         p = log_probs.exp()
-        known = torch.special.entr(p).sum(2) @ (self.chances @ self.weights)  # the entropy that knowing k leaves
+        known = torch.special.entr(p).sum(2) @ (self.chances @ self.weights)  # the entropy that is left if k is known
         rows = rows_within(NUMBERS, len(self.weights) * p.shape[2])
         given = (torch.einsum("mk,nky->nmy", self.weights, part) for part in p.split(rows))
         unknown = torch.cat([torch.special.entr(part).sum(2) @ self.chances for part in given])
@@ -58,7 +62,7 @@ class Outcomes:
         return gains.clamp_min(0)
 
     def with_image(self, log_probs: Tensor) -> "Outcomes":
-        """Every vector once for each label of another image, of predictions [K, Y]."""
+        """Every vector extended by every possible label of one more image with predictions [K, Y]."""
         joint = self.log_weights[:, None] + log_probs.T  # ln p(k, y | vector), [M, Y, K]
         evidence = joint.logsumexp(2)
         chances = self.chances[:, None] * evidence.exp()
@@ -66,14 +70,14 @@ class Outcomes:
         return Outcomes(chances.flatten()[possible], (joint - evidence[..., None]).flatten(0, 1)[possible])
 
     def with_label(self, log_probs: Tensor, rng: torch.Generator) -> "Outcomes":
-        """Every draw with a label of another image, of predictions [K, Y], drawn by its own posterior sample."""
+        """Every draw extended by a label of one more image with predictions [K, Y]: its own sample's draw."""
         assert self.samples is not None
         labels = torch.multinomial(log_probs.exp()[self.samples].cpu(), 1, generator=rng)[:, 0].to(log_probs.device)
         return replace(self, log_weights=(self.log_weights + log_probs[:, labels].T).log_softmax(1))
 
     @classmethod
     def drawn(cls, log_probs: Tensor, count: int, rng: torch.Generator) -> "Outcomes":
-        """`count` draws of the labels of images of predictions [n, K, Y]."""
+        """`count` random label vectors of images with predictions [n, K, Y]."""
         start = cls.none(log_probs)
         samples = torch.randint(log_probs.shape[1], (count,), generator=rng).to(log_probs.device)
         outcomes = cls(log_probs.new_full((count,), 1 / count), start.log_weights.expand(count, -1), samples)
@@ -83,10 +87,10 @@ class Outcomes:
 
 
 def greatest_gain(outcomes: Outcomes, log_probs: Tensor, bounds: Tensor) -> int:
-    """The candidate that adds most, [N, K, Y], the earlier of equals; none adds more than its entry in `bounds`, [N].
+    """Position of the candidate with the largest gain, from [N, K, Y]; ties go to the earlier candidate.
 
-    A gain only ever falls, so the ones computed here lower `bounds` for all choices to come (Minoux, 1978), and few
-    candidates are looked at.
+    `bounds`, [N], is changed in place. No gain is above its bound, and gains can only fall as the batch grows. So a
+    gain that is computed here is a bound for all later choices, and few candidates must be computed (Minoux, 1978).
     """
     best, at = -1.0, -1
     for part in bounds.argsort(descending=True, stable=True).split(BLOCK):
@@ -101,12 +105,13 @@ def greatest_gain(outcomes: Outcomes, log_probs: Tensor, bounds: Tensor) -> int:
 
 
 def batch_bald(log_probs: Tensor, n: int, vectors: int, rng: torch.Generator) -> Tensor:
-    """Positions of `n` greedy choices for the most of I[y_1 .. y_n; k], [N, K, Y] in float64 -> [n].
+    """Positions of `n` greedy choices that make I[y_1 .. y_n; k] large, [N, K, Y] in float64 -> [n].
 
-    At least 1 - 1/e of the most there is (Kirsch et al., 2019): exact while the batch has at most `vectors` label
-    vectors, by so many draws of them from then on. A batch tells at most the ln K nats that say which sample is
-    the right one: once no candidate adds to it, the rest are those that tell most by themselves. Ties fall to the
-    earlier candidate. Time O(n N M K Y).
+    The result is at least 1 - 1/e of the maximum (Kirsch et al., 2019). The information is exact while the batch has at
+    most `vectors` label vectors; after that it is estimated from that many draws. No batch can tell more than ln K
+    nats, which say which sample is the right one. Once no candidate adds information, the rest of the query are the
+    candidates with the most information by themselves. Ties go to the earlier candidate. Time O(n N M K Y). Raises
+    ArithmeticError if a prediction is NaN.
     """
     outcomes, chosen = Outcomes.none(log_probs), list[int]()
     alone = in_range(outcomes.gains(log_probs), log(min(log_probs.shape[1:])), "batch_bald")
@@ -132,13 +137,13 @@ def batch_bald(log_probs: Tensor, n: int, vectors: int, rng: torch.Generator) ->
 @options("strategy")
 @dataclass(frozen=True)
 class BatchBald(Strategy):
-    """The greedy batch of most mutual information, whose posterior samples must be one function of all images each."""
+    """The greedy batch with the most mutual information; each posterior sample must be one function for all images."""
 
     vectors: Annotated[
-        Many, Means("labels of the batch that are told apart: all of them while there are no more, then so many draws")
+        Many, Means("the most label vectors of the batch: all possible ones while they are fewer, then random draws")
     ] = 10_000
     max_candidates: Annotated[
-        Count, Means("images that a query chooses from at most, drawn at random: time grows with them times vectors")
+        Count, Means("the most images that a query chooses from, drawn at random; time grows with them times vectors")
     ] = 5000
     needs: ClassVar[Needs] = Needs(consistent=True)
     draws: ClassVar[bool] = True
@@ -147,5 +152,5 @@ class BatchBald(Strategy):
         return budget.choosing_from(self.max_candidates)
 
     def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
-        ids = shuffled(pool.candidates_by_id, rng)  # equals are drawn by the seed
+        ids = shuffled(pool.candidates_by_id, rng)  # so that the seed decides ties
         return ids[batch_bald(fitted.log_probs(pool.x(ids)).double(), n, self.vectors, rng)]

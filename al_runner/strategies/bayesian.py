@@ -1,8 +1,8 @@
-"""Scores of single images by what posterior samples disagree on, highest first.
+"""Acquisition scores of single images: how much the posterior samples disagree. The highest scores are chosen.
 
-N examples, K posterior samples, Y classes; log_probs [N, K, Y] in nats, samples normalised.
-Every score is constant 0 for K = 1. Max entropy is strategies/uncertainty.py's `entropy`, the variation ratio of the
-mean its `least_confidence`: both take the mean over K samples, and need no second.
+N examples, K posterior samples, Y classes; log_probs [N, K, Y] in nats, each sample normalised.
+Every score here is 0 if K = 1. Two related scores are in strategies/uncertainty.py: `entropy` (max entropy) and
+`least_confidence` (the variation ratio of the mean). They use the mean over the samples, so K = 1 is enough for them.
 """
 
 from dataclasses import dataclass
@@ -20,13 +20,14 @@ from al_runner.strategies.ranges import in_range
 from al_runner.strategies.uncertainty import TopScore, entropy
 from al_runner.types import Fitted, mean_log_probs
 
-CHUNK = 4096  # images whose score is computed at a time, in double precision
+CHUNK = 4096  # images that are scored at once, in double precision
 
 
 def bald(log_probs: Tensor) -> Tensor:
     """Mutual information I[y; w | x] in nats, [N, K, Y] -> [N] in [0, ln min(K, Y)] (Houlsby et al., 2011, eq. 2).
 
-    As the mean divergence of a sample from the mean prediction: the entropies whose difference it also is cancel.
+    It is computed as the mean divergence of the samples from the mean prediction. The equal difference of two
+    entropies would lose digits, because the entropies nearly cancel.
     """
     _, samples, classes = log_probs.shape
     log_probs = log_probs.double()
@@ -36,15 +37,15 @@ def bald(log_probs: Tensor) -> Tensor:
 
 
 def variation_ratios(log_probs: Tensor) -> Tensor:
-    """Share of samples that vote against the most voted class, [N, K, Y] -> [N] in [0, 1 - ceil(K / Y) / K].
+    """Share of samples that do not vote for the most voted class, [N, K, Y] -> [N] in [0, 1 - ceil(K / Y) / K].
 
-    1 - f_m / T (Freeman, 1965; Beluch et al., 2018); a sample votes for its most likely class, the first of equals.
+    1 - f_m / T (Freeman, 1965; Beluch et al., 2018). A sample votes for its most likely class; ties go to the first.
     """
     _, samples, classes = log_probs.shape
     votes = torch.nn.functional.one_hot(log_probs.argmax(2), classes).sum(1)
     against = (samples - votes.amax(1)).double() / samples
-    finite = torch.where(log_probs.isnan().any(2).any(1), torch.nan, against)  # argmax would hide it
-    return in_range(finite, 1 - ceil(samples / classes) / samples, "variation_ratios")
+    scores = torch.where(log_probs.isnan().any(2).any(1), torch.nan, against)  # argmax would hide a NaN
+    return in_range(scores, 1 - ceil(samples / classes) / samples, "variation_ratios")
 
 
 def mean_std(log_probs: Tensor) -> Tensor:
@@ -60,16 +61,16 @@ def mean_std(log_probs: Tensor) -> Tensor:
 @options("strategy")
 @dataclass(frozen=True)
 class Disagreement(TopScore):
-    """The candidates of highest score; equals by the entropy of their mean prediction, then the earlier candidate.
+    """The candidates with the highest score; ties go to the higher entropy of the mean prediction, then to the earlier.
 
-    With few samples most candidates are equals: five votes have few outcomes. A single net's score, 0 for every
-    candidate, is refused, unless `one_sample` is "random": what it amounts to where it is computed all the same, as for
-    the deterministic net of Gal et al. (2017, figure 2), a point mass in place of the posterior.
+    With few samples most candidates tie: five votes have few outcomes. A single net gives every candidate the score 0.
+    It is refused, unless `one_sample` is "random": the choice is then random, as for the deterministic net of Gal et
+    al. (2017, figure 2), whose posterior is a point mass.
     """
 
     one_sample: Annotated[
         Literal["refuse", "random"],
-        Means("of a single net, whose score is the same for all images: refuse it, or choose at random"),
+        Means("what to do with a single net, whose score is the same for all images: refuse it, or choose at random"),
     ] = "refuse"
     chooses_sets: ClassVar[bool] = False
 

@@ -1,5 +1,6 @@
-"""Cost-effective active learning: a person labels what the net doubts, the net what it is sure of (Wang et al., 2016).
+"""Cost-effective active learning, CEAL (Wang et al., 2016).
 
+A person labels the images that the net is unsure of, and the net labels those that it is sure of.
 N examples, K posterior samples, Y classes.
 """
 
@@ -16,16 +17,16 @@ from al_runner.strategies.uncertainty import TopScore, entropy
 from al_runner.strategies.wrapped import Wrapped
 from al_runner.types import Fitted, Images, Learner, TrainData, at_once, mean_log_probs
 
-CHUNK = 4096  # images read at a time
+CHUNK = 4096  # images read at once
 
 
 @dataclass(frozen=True)
 class Threshold:
-    """The entropy in nats below which a prediction becomes a pseudo-label, by iteration, counted from 1.
+    """The threshold in nats for every iteration, counted from 1: a prediction of lower entropy is a pseudo-label.
 
-    The paper lowers it by decay * t after iteration t. "linear" reads t as its fine-tuning interval, which is 1
-    there: `start`, start - decay, start - 2 decay, ... "quadratic" reads t as the number of the iteration, from 0:
-    `start`, start - decay, start - 3 decay, ... At 0 and below no prediction is sure enough.
+    The paper lowers the threshold by decay * t after iteration t. "linear" takes t for the paper's fine-tuning
+    interval, which is 1: `start`, start - decay, start - 2 decay, ... "quadratic" takes t for the number of the
+    iteration, counted from 0: `start`, start - decay, start - 3 decay, ... At 0 and below there are no pseudo-labels.
     """
 
     start: float
@@ -40,24 +41,25 @@ class Threshold:
 @options("strategy")
 @dataclass(frozen=True)
 class Ceal(TopScore):
-    """Buys the candidates of highest `score`, and trains on confident predictions for the rest of the pool as well.
+    """Chooses the candidates with the highest `score`; also trains on confident predictions for the rest of the pool.
 
-    Wang et al. (2016, algorithm 1) continue training from the last weights: learner=fine_tuned does.
+    Wang et al. (2016, algorithm 1) continue training from the last weights; use learner=fine_tuned for that.
     """
 
     threshold: Annotated[
         Positive,
         Means(
-            "entropy of the mean prediction, in nats, below which the prediction is a pseudo-label, at the first query"
+            "a prediction with an entropy below this, in nats, becomes a pseudo-label; the value after the first query"
         ),
     ] = 0.05
-    decay: Annotated[NotNegative, Means("what the threshold loses with every query")] = 0.0033
+    decay: Annotated[NotNegative, Means("how far the threshold falls after every query")] = 0.0033
     reading: Annotated[
-        Literal["linear", "quadratic"], Means("the loss is the same with every query, or grows with the query's number")
+        Literal["linear", "quadratic"],
+        Means("linear: the threshold falls equally after every query; quadratic: faster with the query's number"),
     ] = "linear"
     labeller: Annotated[
         Literal["previous", "labelled"],
-        Means("who gives pseudo-labels: the net that chose the query, or another one, trained on the labels alone"),
+        Means("what gives the pseudo-labels: the net that chose the query, or one that is trained on the labels alone"),
     ] = "previous"
 
     def wrap(self, learner: Learner) -> Learner:
@@ -66,10 +68,9 @@ class Ceal(TopScore):
 
 @dataclass(frozen=True)
 class PseudoLabelling(Wrapped):
-    """Adds to every round's labels but the first's the confident predictions for what is unlabelled now.
+    """From the second round on, adds confident predictions for the unlabelled images to the labelled set.
 
-    The pseudo-labels of a round are made anew and kept for no other; a bought image is not among the unlabelled, so
-    its label is the true one.
+    Every round makes its own pseudo-labels. A bought image never has one, because it is no longer unlabelled.
     """
 
     threshold: Threshold
@@ -85,15 +86,15 @@ class PseudoLabelling(Wrapped):
             if self.labeller == "labelled":
                 labeller = await self.base.fit(data, streams.of("labeller"), previous)
             if labeller is None:
-                raise ValueError("the fit of the round before is wanted, whose net makes the pseudo-labels")
+                raise ValueError("pseudo-labels come from the net of the round before, but no earlier fit was given")
             data = data.plus(*confident(labeller, data.unlabelled, self.threshold(streams.round)))
         return await self.base.fit(data, streams, previous)
 
 
 def confident(labeller: Fitted, images: Images, threshold: float) -> tuple[Tensor, Tensor]:
-    """Images whose predictive entropy is below `threshold` nats, uint8 [n, C, H, W], and their likeliest classes, [n].
+    """Images whose predictive entropy is below `threshold` nats, uint8 [n, C, H, W], and their predicted classes, [n].
 
-    As in Wang et al. (2016); n may be 0.
+    n may be 0. Source: Wang et al. (2016).
     """
     x, y = [images[:0]], [torch.zeros(0, dtype=torch.int64, device=images[:0].device)]
     rows = at_once(CHUNK, images[:1].numel())

@@ -1,4 +1,4 @@
-"""What a method chose, what it can tell about it, and the check of both before a purchase is recorded."""
+"""What a strategy chose, its facts about the choice, and the check of both before the purchase is recorded."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -14,23 +14,23 @@ from al_runner.pool import Pool
 class Choice(NamedTuple):
     """A query, and named numbers about it that are recorded beside the purchase (queries.csv)."""
 
-    chosen: Tensor  # int64 [n]: ids, or positions where a method is called without a pool
+    chosen: Tensor  # int64 [n]: ids, or positions if a function is called without a pool
     facts: Mapping[str, float] = MappingProxyType({})
 
 
 def checked(answer: object, pool: Pool, n: int, name: str) -> Choice:
-    """The answer of a strategy of this `name` to a query; lists and arrays of whole numbers are taken.
+    """The answer of the strategy `name` to a query, as a `Choice`; it may be a list or array of whole numbers.
 
-    UsageError unless it is `n` distinct candidates, with numbers for facts.
+    Raises UsageError unless the answer is `n` distinct candidates, and all facts are numbers.
     """
-    found, facts = answer if isinstance(answer, Choice) else (answer, {})
+    chosen, facts = answer if isinstance(answer, Choice) else (answer, {})
     wanted = f"{name} returned {{}}; a query returns {n} distinct ids of pool.candidates, as int64 [{n}]"
     try:
-        ids = torch.as_tensor(found, device=pool.candidates.device)
+        ids = torch.as_tensor(chosen, device=pool.candidates.device)
         numbers = {str(key): float(value) for key, value in facts.items()}
     except (TypeError, ValueError, RuntimeError, AttributeError) as error:
-        told = " ".join(f"{type(found).__name__} with the facts {facts} ({error})".split())
-        raise UsageError(wanted.format(told)) from error
+        returned = " ".join(f"{type(chosen).__name__} with the facts {facts} ({error})".split())
+        raise UsageError(wanted.format(returned)) from error
     if ids.ndim != 1:
         raise UsageError(wanted.format(f"ids of shape {list(ids.shape)}"))
     if len(ids) != n:

@@ -1,4 +1,4 @@
-"""Cluster-Margin: small margins, from different clusters of features (Citovsky et al., 2021).
+"""Cluster-Margin: images with small margins from different clusters of features (Citovsky et al., 2021).
 
 N candidates, D features.
 """
@@ -24,17 +24,18 @@ from al_runner.types import Fitted
 
 
 def clusters(x: Tensor, count: int) -> Tensor:
-    """Of every point the cluster, by average linkage cut at `count` clusters, [N, D] -> int64 [N]; memory O(N^2)."""
+    """Cluster of every point, by average linkage cut at `count` clusters, [N, D] -> int64 [N]; memory O(N^2)."""
     if len(x) < 2:
         return torch.zeros(len(x), dtype=torch.int64, device=x.device)
-    found = AgglomerativeClustering(n_clusters=count, linkage="average").fit_predict(x.double().cpu().numpy())
-    return torch.from_numpy(found).to(x.device, torch.int64)
+    labels = AgglomerativeClustering(n_clusters=count, linkage="average").fit_predict(x.double().cpu().numpy())
+    return torch.from_numpy(labels).to(x.device, torch.int64)
 
 
 def round_robin(groups: Tensor, n: int, rng: torch.Generator) -> Tensor:
-    """Positions of `n` members, one group after the other, the smallest first, a random one of each, [N] -> [n].
+    """Positions of `n` members: the groups take turns, the smallest first, and each gives a random member, [N] -> [n].
 
-    Groups that are used up are left out; of equal sizes the one of lower number comes first (algorithm 2).
+    `groups` has the group of every position. An empty group is skipped. Of two groups with equal size the one with the
+    lower number comes first (algorithm 2).
     """
     members: dict[int, list[int]] = {}
     for place in shuffled(torch.arange(len(groups)), rng).tolist():
@@ -47,19 +48,19 @@ def round_robin(groups: Tensor, n: int, rng: torch.Generator) -> Tensor:
 @options("strategy")
 @dataclass(frozen=True)
 class ClusterMargin(Strategy):
-    """Of `uncertain` times as many candidates of smallest margin as are bought, some of every cluster.
+    """Preselects `uncertain` times the query, the candidates with the smallest margins; then its clusters take turns.
 
-    Clusters are those of the features of the net that has just been trained, anew in every round; in the paper they are
-    made once, with the features of a net trained on the initial set.
+    The clusters are made again in every round, from the features of the net that was just trained. The paper makes
+    them once, from the features of a net that is trained on the initial set.
     """
 
     uncertain: Annotated[
-        Annotated[float, Ge(1)], Means("images of smallest margin that are preselected, times the query")
+        Annotated[float, Ge(1)], Means("images with the smallest margins that are preselected, times the query")
     ] = 10.0
-    cluster_size: Annotated[Count, Means("candidates of a cluster, on average")] = 10
+    cluster_size: Annotated[Count, Means("candidates in a cluster, on average")] = 10
     max_candidates: Annotated[
         Count,
-        Means("images that a query chooses from at most, drawn at random: time and memory grow with their square"),
+        Means("the most images that a query chooses from, drawn at random; time and memory grow with their square"),
     ] = 10_000
     needs: ClassVar[Needs] = Needs(features=True)
     draws: ClassVar[bool] = True
@@ -68,8 +69,8 @@ class ClusterMargin(Strategy):
         return budget.choosing_from(self.max_candidates)
 
     def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
-        ids = pool.candidates_by_id  # so that equals don't depend on the order
-        of = clusters(features_of(fitted, pool, ids), max(1, len(ids) // self.cluster_size))
+        ids = pool.candidates_by_id  # so that ties don't depend on the order
+        cluster = clusters(features_of(fitted, pool, ids), max(1, len(ids) // self.cluster_size))
         margins = margin(fitted.log_probs(pool.x(ids)))
         smallest = top(margins, round(self.uncertain * n)).sort().values
-        return ids[smallest[round_robin(of[smallest], n, rng)]]
+        return ids[smallest[round_robin(cluster[smallest], n, rng)]]

@@ -1,4 +1,4 @@
-"""Core-set: centres from which no image is far (Sener & Savarese, 2018).
+"""Core-set: choose centres so that every image is close to one (Sener & Savarese, 2018).
 
 N candidates, L labelled images, D features.
 """
@@ -17,18 +17,18 @@ from al_runner.strategies.base import Strategy
 from al_runner.strategies.features import features_of, outputs_of
 from al_runner.types import Fitted
 
-BLOCK = 1024  # rows and columns of distances that are held at once
+BLOCK = 1024  # rows and columns of the distance matrix that are in memory at once
 
 
 def squared_distances(x: Tensor, y: Tensor) -> Tensor:
-    """Squared Euclidean distances, [N, D], [M, D] -> [N, M], none below 0 whatever rounding does to the product."""
+    """Squared Euclidean distances, [N, D], [M, D] -> [N, M]; never below 0, in spite of rounding."""
     return (x.square().sum(1)[:, None] + y.square().sum(1) - 2 * x @ y.T).clamp_min_(0)
 
 
 def nearest(x: Tensor, centres: Tensor) -> Tensor:
-    """Distance to the closest of `centres`, [N, D], [L, D] -> [N]; infinite where there is none."""
+    """Distance to the closest of `centres`, [N, D], [L, D] -> [N]; infinite if there are no centres."""
     least = x.new_full((len(x),), torch.inf)
-    shift = x.mean(0)  # distances stay, and the products lose less to rounding
+    shift = x.mean(0)  # a shift of all points keeps distances, and makes rounding errors smaller
     for rows, kept in zip(x.split(BLOCK), least.split(BLOCK), strict=True):
         for part in centres.split(BLOCK) if len(centres) else ():
             torch.minimum(kept, squared_distances(rows - shift, part - shift).amin(1), out=kept)
@@ -36,19 +36,19 @@ def nearest(x: Tensor, centres: Tensor) -> Tensor:
 
 
 def k_center(x: Tensor, centres: Tensor, n: int) -> Tensor:
-    """Positions in `x` of `n` greedy centres beside `centres`: the farthest point each time, [N, D], [L, D] -> [n].
+    """Positions in `x` of `n` new centres, each the point farthest from all centres so far, [N, D], [L, D] -> [n].
 
-    The largest distance to a centre is at most twice the least there is (Gonzalez, 1985; Sener & Savarese, 2018,
-    algorithm 1). Ties fall to the earlier point. Time O((L + n) N D), memory beyond the features O(N).
+    The largest distance to a centre is at most twice the optimum (Gonzalez, 1985; Sener & Savarese, 2018, algorithm 1).
+    Ties go to the earlier point. Time O((L + n) N D); memory besides the features O(N).
     """
     least, chosen = nearest(x, centres), []
     for _ in range(n):
         farthest = least.argmax()
         chosen.append(farthest)
-        # One centre's distances are bound by reading x, with a product or without: so without its rounding.
+        # For one centre most time goes into reading x, so the exact form is as fast as a matrix product.
         new = torch.cdist(x[farthest][None], x, compute_mode="donot_use_mm_for_euclid_dist")[0]
         torch.minimum(least, new, out=least)
-        least[farthest] = -1  # below every distance, so that even copies of it are chosen before it is again
+        least[farthest] = -1  # below every distance, also a copy's 0, so that no point is chosen twice
     return torch.stack(chosen)
 
 
@@ -58,14 +58,14 @@ POINTS = {"inputs": features_of, "outputs": outputs_of}
 @options("strategy")
 @dataclass(frozen=True)
 class CoreSet(Strategy):
-    """The greedy k-center choice on the net's features, the labelled images being centres already.
+    """The greedy k-center choice on the net's features; the labelled images are centres already.
 
-    The paper measures distances between activations of the last fully connected layer. That may be what it takes or
-    what it gives; `features` has both.
+    The paper measures distances between activations of the last fully connected layer. It does not say whether these
+    are the layer's inputs or its outputs; the option `features` offers both.
     """
 
     features: Annotated[
-        Literal["inputs", "outputs"], Means("what the last dense layer takes, or what it gives: the logits of one net")
+        Literal["inputs", "outputs"], Means("the inputs of the last dense layer, or its outputs: one net's logits")
     ] = "inputs"
 
     @property

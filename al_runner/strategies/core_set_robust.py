@@ -1,7 +1,7 @@
-"""Core-set without its outliers: the k-center problem as mixed-integer programmes (Sener & Savarese, 2018).
+"""Core-set with outliers: the k-center problem as mixed-integer programmes (Sener & Savarese, 2018).
 
-N candidates, L labelled images, D features; the radius of a choice is the distance within which all candidates but the
-outliers have a centre.
+N candidates, L labelled images, D features. The radius of a choice is the largest distance from a candidate to its
+closest centre; outliers do not count.
 """
 
 import logging
@@ -28,50 +28,50 @@ from al_runner.types import Fitted
 
 log = logging.getLogger(__name__)
 
-SOLVED, INFEASIBLE = 0, 2  # of scipy.optimize.milp's status
+SOLVED, INFEASIBLE = 0, 2  # values of the status that scipy.optimize.milp returns
 
 
 @dataclass(frozen=True)
 class Cover:
-    """A choice of centres, and what is known of the best one."""
+    """A choice of centres, and how good the best choice can be."""
 
     chosen: Tensor  # positions of candidates, [n]
     radius: float
     bound: float  # no choice has a smaller radius
-    programmes: int = 0  # solved for it
-    undecided: int = 0  # of them, ended by the time limit
+    programmes: int = 0  # how many were solved
+    undecided: int = 0  # how many of them the time limit ended
 
     @property
     def gap(self) -> float:
-        """How much smaller the best radius may be, in parts of this one, [0, 1]; 0: it is the best."""
+        """The share of this radius by which the best one may be smaller, in [0, 1]; 0: this is the best."""
         return 1 - self.bound / self.radius if self.radius > self.bound else 0.0
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Candidates to be covered by `n` of them beside the labelled images, all but `outliers`; float64."""
+    """All candidates but `outliers` must be close to one of `n` new centres or to a labelled image; float64."""
 
     between: Tensor  # distances of the candidates, [N, N]
-    labelled: Tensor  # distance to the closest labelled image, infinite where there is none, [N]
+    labelled: Tensor  # distance to the closest labelled image, infinite if there is none, [N]
     n: int
     outliers: int
 
     def radius(self, chosen: Tensor, outliers: int) -> float:
-        """Of the centres `chosen`, all but the `outliers` farthest candidates counted."""
+        """The radius of the centres `chosen` if the `outliers` farthest candidates do not count."""
         least = torch.minimum(self.labelled, self.between[:, chosen].amin(1)) if len(chosen) else self.labelled
         kept = len(least) - outliers
         return float(least.kthvalue(kept).values) if kept > 0 else 0.0
 
     def next_distance(self, delta: float) -> float:
-        """The least distance above `delta` that there is; between the two the same choices cover."""
+        """The smallest distance above `delta`. For every radius between the two the possible choices are the same."""
         above = (part[part > delta] for part in (self.between, self.labelled))
         return min(float(part.min()) for part in above if len(part))
 
     def within(self, delta: float, seconds: float) -> tuple[Tensor | None, bool]:
-        """Positions of at most `n` centres whose radius is at most `delta`, and whether that is decided.
+        """Positions of at most `n` centres whose radius is at most `delta`, and whether the question is decided.
 
-        None and True: there are no such centres. None and False: `seconds` were not enough to tell.
-        The programme of the paper: y_j = 1 where j is a centre, z_i = 1 where i is an outlier.
+        None and True: there are no such centres. None and False: `seconds` were not enough to find out.
+        It solves the programme of the paper: y_j = 1 if j is a centre, z_i = 1 if i is an outlier.
         """
         open_ = (self.labelled > delta).nonzero()[:, 0]
         rows, columns = (self.between[open_] <= delta).nonzero().numpy().T
@@ -91,18 +91,20 @@ class Problem:
         )
         if result.x is not None:
             chosen = torch.from_numpy(result.x[:candidates] > 0.5).nonzero()[:, 0]
-            if len(chosen) <= self.n and self.radius(chosen, self.outliers) <= delta:  # whatever the solver's tolerance
+            # Checked exactly, because the solver has a tolerance.
+            if len(chosen) <= self.n and self.radius(chosen, self.outliers) <= delta:
                 return chosen, True
         return None, result.status == INFEASIBLE
 
 
 def robust_k_center(x: Tensor, centres: Tensor, n: int, outliers: int, gap: float, seconds: float) -> Cover:
-    """`n` centres beside `centres` of least radius but for `outliers` points, to `gap`, [N, D], [L, D] in float64.
+    """`n` new centres whose radius without `outliers` points is within `gap` of the best, [N, D], [L, D] in float64.
 
-    Bisection between a radius that a choice has and a bound below which none has one, a programme of at most `seconds`
-    at a time; what it can't decide in time counts as impossible, but moves no bound. Greedy k-center gives both ends:
-    at its radius r after n + outliers points, these and the farthest one left are all r apart and r from `centres`, so
-    that, outliers aside, two of them share a centre at r / 2 or more.
+    Bisection between the best radius so far and a bound that no radius is below; every step solves one programme in at
+    most `seconds`. A programme that is not decided in time counts as impossible, but does not move the bound. Greedy
+    k-center gives both ends. Let r be its radius after n + outliers points. These points and the farthest remaining one
+    are at least r from each other and from `centres`. Without the outliers, two of them share a centre, so one of the
+    two is at least r / 2 from it.
     """
     between = torch.cdist(x, x, compute_mode="donot_use_mm_for_euclid_dist").cpu()
     problem = Problem(between, nearest(x, centres).cpu(), n, outliers)
@@ -126,20 +128,20 @@ def robust_k_center(x: Tensor, centres: Tensor, n: int, outliers: int, gap: floa
 @options("strategy")
 @dataclass(frozen=True)
 class CoreSetRobust(Strategy):
-    """The choice within whose radius all but a share of the candidates lie, the labelled images being centres already.
+    """The centres with the smallest radius for all but a share of the candidates; labelled images are centres already.
 
-    Every query says in the log how far from the best its choice may be.
+    Every query writes to the log how far its choice may be from the best.
     """
 
     outliers: Annotated[Share, Means("share of the candidates that need no centre nearby, rounded up")] = 1e-4
-    gap: Annotated[Share, Means("the search ends when the best radius may be smaller by this share at most")] = 0.01
+    gap: Annotated[Share, Means("the search ends once the best radius can be smaller by this share at most")] = 0.01
     time_limit: Annotated[
         Positive,
-        Means("seconds for each of about log2(1 / gap) programmes; where they end one, the machine decides the choice"),
+        Means("seconds for each of about log2(1 / gap) programmes; if one needs more, the machine affects the choice"),
     ] = 60.0
     max_candidates: Annotated[
         Count,
-        Means("images that a query chooses from at most, drawn at random: time and memory grow with their square"),
+        Means("the most images that a query chooses from, drawn at random; time and memory grow with their square"),
     ] = 5000
     needs: ClassVar[Needs] = Needs(features=True)
 
@@ -153,7 +155,7 @@ class CoreSetRobust(Strategy):
         cover = robust_k_center(x, centres, n, outliers, self.gap, self.time_limit)
         log.info(
             "core-set: radius %.4g for all but %d of %d candidates, at best %.4g (gap %.1f %%); "
-            "%d programmes, %d ended by the limit of %g s, %.1f s together",
+            "%d programmes, %d ended by the limit of %g s, %.1f s in total",
             *(cover.radius, outliers, len(ids), cover.bound, 100 * cover.gap),
             *(cover.programmes, cover.undecided, self.time_limit, perf_counter() - start),
         )

@@ -1,6 +1,6 @@
-"""DeepFool: about the smallest change of an image that changes its class (Moosavi-Dezfooli et al., 2016, algorithm 2).
+"""DeepFool: approximates the smallest change of an image that changes its predicted class.
 
-N examples, Y classes, f_k the logit of class k.
+Source: Moosavi-Dezfooli et al. (2016, algorithm 2). N examples, Y classes, f_k the logit of class k.
 """
 
 from dataclasses import dataclass
@@ -14,62 +14,63 @@ from al_runner.settings.declare import options
 from al_runner.settings.kinds import Count, Means, NotNegative
 from al_runner.strategies.ranges import finite
 
-CHUNK = 256  # images changed at a time
-ROUNDING = 1e-5  # of an image's largest logit: a lead that is smaller may be float32's rounding
+CHUNK = 256  # images changed at once
+ROUNDING = 1e-5  # share of an image's largest logit; a smaller lead may be float32's rounding
 
 
 @options("strategy")
 @dataclass(frozen=True)
 class DeepFool:
-    """Steps to the nearest boundary of a net that is taken as linear around every step, in L2.
+    """Steps to the nearest decision boundary in L2; each step treats the net as linear.
 
-    An image on the boundary, to rounding, counts as across: without an overshoot that is where every step leads, and
-    rounding decides the sign of what is left of the lead.
+    An image that is on the boundary, within rounding, counts as across it. Without an overshoot every step ends there,
+    and only rounding would decide on which side.
     """
 
-    steps: Annotated[Count, Means("steps of DeepFool, at most")] = 10
+    steps: Annotated[Count, Means("the most steps of DeepFool")] = 10
     overshoot: Annotated[
-        NotNegative, Means("share by which DeepFool's way is lengthened, so that it crosses the boundary")
+        NotNegative, Means("share by which DeepFool's change is made longer, so that it crosses the boundary")
     ] = 0.02
 
     def distances(self, net: nn.Module, x: Tensor) -> Tensor:
-        """Length of the way to another class, without the overshoot, in pixel values, [N, ...] -> [N].
+        """L2 length of the change to another class, without the overshoot, in pixel values, [N, ...] -> [N].
 
-        Infinite where the net keeps to its class. For a net in evaluation mode, from images to logits [N, Y].
-        ArithmeticError where a logit is NaN.
+        Infinite if no change of class was found. `net` is in evaluation mode and maps images to logits [N, Y]. Raises
+        ArithmeticError if a logit is NaN or infinite.
         """
         ways = [self._ways(net, part) for part in x.split(CHUNK)]
         return torch.cat([r.flatten(1).norm(dim=1).masked_fill(~fooled, inf) for r, fooled in ways])
 
     def twins(self, net: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Images on or across the boundary to another class, float [N, ...], and whether there is one, bool [N].
+        """Changed images, on or across the boundary, float [N, ...], and whether the class changed, bool [N].
 
-        Neither rounded nor clipped to the range of pixels, as small a change as it was found.
+        The changed images are neither rounded nor clipped to the range of pixels, so the change stays as small as it
+        was found. Raises ArithmeticError if a logit is NaN or infinite.
         """
         ways = [self._ways(net, part) for part in x.split(CHUNK)]
         r, fooled = (torch.cat(side) for side in zip(*ways, strict=True))
         return x + (1 + self.overshoot) * r, fooled
 
     def _ways(self, net: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Sums of the steps, [N, ...], and whether they and the overshoot lead to another class, [N]."""
+        """The sum of an image's steps, [N, ...], and whether it leads to another class with the overshoot, [N]."""
         x = x.to(next(weight.dtype for weight in net.parameters()))
         r = torch.zeros_like(x)
         with torch.no_grad():
             logits = finite(net(x), "a logit")
-            label, none = logits.argmax(1), ROUNDING * logits.abs().amax(1)
-            fooled = lead(logits, label) <= none
+            label, tolerance = logits.argmax(1), ROUNDING * logits.abs().amax(1)
+            fooled = lead(logits, label) <= tolerance
         for _ in range(self.steps):
             at = (~fooled).nonzero()[:, 0]
             if not len(at):
                 break
             r[at] += to_boundary(net, x[at] + (1 + self.overshoot) * r[at], label[at])
             with torch.no_grad():
-                fooled[at] = lead(net(x[at] + (1 + self.overshoot) * r[at]), label[at]) <= none[at]
+                fooled[at] = lead(net(x[at] + (1 + self.overshoot) * r[at]), label[at]) <= tolerance[at]
         return r, fooled
 
 
 def lead(logits: Tensor, label: Tensor) -> Tensor:
-    """By how much the label's logit exceeds all others, [N, Y], [N] -> [N]; ArithmeticError where it is NaN."""
+    """The label's logit minus the largest other logit, [N, Y], [N] -> [N]; raises ArithmeticError if it is NaN."""
     own = logits.gather(1, label[:, None])
     ahead: Tensor = (own - logits.scatter(1, label[:, None], -inf)).amin(1)
     if bool(ahead.isnan().any()):
@@ -78,9 +79,9 @@ def lead(logits: Tensor, label: Tensor) -> Tensor:
 
 
 def to_boundary(net: nn.Module, x: Tensor, label: Tensor) -> Tensor:
-    """The step |f_k - f_y| / ||w||^2 w, w = grad(f_k - f_y), for the class k of least |f_k - f_y| / ||w||, [N, ...].
+    """The step |f_k - f_y| / ||w||^2 w with w = grad(f_k - f_y), for the class k with the least |f_k - f_y| / ||w||.
 
-    y is `label`, [N]. Zeros where no gradient leads anywhere.
+    y is `label`, [N]; images and steps are [N, ...]. A step is 0 if all gradients w are 0.
     """
     shape = (-1, *[1] * (x.ndim - 1))
     with torch.enable_grad():

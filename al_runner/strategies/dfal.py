@@ -1,4 +1,4 @@
-"""DFAL: the images closest to a decision boundary (Ducoffe & Precioso, 2018)."""
+"""DFAL: choose the images closest to a decision boundary (Ducoffe & Precioso, 2018)."""
 
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
@@ -20,17 +20,17 @@ from al_runner.types import Fitted, Learner, TrainData
 @options("strategy")
 @dataclass(frozen=True)
 class Dfal(ByScore):
-    """The candidates that DeepFool changes least; those that it can't change come last, in their order.
+    """The candidates that DeepFool changes least; those that it can't change come last, in their own order.
 
-    With `twins`, every image that a query bought and DeepFool can change is trained on a second time, as it was changed
-    against the net that chose it, under its own label.
+    With `twins`, training also uses the twin of every image that a query bought and DeepFool can change. The twin is
+    the image as DeepFool changed it against the net that chose it, with the same label.
     """
 
-    steps: Annotated[Count, Means("steps of DeepFool, at most")] = 10
+    steps: Annotated[Count, Means("the most steps of DeepFool")] = 10
     overshoot: Annotated[
-        NotNegative, Means("share by which DeepFool's way is lengthened, so that it crosses the boundary")
+        NotNegative, Means("share by which DeepFool's change is made longer, so that it crosses the boundary")
     ] = 0.02
-    twins: Annotated[bool, Means("train on every bought image's adversarial twin too, under the same label")] = False
+    twins: Annotated[bool, Means("also train on every bought image's adversarial twin, with the same label")] = False
     needs: ClassVar[Needs] = Needs(network=True)
 
     @property
@@ -46,7 +46,7 @@ class Dfal(ByScore):
 
 @dataclass(frozen=True)
 class Twinned:
-    """What a learner returned, and the twins among what it was trained on."""
+    """A learner's fit, and the adversarial twins that it was trained on."""
 
     fitted: Fitted
     x: Tensor  # the twins, [N, C, H, W], and their labels, [N]
@@ -68,7 +68,7 @@ class Twinned:
 
 @dataclass(frozen=True)
 class WithTwins(Wrapped):
-    """Trains on the twins of all queries so far, those of the newest made with the net of the round before."""
+    """Also trains on the twins of all images that queries bought; the newest are made with the previous round's net."""
 
     search: DeepFool
 

@@ -1,6 +1,6 @@
-"""Discriminative active learning: label what looks least like the labelled images (Gissin & Shalev-Shwartz, 2019).
+"""Discriminative active learning: choose what looks least like the labelled set (Gissin & Shalev-Shwartz, 2019).
 
-P labelled images and candidates together, D features.
+P points: the labelled images and the candidates together. D features.
 """
 
 from collections.abc import Sequence
@@ -26,22 +26,23 @@ from al_runner.types import Fit, Fitted, Recipe, TrainData, trained
 @options("strategy")
 @dataclass(frozen=True)
 class Discriminative(Strategy):
-    """The candidates that a classifier of features is surest are unlabelled, in several mini-queries (algorithm 1).
+    """The candidates that look most clearly unlabelled to a classifier, in several mini-queries (algorithm 1).
 
-    Each has a classifier of its own, to which the choices of those before count as labelled. It sees at most
-    `subsample` candidates for every labelled image, drawn anew, and chooses among these, as the published code does.
+    Every mini-query trains a new classifier of labelled against unlabelled features; earlier mini-queries' choices
+    count as labelled. It sees at most `subsample` random candidates for every labelled image, and chooses among these,
+    as the published code does.
     """
 
     recipe: Annotated[
         InstanceOf[Recipe],
-        Means("how the classifier is trained; it ends at target_error on the images it is trained on"),
+        Means("how the classifier is trained; training ends at target_error on its own training images"),
     ]
-    hidden: Annotated[Sequence[Count], Means("units of the classifier's layers")] = (256, 256, 256)
+    hidden: Annotated[Sequence[Count], Means("units of the classifier's hidden layers")] = (256, 256, 256)
     mini_queries: Annotated[
-        Count, Means("parts of a query, each with a classifier of its own; at most one for every image")
+        Count, Means("parts of a query, each with a new classifier; at most one for every image of the query")
     ] = 20
     subsample: Annotated[
-        Count, Means("candidates that a classifier sees for every labelled image, drawn anew for every one")
+        Count, Means("candidates that a classifier sees for every labelled image, drawn again for each classifier")
     ] = 10
     needs: ClassVar[Needs] = Needs(features=True)
     draws: ClassVar[bool] = True
@@ -57,22 +58,22 @@ class Discriminative(Strategy):
         return points[torch.cat(chosen)]
 
     async def mini_query(self, x: Tensor, labelled: Tensor, size: int, streams: Streams) -> Tensor:
-        """Positions of the `size` points surest to be unlabelled, [P, D] and bool [P] -> [size]."""
+        """Positions of the `size` points that look most clearly unlabelled, [P, D] and bool [P] -> [size]."""
         known, others = labelled.nonzero()[:, 0], (~labelled).nonzero()[:, 0]
         order = torch.randperm(len(others), generator=streams("query")).to(x.device)
-        some = others[order[: max(size, self.subsample * len(known))]]
-        seen = torch.cat([x[known], x[some]])
+        subset = others[order[: max(size, self.subsample * len(known))]]
+        seen = torch.cat([x[known], x[subset]])
         y = (torch.arange(len(seen), device=x.device) >= len(known)).long()
         build = partial(classifier, x.shape[1], tuple(self.hidden))
         (result,) = await trained([Fit(build, self.recipe, TrainData(seen, y, seen, y), streams)])
         with torch.inference_mode():
-            is_labelled, is_not = result.net.eval()(x[some]).unbind(1)
-        # The odds rank as the probability does, and go on where it is rounded to 1.
-        return some[top(is_not - is_labelled, size)]
+            is_labelled, is_not = result.net.eval()(x[subset]).unbind(1)
+        # The odds order images as the probability does, and still differ if it is rounded to 1.
+        return subset[top(is_not - is_labelled, size)]
 
 
 def classifier(inputs: int, hidden: Sequence[int]) -> nn.Sequential:
-    """Dense layers with ReLU between, from features [N, inputs] to the logits of labelled and unlabelled, [N, 2]."""
+    """Dense layers with ReLU between, from features [N, inputs] to logits of "labelled" and "unlabelled", [N, 2]."""
     layers: list[nn.Module] = []
     for before, width in pairwise((inputs, *hidden)):
         layers += [nn.Linear(before, width), nn.ReLU()]

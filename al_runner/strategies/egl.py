@@ -1,6 +1,6 @@
-"""Expected gradient length (Settles & Craven, 2008): images whose label would move the weights most.
+"""Expected gradient length (Settles & Craven, 2008): choose images whose labels would move the weights most.
 
-N examples, Y classes; of a layer's block t positions, i inputs, o outputs.
+N examples, Y classes; a layer's block has t positions, i inputs, o outputs.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from al_runner.fisher import LayerSamples, capture, treatable_layers
-from al_runner.fisher.capture import expected_losses, samples
+from al_runner.fisher.capture import captured_parts, expected_losses
 from al_runner.fisher.inner_products import at_one_position
 from al_runner.needs import Needs
 from al_runner.pool import Pool
@@ -20,16 +20,16 @@ from al_runner.strategies.base import ByScore
 from al_runner.strategies.ranges import finite
 from al_runner.types import Fitted, rows_within
 
-POSITIONS = 1024  # images times classes in one pass
+POSITIONS = 1024  # the most images times classes in one pass
 
 
 @options("strategy")
 @dataclass(frozen=True)
 class Egl(ByScore):
-    """The candidates of largest sum_y p(y | x) ||grad -ln p(y | x)||, the gradient by all weights of the net."""
+    """The candidates with the largest sum_y p(y | x) ||grad -ln p(y | x)||, gradients with respect to all weights."""
 
     skip_untreated: Annotated[
-        bool, Means("leave out layers whose gradients can't be taken image by image; false: refuse a net that has some")
+        bool, Means("leave out layers that give no gradient for a single image; false: refuse a net with such layers")
     ] = False
     needs: ClassVar[Needs] = Needs(network=True)
     at_least_0: ClassVar[bool] = True
@@ -44,7 +44,7 @@ class Egl(ByScore):
 def expected_lengths(net: nn.Module, x: Tensor, skip_untreated: bool = False) -> Tensor:
     """Expectation of the gradient's L2 norm over the net's own prediction, [N, ...] -> [N].
 
-    One forward and Y backward passes. UsageError for a layer without a Fisher block, unless it is to be left out.
+    It takes Y backward passes. Raises UsageError for a layer without a Fisher block, unless `skip_untreated`.
     """
     with torch.no_grad():
         classes = net(x[:1]).shape[1]
@@ -55,18 +55,18 @@ def _lengths(net: nn.Module, x: Tensor, skip_untreated: bool) -> Tensor:
     with torch.no_grad():
         p = net(x).softmax(1)
     squares: dict[str, list[Tensor]] = {}
-    for name, part in samples(net, x, expected_losses, treatable_layers(net, skip_untreated), skip_untreated):
+    for name, part in captured_parts(net, x, expected_losses, treatable_layers(net, skip_untreated), skip_untreated):
         squares.setdefault(name, []).append(squared_norms(part))
     total = torch.stack([torch.cat(parts) for parts in squares.values()]).sum(0)
-    # A class's gradients come times sqrt(Y p), so their squares are Y p ||g||^2.
+    # The gradients of a class are multiplied by sqrt(Y p), so their squared norms are Y p ||g||^2.
     lengths: Tensor = (total * p / p.shape[1]).sqrt().sum(1)
     return lengths
 
 
 def squared_norms(part: LayerSamples) -> Tensor:
-    """||sum_t g_t a_t'||^2 of a block's gradient for every class, from rows [N, t, i] and [N, Y t, o], [N, Y].
+    """||sum_t g_t a_t'||^2, the squared norm of a block's gradient for every class, [N, t, i], [N, Y t, o] -> [N, Y].
 
-    As sum_st (g_s' g_t) (a_s' a_t) where that is less work than the gradient itself, [N, Y, o, i].
+    It is computed as sum_st (g_s' g_t) (a_s' a_t) if that is less work than the gradient itself, [N, Y, o, i].
     """
     a, g = part.inputs, part.gradients.unflatten(1, (-1, part.inputs.shape[1]))
     if a.shape[1] ** 2 <= a.shape[2] * g.shape[3]:

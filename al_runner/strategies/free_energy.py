@@ -1,4 +1,4 @@
-"""The variational free energy of a query from its images' traces, and the greedy search for the least.
+"""The variational free energy of a query, from its images' traces, and the greedy search for the smallest.
 
 D candidates, K images of a query, l blocks.
 """
@@ -12,17 +12,17 @@ from torch import Tensor
 
 from al_runner.fisher import Traces
 
-SMALLEST = 1e-200  # stands for a Z of 0 (no gradient at all), where the energy would be infinite
-SCORED = 2**16  # candidates whose energies are held at once
+SMALLEST = 1e-200  # replaces a Z of 0 (no gradient at all), which would make the energy infinite
+SCORED = 2**16  # candidates whose energies are in memory at once
 
 
 def mean_z(traces: Traces, chosen: Tensor) -> Tensor:
-    """Z of sets of candidates, positions [..., K] -> [...]: sum_l mean_S psi-trace times mean_S tau-trace."""
+    """Z of sets S of candidates, positions [..., K] -> [...]: sum_l mean_S psi-trace times mean_S tau-trace."""
     return (traces.psi[chosen].mean(-2) * traces.tau[chosen].mean(-2)).sum(-1)
 
 
 def query_z(traces: Traces, chosen: Tensor, before: Traces | None = None) -> float:
-    """Z of one query, positions [K], in float64; of it and the images of `before` together where those are given."""
+    """Z of one query, positions [K], in float64; if `before` is given, Z of the query and those images together."""
     sides = [side[chosen].double() for side in traces]
     if before:
         sides = [torch.cat([side, other.double()]) for side, other in zip(sides, before, strict=True)]
@@ -36,17 +36,17 @@ def mean_random_z(traces: Traces, n: int, rng: torch.Generator, draws: int = 100
 
 
 def divergence(z: Tensor, target: Tensor) -> Tensor:
-    """ln(z / T) + T / z: least at z = T, where it is 1; large and finite at z = 0."""
+    """ln(z / T) + T / z for T = `target`. Its minimum is 1, at z = T; at z = 0 it is large and finite."""
     z, target = z.clamp_min(SMALLEST), target.clamp_min(SMALLEST)
     return z.log() - target.log() + target / z
 
 
 @dataclass(frozen=True)
-class Energy:
-    """Eq. 19 divided by the target T, in its scale-free form: gamma Zref / Z0 + g (ln(Z1 / T) + T / Z1).
+class FreeEnergy:
+    """Eq. 19 divided by the target T, in a form without scale: gamma Zref / Z0 + g (ln(Z1 / T) + T / Z1).
 
-    T is the sum of `targets`. With `by_block` every block has its own part T_l / T (ln(z_l / T_l) + T_l / z_l) in
-    place of the logarithm of the sum: the divergence of block-diagonal Gaussians is a sum over their blocks.
+    T is the sum of `targets`. With `by_block` every block adds T_l / T (ln(z_l / T_l) + T_l / z_l), and no logarithm
+    of the sum is taken: the divergence of block-diagonal Gaussians is a sum over their blocks.
     """
 
     targets: Tensor  # T_l, float64 [l]
@@ -56,7 +56,7 @@ class Energy:
     by_block: bool = False
 
     def __call__(self, z1: Tensor, z0: Tensor | None) -> Tensor:
-        """What is to be least, [...], from Z0 and Z1 [...], or with `by_block` from z_l [..., l]."""
+        """The energy, which is to be minimised, [...], from Z1 and Z0 [...]; with `by_block` `z1` is z_l, [..., l]."""
         total = self.targets.sum()
         if self.by_block:
             apart = (self.targets / total.clamp_min(SMALLEST) * divergence(z1, self.targets)).sum(-1)
@@ -69,9 +69,9 @@ class Energy:
 
 
 class _Growing:
-    """Z of the query so far with each candidate added, in float64 whatever the traces are kept in.
+    """Z of the query so far with each candidate added; always in float64.
 
-    `before`, [A, l], are images that count as chosen already.
+    `before`, [A, l], are the traces of images that count as chosen already.
     """
 
     def __init__(self, traces: Traces, before: Traces | None = None):
@@ -81,7 +81,7 @@ class _Growing:
         self.psi, self.tau = start
 
     def with_each(self, size: int, rows: slice, by_block: bool = False) -> Tensor:
-        """Z [D], or with `by_block` its parts z_l [D, l]; `size` counts the candidate in."""
+        """Z [D], or with `by_block` its parts z_l [D, l], of the candidates `rows`; `size` includes the candidate."""
         parts = (self.psi + self.traces.psi[rows]) * (self.tau + self.traces.tau[rows])
         return (parts if by_block else parts.sum(1)) / (self.before + size) ** 2
 
@@ -97,11 +97,12 @@ def greedy(
     before: Traces | None = None,
     by_block: bool = False,
 ) -> Tensor:
-    """Algorithm 1: add, `n` times, the candidate with the least energy of the query so far; positions int64 [n].
+    """Algorithm 1: `n` times, add the candidate that gives the query so far the least energy; positions int64 [n].
 
-    Traces are [D, l]; `before`, [A, l], are those of images whose Z1 counts with the query's. `energy` is given Z1 and
-    Z0 [D], or with `by_block` Z1's parts [D, l] and Z0. Every step scores all candidates, O(n D l) in all; ties fall to
-    the earlier candidate. Memory beyond the traces is a byte a candidate.
+    `general` and `training` are traces [D, l]. `before`, [A, l], are the traces of images that count towards Z1
+    together with the query. `energy` gets Z1 and Z0 [D], or with `by_block` the parts of Z1 [D, l] and Z0. Every step
+    scores all candidates, so the time is O(n D l); ties go to the earlier candidate. Memory besides the traces is one
+    byte for each candidate. Raises ArithmeticError if an energy is NaN.
     """
     z1, z0 = _Growing(general, before), _Growing(training) if training else None
     closed = torch.zeros(len(general.psi), dtype=torch.bool, device=general.psi.device)
@@ -124,7 +125,7 @@ def greedy(
 
 
 def _first_least(parts: Iterator[tuple[int, Tensor]]) -> Tensor:
-    """The position of the least of all values, the earliest where several are least; ArithmeticError at a NaN."""
+    """The position of the smallest of all values, the first one of ties; raises ArithmeticError if a value is NaN."""
     values, positions = [], []
     for start, part in parts:
         if bool(part.isnan().any()):

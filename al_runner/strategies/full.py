@@ -1,4 +1,4 @@
-"""All labels at once: the ground-truth line of a figure."""
+"""All labels at once: the reference line of a figure."""
 
 from dataclasses import dataclass, replace
 
@@ -8,7 +8,7 @@ from al_runner.strategies.base import Strategy
 
 @dataclass(frozen=True)
 class Full(Strategy):
-    """Trains once on the whole training set and asks for nothing."""
+    """Trains once on the whole training set and makes no query."""
 
     def plan(self, budget: Budget) -> Budget:
         everything = replace(budget, initial="all", balanced=False, known=None, sets=None)

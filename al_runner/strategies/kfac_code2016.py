@@ -1,6 +1,6 @@
-"""The rule in the published code of Ducoffe & Precioso (2016), which is not the paper's; on correct gradients.
+"""The rule in the published code of Ducoffe & Precioso (2016), with correct gradients; the paper has another rule.
 
-L the labelled images, U a slice of the unlabelled, S the query being built, l blocks.
+L the labelled images, U a part of the unlabelled images, S the query that is being built, l blocks.
 """
 
 import copy
@@ -24,19 +24,20 @@ from al_runner.types import Fitted
 @options("strategy")
 @dataclass(frozen=True)
 class KfacCode2016(Strategy):
-    """Greedily adds the image of least t = sum_l mean_(L u S) tr(psi_x P^-1) mean_(L u S) tr(tau_x Q^-1).
+    """Greedily adds the image with the least t = sum_l mean_(L u S) tr(psi_x P^-1) mean_(L u S) tr(tau_x Q^-1).
 
-    P and Q are the mean factors of L and U together, damped by an absolute 1e-5. The code's own gradients of sets come
-    from means over batches of 32, against single images for the queries, a mistake that is not repeated here.
+    P and Q are the mean factors of L and U together, plus `damping` times the identity. The published code takes the
+    gradients of sets from means over minibatches of 32, but those of the queries from single images. That is a
+    mistake; here all gradients come from single images.
     """
 
-    direction: Annotated[Literal["minimise", "maximise"], Means("buy the images of least or of greatest trace")] = (
-        "minimise"
-    )
+    direction: Annotated[
+        Literal["minimise", "maximise"], Means("choose the images with the least or with the greatest trace")
+    ] = "minimise"
     pool_batches: Annotated[
-        Count, Means("unlabelled images in the Fisher matrix beside the labelled ones, in queries")
+        Count, Means("unlabelled images in the Fisher matrix, besides the labelled ones, as a multiple of the query")
     ] = 10
-    damping: Annotated[Positive, Means("what is added to every eigenvalue, absolute")] = 1e-5
+    damping: Annotated[Positive, Means("the number that is added to every eigenvalue, absolute")] = 1e-5
     needs: ClassVar[Needs] = Needs(network=True)
     draws: ClassVar[bool] = True
 
@@ -44,11 +45,11 @@ class KfacCode2016(Strategy):
         capture(net, x)
 
     def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
-        net = copy.deepcopy(fitted.network()).double()  # so little damping needs factors without rounding
+        net = copy.deepcopy(fitted.network()).double()  # float32's rounding would be larger than the damping
         order = torch.randperm(len(pool.unlabelled), generator=rng)[: self.pool_batches * n]
-        slice_ = pool.unlabelled[order.to(pool.unlabelled.device)]
+        unlabelled = pool.unlabelled[order.to(pool.unlabelled.device)]
         labelled = [(pool.x(ids), pool.y(ids)) for ids in pool.labelled.split(CHUNK)]
-        factors = mean_factors(net, [*labelled, *((pool.x(ids), None) for ids in slice_.split(CHUNK))])
+        factors = mean_factors(net, [*labelled, *((pool.x(ids), None) for ids in unlabelled.split(CHUNK))])
         inverses = {name: Factors(*(self._inverse(matrix) for matrix in pair)) for name, pair in factors.items()}
         each = product_traces(net, (pool.x(ids) for ids in pool.candidates.split(CHUNK)), inverses)
         before = product_traces(net, labelled, inverses)

@@ -1,7 +1,7 @@
-"""The free energy of KFAC-VFE direction by direction: the determinant and the inverse that the paper bounds by traces.
+"""The free energy of KFAC-VFE direction by direction, with the determinant and inverse that the paper bounds by traces.
 
-S the query being built, U the unlabelled and A the labelled images, D candidates, i and o the directions of a block's
-two factors, N = sum_l i o parameters.
+S the query that is being built, U the unlabelled and A the labelled images, D candidates, i and o the directions of a
+block's two factors, N = sum_l i o parameters.
 """
 
 from dataclasses import dataclass
@@ -24,32 +24,33 @@ from al_runner.types import Fitted
 @options("strategy")
 @dataclass(frozen=True)
 class KfacSpectral(Strategy):
-    """Greedily builds the query whose Fisher information stands for the pool's in every direction of its eigenbasis.
+    """Greedily builds the query whose Fisher information is like the pool's in every direction of its eigenbasis.
 
-    Ducoffe & Precioso (2017, eq. 8, 14, 15) put ln det(I_S I_U^-1) at N ln(Z1 / N) and tr(I_U I_S^-1) at N^2 / Z1, so
-    that a query of one repeated image costs no more than one of many. Here both are taken in the eigenbasis of the
-    pool's factors, where I_S is diagonal but for its damping: with r_i and r_o the query's share of the pool's
-    curvature along each direction, the divergence is sum_l o sum_i ln r_i + i sum_o ln r_o + sum_i 1/r_i sum_o 1/r_o.
-    Its last term alone, tr(I_U I_S^-1), is what BAIT minimises (Ash et al., 2021, eq. 4).
+    Ducoffe & Precioso (2017, eq. 8, 14, 15) replace ln det(I_S I_U^-1) by N ln(Z1 / N) and tr(I_U I_S^-1) by N^2 / Z1.
+    So one image repeated many times can cost as little as many different images. Here both are computed in the
+    eigenbasis of the pool's factors, from the diagonal of I_S and its damping. Let r_i and r_o be the query's
+    curvature over the pool's along each direction. The divergence is
+    sum_l o sum_i ln r_i + i sum_o ln r_o + sum_i 1/r_i sum_o 1/r_o.
+    BAIT minimises its last term alone, tr(I_U I_S^-1) (Ash et al., 2021, eq. 4).
     """
 
     objective: Annotated[
         Literal["divergence", "trace"],
-        Means("what is made least: the divergence from the pool, or tr(I_U I_S^-1) alone"),
+        Means("the quantity that is minimised: the divergence from the pool, or tr(I_U I_S^-1) alone"),
     ] = "divergence"
-    damping: Annotated[Positive, Means("what is added to the curvature, relative to each factor's mean eigenvalue")] = (
+    damping: Annotated[Positive, Means("this is added to the curvature, relative to each factor's mean eigenvalue")] = (
         0.1
     )
     labels: Annotated[
         Literal["predicted", "expected"],
-        Means("labels of unlabelled images: the prediction, or the mean over it, a backward pass a class"),
+        Means("labels of unlabelled images: the prediction, or its expectation, with a backward pass for each class"),
     ] = "predicted"
     start: Annotated[
         Literal["empty", "labelled"],
-        Means("what stands for the pool: the query, or the query and the labelled images together"),
+        Means("the images that are compared with the pool: the query alone, or the query and the labelled images"),
     ] = "empty"
     pool_sample: Annotated[
-        Count | None, Means("unlabelled images, drawn at random, that the pool's factors are estimated from; null: all")
+        Count | None, Means("random unlabelled images from which the pool's factors are estimated; null: all images")
     ] = None
     needs: ClassVar[Needs] = Needs(network=True)
 
@@ -77,7 +78,7 @@ class KfacSpectral(Strategy):
 
 @dataclass(frozen=True)
 class Basis:
-    """The eigenvectors of a block's two factors in the pool, its curvature along them, and what is added to it."""
+    """The eigenvectors of a block's two mean factors in the pool, the eigenvalues, and the damping of these."""
 
     vectors: Factors
     values: Spectra  # float64 [i], [o]
@@ -85,7 +86,7 @@ class Basis:
 
 
 def eigenbasis(factors: Factors, damping: float) -> Basis:
-    """Directions of both factors, with the damping of `damped_inverse`."""
+    """The eigenvectors and eigenvalues of both factors, with the damping of `damped_inverse`."""
     (psi_values, psi), (tau_values, tau) = (torch.linalg.eigh(matrix) for matrix in factors)
     values = Spectra(psi_values.clamp_min(0), tau_values.clamp_min(0))
     scales = (side.mean() for side in values)
@@ -96,9 +97,10 @@ def eigenbasis(factors: Factors, damping: float) -> Basis:
 def spread(
     each: dict[str, Spectra], before: dict[str, Spectra] | None, bases: dict[str, Basis], n: int, divergence: bool
 ) -> Tensor:
-    """Add, `n` times, the candidate with the least objective of the query so far; positions int64 [n].
+    """`n` times, add the candidate that gives the query so far the least objective; positions int64 [n].
 
-    `each` are the candidates' spectra, [D, i] and [D, o] a block, `before` those of images that count as chosen.
+    `each` are the candidates' spectra, [D, i] and [D, o] for each block; `before` are those of images that count as
+    chosen. Ties go to the earlier candidate. Raises ArithmeticError if an objective is NaN.
     """
     count = 0 if before is None else len(next(iter(before.values())).psi)
     sums = {
@@ -127,7 +129,7 @@ def spread(
 
 
 def block_objective(own: Spectra, total: Spectra, size: int, basis: Basis, divergence: bool) -> Tensor:
-    """One block's part for the query so far with each candidate added, float64 [D]; `size` counts the candidate in."""
+    """One block's part of the objective with each candidate added to the query, float64 [D]; `size` includes it."""
     psi, tau = (
         ((side + sums) / size + lam) / (values + lam)
         for side, sums, values, lam in zip(own, total, basis.values, basis.damping, strict=True)

@@ -1,6 +1,7 @@
-"""KFAC-VFE: batches by variational free energy through Kronecker-factored Fisher blocks (Ducoffe & Precioso, 2017).
+"""KFAC-VFE: batches with the least variational free energy, from Kronecker-factored Fisher blocks.
 
-S the query of K images being built, U the unlabelled and A the labelled images, D candidates, l layers, N parameters.
+Source: Ducoffe & Precioso (2017). S the query of K images that is being built, U the unlabelled and A the labelled
+images, D candidates, l blocks, N parameters.
 """
 
 from collections.abc import Iterable, Iterator
@@ -29,7 +30,7 @@ from al_runner.settings.declare import options
 from al_runner.settings.kinds import Count, Means, NotNegative, Positive, Reads
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.choice import Choice
-from al_runner.strategies.free_energy import Energy, greedy, mean_random_z, query_z
+from al_runner.strategies.free_energy import FreeEnergy, greedy, mean_random_z, query_z
 from al_runner.strategies.target import grows, multiple, sizes
 from al_runner.types import Fitted, Images
 
@@ -38,57 +39,59 @@ Target = (
     | Literal["parameters", "growing"]
     | Annotated[str, StringConstraints(pattern=r"^labels/\d+(\.\d+)?$"), Reads("a schedule such as labels/40")]
 )
-CHUNK = 128  # images a backward pass: a layer's patches then stay within tens of megabytes
+CHUNK = 128  # images in one backward pass; the patches of a layer then take only tens of megabytes
 
 
 @options("strategy")
 @dataclass(frozen=True)
 class KfacVfe(Strategy):
-    """Greedily builds the query whose Fisher information stands for the pool's (algorithm 1).
+    """Greedily builds the query whose Fisher information is like the pool's (algorithm 1).
 
-    With Z1 = sum_l mean_S tr(psi_x psi_U^-1) mean_S tr(tau_x tau_U^-1), the generalisation factor (eq. 15, 19) is
-    ln(Z1 / T) + T / Z1, where the target T is N in the paper. With Z0 = sum_l mean_S tr(psi_x M psi_x)
-    mean_S tr(tau_x M' tau_x), where (M, M') is the labelled factor, the training factor (eq. 13, 19) is
-    gamma * Zref / Z0: Zref, the mean Z0 of random queries of the same size, stands for the paper's scale
-    N^3 / sqrt(pi), which would drown the other term.
-    The paper's contradictions are options; the defaults are what its algebra and measurement support.
+    Let Z1 = sum_l mean_S tr(psi_x psi_U^-1) mean_S tr(tau_x tau_U^-1). The generalisation factor (eq. 15, 19) is
+    ln(Z1 / T) + T / Z1; the target T is N in the paper. Let Z0 = sum_l mean_S tr(psi_x M psi_x)
+    mean_S tr(tau_x M' tau_x), where M and M' are the labelled set's factors. The training factor (eq. 13, 19) is
+    gamma * Zref / Z0. Zref is the mean Z0 of random queries of the same size. It replaces the paper's scale
+    N^3 / sqrt(pi), beside which the other term would not count.
+    The paper contradicts itself in several places. Each of them is an option; the defaults are the values that the
+    algebra and measurements support.
     """
 
     direction: Annotated[
-        Literal["minimise", "maximise"], Means("buy the query of least or of greatest free energy")
+        Literal["minimise", "maximise"], Means("choose the query with the least or with the greatest free energy")
     ] = "minimise"
     gamma: Annotated[NotNegative, Means("weight of the training factor, in units of a random query's")] = 0.0
     generalisation: Annotated[
-        NotNegative, Means("weight of the generalisation factor; 0 leaves the training factor alone")
+        NotNegative, Means("weight of the generalisation factor; 0: only the training factor counts")
     ] = 1.0
-    damping: Annotated[Positive, Means("what is added to an inverted factor, relative to its mean eigenvalue")] = 0.1
-    invert_labelled: Annotated[bool, Means("the training factor takes the labelled images' factor inverted")] = False
+    damping: Annotated[
+        Positive, Means("this is added to a factor before it is inverted, relative to its mean eigenvalue")
+    ] = 0.1
+    invert_labelled: Annotated[bool, Means("invert the labelled images' factors in the training factor")] = False
     target: Annotated[
         Target,
-        Means("what the query's Z1 is compared with: N, so many times the pool's own Z1, or more with more labels"),
+        Means("the number that Z1 is compared with: N, a multiple of the pool's own Z1, or one that grows with labels"),
     ] = "parameters"
     energy: Annotated[
-        Literal["total", "blocks"], Means("the target is one for the sum of all blocks, or each block has its own")
+        Literal["total", "blocks"], Means("one target for the sum of all blocks, or a target for each block")
     ] = "total"
     labels: Annotated[
         Literal["predicted", "expected"],
-        Means("labels of unlabelled images: the prediction, or the mean over it, a backward pass a class"),
+        Means("labels of unlabelled images: the prediction, or its expectation, with a backward pass for each class"),
     ] = "predicted"
     start: Annotated[
         Literal["empty", "labelled"],
-        Means("what stands for the pool: the query, or the query and the labelled images together"),
+        Means("the images that are compared with the pool: the query alone, or the query and the labelled images"),
     ] = "empty"
     pool_sample: Annotated[
-        Count | None, Means("unlabelled images, drawn at random, that the pool's factors are estimated from; null: all")
+        Count | None, Means("random unlabelled images from which the pool's factors are estimated; null: all images")
     ] = None
     nystrom_rank: Annotated[
-        Count | None, Means("larger factors are inverted from so many of their columns; null: all exactly")
+        Count | None,
+        Means("the number of columns from which a larger factor is inverted approximately; null: invert all exactly"),
     ] = None
     skip_untreated: Annotated[
         bool,
-        Means(
-            "leave out layers without a Fisher block, and their parameters out of N; false: refuse a net that has some"
-        ),
+        Means("leave out layers without a Fisher block, also from N; false: refuse a net with such layers"),
     ] = False
     needs: ClassVar[Needs] = Needs(network=True)
 
@@ -113,7 +116,7 @@ class KfacVfe(Strategy):
         return self.explained(fitted, pool, n, streams("query"))
 
     def explained(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Choice:
-        """The ids of `select`, with the facts of `choose`."""
+        """The ids that `select` returns, with the facts from `choose`."""
         labelled = ((pool.x(ids), pool.y(ids)) for ids in pool.labelled.split(CHUNK))
         unlabelled, candidates = ImagesOf(pool, pool.unlabelled), ImagesOf(pool, pool.candidates)
         choice = self.choose(fitted.network(), unlabelled, n, candidates, labelled, rng)
@@ -129,15 +132,16 @@ class KfacVfe(Strategy):
         rng: torch.Generator | None = None,
         factors: dict[str, Factors] | None = None,
     ) -> Choice:
-        """The query's positions among the candidates (by default all of `unlabelled`), and what was optimised.
+        """The query's positions among `candidates` (by default all of `unlabelled`), and facts about the choice.
 
-        Its facts are those of `Sizes.facts`; with start "labelled" Z1 is that of the query and the labelled images
+        The facts are those of `Sizes.facts`. With start "labelled", Z1 is that of the query and the labelled images
         together.
 
-        For any classifier in evaluation mode, from its inputs to logits [n, classes], and inputs on its device.
-        `labelled`, batches of inputs and labels, are needed where gamma > 0 or start is "labelled", and where the
-        target grows, which counts them. `rng`, by default seeded with 0, serves pool_sample, nystrom_rank and gamma.
-        Images are read a few at a time. `factors` stand for the mean factors of `unlabelled` where those are known.
+        `net` is any classifier in evaluation mode that maps inputs to logits [n, classes]; the inputs are on its
+        device. `labelled` are batches of inputs and labels. They are needed if gamma is above 0, if start is
+        "labelled", or if the target grows with labels. `rng` (default: seed 0) is used by pool_sample, nystrom_rank
+        and gamma. `factors` are the mean factors of `unlabelled`, if they are known already. Images are read a few at
+        a time. Raises UsageError if `n` is not from 1 to the number of candidates, or if `labelled` is missing.
         """
         candidates = unlabelled if candidates is None else candidates
         self._require(n, candidates, labelled)
@@ -155,17 +159,18 @@ class KfacVfe(Strategy):
         targets = pool.targets(multiple(self.target, sum(len(x) for x, _ in labelled), n))
         reference = self.gamma * mean_random_z(training, n, rng) if training else 0.0
         by_block = self.energy == "blocks"
-        energy = Energy(targets, reference, self.generalisation, self.direction == "minimise", by_block)
+        energy = FreeEnergy(targets, reference, self.generalisation, self.direction == "minimise", by_block)
         chosen = greedy(general, training, n, energy, before, by_block)
         return Choice(chosen, pool.facts(query_z(general, chosen, before), targets))
 
     def _require(self, n: int, candidates: Images, labelled: object) -> None:
-        """UsageError where so many can't be chosen, or what the options need is not given."""
+        """Raises UsageError if `n` images can't be chosen, or if the options need `labelled` and it is None."""
         if not 1 <= n <= len(candidates):
-            raise UsageError(f"{n} of {len(candidates)} candidates were asked for; ask for 1 or more, and no more")
+            raise UsageError(f"{n} of {len(candidates)} candidates were asked for; ask for 1 to {len(candidates)}")
         if labelled is None and (self.gamma or self.start == "labelled" or grows(self.target)):
             raise UsageError(
-                "gamma above 0, start=labelled and a target that grows need labelled images; give them, or leave it out"
+                "gamma above 0, start=labelled and a target that grows need labelled images; "
+                "give labelled=, or change these options"
             )
 
     @property
@@ -173,7 +178,7 @@ class KfacVfe(Strategy):
         return self.labels == "expected"
 
     def _sampled(self, unlabelled: Images, rng: torch.Generator) -> Tensor | None:
-        """Positions of the images that the pool's factors are estimated from; None stands for all."""
+        """Positions of the images from which the pool's factors are estimated; None means all images."""
         if self.pool_sample is None or self.pool_sample >= len(unlabelled):
             return None
         return torch.randperm(len(unlabelled), generator=rng)[: self.pool_sample]
@@ -196,7 +201,7 @@ class KfacVfe(Strategy):
 
 
 def _batches(images: Images, positions: Tensor | None = None) -> Iterator[Tensor]:
-    """All images, or those at `positions`, a few at a time."""
+    """All images, or only those at `positions`, in batches of CHUNK."""
     if positions is not None:
         return (images[rows] for rows in positions.split(CHUNK))
     return (images[start : start + CHUNK] for start in range(0, len(images), CHUNK))

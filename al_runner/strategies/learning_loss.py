@@ -1,4 +1,4 @@
-"""Learning loss: the images whose loss a module beside the net predicts to be highest (Yoo & Kweon, 2019)."""
+"""Learning loss: a module beside the net predicts losses, and the highest are chosen (Yoo & Kweon, 2019)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,33 +14,33 @@ from al_runner.rng import Streams
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Count, CountOrZero, Means, Positive, ShareOrAll
 from al_runner.strategies.base import ByScore
-from al_runner.strategies.decorated import changed
 from al_runner.strategies.loss_prediction import Build, WithLossPrediction, feature_maps, with_ranking
 from al_runner.strategies.ranges import finite
+from al_runner.strategies.rewriting import rewriting
 from al_runner.strategies.wrapped import Wrapped
 from al_runner.types import Fit, Fitted, Learner, TrainData, chunks, least_minibatch
 
-NEVER = 2**62  # forward passes
+NEVER = 2**62  # more forward passes than any training has
 
 
 @options("strategy")
 @dataclass(frozen=True)
 class LearningLoss(ByScore):
-    """The candidates of highest predicted loss."""
+    """The candidates with the highest predicted loss."""
 
     layers: Annotated[
         Sequence[str] | None,
-        Means("layers whose feature maps the module reads, as [net.2,net.5]; null: the last map of every size"),
+        Means("layers whose feature maps the module reads, such as [net.2,net.5]; null: the last map of every size"),
     ] = None
-    hidden: Annotated[Count, Means("units that a map is brought to")] = 128
-    margin: Annotated[Positive, Means("difference by which predicted losses are to be told apart")] = 1.0
+    hidden: Annotated[Count, Means("units that each map is reduced to")] = 128
+    margin: Annotated[Positive, Means("the ranking loss wants two predicted losses to differ by at least this")] = 1.0
     weight: Annotated[Positive, Means("weight of the ranking loss beside the net's own")] = 1.0
     cut_after: Annotated[
         CountOrZero | None,
         Means("passes over the labelled images after which the module no longer trains the net; null: never"),
     ] = 120
     cut_share: Annotated[
-        ShareOrAll, Means("and not later than after this share of the passes that training has at most")
+        ShareOrAll, Means("the latest end of this, as a share of the most passes that training can have")
     ] = 0.6
     needs: ClassVar[Needs] = Needs(network=True)
 
@@ -56,23 +56,23 @@ class LearningLoss(ByScore):
 
 @torch.inference_mode()
 def predicted_losses(net: nn.Module, x: Tensor) -> Tensor:
-    """Uint8 [N, C, H, W] -> [N]; TypeError for a net without a loss-prediction module."""
+    """Predicted losses, uint8 [N, C, H, W] -> [N]; raises TypeError if the net has no loss-prediction module."""
     if not isinstance(net, WithLossPrediction):
-        raise TypeError("learning loss chooses by what its own wrap(learner) has trained")
+        raise TypeError("learning loss needs a net that was trained by its own wrap(learner)")
     return torch.cat([net.losses(part) for part in chunks(x)])
 
 
 @dataclass(frozen=True)
 class PredictingLosses(Wrapped):
-    """Trains every net of another learner together with a loss-prediction module, which is part of it from then on."""
+    """Trains every net of another learner together with a loss-prediction module, which then belongs to the net."""
 
     options: LearningLoss
 
     async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None) -> Fitted:
-        return await changed(self.base.fit(data, streams, previous), self.with_module)
+        return await rewriting(self.base.fit(data, streams, previous), self.with_module)
 
     def with_module(self, fit: Fit) -> Fit:
-        """The same training of the net and a loss-prediction module."""
+        """The same fit for the net together with a loss-prediction module."""
         options = self.options
         layers = None if options.layers is None else tuple(options.layers)
         build = Build(fit.build, fit.data.x[:1].cpu(), layers, options.hidden, self.cut(fit))
@@ -80,7 +80,7 @@ class PredictingLosses(Wrapped):
         return fit._replace(build=build, loss=loss)
 
     def cut(self, fit: Fit) -> int:
-        """Steps after which the module's gradient stops at the maps."""
+        """The number of steps after which the module's gradient stops at the maps."""
         if self.options.cut_after is None:
             return NEVER
         with torch.random.fork_rng(devices=[]):

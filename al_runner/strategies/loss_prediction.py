@@ -1,6 +1,6 @@
-"""The loss-prediction module of Yoo & Kweon (2019): a net's feature maps in, the loss of each of its images out.
+"""The loss-prediction module of Yoo & Kweon (2019): it reads a net's feature maps and predicts the loss of each image.
 
-N examples, B of a minibatch, Y classes.
+N examples, B examples in a minibatch, Y classes.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -17,10 +17,11 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 class WithLossPrediction(nn.Module):
-    """A net and the module that predicts its losses.
+    """A net, and the module that predicts its losses.
 
-    In training it gives logits and, as one more column, the predicted loss, [N, Y + 1]; after `cut` steps, a forward
-    pass each, the module's gradient no longer reaches the net. In evaluation it gives the net's logits alone, [N, Y].
+    In training mode it gives the logits and the predicted loss as one more column, [N, Y + 1]. After `cut` training
+    steps (forward passes) the module's gradient no longer reaches the net. In evaluation mode it gives only the net's
+    logits, [N, Y].
     """
 
     steps: Tensor  # int64, one number: forward passes in training
@@ -44,14 +45,14 @@ class WithLossPrediction(nn.Module):
         return torch.cat([logits, self._predicted(maps)], 1)
 
     def losses(self, x: Tensor) -> Tensor:
-        """Predicted losses, [N]; they order images, and have no unit."""
+        """Predicted losses, [N]. They only order images and have no unit."""
         return self._predicted(self._maps(x)[1])[:, 0]
 
     def _maps(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Logits, and the mean of every map over its positions, [N, channels] each."""
-        with outputs(self.net, self.layers) as found:
+        """Logits [N, Y], and the mean of every map over its positions, [N, channels] each."""
+        with outputs(self.net, self.layers) as maps:
             logits = self.net(x)
-        return logits, [found[name].flatten(2).mean(2) if found[name].ndim > 2 else found[name] for name in self.layers]
+        return logits, [maps[name].flatten(2).mean(2) if maps[name].ndim > 2 else maps[name] for name in self.layers]
 
     def _predicted(self, maps: Sequence[Tensor]) -> Tensor:
         hidden = [relu(layer(values)) for layer, values in zip(self.maps, maps, strict=True)]
@@ -61,10 +62,10 @@ class WithLossPrediction(nn.Module):
 
 @dataclass(frozen=True)
 class Build:
-    """Builds what `build` does with a loss-prediction module; the net's own weights are drawn first."""
+    """Builds the net that `build` builds, with a loss-prediction module; the net's own weights are drawn first."""
 
     build: Callable[[], nn.Module]
-    image: Tensor = field(repr=False)  # any, [1, C, H, W], on the CPU: it shows how wide the maps are
+    image: Tensor = field(repr=False)  # any image, [1, C, H, W], on the CPU; it is used to find the maps' widths
     layers: tuple[str, ...] | None
     hidden: int
     cut: int
@@ -77,44 +78,44 @@ class Build:
 
 @contextmanager
 def outputs(net: nn.Module, layers: Sequence[str]) -> Iterator[dict[str, Tensor]]:
-    """While open, what the named layers give in a forward pass, in the order in which they are done."""
-    found: dict[str, Tensor] = {}
+    """While open, records the outputs of the named layers in a forward pass, in the order of computation."""
+    values: dict[str, Tensor] = {}
 
     def keep(name: str) -> Callable[[nn.Module, object, Tensor], None]:
         def hook(_: nn.Module, __: object, output: Tensor) -> None:
-            found.pop(name, None)
-            found[name] = output
+            values.pop(name, None)
+            values[name] = output
 
         return hook
 
-    # For this pass alone: a copied net would call the hooks of the one it was copied from.
+    # The hooks are removed after the pass: a copy of the net would call the hooks of the original.
     handles = [net.get_submodule(name).register_forward_hook(keep(name)) for name in layers]
     try:
-        yield found
+        yield values
     finally:
         for handle in handles:
             handle.remove()
 
 
 def feature_maps(net: nn.Module, x: Tensor, layers: Sequence[str] | None) -> dict[str, int]:
-    """Channels by layer of the maps that the module reads; without `layers`, the last map of every size.
+    """The channels of every map that the module reads, by layer; without `layers`, the last map of every size.
 
-    For a ResNet those are the ends of its stages. UsageError where a layer is not of the net, is not used by it, or
-    where the net has no map.
+    In a ResNet these are the ends of its stages. Raises UsageError if the net does not have or does not use one of
+    `layers`, or if it has no feature map.
     """
     known = [name for name, _ in net.named_modules() if name]
     for name in layers or ():
         if name not in known:
             raise UsageError(f"strategy.layers: the net has no layer {name!r}; its layers are {', '.join(known)}")
-    with outputs(net, layers or known) as found, torch.enable_grad():
+    with outputs(net, layers or known) as seen, torch.enable_grad():
         net(x)
     for name in layers or ():
-        if name not in found:
-            raise UsageError(f"strategy.layers: {name!r} takes no part in the forward pass; leave it out")
+        if name not in seen:
+            raise UsageError(f"strategy.layers: {name!r} is not used in the forward pass; leave it out")
     if layers:
-        return {name: found[name].shape[1] for name in layers}
-    # What needs no gradient has no weights before it: the image itself.
-    maps = {name: values for name, values in found.items() if values.ndim > 2 and values.requires_grad}
+        return {name: seen[name].shape[1] for name in layers}
+    # An output that needs no gradient comes before all weights: it is the image itself.
+    maps = {name: values for name, values in seen.items() if values.ndim > 2 and values.requires_grad}
     last = {values.shape[2:]: name for name, values in maps.items()}
     if not last:
         raise UsageError(
@@ -124,7 +125,7 @@ def feature_maps(net: nn.Module, x: Tensor, layers: Sequence[str] | None) -> dic
 
 
 def with_ranking(loss: Loss, output: Tensor, y: Tensor, margin: float, weight: float) -> Tensor:
-    """A loss on the logits, plus `weight` times the ranking loss of the predicted losses, from [B, Y + 1] and [B]."""
+    """`loss` of the logits plus `weight` times the ranking loss of the predicted losses, from [B, Y + 1] and [B]."""
     logits, predicted = output[:, :-1], output[:, -1]
     target = cross_entropy(logits.detach(), y, reduction="none")
     return loss(logits, y) + weight * ranking_loss(predicted, target, margin)
@@ -133,7 +134,8 @@ def with_ranking(loss: Loss, output: Tensor, y: Tensor, margin: float, weight: f
 def ranking_loss(predicted: Tensor, target: Tensor, margin: float) -> Tensor:
     """Mean of max(0, -s (p_i - p_j) + margin) over the pairs (i, B + 1 - i), [B] twice (Yoo & Kweon, 2019, eq. 2).
 
-    s is 1 where l_i > l_j, else -1. The middle one of an odd number is in no pair; 0 of a single example.
+    s is 1 if the target losses have l_i > l_j, else -1. If B is odd, the middle example is in no pair. The loss of a
+    single example is 0.
     """
     pairs = len(target) // 2
     if pairs == 0:

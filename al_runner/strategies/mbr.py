@@ -1,4 +1,7 @@
-"""Minimum Bayes risk: the labels after which a Gaussian field expects the fewest errors (Zhu et al., 2003)."""
+"""Minimum Bayes risk: choose the images after whose labels a Gaussian field expects the fewest errors.
+
+Source: Zhu, Lafferty & Ghahramani (2003).
+"""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -19,24 +22,22 @@ from al_runner.types import Fitted
 @options("strategy")
 @dataclass(frozen=True)
 class Mbr(Strategy):
-    """The candidate of least expected risk over the candidates, in a field of the bought images and the candidates.
+    """The candidates with the least expected risk over all candidates, in a field of labelled images and candidates.
 
-    The field is the strategy's own, whatever the learner; learner=harmonic is that of Zhu et al., whose queries are
-    single. Of a batch, every choice takes those before it as labelled as the field predicts, class masses normalised;
-    with `batch` "top" all risks are those of single queries.
+    The strategy builds its own field for every learner. learner=harmonic is the classifier of Zhu et al., who query
+    one image at a time. With `batch` "predicted" the images of a query are chosen one by one, and each chosen one gets
+    the field's prediction as its label, with class mass normalisation. With "top" every risk is that of a single query.
     """
 
     length_scale: Annotated[
-        Positive, Means("root-mean-square difference of pixels, in [0, 1], over which an edge's weight falls to 1/e")
+        Positive, Means("root-mean-square difference of pixels, in [0, 1], at which an edge's weight is 1/e")
     ]
     batch: Annotated[
         Literal["predicted", "top"],
-        Means(
-            "each choice takes those before it as labelled as the field predicts, or all are the best single queries"
-        ),
+        Means("predicted: each choice gets its predicted label before the next; top: the best single queries"),
     ] = "predicted"
     max_candidates: Annotated[
-        Count, Means("images that a query chooses from at most, drawn at random: memory is 40 bytes a pair")
+        Count, Means("the most images that a query chooses from, drawn at random; a pair takes 40 bytes of memory")
     ] = 5000
 
     def plan(self, budget: Budget) -> Budget:

@@ -1,4 +1,4 @@
-"""Random sampling: the baseline of every comparison."""
+"""Random sampling, the baseline of every comparison."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -13,7 +13,7 @@ from al_runner.types import Fitted
 
 @dataclass(frozen=True)
 class Random(Strategy):
-    """Every candidate, or every set of candidates, is equally likely."""
+    """Draws at random: every candidate, or every set of candidates, is equally likely."""
 
     chooses_sets: ClassVar[bool] = True
     draws: ClassVar[bool] = True

@@ -1,4 +1,4 @@
-"""Batches drawn by a score in place of its top (Kirsch et al., 2023, "Stochastic Batch Acquisition")."""
+"""Batches drawn at random by their scores, not the top scores (Kirsch et al., 2023, "Stochastic Batch Acquisition")."""
 
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
@@ -17,14 +17,15 @@ from al_runner.types import Fitted
 
 
 def log_chances(scores: Tensor, law: str, beta: float) -> Tensor:
-    """Unnormalised log probabilities to be drawn first, [N] -> float64 [N] (Kirsch et al., 2023).
+    """Log chances to be drawn first, not normalised, [N] -> float64 [N] (Kirsch et al., 2023).
 
-    "power": s^beta, of scores of 0 or more; "softmax": exp(beta s); "softrank": rank^-beta, 1 for the highest,
-    equals at their mean rank. UsageError for the power of a score below 0.
+    The chance of a score s is s^beta for the law "power" and exp(beta s) for "softmax". It is rank^-beta for
+    "softrank"; the highest score has rank 1, and ties have their mean rank. Raises UsageError if the law is "power"
+    and a score is below 0.
     """
     if law == "power":
         require_at_least_0(bool((scores >= 0).all()))
-        powers: Tensor = torch.special.xlogy(beta, scores.double())  # 0 for beta = 0, also of a score of 0
+        powers: Tensor = torch.special.xlogy(beta, scores.double())  # 0 if beta is 0, also for a score of 0
         return powers
     if law == "softmax":
         return beta * scores.double()
@@ -32,7 +33,7 @@ def log_chances(scores: Tensor, law: str, beta: float) -> Tensor:
 
 
 def require_at_least_0(scores_are: bool) -> None:
-    """UsageError unless scores are such as law=power can draw by."""
+    """Raises UsageError unless the scores are 0 or more, as law=power needs."""
     if not scores_are:
         raise UsageError("strategy.law=power needs scores of 0 or more; use strategy.law=softmax or softrank")
 
@@ -40,16 +41,19 @@ def require_at_least_0(scores_are: bool) -> None:
 @options("strategy")
 @dataclass(frozen=True)
 class Stochastic(Through):
-    """Candidates drawn without replacement, by the score of another strategy.
+    """Draws candidates without replacement, with chances from the scores of another strategy.
 
-    Top-n of the log chances plus Gumbel noise, which is the same (Kool et al., 2019). Those of chance 0 come last.
+    It takes the top n of the log chances plus Gumbel noise, which is the same (Kool et al., 2019). Candidates with
+    chance 0 come last.
     """
 
-    of: Annotated[InstanceOf[ByScore], Means("the strategy whose score chances are made of")]
+    of: Annotated[InstanceOf[ByScore], Means("the strategy whose scores give the chances")]
     law: Annotated[
-        Literal["power", "softmax", "softrank"], Means("chance by score s: s^beta, exp(beta s), or rank^-beta")
+        Literal["power", "softmax", "softrank"], Means("chance of a score s: s^beta, exp(beta s), or rank^-beta")
     ] = "power"
-    beta: Annotated[NotNegative, Means("the larger, the closer to the highest scores; 0: at random")] = 1.0
+    beta: Annotated[
+        NotNegative, Means("the larger it is, the closer the choice is to the highest scores; 0: at random")
+    ] = 1.0
     draws: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -68,6 +72,6 @@ class Stochastic(Through):
         chances = log_chances(self.of.scores(fitted, pool, ids, rng), self.law, self.beta)
         uniform = torch.rand(len(ids), generator=rng, dtype=torch.float64).to(ids.device)
         gumbel = -(-uniform.log()).log()
-        order = gumbel.argsort(descending=True)  # among those of chance 0
+        order = gumbel.argsort(descending=True)  # a random order for candidates with chance 0
         keys = (chances + gumbel)[order]
         return ids[order[top(keys, n)]]

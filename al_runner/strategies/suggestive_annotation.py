@@ -1,6 +1,6 @@
-"""Suggestive annotation: of the most uncertain images, those that stand for most others (Yang et al., 2017).
+"""Suggestive annotation: of the most uncertain images, choose those that represent the most others (Yang et al., 2017).
 
-K preselected images, N unlabelled images, D features; the likeness of two images is the cosine of their features.
+K preselected images, N unlabelled images, D features; the similarity of two images is the cosine of their features.
 """
 
 from dataclasses import dataclass
@@ -19,19 +19,19 @@ from al_runner.strategies.base import Strategy, Through
 from al_runner.strategies.features import features_of
 from al_runner.types import Fitted
 
-BLOCK = 2048  # rows and columns of likeness that are held at once
-STALE = 16  # images whose gain is computed anew at once
+BLOCK = 2048  # rows and columns of the similarity matrix that are in memory at once
+STALE = 16  # images whose gains are computed again at once
 
 
 def facility_location(x: Tensor, others: Tensor, n: int, labelled: Tensor | None = None) -> Tensor:
-    """Positions in `x` of `n` greedy choices for the most of sum_j max_i cos(x_i, others_j), [K, D], [N, D] -> [n].
+    """Positions in `x` of `n` greedy choices that make sum_j max_i cos(x_i, others_j) large, [K, D], [N, D] -> [n].
 
-    At least 1 - 1/e of the most there is, where no cosine is negative (Nemhauser, Wolsey & Fisher, 1978). Images
-    `labelled`, [L, D], count as chosen before. Ties fall to the earlier position. Lazy (Minoux, 1978): a gain only ever
-    falls, so that one computed earlier bounds it. Memory beyond the features O(K + N).
+    The result is at least 1 - 1/e of the maximum if no cosine is negative (Nemhauser, Wolsey & Fisher, 1978). Images
+    `labelled`, [L, D], count as chosen already. Ties go to the earlier position. The search is lazy (Minoux, 1978): a
+    gain can only fall, so a gain that was computed earlier is an upper bound. Memory besides the features O(K + N).
     """
     x, others = normalize(x), normalize(others)
-    # The least cosine there is: the first choice then gains its sum plus N, also where cosines are negative.
+    # -1 is the smallest cosine. The first choice then gains its sum plus N, even if cosines are negative.
     covered = others.new_full((len(others),), -1.0)
     for part in normalize(labelled).split(BLOCK) if labelled is not None else ():
         cover(covered, part, others)
@@ -47,38 +47,38 @@ def facility_location(x: Tensor, others: Tensor, n: int, labelled: Tensor | None
             fresh.zero_()
         else:
             stale = bounds.masked_fill(fresh, -torch.inf).topk(min(STALE, len(bounds)))
-            at = stale.indices[stale.values > -torch.inf]
-            bounds[at], fresh[at] = gains(x[at], others, covered), True
+            positions = stale.indices[stale.values > -torch.inf]
+            bounds[positions], fresh[positions] = gains(x[positions], others, covered), True
     return torch.stack(chosen)
 
 
 def cover(covered: Tensor, chosen: Tensor, others: Tensor) -> None:
-    """Raise `covered`, the greatest cosine with a choice, [N], by more choices, unit rows [M, D] and [N, D]."""
-    for part, held in zip(others.split(BLOCK), covered.split(BLOCK), strict=True):
-        torch.maximum(held, (part @ chosen.T).amax(1), out=held)
+    """Update `covered`, [N], the greatest cosine with any choice, for new choices; unit rows [M, D] and [N, D]."""
+    for part, best in zip(others.split(BLOCK), covered.split(BLOCK), strict=True):
+        torch.maximum(best, (part @ chosen.T).amax(1), out=best)
 
 
 def gains(x: Tensor, others: Tensor, covered: Tensor) -> Tensor:
-    """By how much each of `x` would raise the sum of `covered`, unit rows [K, D], [N, D] and [N] -> float64 [K]."""
+    """How far each of `x` alone would raise the sum of `covered`, unit rows [K, D], [N, D] and [N] -> float64 [K]."""
     total = torch.zeros(len(x), dtype=torch.float64, device=x.device)
     for rows, sums in zip(x.split(BLOCK), total.split(BLOCK), strict=True):
-        for part, held in zip(others.split(BLOCK), covered.split(BLOCK), strict=True):
-            sums.add_((rows @ part.T - held).clamp_min_(0).sum(1, dtype=torch.float64))
+        for part, best in zip(others.split(BLOCK), covered.split(BLOCK), strict=True):
+            sums.add_((rows @ part.T - best).clamp_min_(0).sum(1, dtype=torch.float64))
     return total
 
 
 @options("strategy")
 @dataclass(frozen=True)
 class SuggestiveAnnotation(Through):
-    """`uncertain` preselects a multiple of the query, and facility location chooses for all unlabelled images.
+    """`uncertain` preselects a multiple of the query; facility location chooses those that represent the pool best.
 
-    An adaptation to classification: an image's descriptor is what the last dense layer sees, side by side for the
-    members of a committee, in place of the mean of the last encoder's feature maps.
+    This is an adaptation to classification: an image's descriptor is the input of the last dense layer, side by side
+    for the members of a committee. In the paper it is the mean of the last encoder's feature maps.
     """
 
     uncertain: Annotated[InstanceOf[Strategy], Means("the strategy that preselects")]
-    preselected: Annotated[Count, Means("images that are preselected, times the query")] = 2
-    beside_labelled: Annotated[bool, Means("what a labelled image stands for already counts as covered")] = False
+    preselected: Annotated[Count, Means("images that are preselected, as a multiple of the query")] = 2
+    beside_labelled: Annotated[bool, Means("labelled images already represent the images that are like them")] = False
 
     @property
     def inner(self) -> Strategy:

@@ -1,4 +1,4 @@
-"""Scores of single images, highest first.
+"""Acquisition scores of single images, from the net's mean prediction. The highest scores are chosen.
 
 N examples, K posterior samples, Y classes; log_probs [N, K, Y] in nats.
 """
@@ -17,12 +17,12 @@ from al_runner.strategies.base import ByScore
 from al_runner.strategies.ranges import finite
 from al_runner.types import Fitted, mean_log_probs
 
-SURE_AND_UNSURE = torch.tensor([[[0.9, 0.1]], [[0.5, 0.5]]]).log()  # predictions to try a score on
+SURE_AND_UNSURE = torch.tensor([[[0.9, 0.1]], [[0.5, 0.5]]]).log()  # two predictions that show a score's sign
 
 
 def least_confidence(log_probs: Tensor) -> Tensor:
     """1 - max_y p(y | x), [N, K, Y] -> [N] in [0, 1 - 1/Y] (Lewis & Gale, 1994)."""
-    # The sum of the others: near certainty 1 - p would be 0 for all alike.
+    # The other probabilities are summed: if the net is nearly certain, 1 - p would round to 0 for all images.
     others = mean_log_probs(log_probs).sort(1, descending=True).values[:, 1:]
     return others.exp().sum(1)
 
@@ -40,19 +40,26 @@ def entropy(log_probs: Tensor) -> Tensor:
 
 
 def uncertainty(log_probs: Tensor) -> Tensor:
-    """-ln p(yhat | x), the loss on the prediction, [N, K, Y] -> [N] in [0, ln Y] (Ducoffe & Precioso, 2017, 5.1)."""
+    """-ln p(yhat | x), the loss if the prediction is right, [N, K, Y] -> [N] in [0, ln Y].
+
+    Source: Ducoffe & Precioso (2017, section 5.1).
+    """
     return -mean_log_probs(log_probs).amax(1)
 
 
 def confidence(log_probs: Tensor) -> Tensor:
-    """max_y p(y | x), [N, K, Y] -> [N] in [1/Y, 1]; a set's is the mean, "max" of Kaeding et al. (2016, section 3)."""
+    """max_y p(y | x), [N, K, Y] -> [N] in [1/Y, 1].
+
+    Its mean over a set of images is "max" of Kaeding et al. (2016, section 3).
+    """
     return mean_log_probs(log_probs).exp().amax(1)
 
 
 def curriculum(log_probs: Tensor) -> Tensor:
-    """ln p(yhat | x): the most confident first, the contrary of `uncertainty` (Ducoffe & Precioso, 2017, 5.1).
+    """ln p(yhat | x): the most confident images first, [N, K, Y] -> [N] in [-ln Y, 0].
 
-    Of single images the order of `confidence`.
+    It is the opposite of `uncertainty` (Ducoffe & Precioso, 2017, section 5.1), and orders single images as
+    `confidence` does.
     """
     return mean_log_probs(log_probs).amax(1)
 
@@ -60,9 +67,9 @@ def curriculum(log_probs: Tensor) -> Tensor:
 @options("strategy")
 @dataclass(frozen=True)
 class TopScore(ByScore):
-    """The candidates, or the sets of candidates, of highest mean score; ties fall to the earlier one."""
+    """The candidates, or the sets of candidates, with the highest mean score; ties go to the earlier one."""
 
-    score: Annotated[Callable[[Tensor], Tensor], Means("what is computed of an image's predictions")]
+    score: Annotated[Callable[[Tensor], Tensor], Means("the score that is computed from an image's predictions")]
     chooses_sets: ClassVar[bool] = True
 
     @property

@@ -1,4 +1,4 @@
-"""Learners that change how another one trains."""
+"""Learners that change how another learner trains."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from al_runner.types import Learner
 
 @dataclass(frozen=True)
 class Wrapped:
-    """What a strategy's `wrap` returns: a learner whose fits are like those of `base`. Subclasses have the `fit`."""
+    """What a strategy's `wrap` returns: a learner that fits with the help of `base`. Subclasses define `fit`."""
 
     base: Learner
 

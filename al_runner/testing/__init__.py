@@ -1,4 +1,4 @@
-"""Checks for strategies, also for those of other projects."""
+"""Checks for strategies, also for strategies of other projects."""
 
 from al_runner.strategies.base import Strategy
 from al_runner.testing.case import cases
@@ -6,10 +6,10 @@ from al_runner.testing.checks import CHECKS, ContractError
 
 
 def check_strategy(strategy: Strategy) -> None:
-    """Hold a strategy to what every strategy must hold, on toy images, with every kind of learner that it accepts.
+    """Check what every strategy must fulfil, on toy images, with every kind of learner that the strategy accepts.
 
-    ContractError, an AssertionError, at the first thing that does not hold; UsageError where it accepts no learner.
-    Takes seconds.
+    Raises ContractError, an AssertionError, at the first check that fails, and UsageError if the strategy accepts no
+    learner. It takes seconds.
     """
     for case in cases(strategy):
         for check in CHECKS:

@@ -1,4 +1,4 @@
-"""A strategy with a learner that it accepts, on toy images: what the checks of the contract are asked of."""
+"""The cases of the contract's checks: a strategy with a learner that it accepts, on toy images."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -28,7 +28,7 @@ Build = Callable[[], nn.Module]
 BUILD = net_builder(toy.data_set(), toy.model)
 BOUGHT = 12  # the first images of the pool
 
-# From a net's builder and a recipe to every kind of learner that a strategy may meet.
+# Every kind of learner that a strategy may be used with, made from a net's builder and a recipe.
 LEARNERS: dict[str, Callable[[Build, Recipe], Learner]] = {
     "plain": Plain,
     "ensemble": partial(Ensemble, members=3),
@@ -36,25 +36,25 @@ LEARNERS: dict[str, Callable[[Build, Recipe], Learner]] = {
     "dropout of own masks": partial(Dropout, samples=8, shared_masks=False),
     "harmonic": lambda build, recipe: Harmonic(BUILD, length_scale=30),
 }
-STEADY = ("plain", "ensemble", "dropout")  # whose prediction for an image does not depend on the images beside it
+STEADY = ("plain", "ensemble", "dropout")  # their prediction for an image does not depend on the other images
 
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A strategy, and one of LEARNERS by its name."""
+    """A strategy, and the name of one of LEARNERS."""
 
     strategy: Strategy
     learner: str
 
     @cached_property
     def fitted(self) -> Fitted:
-        """The toy net, trained as the strategy wants it."""
+        """The toy net, trained by the learner as the strategy changes it."""
         return self.fit(BUILD, one_by_one.train_all)
 
     def fit(self, build: Build, train: Engine) -> Fitted:
-        """Nets that `build` makes and `train` trains, by the learner, changed as the strategy wants it."""
+        """A fit by the learner as the strategy changes it, with nets that `build` makes and `train` trains."""
         wrapped = self.strategy.wrap(LEARNERS[self.learner](build, toy.recipe()))
-        pool = bought(toy.data_set())
+        pool = pool_of(toy.data_set())
         return drive(Checked(wrapped, self.learner).fit(train_data(pool), Streams(0, 0), None), train)
 
     def query(self, fitted: Fitted, pool: Pool, n: int, seed: int = 0) -> list[int]:
@@ -64,7 +64,7 @@ class Case:
 
 
 def accepts(strategy: Strategy, learner: str) -> bool:
-    """Whether the strategy takes a learner, by what the two declare."""
+    """Whether the strategy accepts a learner, judged by what the two declare."""
     try:
         strategy.check_learner(strategy.wrap(LEARNERS[learner](BUILD, toy.recipe())))
     except UsageError:
@@ -73,15 +73,18 @@ def accepts(strategy: Strategy, learner: str) -> bool:
 
 
 def cases(strategy: Strategy) -> list[Case]:
-    """One net where that will do, else every posterior that does; UsageError where the strategy takes no learner."""
+    """One case with a single net if the strategy accepts that, else a case for every posterior that it accepts.
+
+    Raises UsageError if the strategy accepts none of STEADY.
+    """
     accepted = [name for name in STEADY if accepts(strategy, name)]
     if not accepted:
-        raise UsageError(f"{strategy.name} takes none of the learners {', '.join(STEADY)}; look at its needs")
+        raise UsageError(f"{strategy.name} accepts none of the learners {', '.join(STEADY)}; change its needs")
     return [Case(strategy, name) for name in (accepted[:1] if accepted[0] == "plain" else accepted)]
 
 
-def bought(data: DataSet) -> Pool:
-    """A pool of which the first few images were bought, and 40 of the others are candidates."""
+def pool_of(data: DataSet) -> Pool:
+    """A pool in which the first BOUGHT images are bought, and 40 of the others are candidates."""
     pool = Pool(data)
     pool.buy(data.train[:BOUGHT], data.labels[data.train[:BOUGHT]])
     pool.draw_candidates(40, stream(0, "candidates"))
@@ -89,13 +92,13 @@ def bought(data: DataSet) -> Pool:
 
 
 def train_data(pool: Pool) -> TrainData:
-    """What a fit on the pool's bought images may use."""
+    """The data that a fit on the pool's bought images may use."""
     data, ids = toy.data_set(), pool.labelled
     return TrainData(pool.x(ids), pool.y(ids), *data.validation, ImagesOf(pool, pool.unlabelled), pool.old)
 
 
 def other_labels() -> DataSet:
-    """The toy data set, all labels changed but those that were bought."""
+    """The toy data set with all labels changed except the bought ones."""
     data = toy.data_set()
     labels = (data.labels + 1) % 3
     labels[data.train[:BOUGHT]] = data.labels[data.train[:BOUGHT]]
@@ -103,7 +106,7 @@ def other_labels() -> DataSet:
 
 
 def other_test_images() -> DataSet:
-    """The toy data set, its validation and test images black."""
+    """The toy data set with black validation and test images."""
     data = toy.data_set()
     images = data.images.clone()
     images[torch.cat([data.val, data.test])] = 0
@@ -111,23 +114,23 @@ def other_test_images() -> DataSet:
 
 
 def equal_images(data: DataSet) -> DataSet:
-    """The data set, every image the same."""
+    """The data set with the same pixels in every image."""
     return replace(data, images=torch.full_like(data.images, 9))
 
 
 def in_double(fits: Sequence[Fit]) -> list[Trained]:
-    """An engine: the weights of `one_by_one`, in double precision."""
+    """An engine that trains as `one_by_one`, and returns the nets in double precision."""
     results = [one_by_one.train(fit) for fit in fits]
     return [result._replace(net=result.net.double()) for result in results]
 
 
 def untrained(fits: Sequence[Fit]) -> list[Trained]:
-    """An engine: the nets as they are built."""
+    """An engine that returns the nets as they are built."""
     return [Trained(initial_net(fit), 0, 0.0) for fit in fits]
 
 
 def normed() -> nn.Module:
-    """Toy images through a BatchNorm with statistics of its own."""
+    """The toy net with a BatchNorm whose statistics come from the toy images."""
 
     def model(shape: tuple[int, int, int], classes: int) -> nn.Module:
         convolution, *rest = toy.model(shape, classes).children()
@@ -154,7 +157,7 @@ class Certain(nn.Module):
 
 
 def diverged() -> nn.Module:
-    """Predicts NaN, as a net whose training diverged does."""
+    """A net that predicts NaN, like a net whose training diverged."""
     net = Certain()
     for parameter in net.parameters():
         torch.nn.init.constant_(parameter, torch.nan)

@@ -1,4 +1,4 @@
-"""What every strategy must hold, whatever it computes: a check a function, ContractError where a case fails it."""
+"""The contract of all strategies: one function for each check, which raises ContractError if a case fails it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,27 +17,27 @@ from al_runner.testing.case import (
     Case,
     Certain,
     accepts,
-    bought,
     diverged,
     equal_images,
     in_double,
     normed,
     other_labels,
     other_test_images,
+    pool_of,
     untrained,
 )
 from al_runner.types import DataSet, Fitted
 
-SEEDS = 6  # streams that a choice is looked at under
-LARGE = 2400  # images of a data set, so that what is drawn from the pool is part of it alone
+SEEDS = 6  # random streams with which a choice is repeated
+LARGE = 2400  # images in a large data set, so that a strategy that draws images draws only a part of the pool
 
 
 class ContractError(AssertionError):
-    """A strategy does not hold what every strategy must."""
+    """A strategy breaks the contract of all strategies."""
 
 
 def require(holds: bool, message: str) -> None:
-    """ContractError of this message unless it holds."""
+    """Raises ContractError with this message unless `holds`."""
     if not holds:
         raise ContractError(message)
 
@@ -46,132 +46,134 @@ Check = Callable[[Case], None]
 
 
 def chooses_distinct_candidates(case: Case) -> None:
-    """As many different ids as were asked for, all of them candidates."""
+    """The choice has as many different ids as were asked for, and all are candidates."""
     for n in (1, 7, 40):
-        pool = bought(toy.data_set())
+        pool = pool_of(toy.data_set())
         chosen = case.query(case.fitted, pool, n)
         require(len(set(chosen)) == n == len(chosen), f"{n} different ids were asked for, it chose {chosen}")
         strangers = set(chosen) - set(pool.candidates.tolist())
         require(not strangers, f"it chose {strangers}, which are not ids in pool.candidates (not positions in it)")
 
 
-def can_take_the_whole_pool(case: Case) -> None:
-    """A query of all candidates gets all candidates."""
-    pool = bought(toy.data_set())
+def can_choose_the_whole_pool(case: Case) -> None:
+    """A query for all candidates returns all of them."""
+    pool = pool_of(toy.data_set())
     pool.draw_candidates(len(pool.unlabelled), torch.Generator())
     chosen = case.query(case.fitted, pool, len(pool.unlabelled))
     require(sorted(chosen) == pool.unlabelled.tolist(), f"asked for all {len(pool.unlabelled)} candidates: {chosen}")
 
 
 def repeats_its_choice(case: Case) -> None:
-    """The same random stream, the same choice."""
+    """The same random stream gives the same choice."""
     for data in (toy.data_set(), equal_images(toy.data_set())):
-        chosen = [case.query(case.fitted, bought(data), 7) for _ in range(2)]
+        chosen = [case.query(case.fitted, pool_of(data), 7) for _ in range(2)]
         require(chosen[0] == chosen[1], f"the same random stream gave {chosen[0]} and then {chosen[1]}")
 
 
-def draws_if_it_says_so(case: Case) -> None:
-    """Where images differ, where all are equal, and where the pool is large."""
+def draws_as_declared(case: Case) -> None:
+    """`draws` says whether the random stream can change the choice: in a small or large pool, or of equal images."""
     small, large = toy.data_set(), toy.data_set(LARGE)
     draws = any(depends_on_stream(case, data) for data in (small, equal_images(small), large, equal_images(large)))
-    require(case.strategy.draws or not draws, "it declares draws=False, but another random stream chose otherwise")
+    require(case.strategy.draws or not draws, "it declares draws=False, but random streams made different choices")
     require(draws or not case.strategy.draws, "it declares draws=True, but every random stream made the same choice")
 
 
 def depends_on_stream(case: Case, data: DataSet) -> bool:
-    """Whether one of several random streams makes another choice than the first."""
-    choices = (sorted(case.query(case.fitted, bought(data), 7, seed)) for seed in range(SEEDS))
+    """Whether at least one of several random streams gives another choice than the first."""
+    choices = (sorted(case.query(case.fitted, pool_of(data), 7, seed)) for seed in range(SEEDS))
     first = next(choices)
     return any(choice != first for choice in choices)
 
 
-def sees_no_label_it_has_not_bought(case: Case) -> None:
-    """Other hidden labels make no difference."""
-    chosen = [case.query(case.fitted, bought(data), 7) for data in (toy.data_set(), other_labels())]
-    require(chosen[0] == chosen[1], f"with other hidden labels it chose {chosen[1]} in place of {chosen[0]}")
+def uses_no_hidden_label(case: Case) -> None:
+    """Other hidden labels give the same choice."""
+    chosen = [case.query(case.fitted, pool_of(data), 7) for data in (toy.data_set(), other_labels())]
+    require(chosen[0] == chosen[1], f"with other hidden labels it chose {chosen[1]}, not {chosen[0]}")
 
 
-def sees_no_test_or_validation_image(case: Case) -> None:
-    """Other test and validation images make no difference."""
-    chosen = [case.query(case.fitted, bought(data), 7) for data in (toy.data_set(), other_test_images())]
-    require(chosen[0] == chosen[1], f"with other test images it chose {chosen[1]} in place of {chosen[0]}")
+def uses_no_test_or_validation_image(case: Case) -> None:
+    """Other test and validation images give the same choice."""
+    chosen = [case.query(case.fitted, pool_of(data), 7) for data in (toy.data_set(), other_test_images())]
+    require(chosen[0] == chosen[1], f"with other test images it chose {chosen[1]}, not {chosen[0]}")
 
 
 def ignores_the_order_of_the_candidates(case: Case) -> None:
-    """Unless it draws without a look at the fit: a random choice of positions is as good as one of ids."""
-    watched, pool = Watched(case.fitted), bought(toy.data_set())
+    """The order does not matter, unless the strategy draws without the fit: drawing positions is as good as ids."""
+    watched, pool = Watched(case.fitted), pool_of(toy.data_set())
     first = case.query(cast(Fitted, watched), pool, 7)
     pool.candidates = pool.candidates.flip(0)
     second = case.query(case.fitted, pool, 7)
     if watched.asked or not case.strategy.draws:
-        require(first == second, f"with the candidates in another order it chose {second} in place of {first}")
+        require(first == second, f"with the candidates in another order it chose {second}, not {first}")
 
 
-def leaves_the_net_as_it_is(case: Case) -> None:
+def leaves_the_net_unchanged(case: Case) -> None:
     """Weights, statistics, gradients, modes and torch's own random numbers stay as they were."""
     for fitted in (case.fitted, case.fit(normed, untrained)):
         net = nn.ModuleList(nets(fitted))
         before = {name: value.clone() for name, value in net.state_dict().items()}
         state = torch.random.get_rng_state()
-        case.query(fitted, bought(toy.data_set()), 7)
+        case.query(fitted, pool_of(toy.data_set()), 7)
         changed = [name for name, value in net.state_dict().items() if not torch.equal(value, before[name])]
         require(not changed, f"it changed the net's {changed}")
-        require(not any(part.training for own in nets(fitted) for part in own.modules()), "it left training mode on")
+        require(
+            not any(part.training for own in nets(fitted) for part in own.modules()), "it left a net in training mode"
+        )
         require(all(weight.grad is None for weight in net.parameters()), "it left gradients behind")
         same = torch.equal(torch.random.get_rng_state(), state)
-        require(same, "it drew from torch's global random numbers; draw from its own stream")
+        require(same, "it drew from torch's global random numbers; draw from the query's own stream")
 
 
-def stands_predictions_of_probability_1(case: Case) -> None:
-    """A net that is certain, whose gradients are 0, is no trouble."""
-    chosen = case.query(case.fit(Certain, untrained), bought(toy.data_set()), 7)
+def accepts_predictions_of_probability_1(case: Case) -> None:
+    """A net that is certain, so that its gradients are 0, causes no error."""
+    chosen = case.query(case.fit(Certain, untrained), pool_of(toy.data_set()), 7)
     require(len(set(chosen)) == 7, f"7 ids were asked for, it chose {chosen}")
 
 
-def takes_no_nan_for_an_answer(case: Case) -> None:
-    """ArithmeticError where the net computes NaN, if the net is asked at all."""
+def raises_an_error_if_the_net_gives_nan(case: Case) -> None:
+    """If the net gives NaN, the strategy raises ArithmeticError, unless it does not use the net."""
     watched = Watched(case.fit(diverged, untrained))
     try:
-        case.query(cast(Fitted, watched), bought(toy.data_set()), 7)
+        case.query(cast(Fitted, watched), pool_of(toy.data_set()), 7)
     except ArithmeticError as error:
-        require("NaN" in str(error), f"the error on a net that computes NaN says nothing of NaN: {error}")
+        require("NaN" in str(error), f"the error for a net that gives NaN does not mention NaN: {error}")
     else:
-        require(not watched.asked, "it took what a net that computes NaN says for an answer; raise ArithmeticError")
+        require(not watched.asked, "it made a choice with a net that gives NaN; raise ArithmeticError instead")
 
 
-def stands_images_that_are_all_alike(case: Case) -> None:
-    """Equal images are no trouble."""
-    chosen = case.query(case.fitted, bought(equal_images(toy.data_set())), 7)
+def accepts_equal_images(case: Case) -> None:
+    """A data set in which all images are equal causes no error."""
+    chosen = case.query(case.fitted, pool_of(equal_images(toy.data_set())), 7)
     require(len(set(chosen)) == 7, f"7 ids were asked for, it chose {chosen}")
 
 
-def chooses_alike_in_single_and_double_precision(case: Case) -> None:
-    """Rounding makes no difference where nothing is a tie."""
+def chooses_the_same_in_single_and_double_precision(case: Case) -> None:
+    """Rounding does not change the choice if there are no ties."""
     double = case.fit(BUILD, in_double)
-    chosen = [case.query(fitted, bought(toy.data_set()), 7) for fitted in (case.fitted, double)]
-    require(chosen[0] == chosen[1], f"in double precision it chose {chosen[1]} in place of {chosen[0]}")
+    chosen = [case.query(fitted, pool_of(toy.data_set()), 7) for fitted in (case.fitted, double)]
+    require(chosen[0] == chosen[1], f"in double precision it chose {chosen[1]}, not {chosen[0]}")
 
 
-def buys_whole_sets_if_it_says_so(case: Case) -> None:
-    """With `chooses_sets`, a query is a row of `pool.sets`."""
+def chooses_whole_sets_as_declared(case: Case) -> None:
+    """If the strategy declares `chooses_sets`, its choice is a row of `pool.sets`."""
     if case.strategy.chooses_sets:
-        pool = bought(toy.data_set())
+        pool = pool_of(toy.data_set())
         pool.offer(pool.candidates[:36].view(9, 4))
         chosen = case.query(case.fitted, pool, 4)
-        require(chosen in pool.sets.tolist(), f"it declares chooses_sets, but {chosen} is no row of pool.sets")
+        require(chosen in pool.sets.tolist(), f"it declares chooses_sets, but {chosen} is not a row of pool.sets")
 
 
-def asks_only_what_it_declares(case: Case) -> None:
-    """With every learner that it accepts by its declaration."""
+def asks_only_for_what_it_declares(case: Case) -> None:
+    """With every learner that the strategy accepts, it asks the fit only for what its `needs` declare."""
     for name in LEARNERS:
         if accepts(case.strategy, name):
             other = Case(case.strategy, name)
-            chosen = case.query(Declared(other.fitted, case.strategy.needs), bought(toy.data_set()), 3)
+            chosen = case.query(Declared(other.fitted, case.strategy.needs), pool_of(toy.data_set()), 3)
             require(len(set(chosen)) == 3, f"with learner={name}, 3 ids were asked for, it chose {chosen}")
 
 
 class Watched:
-    """Passes on what a fit is asked, and tells whether it was asked anything."""
+    """A fit that records whether it was asked for anything."""
 
     def __init__(self, fitted: Fitted):
         self._fitted, self.asked = fitted, False
@@ -183,7 +185,7 @@ class Watched:
 
 @dataclass(frozen=True)
 class Declared:
-    """A fit that gives its predictions, and beside them only what a strategy declared that it needs."""
+    """A fit that gives its predictions, and otherwise only what a strategy declared in `needs`."""
 
     fitted: Fitted
     needs: Needs
@@ -205,24 +207,24 @@ class Declared:
 
 
 def nets(fitted: Fitted) -> list[nn.Module]:
-    """All nets behind a fit."""
+    """All nets of a fit."""
     inner = fitted.fitted if isinstance(fitted, CheckedFit) else fitted
     return list(inner.nets) if isinstance(inner, Committee) else [inner.network()]
 
 
 CHECKS: tuple[Check, ...] = (
     chooses_distinct_candidates,
-    can_take_the_whole_pool,
+    can_choose_the_whole_pool,
     repeats_its_choice,
-    draws_if_it_says_so,
-    sees_no_label_it_has_not_bought,
-    sees_no_test_or_validation_image,
+    draws_as_declared,
+    uses_no_hidden_label,
+    uses_no_test_or_validation_image,
     ignores_the_order_of_the_candidates,
-    leaves_the_net_as_it_is,
-    stands_predictions_of_probability_1,
-    takes_no_nan_for_an_answer,
-    stands_images_that_are_all_alike,
-    chooses_alike_in_single_and_double_precision,
-    buys_whole_sets_if_it_says_so,
-    asks_only_what_it_declares,
+    leaves_the_net_unchanged,
+    accepts_predictions_of_probability_1,
+    raises_an_error_if_the_net_gives_nan,
+    accepts_equal_images,
+    chooses_the_same_in_single_and_double_precision,
+    chooses_whole_sets_as_declared,
+    asks_only_for_what_it_declares,
 )

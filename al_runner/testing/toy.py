@@ -1,4 +1,4 @@
-"""A data set and a net small enough to train in milliseconds."""
+"""A data set and a net that are small enough to train in milliseconds."""
 
 from functools import partial
 
@@ -9,7 +9,7 @@ from al_runner.types import DataSet, Recipe
 
 
 def data_set(n: int = 160) -> DataSet:
-    """Three classes, each a bright row of its own in noisy 6 x 6 images; ids of all three parts are interleaved."""
+    """Noisy 6 x 6 images of three classes, each with its own bright row; `train`, `val` and `test` ids alternate."""
     rng = torch.Generator().manual_seed(0)
     labels = torch.randint(3, (n,), generator=rng)
     images = torch.randint(0, 150, (n, 1, 6, 6), generator=rng)
@@ -26,6 +26,6 @@ def model(shape: tuple[int, int, int], classes: int) -> nn.Module:
 
 
 def recipe(**changes: object) -> Recipe:
-    """A dozen checks of four steps each, unless `changes` say otherwise."""
+    """A recipe with at most twelve checks of four steps each; `changes` replace its fields."""
     settings = {"batch_size": 8, "check_every": 4, "patience": 3, "max_checks": 12, **changes}
     return Recipe(partial(torch.optim.Adam, lr=0.01), **settings)  # type: ignore[arg-type]

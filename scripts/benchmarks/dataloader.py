@@ -95,7 +95,7 @@ def train(fit: Fit, net: nn.Sequential, mean: float, std: float) -> Trained:
     while not rule.over:
         steps(net, optimizer, training, list(islice(batches, per_check)))
         taken += per_check
-        if rule.lowest(error_rate(net, validation)):
+        if rule.record(error_rate(net, validation)):
             best = deepcopy(net)
     give(best, result)
     return Trained(result, taken, perf_counter() - start)

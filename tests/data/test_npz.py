@@ -305,7 +305,5 @@ def test_arrays_that_nothing_reads_are_named(tmp_path, load, caplog):
 def test_names_of_files_may_stand_beside_the_images_one_for_each(tmp_path, load):
     names = [f"photo {number}.jpg" for number in range(40)]
     assert list(load("npz", tmp_path, save(tmp_path, files=np.array(names))[0]).files) == names
-    with pytest.raises(
-        InstantiationException, match=r"files has shape \[39\], but there are 40 images"
-    ):
+    with pytest.raises(InstantiationException, match=r"files has shape \[39\], but there are 40 images"):
         load("npz", tmp_path, save(tmp_path, files=np.array(names[1:]))[0])

@@ -27,7 +27,7 @@ def made(fit: Fit) -> Trained:
 
 
 class Engine:
-    """Answers at once, with the training set's size as the steps; fails for the sizes in `failing`."""
+    """Answers at once, with the size of the training set as the steps; fails for the sizes in `failing`."""
 
     def __init__(self, failing: Sequence[int] = ()):
         self.batches: list[list[int]] = []
@@ -47,7 +47,7 @@ async def job(*rounds: Sequence[int]) -> list[list[int]]:
     return [[result.steps for result in await trained([asked(size) for size in sizes])] for sizes in rounds]
 
 
-def test_every_answer_goes_to_whoever_asked_and_equal_sizes_go_together() -> None:
+def test_every_job_gets_its_own_answers_and_equal_sizes_train_together() -> None:
     engine = Engine()
     tasks = [Task(job([4], [5], [6])), Task(job([4], [5])), Task(job([4, 5], [6, 6])), Task(job()), Task(job([], [7]))]
     drive_all(tasks, engine)
@@ -61,7 +61,7 @@ def test_a_job_that_is_behind_catches_up_first() -> None:
     assert engine.batches == [[6], [7], [8, 8], [9, 9], [10, 10]]
 
 
-def test_a_failed_fit_is_raised_where_it_was_asked_for_and_leaves_the_other_jobs_alone() -> None:
+def test_a_failed_fit_is_raised_in_its_own_job_and_the_other_jobs_go_on() -> None:
     async def caught() -> str:
         try:
             await trained([asked(4), asked(5)])
@@ -102,12 +102,12 @@ def test_a_clock_runs_with_its_job_and_its_share_of_the_training() -> None:
 
     drive_all([Task(timed(place), clock) for place, clock in enumerate(clocks)], Engine())
     for before, after in readings:
-        assert 1 <= after - before < 1.1  # the engine says 1.0 for each
+        assert 1 <= after - before < 1.1  # the engine reports 1.0 for each
     rest = clocks[0]()
     assert clocks[0]() == rest
 
 
-def test_whoever_forgets_to_await_is_warned() -> None:
+def test_a_forgotten_await_gives_a_warning() -> None:
     async def forgetful() -> None:
         job([4])
 
@@ -119,7 +119,7 @@ def test_whoever_forgets_to_await_is_warned() -> None:
 
 
 def test_a_sweep_in_lock_step_equals_its_runs_one_by_one() -> None:
-    """Strategies and seeds, one resumed in the middle, in stacks where they match."""
+    """Several strategies and seeds, one resumed in the middle; fits that match train in stacks."""
     kinds = [(strategy, seed) for strategy in (Random(), KfacVfe()) for seed in (0, 1, 2)]
     alone = [toy.Memory() for _ in kinds]
     for (strategy, seed), memory in zip(kinds, alone, strict=True):

@@ -1,4 +1,4 @@
-"""The same engines on a GPU; skipped where there is none."""
+"""The same engines on a GPU; skipped if there is none."""
 
 from functools import partial
 from itertools import islice
@@ -40,7 +40,7 @@ def test_masks_are_those_of_the_cpu() -> None:
 
 
 def test_from_the_fourth_step_on_a_graph_is_replayed() -> None:
-    """With a short last minibatch there are two; a smaller stack has new ones."""
+    """With a short last minibatch there are two graphs; a smaller stack has new ones."""
     asked = on_gpu(made_fits.fits(made_fits.MODELS["batch norm"], made_fits.recipe(check_every=40)))
     stack = Stack(asked)
 
@@ -57,7 +57,7 @@ def test_from_the_fourth_step_on_a_graph_is_replayed() -> None:
     assert all(replay._graph is not None for replay in stack._replays.values())
 
 
-def test_a_lone_net_is_a_stack_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_single_net_is_a_stack_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = made_fits.counted(monkeypatch)
     Stacked().train_all(on_gpu(made_fits.fits(made_fits.MODELS["dropout"], made_fits.recipe(), 1)))
     assert sizes == [1]

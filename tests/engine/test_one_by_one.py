@@ -31,7 +31,7 @@ def test_the_same_fit_gives_the_same_net_whatever_was_drawn_before() -> None:
     assert not same_weights(first.net, train(fit(toy.recipe(), seed=1)).net)
 
 
-def test_every_round_has_initial_weights_of_its_own_unless_asked_otherwise() -> None:
+def test_every_round_has_its_own_initial_weights_unless_same_init() -> None:
     assert not same_weights(initial_net(fit(toy.recipe(), 0)), initial_net(fit(toy.recipe(), 1)))
     same = toy.recipe(same_init=True)
     assert same_weights(initial_net(fit(same, 0)), initial_net(fit(same, 1)))
@@ -60,7 +60,7 @@ def test_a_fit_equals_the_textbook_loop(length: dict[str, int]) -> None:
 
 
 def scripted(monkeypatch: pytest.MonkeyPatch, errors: list[float]) -> list[nn.Module]:
-    """Give training these validation errors one after another; keep a copy of the net at each."""
+    """Give training these validation errors one after the other, and keep a copy of the net at each."""
     snapshots: list[nn.Module] = []
 
     def error(net: nn.Module, x: torch.Tensor, y: torch.Tensor) -> float:
@@ -74,11 +74,16 @@ def scripted(monkeypatch: pytest.MonkeyPatch, errors: list[float]) -> list[nn.Mo
 @pytest.mark.parametrize(
     ("changes", "errors", "checks", "best"),
     [
-        ({}, [0.5, 0.4, 0.4, 0.45, 0.41, 0.1], 5, 1),  # three checks without a fall; the first of equals is kept
-        ({}, [0.5, 0.6, 0.6, 0.3, 0.6, 0.6, 0.6], 7, 3),  # a fall starts the count anew
+        (
+            {},
+            [0.5, 0.4, 0.4, 0.45, 0.41, 0.1],
+            5,
+            1,
+        ),  # three checks without a fall; the first of the equal errors is kept
+        ({}, [0.5, 0.6, 0.6, 0.3, 0.6, 0.6, 0.6], 7, 3),  # a fall starts the count again
         ({"max_checks": 2}, [0.5, 0.4, 0.3], 2, 1),
         ({"min_improvement": 0.05}, [0.40, 0.39, 0.385, 0.38, 0.375, 0.37, 0.365], 7, 6),  # 0.38 = 0.95 * 0.40 counts
-        ({"min_improvement": 0.05}, [0.40, 0.39, 0.385, 0.381, 0.1], 4, 3),  # and the lowest is restored all the same
+        ({"min_improvement": 0.05}, [0.40, 0.39, 0.385, 0.381, 0.1], 4, 3),  # but the lowest is restored
         ({}, [0.0, 0.0, 0.0, 0.0], 4, 0),
         ({"target_error": 0.25}, [0.5, 0.6, 0.25, 0.1], 3, 2),
         ({"target_error": 0.0}, [0.5, 0.01, 0.0, 0.0], 3, 2),
@@ -95,12 +100,12 @@ def test_stopping_and_restoring(
 
 
 @pytest.mark.parametrize("value", [-0.1, 1.0])
-def test_a_target_that_is_no_error_is_refused(value: float) -> None:
+def test_a_target_that_is_not_an_error_rate_is_refused(value: float) -> None:
     with pytest.raises(UsageError, match=r"training.target_error is .*; it must be 0 or more and below 1"):
         toy.recipe(target_error=value)
 
 
-def test_a_check_comes_at_least_once_a_pass() -> None:
+def test_a_check_lasts_at_least_one_pass() -> None:
     assert train(fit(toy.recipe(max_checks=1), n=70)).steps == 9
 
 
@@ -196,7 +201,7 @@ def test_error_rate_by_hand() -> None:
     assert error_rate(net, logits.repeat(300, 1), torch.tensor([0, 1, 1, 0]).repeat(300)) == 0.25
 
 
-def test_a_fit_may_have_a_loss_of_its_own_and_begin_from_given_weights() -> None:
+def test_a_fit_may_have_its_own_loss_and_start_from_given_weights() -> None:
     def squared(logits: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         return (logits - nn.functional.one_hot(y, 3)).square().mean()
 
@@ -215,7 +220,7 @@ def test_a_fit_may_have_a_loss_of_its_own_and_begin_from_given_weights() -> None
 
 
 def test_the_learning_rate_drops_after_its_checks() -> None:
-    """At a rate of 0 nothing moves any more: what is trained for 9 checks is what was after 2."""
+    """With a rate of 0 nothing changes any more: after 9 checks the weights are those after 2."""
     sgd = {"optimizer": partial(torch.optim.SGD, lr=0.05), "patience": 9}
     short = train(fit(replace(toy.recipe(), **sgd, max_checks=2)))
     dropped = train(fit(replace(toy.recipe(), **sgd, max_checks=9, schedule=Drops((2,), 0.0))))

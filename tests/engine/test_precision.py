@@ -1,4 +1,4 @@
-"""What an engine says of bfloat16 on a processor."""
+"""What an engine logs about bfloat16 on a processor."""
 
 from collections.abc import Iterator
 
@@ -28,7 +28,7 @@ def test_a_processor_without_bfloat16_is_named_once(
     assert len([line for line in caplog.messages if "use training.precision=float32" in line]) == (not can)
 
 
-def test_bfloat16_is_told_by_the_processor_s_instructions() -> None:
+def test_the_processor_s_instructions_show_bfloat16() -> None:
     assert not has_bfloat16({"avx512_f": True, "avx512_bf16": False, "amx_bf16": False})
     assert has_bfloat16({"avx512_bf16": True})
     assert has_bfloat16({"neon": True, "bf16": True})

@@ -1,4 +1,4 @@
-"""Learning rates step by step, held to torch's own schedulers."""
+"""Learning rates step by step, against torch's own schedulers."""
 
 from dataclasses import replace
 from functools import partial
@@ -25,7 +25,7 @@ def optimizer(*rates: float) -> torch.optim.Optimizer:
 
 
 def rates_of(schedule: Schedule, checks: int = 10) -> list[list[float]]:
-    """Of both groups of an optimiser, at every step of `checks` checks."""
+    """The rates of both groups of an optimiser, at every step of `checks` checks."""
     ours = optimizer(0.4, 0.8)
     recipe = toy.recipe(schedule=schedule, max_checks=checks, patience=checks)
     found = []
@@ -76,7 +76,7 @@ def test_one_cycle_of_a_few_steps_has_a_rate_for_each() -> None:
 
 
 def test_drops_have_the_rates_of_torch_at_every_step() -> None:
-    """A check every 4 steps; after checks 3 and 5 are steps 12 and 20."""
+    """There is a check every 4 steps, so the drops after checks 3 and 5 are at steps 12 and 20."""
     theirs = torch.optim.lr_scheduler.MultiStepLR(optimizer(0.4, 0.8), [12, 20], gamma=0.1)
     torch.testing.assert_close(
         torch.tensor(rates_of(Drops((3, 5)))), torch.tensor(rates_of_torch(theirs)), rtol=1e-12, atol=0
@@ -111,7 +111,7 @@ def test_training_takes_every_step_at_its_rate(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_the_checks_of_a_cycle_choose_among_its_weights() -> None:
-    """The cycle runs over all checks there may be, as many as patience allows."""
+    """The cycle lasts for all possible checks, and patience allows as many."""
     assert train(fit(toy.recipe(schedule=OneCycle(), max_checks=5, patience=5))).steps == 20
 
 

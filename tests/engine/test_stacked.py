@@ -30,7 +30,7 @@ from al_runner.types import Fit, TrainData, Trained
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("optimizer", OPTIMISERS)
 def test_final_weights_equal_those_of_the_one_by_one_engine(model: str, optimizer: str) -> None:
-    """In float64; with Adam the nets stop at different checks, so that the stack is made smaller on the way."""
+    """In float64. With Adam the nets stop at different checks, so the stack becomes smaller during training."""
     asked = fits(MODELS[model], recipe(optimizer=OPTIMISERS[optimizer]))
     alone = [train(fit) for fit in asked]
     assert optimizer != "adam" or len({result.steps for result in alone}) > 1
@@ -63,7 +63,7 @@ def test_every_part_of_a_recipe_is_the_same_in_a_stack(changes: dict[str, object
 
 @pytest.mark.parametrize("optimizer", sorted(set(OPTIMISERS) - {"rprop", "asgd"}))
 def test_every_optimiser_follows_a_schedule_in_a_stack(optimizer: str) -> None:
-    """In a stack a step is scaled, not its rate; with weight decay and momentum it must come to the same."""
+    """A stack scales the step, not the rate. With weight decay and momentum the result must be the same."""
     chosen = recipe(optimizer=OPTIMISERS[optimizer], schedule=OneCycle(end=0.01), patience=9, max_checks=9)
     asked = fits(batch_norm, chosen)
     alone = [train(fit) for fit in asked]
@@ -82,7 +82,7 @@ def test_a_last_minibatch_of_one_is_the_same_in_a_stack(model: str) -> None:
 
 
 def test_training_ends_at_a_training_error_in_both_engines() -> None:
-    """Points in place of images, as a classifier of features has them, and each net's own as its validation set."""
+    """The inputs are points, as for a classifier of features, and each net's training set is its validation set."""
     rng = torch.Generator().manual_seed(0)
     settings = recipe(check_every=1, patience=400, max_checks=400, target_error=0.02)
     asked = []
@@ -169,7 +169,7 @@ def losses_alone(fit: Fit, steps: int) -> Tensor:
 
 @pytest.mark.parametrize("name", configs.names("model"))
 def test_no_layer_before_batch_norm_has_a_bias(name: str) -> None:
-    """Its gradient is rounding noise, which Adam turns into full steps: a stack would part from its nets by 1e-2."""
+    """The bias's gradient is rounding noise, which Adam turns into full steps; a stack would differ by 1e-2."""
     net = instantiate(configs.composed(f"model={name}").model)((3, 32, 32), 10)
     products = nn.Conv2d | nn.Linear
     layers = [layer for layer in net.modules() if isinstance(layer, products | nn.modules.batchnorm._NormBase)]
@@ -193,8 +193,8 @@ def test_a_net_that_diverges_fails_alone() -> None:
     require_equal([outcomes[i] for i in others], [train(asked[i]) for i in others], 1e-9)
 
 
-def test_fits_that_match_are_stacked_and_the_others_train_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two sizes, two recipes, two models and a lone one, mixed; every answer goes to whoever asked."""
+def test_fits_that_match_are_stacked_and_the_others_train_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two sizes, two recipes, two models and a single fit, mixed; every answer is at the position of its fit."""
     sizes = counted(monkeypatch)
     kinds = [
         fits(toy.model, recipe(), 3),
@@ -215,8 +215,8 @@ def test_on_a_cpu_nothing_is_stacked_unless_asked_for(monkeypatch: pytest.Monkey
     assert sizes == []
 
 
-def test_recipes_made_apart_match_by_value(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every job of a sweep instantiates its own."""
+def test_recipes_match_by_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every job of a sweep has its own recipe object."""
     sizes = counted(monkeypatch)
     Stacked(max_stacked=99).train_all([fits(partial(toy.model), recipe(), 1)[0] for _ in range(3)])
     assert sizes == [3]
@@ -230,7 +230,7 @@ def test_a_stack_is_no_larger_than_asked(monkeypatch: pytest.MonkeyPatch, caplog
     engine.train_all(asked)
     outcomes = engine.train_all(asked)
     assert sizes == [2, 2, 1] * 2
-    assert [line for line in caplog.messages if "waves of 2" in line] == [caplog.messages[0]]
+    assert [line for line in caplog.messages if " nets of one kind train 2 at a time: " in line] == [caplog.messages[0]]
     require_equal(outcomes, [train(fit) for fit in asked], 1e-9)
 
 
@@ -260,7 +260,7 @@ def test_a_stack_that_is_too_large_after_all_is_halved(monkeypatch: pytest.Monke
 
 
 def test_a_shortage_of_memory_is_of_one_kind_of_net(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The large nets train two at a time from then on, the small ones together as before."""
+    """After that the large nets train two at a time, and the small ones all together as before."""
     large, small = fits(toy.model, recipe(max_checks=2), 5), fits(partial(toy.model), recipe(max_checks=1), 3)
     tried: list[tuple[int, int]] = []
 
@@ -289,7 +289,7 @@ class Noisy(nn.Module):
 
 
 class Mixing(nn.Module):
-    """Treats vmap's tensors differently from plain ones, without an error."""
+    """Handles vmap's tensors differently from plain ones, without an error."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x * (2 if torch._C._functorch.is_batchedtensor(x) else 1)
@@ -310,11 +310,15 @@ def forgetful(shape: tuple[int, int, int], classes: int) -> nn.Module:
     ("model", "changes", "message"),
     [
         (with_layer(Noisy), {}, "random"),
-        (with_layer(Mixing), {}, "another in a stack"),
+        (with_layer(Mixing), {}, "a layer gives another output in a stack"),
         (forgetful, {}, ""),
-        (toy.model, {"optimizer": partial(torch.optim.Adafactor, lr=0.01)}, "Adafactor does not treat every weight"),
-        (toy.model, {"optimizer": OPTIMISERS["rprop"], "schedule": Drops([1])}, "Rprop does not follow a schedule"),
-        (toy.model, {"optimizer": OPTIMISERS["asgd"], "schedule": Drops([1])}, "ASGD does not follow a schedule"),
+        (
+            toy.model,
+            {"optimizer": partial(torch.optim.Adafactor, lr=0.01)},
+            "Adafactor does not update every weight independently",
+        ),
+        (toy.model, {"optimizer": OPTIMISERS["rprop"], "schedule": Drops([1])}, "Rprop can't follow a schedule"),
+        (toy.model, {"optimizer": OPTIMISERS["asgd"], "schedule": Drops([1])}, "ASGD can't follow a schedule"),
     ],
     ids=["random", "mixing", "cumulative BatchNorm", "Adafactor", "Rprop with a schedule", "ASGD with a schedule"],
 )
@@ -347,7 +351,7 @@ def test_bfloat16_trains_and_differs() -> None:
     assert not torch.equal(next(train(low[0]).net.parameters()), next(train(asked[0]).net.parameters()))
 
 
-def test_the_time_of_a_stack_is_shared_out() -> None:
+def test_the_time_of_a_stack_is_divided_among_its_nets() -> None:
     import time
 
     asked = fits(toy.model, recipe())

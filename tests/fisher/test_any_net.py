@@ -74,7 +74,7 @@ def volume_net() -> nn.Module:
 
 
 def settled(net: nn.Module) -> nn.Module:
-    """In double precision and evaluation mode, with statistics, scales and shifts that are not 0 and 1."""
+    """The net in double precision and evaluation mode, with statistics, scales and shifts other than 0 and 1."""
     for module in net.modules():
         if isinstance(module, BATCH_NORMS):
             module.running_mean.uniform_(-1, 1)  # type: ignore[union-attr]
@@ -90,7 +90,7 @@ def images(n: int = 4) -> Tensor:
 
 
 def full_gradients(net: nn.Module, x: Tensor, y: Tensor) -> dict[str, Tensor]:
-    """Every example's gradient by every parameter, [n, *parameter], without anything of ours."""
+    """Every example's gradient with respect to every parameter, [n, *parameter], without code of this package."""
     parameters = {name: value.detach() for name, value in net.named_parameters()}
 
     def loss(values: dict[str, Tensor], image: Tensor, label: Tensor) -> Tensor:
@@ -101,7 +101,7 @@ def full_gradients(net: nn.Module, x: Tensor, y: Tensor) -> dict[str, Tensor]:
 
 
 def block_gradients(net: nn.Module, gradients: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The full gradients put in our order: blocks by name, [n, o, i], or [n, o, 1] for a normalisation."""
+    """The full gradients in this package's order: blocks by name, [n, o, i], or [n, o, 1] for a normalisation."""
     blocks: dict[str, Tensor] = {}
     for name, layer in net.named_modules():
         if not list(layer.parameters(recurse=False)):
@@ -119,7 +119,7 @@ def block_gradients(net: nn.Module, gradients: Mapping[str, Tensor]) -> dict[str
 
 
 def product(samples: LayerSamples) -> Tensor:
-    """The gradient by the weights that a block's rows make up, [n, o, i]."""
+    """The gradient with respect to the weights that a block's rows give, [n, o, i]."""
     return torch.einsum("nto,nti->noi", samples.gradients, samples.inputs)
 
 
@@ -160,7 +160,7 @@ def test_a_normalisations_block_is_its_exact_fisher_matrix(net: nn.Module) -> No
 
 
 class Ungrouped(nn.Module):
-    """A grouped convolution as ungrouped ones side by side."""
+    """A grouped convolution as several convolutions side by side."""
 
     def __init__(self, grouped: nn.Conv2d) -> None:
         super().__init__()
@@ -224,7 +224,7 @@ def test_rows_in_parts_are_the_same_rows(net: nn.Module, monkeypatch: pytest.Mon
 
 
 def resnet18() -> nn.Module:
-    """Torchvision's, with the stem for small images; torchvision may not import by itself beside a CPU-only torch."""
+    """Torchvision's net, with the stem for small images; beside a CPU-only torch its own import may fail."""
     from al_runner.data.vision import torchvision_datasets
 
     torchvision_datasets()
@@ -254,7 +254,7 @@ class Scaled(nn.Linear):
 
 
 class Own(nn.Module):
-    """Holds a parameter that no layer holds."""
+    """Has a parameter that no layer has."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -276,7 +276,7 @@ class Positions(nn.Module):
 
 
 class Overwritten(nn.Module):
-    """Changes a layer's input once the layer has read it; autograd lets it pass where the weight is frozen."""
+    """Changes a layer's input after the layer has read it; autograd allows that if the weight is frozen."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -345,14 +345,16 @@ BEFORE_ANY_TRAINING = {
     "'1' is Scaled": lambda: nn.Sequential(nn.Linear(3, 3), Scaled(3, 3)),
     "'' is Own": Own,
     "'0' shares a parameter": tied,
-    "'1' holds bias in place": lambda: nn.Sequential(nn.Linear(3, 3), spectral_norm(nn.Linear(3, 3))),
+    "'1' needs a weight and at most a bias as parameters, but has bias": lambda: nn.Sequential(
+        nn.Linear(3, 3), spectral_norm(nn.Linear(3, 3))
+    ),
 }
 IN_THE_FORWARD_PASS = {
     "'folded' sees a batch of 6 for 2 examples": Positions,
     "'second' has its input changed in place": Overwritten,
-    "'aside' takes no part in the logits": Ignored,
-    "'backbone.0' takes no part in the logits": Cut,
-    "'read' takes no part in the forward pass": Functional,
+    "'aside' has no effect on the logits": Ignored,
+    "'backbone.0' has no effect on the logits": Cut,
+    "'read' is not used in the forward pass": Functional,
     "'twice' is used twice": Repeated,
 }
 
@@ -375,12 +377,12 @@ def test_a_layer_without_a_block_is_named_or_left_out_when_asked(message: str) -
 
 
 @pytest.mark.parametrize("message", BEFORE_ANY_TRAINING)
-def test_what_can_be_seen_without_images_is_refused_without_them(message: str) -> None:
+def test_what_needs_no_images_to_be_seen_is_refused_without_images(message: str) -> None:
     with pytest.raises(UsageError, match=message):
         treatable_layers(BEFORE_ANY_TRAINING[message]())
 
 
-def test_what_is_left_has_the_values_it_has_alone() -> None:
+def test_the_layers_that_are_left_have_the_values_that_they_have_alone() -> None:
     """The net with and without its PReLU at slope 1 computes the same, so its linear layers have the same factors."""
     torch.manual_seed(8)
     layers = [nn.Linear(3, 4), nn.PReLU(init=1.0), nn.Linear(4, 3)]
@@ -392,7 +394,7 @@ def test_what_is_left_has_the_values_it_has_alone() -> None:
         torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-15)
 
 
-def test_a_net_of_which_nothing_is_left_is_refused() -> None:
+def test_a_net_with_no_layer_left_is_refused() -> None:
     with pytest.raises(UsageError, match="no layer"):
         treatable_layers(nn.Sequential(nn.PReLU()), skip_untreated=True)
     net = Functional()

@@ -103,7 +103,7 @@ def test_one_example_of_a_dense_layer_is_the_exact_fisher_block() -> None:
 
 
 def test_a_linear_softmax_model_has_the_exact_fisher_diagonal_in_expectation() -> None:
-    """One layer whose inputs are all alike: the mean block factorises, so the Kronecker form is exact."""
+    """One layer with equal inputs for all examples: the mean block factorises, so the Kronecker form is exact."""
     torch.manual_seed(3)
     net = nn.Sequential(nn.Linear(3, 4)).double().eval()
     x = torch.randn(1, 3, **DOUBLE).expand(4, 3)
@@ -139,7 +139,7 @@ def test_traces_equal_those_of_single_matrices(net: nn.Sequential) -> None:
 
 
 def test_the_pools_own_z1_is_the_parameter_count() -> None:
-    """tr(psi psi^-1) tr(tau tau^-1) = d_in d_out where both factors are invertible and damping vanishes."""
+    """tr(psi psi^-1) tr(tau tau^-1) = d_in d_out if both factors are invertible and the damping is nearly 0."""
     net = nn.Sequential(nn.Linear(3, 3)).double().eval()
     torch.manual_seed(5)
     x = torch.randn(200, 3, **DOUBLE)
@@ -197,7 +197,7 @@ class Unused(Twice):
     ("net", "message"),
     [
         (Twice(), "'layer' is used twice"),
-        (Unused(), "'layer' takes no part"),
+        (Unused(), "'layer' is not used in the forward pass"),
     ],
 )
 def test_a_layer_that_cannot_be_treated_is_named(net: nn.Module, message: str) -> None:

@@ -13,7 +13,7 @@ DAMPING = 0.1
 
 
 def psi() -> Tensor:
-    """The factor of a convolution's 3 x 3 x 4 inputs and bias, of images smooth enough for neighbours to agree."""
+    """The factor of a convolution's 3 x 3 x 4 inputs and bias, for smooth images whose neighbouring pixels agree."""
     torch.manual_seed(0)
     net = nn.Sequential(nn.Conv2d(2, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.Flatten(), nn.Linear(36, 3))
     images = nn.functional.interpolate(torch.randn(20, 2, 3, 3), 7, mode="bicubic")
@@ -25,7 +25,7 @@ def lam(matrix: Tensor) -> Tensor:
 
 
 def errors(matrix: Tensor, ranks: list[int]) -> list[float]:
-    """Relative Frobenius errors, from the first so many columns of one order."""
+    """Relative Frobenius errors, from the first columns of one order, for each number of columns."""
     exact = damped_inverse(matrix, DAMPING)
     order = torch.randperm(len(matrix), generator=torch.Generator().manual_seed(1))
     approximate = [nystrom_inverse(matrix, DAMPING, order[:rank]) for rank in ranks]
@@ -66,7 +66,7 @@ def test_as_many_columns_as_the_matrix_has_rank_are_enough() -> None:
     assert errors(rows.T @ rows, [3, 4])[1] < 1e-12
 
 
-def test_columns_that_are_dead_or_alike_are_no_trouble() -> None:
+def test_columns_of_zeros_or_equal_columns_are_no_problem() -> None:
     torch.manual_seed(3)
     rows = torch.randn(30, 4, **DOUBLE)
     rows = torch.cat([rows, rows, torch.zeros(30, 3, **DOUBLE)], 1)

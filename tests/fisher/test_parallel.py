@@ -1,4 +1,4 @@
-"""Factors of parts, added up or worked out by separate processes, against those of the whole."""
+"""Factors of parts, added up or computed in separate processes, against those of the whole."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -26,7 +26,7 @@ def example_images() -> Tensor:
 
 
 def read(path: Path, rows: slice) -> Iterator[tuple[Tensor, None]]:
-    """Two images at a time, from a file that the process maps for itself."""
+    """Two images at a time, from a file that each process opens itself."""
     images = torch.from_numpy(np.load(path, mmap_mode="c")[rows])
     return ((part, None) for part in images.split(2))
 
@@ -61,7 +61,7 @@ def test_no_images_in_any_part_are_refused() -> None:
         added([]).mean()
 
 
-def test_traces_of_another_number_of_examples_than_said_are_refused() -> None:
+def test_traces_of_another_number_of_examples_are_refused() -> None:
     net, x = example_net(), example_images()
     factors = mean_factors(net, [(x, None)])
     torch.testing.assert_close(product_traces(net, x.split(4), factors, 11), product_traces(net, [x], factors))

@@ -13,7 +13,7 @@ from al_runner.types import Fit, TrainData, Trained
 
 
 def labels() -> Tensor:
-    """30, 9 and 1 of three classes, mixed."""
+    """30, 9 and 1 labels of three classes, mixed."""
     y = torch.tensor([0] * 30 + [1] * 9 + [2])
     return y[torch.randperm(40, generator=torch.Generator().manual_seed(0))]
 
@@ -43,7 +43,7 @@ def test_a_stratified_resample_is_uniform_within_a_class() -> None:
 
 @pytest.mark.parametrize("stratified", [False, True])
 def test_without_reshuffling_a_resample_keeps_the_order_of_purchase(stratified: bool) -> None:
-    """A resample class by class would make every minibatch one of a single class."""
+    """If the resample were sorted by class, every minibatch would have a single class."""
     data, asked = toy.data_set(), list[Fit]()
     bought = TrainData(data.images[:60], data.labels[:60], *data.validation)
     recipe = toy.recipe(reshuffle=False, batch_size=20, max_checks=1)
@@ -61,7 +61,7 @@ def test_without_reshuffling_a_resample_keeps_the_order_of_purchase(stratified: 
         assert all(len(part.unique()) > 1 for part in fit.data.y.split(20))
 
 
-def test_every_member_is_trained_on_a_resample_of_its_own() -> None:
+def test_every_member_is_trained_on_its_own_resample() -> None:
     data = toy.data_set()
     bought = TrainData(data.images[:20], data.labels[:20], *data.validation)
     learner = Bootstrap(net_builder(data, toy.model), toy.recipe(), members=3)

@@ -29,7 +29,7 @@ class Block(nn.Module):
 
 
 def net(double: bool = True) -> nn.Module:
-    """Everything at once: nested, BatchNorm before and after the first dropout, whole channels, a block."""
+    """A net with everything: nested, BatchNorm before and after the first dropout, whole channels, a block."""
     torch.manual_seed(0)
     convolutions = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU())
     net = nn.Sequential(
@@ -48,7 +48,7 @@ X = torch.rand(40, 1, 6, 6, dtype=torch.float64, generator=torch.Generator().man
 
 
 def naive(net: nn.Module, fitted: DropoutNet, x: Tensor, t: int, shared: bool) -> Tensor:
-    """One sample through the whole net, its dropout layers alone in training mode."""
+    """One sample of the whole net; only its dropout layers are in training mode."""
     net.eval()
     for layer, first in zip(dropout_layers(net), fitted.first, strict=True):
         layer.train()
@@ -70,7 +70,7 @@ def test_samples_are_passes_of_the_whole_net_with_their_masks(shared: bool, doub
 
 @pytest.mark.parametrize("bias", [True, False])
 def test_a_mask_on_the_weights_is_the_mask_on_the_images(bias: bool) -> None:
-    """Also after a flattening, with a sequence's positions, and where everything is dropped or nothing."""
+    """Also after a flattening, with the positions of a sequence, and if everything or nothing is dropped."""
     dense = nn.Linear(18, 3, bias)
     for p, flat in [(0.5, True), (0.5, False), (1.0, True), (0.0, True)]:
         layers = nn.Sequential(nn.Conv2d(1, 2, 1), nn.Dropout(p), nn.Flatten(), dense)
@@ -100,7 +100,7 @@ def test_the_masks_are_dropout_s_own() -> None:
     assert float((kept.double().mean(1) - 0.75).abs().max()) < 0.1
 
 
-def test_every_image_has_masks_of_its_own_unless_they_are_shared() -> None:
+def test_every_image_has_its_own_masks_unless_they_are_shared() -> None:
     same = X[:1].expand(700, 1, 6, 6)
     own = posterior(net()).log_probs(same)
     assert len(own[:, 0].unique(dim=0)) > 300
@@ -113,7 +113,7 @@ def test_every_image_has_masks_of_its_own_unless_they_are_shared() -> None:
     assert len(shared[0].unique(dim=0)) == 5
 
 
-def test_shared_masks_hang_on_the_sample_alone() -> None:
+def test_shared_masks_depend_only_on_the_sample() -> None:
     fitted = posterior(net(), shared=True)
     order = torch.randperm(40, generator=torch.Generator().manual_seed(0))
     assert torch.allclose(fitted.log_probs(X[order]), fitted.log_probs(X)[order], rtol=0, atol=1e-14)

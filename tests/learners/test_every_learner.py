@@ -33,7 +33,7 @@ def test_it_has_the_samples_it_says_and_they_are_distributions(learner: Learner)
     assert torch.allclose(log_probs.double().exp().sum(2), torch.ones(160, learner.gives.samples).double(), atol=1e-6)
 
 
-def test_its_predictions_are_the_same_at_every_call_and_hang_on_its_streams_alone(learner: Learner) -> None:
+def test_its_predictions_are_the_same_at_every_call_and_depend_only_on_its_streams(learner: Learner) -> None:
     images, state = toy.data_set().images, torch.random.get_rng_state()
     fitted = fit(learner)
     torch.rand(5)
@@ -46,7 +46,7 @@ def test_its_predictions_are_the_same_at_every_call_and_hang_on_its_streams_alon
 
 
 def test_a_net_with_batch_norm_is_trained_on_a_remainder_of_one_image() -> None:
-    """9 images in minibatches of 8: BatchNorm raises where it sees one value of each unit."""
+    """9 images in minibatches of 8. BatchNorm raises an error if it gets only one value of each unit."""
     for name in configs.names("learner"):
         quick = ("training.max_checks=2", "training.check_every=2", "training.batch_size=8")
         cfg = configs.composed(f"learner={name}", *quick)
@@ -77,7 +77,7 @@ def test_predicting_changes_no_images(learner: Learner) -> None:
     assert torch.equal(images, toy.data_set().images)
 
 
-def test_it_has_a_network_and_features_where_it_says_so(learner: Learner) -> None:
+def test_it_has_a_network_and_features_as_it_declares(learner: Learner) -> None:
     fitted = fit(learner)
     if learner.gives.network:
         assert not fitted.network().training

@@ -1,4 +1,4 @@
-"""Going on from the last weights, on a mixture of new and old labels, in both engines."""
+"""Training that continues from the last weights, on a mixture of new and old labels, in both engines."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -44,8 +44,8 @@ def test_the_first_fit_is_that_of_learner_plain() -> None:
 
 
 @pytest.mark.parametrize("novel", [None, 0.25])
-def test_a_later_fit_begins_at_the_last_weights(novel: float | None) -> None:
-    """With a learning rate of 0 it ends there as well, though it takes its steps."""
+def test_a_later_fit_starts_from_the_last_weights(novel: float | None) -> None:
+    """With a learning rate of 0 it also ends with them, although it takes its steps."""
     still = toy.recipe()
     still = replace(still, optimizer=partial(torch.optim.SGD, lr=0.0))
     before = drive(learner().fit(data(12, 0), Streams(0, 0)))  # type: ignore[arg-type]
@@ -71,7 +71,7 @@ def test_examples_that_were_not_bought_count_as_old_ones() -> None:
 
 
 def test_a_later_fit_draws_by_the_chances() -> None:
-    """Asked of the engine, in the first round by passes over all."""
+    """The chances are in the fit that the engine gets; the first round uses passes over all examples."""
     asked = []
 
     def engine(fits: Sequence[Fit]) -> list[Trained]:
@@ -96,7 +96,7 @@ def test_minibatches_are_drawn_by_their_chances() -> None:
     new = (drawn >= 57).double().mean(1)
     assert abs(float(new.mean()) - 0.1) < 0.0025
     assert float(new.std()) == pytest.approx(0.0375, rel=0.05)
-    assert torch.bincount(drawn.flatten()).min() > 4000  # every example has its turn
+    assert torch.bincount(drawn.flatten()).min() > 4000  # every example is used
 
 
 def test_a_stack_trains_as_one_by_one() -> None:
@@ -122,7 +122,7 @@ def test_a_run_resumes(novel: float | None, rounds: int) -> None:
     assert run(part, novel).untimed() == whole.untimed()
 
 
-def test_every_fit_is_told_which_labels_are_new() -> None:
+def test_every_fit_gets_the_number_of_old_labels() -> None:
     seen = []
 
     class Watched(FineTuned):

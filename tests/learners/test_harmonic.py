@@ -22,7 +22,7 @@ def fit(learner: Harmonic, round_: int = 0) -> HarmonicFunction:
     return drive(learner.fit(toy.train_data(), Streams(0, round_)))
 
 
-def test_at_the_nodes_are_labels_and_the_solution() -> None:
+def test_the_values_at_the_nodes_are_the_labels_and_the_solution() -> None:
     fitted, given = fit(Harmonic(BUILD, SCALE, nodes=None, normalise_mass=False)), toy.train_data()
     assert given.unlabelled is not None
     assert len(fitted.nodes) == 12 + len(given.unlabelled)
@@ -33,7 +33,7 @@ def test_at_the_nodes_are_labels_and_the_solution() -> None:
     assert torch.equal(fitted.f[12:], solution)
 
 
-def test_between_the_nodes_is_their_mean_by_weight() -> None:
+def test_another_image_gets_the_weighted_mean_of_the_nodes() -> None:
     fitted = fit(Harmonic(BUILD, SCALE, nodes=20))
     x = toy.data_set().images[100:103]
     for image, log_probs in zip(x, fitted.log_probs(x), strict=True):
@@ -43,21 +43,21 @@ def test_between_the_nodes_is_their_mean_by_weight() -> None:
         assert torch.allclose(log_probs[0].exp(), mean / mean.sum(), atol=1e-12)
 
 
-def test_masses_are_the_labels_shares_each_counted_once_more() -> None:
+def test_masses_are_the_class_shares_with_one_label_more_for_each() -> None:
     fitted = fit(Harmonic(BUILD, SCALE))
     shares = (fitted.f[12:] * fitted.masses).sum(0)
     counts = torch.bincount(toy.train_data().y, minlength=3).double()
     assert torch.allclose(shares, counts + 1)
 
 
-def test_unlabelled_nodes_are_drawn_anew_in_every_round() -> None:
+def test_every_round_draws_new_unlabelled_nodes() -> None:
     first, again, other = (fit(Harmonic(BUILD, SCALE, nodes=20), round_).nodes for round_ in (0, 0, 1))
     assert len(first) == 12 + 20
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
 
 
-def test_a_run_without_a_net_is_a_run() -> None:
+def test_a_run_without_a_net_works() -> None:
     run = toy.experiment()
     learner = Harmonic(BUILD, SCALE, nodes=40)
     memory = toy.Memory()

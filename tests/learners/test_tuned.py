@@ -12,8 +12,8 @@ from al_runner.engine.one_by_one import train_all
 from al_runner.errors import UsageError
 from al_runner.learners.dropout import Dropout
 from al_runner.learners.ensemble import Ensemble
+from al_runner.learners.gather import gather
 from al_runner.learners.plain import Plain
-from al_runner.learners.together import together
 from al_runner.learners.tuned import Tuned
 from al_runner.models.inputs import net_builder
 from al_runner.needs import Gives
@@ -28,7 +28,7 @@ OF = [Plain, partial(Dropout, samples=4), partial(Ensemble, members=2)]
 @pytest.mark.parametrize("of", OF)
 @pytest.mark.parametrize("seed", range(3))
 def test_the_fit_of_lowest_validation_loss_is_kept(of, seed: int) -> None:
-    """Against every fit made alone, weight decay as Adam has it."""
+    """Against every fit made alone, with weight decay as in Adam."""
     losses, predictions = [], []
     for decay in DECAYS:
         recipe = toy.recipe()
@@ -69,8 +69,8 @@ class Continuing:
     [
         ({"weight_decays": []}, r"learner\.weight_decays is \[\]"),
         ({"weight_decays": [0.1, -1]}, r"learner\.weight_decays is \[0\.1, -1\]"),
-        ({"recipe": replace(toy.recipe(), optimizer=torch.optim.Rprop)}, "takes no weight decay"),
-        ({"of": Continuing}, "goes on from its last fit"),
+        ({"recipe": replace(toy.recipe(), optimizer=torch.optim.Rprop)}, "has no weight decay"),
+        ({"of": Continuing}, "continues from its last fit"),
     ],
 )
 def test_what_can_not_be_tuned_is_refused(options: dict[str, object], message: str) -> None:
@@ -83,14 +83,14 @@ def fit(seed: int) -> Fit:
 
 
 async def asks(*counts: int) -> list[int]:
-    """Asks for as many fits a time; their seeds as they came back."""
+    """Asks for these numbers of fits, one question after the other; returns the seeds in the answers."""
     seen = []
     for count in counts:
         seen += [result.steps for result in await trained([fit(len(seen) + i) for i in range(count)])]
     return seen
 
 
-def test_together_every_coroutine_gets_its_own_answers() -> None:
+def test_gathered_coroutines_get_their_own_answers() -> None:
     asked = []
 
     def engine(fits):  # type: ignore[no-untyped-def]
@@ -98,13 +98,13 @@ def test_together_every_coroutine_gets_its_own_answers() -> None:
         return [Trained(nn.Identity(), fit.streams.seed, 0.0) for fit in fits]
 
     async def job() -> list[list[int]]:
-        return await together([asks(2, 1), asks(), asks(1), asks(1, 0, 2)])
+        return await gather([asks(2, 1), asks(), asks(1), asks(1, 0, 2)])
 
     assert drive(job(), engine) == [[0, 1, 2], [], [0], [0, 1, 2]]
     assert asked == [[0, 1, 0, 0], [2], [1, 2]]
 
 
-def test_together_fails_with_the_first_that_fails_and_closes_the_others() -> None:
+def test_gather_raises_the_first_failure_and_closes_the_others() -> None:
     closed = []
 
     async def watched(name: str) -> None:
@@ -114,7 +114,7 @@ def test_together_fails_with_the_first_that_fails_and_closes_the_others() -> Non
             closed.append(name)
 
     async def job() -> list[None]:
-        return await together([watched("a"), watched("b")])
+        return await gather([watched("a"), watched("b")])
 
     def engine(fits):  # type: ignore[no-untyped-def]
         return [Trained(nn.Identity(), 0, 0.0), ArithmeticError("lost")]

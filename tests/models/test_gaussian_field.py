@@ -20,7 +20,7 @@ def labels(classes: int) -> Tensor:
 
 
 def walk() -> Tensor:
-    """Chances of every step in the whole graph, entry by entry; a walk is lost in one of 1e9."""
+    """Chances of every step in the whole graph, entry by entry; one step in 1e9 ends the walk."""
     weights = torch.zeros(30, 30, dtype=torch.float64)
     for i, j in product(range(30), repeat=2):
         squared = sum(((int(a) - int(b)) / 255) ** 2 for a, b in zip(X[i].flatten(), X[j].flatten(), strict=True))
@@ -30,7 +30,7 @@ def walk() -> Tensor:
 
 
 def refit(known: list[int], y: Tensor, unknown: list[int]) -> Tensor:
-    """f_u = (I - P_uu)^-1 (P_ul f_l + 1e-9 / C): to a multiple of its rows, -D_uu^-1 D_ul f_l of the Laplacian D."""
+    """f_u = (I - P_uu)^-1 (P_ul f_l + 1e-9 / C), which is -D_uu^-1 D_ul f_l of the Laplacian D with scaled rows."""
     whole, f = walk(), one_hot(y).double()
     among = torch.eye(len(unknown), dtype=torch.float64) - whole[unknown][:, unknown]
     return torch.linalg.solve(among, whole[unknown][:, known] @ f[known] + 1e-9 / f.shape[1])
@@ -49,11 +49,11 @@ def test_the_harmonic_function_is_the_laplacian_s(classes: int) -> None:
 
 
 @pytest.mark.parametrize("classes", [2, 3])
-def test_a_label_s_downdate_is_a_refit(classes: int) -> None:
+def test_the_update_for_a_label_equals_a_refit(classes: int) -> None:
     y = labels(classes)
     field = Field.of(X[KNOWN], y[KNOWN], X[UNKNOWN], SCALE)
     known, unknown = list(KNOWN), list(UNKNOWN)
-    for k in (5, 0, 17, 3):  # one after another, each in what the last left
+    for k in (5, 0, 17, 3):  # one after the other, each in the field that is left
         id_ = unknown.pop(k)
         known.append(id_)
         field = field.labelled_as(k, int(y[id_]))
@@ -82,7 +82,7 @@ def test_expected_risks_are_those_of_refits(classes: int, entries: int, monkeypa
 
 
 def test_two_classes_have_the_risk_of_the_paper() -> None:
-    """R(f) = sum_u min(f_u, 1 - f_u) of the probability f of one class."""
+    """R(f) = sum_u min(f_u, 1 - f_u), where f is the probability of one class."""
     field = Field.of(X[KNOWN], labels(2)[KNOWN], X[UNKNOWN], SCALE)
     f, g = field.f[:, 1], field.visits / field.visits.diagonal()
     for k, risk in enumerate(field.expected_risks()):
@@ -97,8 +97,8 @@ def test_the_last_image_leaves_no_risk() -> None:
     assert field.labelled_as(0, 1).f.shape == (0, 2)
 
 
-def test_images_that_no_label_reaches_are_in_doubt() -> None:
-    """Three near the label, three so far that every weight to the others rounds to 0."""
+def test_images_that_no_label_reaches_have_even_chances() -> None:
+    """Three images are near the label; three are so far away that all their weights to the others round to 0."""
     images = torch.cat([torch.zeros(4, 1, 3, 4), torch.full((3, 1, 3, 4), 255)]).to(torch.uint8)
     images[:4, 0, 0, 0] += torch.arange(4, dtype=torch.uint8)
     images[4:, 0, 0, 0] -= torch.arange(3, dtype=torch.uint8)

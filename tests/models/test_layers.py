@@ -49,7 +49,7 @@ def test_dropout_keeps_the_mean_and_drops_its_share(p: float) -> None:
     torch.testing.assert_close(out[out > 0], torch.full_like(out[out > 0], 1 / (1 - p)), rtol=1e-4, atol=0)
 
 
-def test_every_step_and_every_stream_has_masks_of_its_own_and_evaluation_none() -> None:
+def test_every_step_and_every_stream_has_its_own_masks_and_evaluation_has_none() -> None:
     x = torch.ones(4, 50)
     net = layer()
     first = net(x)
@@ -72,7 +72,7 @@ def test_whole_channels_are_dropped() -> None:
 @pytest.mark.parametrize(
     ("kind", "channels"), [(nn.Dropout, False), (nn.Dropout1d, True), (nn.Dropout2d, True), (nn.Dropout3d, True)]
 )
-def test_torch_s_layers_become_seeded_ones_wherever_they_stand(kind: type[nn.Module], channels: bool) -> None:
+def test_torch_s_dropout_layers_become_seeded_ones_anywhere_in_a_net(kind: type[nn.Module], channels: bool) -> None:
     net = nn.Sequential(nn.Sequential(nn.Linear(3, 3), kind(0.4)), kind(0.1))
     seed_layers(net, stream(0, "dropout"))
     layers = seeded_layers(net)
@@ -96,7 +96,7 @@ def test_a_stack_draws_what_its_nets_would_draw_alone() -> None:
     assert torch.equal(together, torch.stack([net(part) for net, part in zip(nets, x, strict=True)]))
 
 
-def test_augmentation_mirrors_and_shifts_each_image_for_itself_in_training_alone() -> None:
+def test_augmentation_mirrors_and_shifts_each_image_separately_and_only_in_training() -> None:
     net = FlipAndShift(2)
     net.stream.fill_(3)
     x = torch.randint(1, 256, (200, 3, 6, 5), dtype=torch.uint8)
@@ -157,7 +157,7 @@ def covered(image: torch.Tensor, rows: range, columns: range, colour: torch.Tens
     return out
 
 
-def test_flip_and_shift_come_before_cutout_and_draw_from_streams_of_their_own() -> None:
+def test_flip_and_shift_come_before_cutout_and_draw_from_their_own_streams() -> None:
     both = flip_shift_cutout(1, True, 2)
     seed_layers(both, stream(0, "dropout"))
     first, second = seeded_layers(both)

@@ -1,4 +1,4 @@
-"""Large images are taken fewer at a time; of small ones as many as ever, so that results stay bit for bit."""
+"""Fewer large images are read at once. Small ones are read as before, so their results do not change by one bit."""
 
 import json
 import subprocess
@@ -27,7 +27,7 @@ SIZES = {  # an image's shape, images at a time out of 8,192 and of 512
 
 
 @pytest.mark.parametrize("shape", SIZES, ids=str)
-def test_as_many_at_once_as_hold_no_more_values_than_a_full_part_of_small_images(shape: tuple[int, ...]) -> None:
+def test_large_images_at_once_have_no_more_values_than_small_ones(shape: tuple[int, ...]) -> None:
     many, few = SIZES[shape]
     values = torch.tensor(shape).prod().item()
     assert (at_once(8192, values), at_once(512, values)) == (many, few)
@@ -37,7 +37,7 @@ def test_as_many_at_once_as_hold_no_more_values_than_a_full_part_of_small_images
 
 
 class Counting(nn.Module):
-    """Class 1 where the first value is above 100; notes how many images it sees at once."""
+    """Predicts class 1 if the first value is above 100, and records how many images it gets at once."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ def test_statistics_in_parts_are_those_of_all() -> None:
     assert torch.allclose(std.double(), expected.std((0, 2, 3), unbiased=False), rtol=1e-6)
 
 
-def test_statistics_of_small_images_are_what_they_always_were() -> None:
+def test_statistics_of_small_images_have_not_changed() -> None:
     data = toy.data_set(160)
     values = data.images[data.train].double()  # 8,192 at a time: all of them
     mean, square = values.mean((0, 2, 3)), values.square().mean((0, 2, 3))
@@ -97,8 +97,8 @@ print(json.dumps({"data": images.nbytes, "more": 1024 * (resource.getrusage(reso
 """
 
 
-def test_statistics_of_photos_take_little_beside_them() -> None:
-    """1,200 of 224 x 224, 181 MB, whose doubles would be 1.4 GB, and their squares as much."""
+def test_statistics_of_photos_need_little_more_memory() -> None:
+    """1,200 images of 224 x 224 are 181 MB. In float64 they would be 1.4 GB, and their squares as much again."""
     done = subprocess.run(
         [sys.executable, "-c", PEAK],
         capture_output=True,

@@ -1,4 +1,4 @@
-"""Nets that give something else than logits are named before any training."""
+"""Nets that do not give logits are named before any training."""
 
 import re
 import subprocess
@@ -18,7 +18,7 @@ IMAGES = torch.randint(256, (2, 1, 4, 4), generator=torch.Generator().manual_see
 
 
 class Net(nn.Module):
-    """Logits of one linear layer, handed to `after` together with what was before them."""
+    """The logits of one linear layer; `after` gets them together with the layer's input."""
 
     def __init__(self, after: Callable[[nn.Module, Tensor, Tensor], object], outputs: int = CLASSES):
         super().__init__()
@@ -39,13 +39,13 @@ def logits(net: nn.Module, out: Tensor, hidden: Tensor) -> Tensor:
     [
         logits,
         lambda net, out, hidden: out.double(),
-        lambda net, out, hidden: out.log_softmax(1),  # the loss's own softmax changes nothing of it
+        lambda net, out, hidden: out.log_softmax(1),  # the softmax in the loss does not change it
         lambda net, out, hidden: out.sigmoid(),
         lambda net, out, hidden: out.relu(),
         lambda net, out, hidden: out * 0,
     ],
 )
-def test_logits_pass_without_a_word(after: Callable[..., object], caplog: pytest.LogCaptureFixture) -> None:
+def test_logits_pass_without_a_warning(after: Callable[..., object], caplog: pytest.LogCaptureFixture) -> None:
     net = Net(after)
     require_outputs(net, IMAGES, CLASSES, "mine")
     assert not net.training
@@ -79,7 +79,7 @@ OTHER: dict[str, tuple[Callable[[], nn.Module], str]] = {
 @pytest.mark.parametrize("kind", OTHER)
 def test_anything_else_is_one_line(kind: str) -> None:
     make, gives = OTHER[kind]
-    line = f"model=mine: a tensor of logits [n, 3] is wanted, a row an image, and this net gives {gives}"
+    line = f"model=mine: a tensor of logits [n, 3] is needed, with a row for each image, and this net gives {gives}"
     with pytest.raises(UsageError, match=re.escape(line)):
         require_outputs(make(), IMAGES, CLASSES, "mine")
 
@@ -99,10 +99,10 @@ def test_lazy_layers_are_named(layers: list[nn.Module], named: str) -> None:
 
 
 @pytest.mark.parametrize("last", [nn.Softmax(1), nn.Softmax(-1)])
-def test_a_softmax_at_the_end_is_named_and_goes_on(last: nn.Module, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_softmax_at_the_end_gives_a_warning_only(last: nn.Module, caplog: pytest.LogCaptureFixture) -> None:
     require_outputs(Net(lambda net, out, hidden: last(out)), IMAGES, CLASSES, "mine")
     (line,) = caplog.messages
-    assert line.startswith("model=mine ends in probabilities, as of a softmax, but the loss takes the softmax of what")
+    assert line.startswith("model=mine gives probabilities, but the loss takes the softmax of a net's outputs itself; ")
 
 
 def test_nothing_is_drawn_from_the_common_generator() -> None:
@@ -140,7 +140,7 @@ class Net(nn.Module):
 
 
 @pytest.mark.parametrize("kind", ["pair", "dict", "lazy", "fewer", "more", "softmax", "logits"])
-def test_a_user_s_net_is_looked_at_before_anything_is_written(tmp_path: Path, kind: str) -> None:
+def test_a_user_s_net_is_checked_before_anything_is_written(tmp_path: Path, kind: str) -> None:
     (tmp_path / "own.py").write_text(OWN)
     (tmp_path / "mine" / "model").mkdir(parents=True)
     (tmp_path / "mine" / "model" / f"{kind}.yaml").write_text(f"_target_: own.Net\n_partial_: true\nkind: {kind}\n")
@@ -156,10 +156,10 @@ def test_a_user_s_net_is_looked_at_before_anything_is_written(tmp_path: Path, ki
     rows = [*tmp_path.glob("outputs/*/*/*/*/rounds.csv")]
     if kind in ("softmax", "logits"):
         assert (done.returncode, len(rows)) == (0, 1)
-        assert ("model=softmax ends in probabilities" in done.stdout + done.stderr) == (kind == "softmax")
+        assert ("model=softmax gives probabilities" in done.stdout + done.stderr) == (kind == "softmax")
     else:
         assert (done.returncode, rows) == (1, [])
         assert done.stderr.count("\n") == 1
         assert f"model={kind}: " in done.stderr
-        assert "tensor of logits [n, 10] is wanted" in done.stderr
+        assert "tensor of logits [n, 10] is needed" in done.stderr
         assert "Traceback" not in done.stderr

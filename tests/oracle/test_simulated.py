@@ -8,12 +8,12 @@ from al_runner.rng import stream
 from al_runner.types import DataSet
 
 
-def test_it_says_what_the_data_set_says() -> None:
+def test_it_gives_the_labels_of_the_data_set() -> None:
     assert answer(Simulated(toy.offset_data()), [7, 5, 12]) == [1, 2, 0]
 
 
 def answer(oracle: Simulated, ids: list[int]) -> list[int]:
-    """At once: its coroutine waits for nothing."""
+    """The coroutine ends at once and waits for nothing."""
     with pytest.raises(StopIteration) as end:
         oracle.label(torch.tensor(ids)).send(None)
     labels: list[int] = end.value.value.tolist()
@@ -34,8 +34,8 @@ def test_a_balanced_start_has_every_class_as_often() -> None:
     assert not torch.equal(*(start(data, 6, 3, seed) for seed in (0, 1)))
 
 
-def test_where_a_balanced_start_does_not_divide_the_seed_draws_the_classes() -> None:
-    """One image over: each of the three classes gets it in a third of the seeds, within 4 standard deviations."""
+def test_if_a_balanced_start_does_not_divide_the_seed_draws_the_classes() -> None:
+    """One image is left over: each of three classes gets it in a third of the seeds, within 4 standard deviations."""
     data, more = toy.offset_data(), torch.zeros(3)
     for seed in range(600):
         counts = torch.bincount(data.labels[start(data, 4, 3, seed)], minlength=3)
@@ -46,8 +46,8 @@ def test_where_a_balanced_start_does_not_divide_the_seed_draws_the_classes() -> 
     assert bool((fewer.sum(0) > 0).all())  # fewer images than classes: not the first ones in every seed
 
 
-def test_where_a_balanced_start_divides_it_is_what_it_always_was() -> None:
-    """The first images of every class in one random order of all, whatever draws the classes."""
+def test_a_balanced_start_that_divides_does_not_depend_on_the_class_stream() -> None:
+    """It has the first images of every class in one random order of all; the class stream does not matter."""
     data = toy.offset_data()
     order = data.train[torch.randperm(len(data.train), generator=stream(5, "initial"))]
     expected = torch.cat([order[data.labels[order] == label][:2] for label in range(3)])
@@ -57,14 +57,14 @@ def test_where_a_balanced_start_divides_it_is_what_it_always_was() -> None:
 
 
 def test_a_class_that_has_no_more_images_gives_none() -> None:
-    """Classes of 5, 5 and 5 training images, two of which lose all but one."""
+    """Three classes of 5 training images; two of them keep only one image."""
     data = toy.offset_data()
     kept = torch.cat([data.train[data.labels[data.train] == 0], torch.tensor([7, 8])])
     small = DataSet(data.images, data.labels, kept, data.val, data.test, data.classes)
     Simulated(small).require_every_class(4, 3)
     for seed in range(20):
         assert torch.bincount(data.labels[start(small, 4, 3, seed)]).tolist() == [2, 1, 1]
-    with pytest.raises(UsageError, match=r"wants 2 images of 2 classes, but only 1 have so many; lower budget"):
+    with pytest.raises(UsageError, match=r"needs 2 images of 2 classes, but only 1 have as many; lower budget"):
         Simulated(small).require_every_class(5, 3)
 
 
@@ -78,7 +78,7 @@ def test_a_balanced_start_may_be_of_the_first_classes_alone() -> None:
 
 
 def test_sets_are_distinct_candidates_of_one_class() -> None:
-    """Classes of 5, 4 and 4 candidates: where 5 are wanted one class is left, and every class is as likely for 4."""
+    """Classes of 5, 4 and 4 candidates: one class has enough for sets of 5; all are equally likely for sets of 4."""
     data = toy.offset_data()
     pool, oracle = toy.bought(data, torch.tensor([6, 19])), Simulated(data)
     assert torch.equal(pool.sets, pool.candidates[:, None])

@@ -59,7 +59,7 @@ def test_batchbald_redux_s_scores_and_its_batch(redux, scale: float) -> None:
 
 @pytest.mark.parametrize("scale", [1.0, 5.0])
 def test_batchbald_redux_s_joint_batch(redux, scale: float) -> None:
-    """Of four images of ten classes: with 10,000 label vectors all of them, theirs and ours."""
+    """Four images of ten classes have 10,000 label vectors, so both codes use all of them."""
     log_probs = samples(scale)[:300]
     theirs = redux.get_batchbald_batch(log_probs, 4, 10_000, dtype=torch.float64)
     assert batch_bald(log_probs, 4, 10_000, stream(0, "query")).tolist() == theirs.indices

@@ -41,7 +41,7 @@ def test_norms_and_distances_are_those_of_the_formed_vectors() -> None:
         torch.testing.assert_close(some.squared_distances(torch.tensor(centre)), wanted, rtol=1e-9, atol=1e-9)
 
 
-def test_the_longest_comes_first_or_any() -> None:
+def test_the_first_is_the_longest_or_any() -> None:
     some = points(20)
     longest = int(formed(some).norm(dim=1).argmax())
     firsts = {int(k_means_plus_plus(some, 1, stream(seed, "query"))[0]) for seed in range(20)}
@@ -51,7 +51,7 @@ def test_the_longest_comes_first_or_any() -> None:
 
 
 def test_the_second_is_drawn_by_its_squared_distance_to_the_first() -> None:
-    """Of 4,000 draws each count lies within 4.5 standard deviations of its expectation."""
+    """In 4,000 draws every count is within 4.5 standard deviations of its expectation."""
     some, draws = points(6), 4000
     vectors = formed(some)
     first = int(vectors.norm(dim=1).argmax())
@@ -84,8 +84,8 @@ def test_the_second_and_the_third_are_drawn_by_the_squared_distance_to_the_neare
         assert abs(counts[places] - draws * chance) < 4.5 * (draws * chance * (1 - chance)) ** 0.5
 
 
-def test_two_far_groups_are_both_seen_by_two_choices() -> None:
-    """A thousand images beside one point, ten beside another: a draw by squared distance takes one of each."""
+def test_two_choices_take_one_from_each_of_two_far_groups() -> None:
+    """A thousand images near one point, ten near another: a draw by squared distance takes one of each group."""
     near, far = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])
     h = torch.cat([near.expand(1000, 2), far.expand(10, 2)]).double()
     h = h + 1e-4 * torch.randn(h.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
@@ -115,7 +115,7 @@ def test_predictions_that_are_nan_are_an_error_and_no_random_choice() -> None:
 
 @pytest.mark.parametrize("first", ["largest", "random"])
 def test_the_strategy_draws_among_the_gradients_of_its_candidates(first: str, net: nn.Module, pool: Pool) -> None:
-    """Their loss's own gradients by the last layer's weights, taken one by one."""
+    """Against the gradients of the loss with respect to the last layer's weights, computed one by one."""
     ids, last = pool.candidates.sort().values, dict(net.named_parameters())["5.weight"]
     found = []
     for id_ in ids:
@@ -128,6 +128,6 @@ def test_the_strategy_draws_among_the_gradients_of_its_candidates(first: str, ne
         assert chosen.tolist() == ids[wanted].tolist()
 
 
-def test_another_first_is_refused() -> None:
+def test_an_unknown_value_of_first_is_refused() -> None:
     with pytest.raises(UsageError, match="it must be largest or random"):
         Badge(first="smallest")

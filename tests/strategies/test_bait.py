@@ -1,4 +1,4 @@
-"""BAIT's Fisher matrices against autograd, its traces and choices against whole matrices inverted anew."""
+"""BAIT's Fisher matrices against autograd, its traces and choices against whole matrices that are inverted again."""
 
 from typing import Any
 
@@ -59,7 +59,7 @@ def trace(matrix: Tensor, fisher: Tensor) -> float:
 
 
 def greedy(some: Points, start: Tensor, fisher: Tensor, n: int) -> list[int]:
-    """Every trace by an inverse of its own."""
+    """Computes every trace with a new inverse."""
     each, entered, matrix = matrices(some), list[int](), start.clone()
     for _ in range(min(2 * n, len(some))):
         traces = {place: trace(matrix + each[place], fisher) for place in range(len(some)) if place not in entered}
@@ -80,7 +80,7 @@ def start_and_fisher(some: Points, seed: int) -> tuple[Tensor, Tensor]:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_the_greedy_choice_is_that_of_inverses_made_anew(seed: int) -> None:
+def test_the_greedy_choice_is_the_same_with_new_inverses_at_every_step(seed: int) -> None:
     some = points(15, seed)
     start, fisher = start_and_fisher(some, seed)
     for n in (1, 4, 7, 10, 15):
@@ -136,20 +136,20 @@ def test_options_that_mean_nothing_are_refused(options: dict[str, Any], named: s
         Bait(**options)
 
 
-def test_it_is_given_no_more_candidates_than_it_can_treat() -> None:
+def test_it_gets_no_more_candidates_than_max_candidates() -> None:
     budget = Budget(initial=10, query=20, candidates="30x")
     assert Bait(max_candidates=100).plan(budget).candidate_count == 100
     with pytest.raises(UsageError, match=r"max_candidates is 19, fewer than budget\.query=20"):
         Bait(max_candidates=19).plan(budget)
 
 
-def test_a_committee_has_no_last_layer_of_its_own() -> None:
+def test_a_committee_is_refused() -> None:
     committee = Ensemble(net_builder(toy.data_set(), toy.model), toy.recipe(), members=3)
     with pytest.raises(UsageError, match=r"Bait needs one net's own weights.* use learner=plain"):
         Bait().check_learner(committee)
 
 
-def test_a_matrix_that_rounding_makes_indefinite_says_so(net: nn.Sequential, pool: Pool) -> None:
+def test_a_matrix_that_rounding_makes_indefinite_is_an_error(net: nn.Sequential, pool: Pool) -> None:
     net[4], weights = nn.Identity(), dict(net.named_parameters())
     with torch.no_grad():
         weights["3.weight"] *= 1e9

@@ -1,4 +1,4 @@
-"""Joint information against every label vector there is."""
+"""Joint information against a sum over all label vectors."""
 
 from itertools import combinations, product
 from math import e, log
@@ -77,7 +77,7 @@ def test_the_first_choice_is_bald_s() -> None:
 
 
 def test_a_copy_of_a_chosen_image_adds_less_than_another() -> None:
-    """BALD alone would take both copies of what it likes best."""
+    """BALD alone would choose both copies of the image with the highest score."""
     first, other = samples(2, scale=4.0)
     weaker = (0.8 * other).log_softmax(1)
     log_probs = torch.stack([first, first, weaker])
@@ -88,7 +88,7 @@ def test_a_copy_of_a_chosen_image_adds_less_than_another() -> None:
 
 
 def test_draws_of_label_vectors_give_the_gains_of_all_of_them() -> None:
-    """Within 4.5 standard errors, of batches that 400 streams estimate."""
+    """Within 4.5 standard errors of the mean over 400 streams."""
     log_probs, chosen, vectors, streams = samples(10), [0, 3, 5], 200, 400
     exact = Outcomes.none(log_probs)
     for place in chosen:
@@ -101,8 +101,8 @@ def test_draws_of_label_vectors_give_the_gains_of_all_of_them() -> None:
     assert bool(((estimates.mean(0) - wanted).abs() < 4.5 * error + 1e-12).all())
 
 
-def test_draws_that_go_on_are_draws_of_the_longer_batch() -> None:
-    """The same stream: one label after another, whether the batch is known at once or grows."""
+def test_extended_draws_are_draws_of_the_longer_batch() -> None:
+    """The same stream gives the same draws, whether the batch is known at once or grows image by image."""
     log_probs = samples(4)
     at_once = Outcomes.drawn(log_probs, 50, stream(0, "query"))
     rng = stream(0, "query")
@@ -128,8 +128,8 @@ def test_choices_by_draws_add_nearly_as_much_as_by_all_vectors(seed: int) -> Non
             outcomes = outcomes.with_image(log_probs[choice])
 
 
-def test_once_the_samples_are_told_apart_the_rest_are_bald_s() -> None:
-    """Three images that tell for sure which of two samples is the right one, of which the first is enough."""
+def test_once_the_right_sample_is_known_bald_chooses_the_rest() -> None:
+    """Each of three images shows for certain which of two samples is the right one, so the first is enough."""
     sure = torch.tensor([[0.0, -torch.inf], [-torch.inf, 0.0]], dtype=torch.float64)
     log_probs = torch.cat([samples(6, k=2, classes=2, scale=0.5), sure.expand(3, 2, 2), samples(6, k=2, classes=2)])
     chosen = batch_bald(log_probs, 15, 10_000, stream(0, "query")).tolist()
@@ -137,8 +137,8 @@ def test_once_the_samples_are_told_apart_the_rest_are_bald_s() -> None:
     assert chosen[:3] == [6, 7, 8]
 
 
-def test_candidates_that_are_not_looked_at_could_not_have_been_best() -> None:
-    """Of 300, most of them dull: the same choice as by every gain, with fewer looks."""
+def test_candidates_whose_gain_is_not_computed_could_not_be_best() -> None:
+    """For 300 candidates, most with low gains: the same choice as with all gains, but fewer are computed."""
     dull = (0.1 * samples(280, k=6, seed=2)).log_softmax(2)
     log_probs = torch.cat([dull, samples(20, k=6, seed=3)])[torch.randperm(300, generator=stream(0, "order"))]
     looks = []
@@ -178,8 +178,8 @@ def test_samples_that_differ_from_image_to_image_are_refused() -> None:
     BatchBald().check_learner(Dropout(build, recipe, samples=4, shared_masks=True))
 
 
-def test_candidates_of_equal_predictions_are_drawn_by_the_seed() -> None:
-    """Else the lowest ids would be bought, which are one class where a data set is stored class by class."""
+def test_the_seed_decides_between_candidates_with_equal_predictions() -> None:
+    """Otherwise the lowest ids would be chosen. In a data set that is stored class by class these are one class."""
     build = net_builder(toy.data_set(), toy.model)
     same = Committee([build().eval() for _ in range(2)], 0)
     for net in same.nets:

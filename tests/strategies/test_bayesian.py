@@ -69,7 +69,7 @@ def test_bald_of_samples_that_hardly_differ_is_not_lost_to_rounding() -> None:
     assert bald(pair.log()).item() == pytest.approx(d**2 / (2 * p * (1 - p)), rel=1e-6)
 
 
-def test_mean_std_is_the_mean_of_the_classes_deviations() -> None:
+def test_mean_std_is_the_mean_deviation_over_the_classes() -> None:
     """Not the deviation of a single number, as in the authors' code, which is 0 for every image."""
     p = samples(n=6).exp()
     each = [(p[:, :, c].square().mean(1) - p[:, :, c].mean(1).square()).sqrt() for c in range(4)]
@@ -96,7 +96,7 @@ def test_float32_agrees_with_float64(score) -> None:
 @pytest.mark.parametrize("score", SCORES)
 @pytest.mark.parametrize(("k", "classes"), [(3, 5), (5, 3), (4, 2)])
 def test_the_range_is_reached_and_kept(score, k: int, classes: int) -> None:
-    """Votes spread over the classes as evenly as can be give the highest score; more is refused."""
+    """Votes that are spread as evenly as possible over the classes give the highest score; more is refused."""
     votes = torch.nn.functional.one_hot(torch.arange(k) % classes, classes).double().log()[None]
     exact = {
         (3, 5): (log(3), 2 / 3),

@@ -22,7 +22,7 @@ TABLE = torch.tensor([[0.99, 0.01], [0.1, 0.9], [0.0, 1.0], [0.5, 0.5], [0.8, 0.
 
 
 class Noting:
-    """A learner that keeps what it was given, and predicts by TABLE."""
+    """A learner that records the data that it gets, and predicts with TABLE."""
 
     continues = False
 
@@ -41,7 +41,7 @@ def pixels(*values: int) -> Tensor:
 DATA = TrainData(pixels(0, 3), torch.tensor([1, 1]), pixels(0), torch.tensor([0]), pixels(4, 2, 1, 3, 0))
 
 
-def test_the_two_readings_of_the_decay() -> None:
+def test_the_decay_is_linear_or_quadratic() -> None:
     linear, quadratic = (Threshold(0.05, 0.01, reading) for reading in ("linear", "quadratic"))
     assert [linear(i) for i in range(1, 6)] == pytest.approx([0.05, 0.04, 0.03, 0.02, 0.01])
     assert [quadratic(i) for i in range(1, 6)] == pytest.approx([0.05, 0.04, 0.02, -0.01, -0.05])
@@ -58,8 +58,8 @@ def test_confident_predictions_by_hand() -> None:
     assert y.tolist() == [0 if value == 0 else 1 for value in x.flatten().tolist()]
 
 
-def test_a_round_trains_on_its_own_pseudo_labels_alone() -> None:
-    """Fresh ones in every round under a falling threshold, none in the first; true labels stay in front as they are."""
+def test_a_round_trains_only_on_its_own_pseudo_labels() -> None:
+    """The first round has none; later rounds make new ones, with a falling threshold. True labels come first."""
     base = Noting()
     learner = PseudoLabelling(base, Threshold(0.4, 0.35, "linear"), "previous")
     fitted = None
@@ -102,7 +102,7 @@ def test_a_run_with_pseudo_labels_resumes(labeller: str, rounds: int) -> None:
 
 
 def test_labels_of_the_pool_make_no_difference() -> None:
-    """A fit is the same whatever the hidden labels are."""
+    """A fit does not depend on the hidden labels."""
     data = toy.data_set()
     hidden, nets = data.train[9:], []
     for shift in (0, 1):

@@ -32,7 +32,7 @@ def test_average_linkage_joins_by_the_mean_distance() -> None:
     assert first == second != third == last
 
 
-def test_groups_take_turns_the_smallest_first() -> None:
+def test_groups_take_turns_and_the_smallest_is_first() -> None:
     groups = torch.tensor([7, 7, 7, 7, 2, 2, 5, 5, 5, 9])
     orders = set()
     for seed in range(20):
@@ -44,7 +44,7 @@ def test_groups_take_turns_the_smallest_first() -> None:
     assert len(orders) > 10
 
 
-def test_equal_groups_come_by_number() -> None:
+def test_groups_of_equal_size_are_ordered_by_number() -> None:
     assert torch.tensor([3, 1, 3, 1])[round_robin(torch.tensor([3, 1, 3, 1]), 3, stream(0, "query"))].tolist() == [
         1,
         3,
@@ -68,7 +68,7 @@ def test_the_batch_comes_from_the_smallest_margins(net: nn.Module, pool: Pool) -
 
 @pytest.mark.parametrize("seed", range(5))
 def test_the_batch_is_one_of_every_cluster_of_the_uncertain(seed: int, net: nn.Module, pool: Pool) -> None:
-    """Of 14 candidates in 4 clusters, 10 by margin, as many as there are clusters among them."""
+    """14 candidates in 4 clusters, 10 preselected by margin; the query is as large as the number of clusters there."""
     fitted, ids = SingleNet(net, 0), pool.candidates.sort().values
     of = clusters(fitted.features(pool.x(ids)), 4)
     smallest = margin(fitted.log_probs(pool.x(ids))).argsort(descending=True)[:10]
@@ -82,7 +82,7 @@ def test_the_batch_is_one_of_every_cluster_of_the_uncertain(seed: int, net: nn.M
     assert 1 < len(sizes) < 10
 
 
-def test_it_is_given_no_more_candidates_than_it_can_treat() -> None:
+def test_it_gets_no_more_candidates_than_max_candidates() -> None:
     budget = Budget(initial=10, query=20, candidates="30x")
     assert ClusterMargin(max_candidates=100).plan(budget).candidate_count == 100
     with pytest.raises(UsageError, match=r"max_candidates is 19, fewer than budget\.query=20"):

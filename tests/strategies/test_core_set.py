@@ -31,7 +31,7 @@ def test_each_centre_is_the_farthest_point_from_those_before(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_the_radius_is_at_most_twice_the_least_of_all_choices(seed: int) -> None:
+def test_the_radius_is_at_most_twice_the_smallest_possible(seed: int) -> None:
     x, centres = points(11, seed), points(1 + seed % 3, seed + 100)
     greedy = radius(x, torch.cat([centres, x[k_center(x, centres, 3)]]))
     least = min(radius(x, torch.cat([centres, x[list(some)]])) for some in combinations(range(11), 3))

@@ -1,4 +1,4 @@
-"""The programmes against all choices."""
+"""The programmes against a search through all choices."""
 
 import logging
 from dataclasses import replace
@@ -19,7 +19,7 @@ from al_runner.strategies.core_set_robust import CoreSetRobust, Problem, robust_
 
 
 def radii(x: Tensor, centres: Tensor, n: int, outliers: int) -> list[float]:
-    """Of every choice of n points, by the definition."""
+    """The radius of every choice of n points, from the definition."""
     found = []
     for some in combinations(range(len(x)), n):
         least = distances(x, torch.cat([centres, x[list(some)]])).amin(1).sort(descending=True).values
@@ -29,7 +29,7 @@ def radii(x: Tensor, centres: Tensor, n: int, outliers: int) -> list[float]:
 
 @pytest.mark.parametrize("outliers", [0, 1, 3])
 @pytest.mark.parametrize("seed", range(8))
-def test_the_radius_is_the_least_of_all_choices(seed: int, outliers: int) -> None:
+def test_the_radius_is_the_smallest_possible(seed: int, outliers: int) -> None:
     x, centres, n = points(11, seed), points(seed % 3, seed + 100), 2 + seed % 2
     cover = robust_k_center(x, centres, n, outliers, gap=0, seconds=60)
     least = min(radii(x, centres, n, outliers))
@@ -50,7 +50,7 @@ def test_with_a_gap_the_bound_still_holds_and_the_gap_is_kept(seed: int) -> None
     assert cover.gap <= 0.2
 
 
-def test_greedy_pays_for_an_outlier_and_the_programme_does_not() -> None:
+def test_greedy_covers_an_outlier_and_the_programme_does_not() -> None:
     x = torch.tensor([[0.0], [1.0], [2.0], [10.0], [11.0], [12.0], [1000.0]], dtype=torch.float64)
     cover = robust_k_center(x, x[:0], 2, 1, gap=0, seconds=60)
     assert sorted(cover.chosen.tolist()) == [1, 4]
@@ -66,8 +66,8 @@ def test_a_choice_of_all_points_or_among_copies_has_radius_0() -> None:
     assert (copies.radius, len(set(copies.chosen.tolist()))) == (0, 2)
 
 
-def test_without_time_the_greedy_choice_stays_and_the_gap_says_so() -> None:
-    """50 of 400 points take more than no time at all: nothing is decided, and half of greedy's radius is the bound."""
+def test_without_time_the_greedy_choice_stays_and_the_gap_is_reported() -> None:
+    """50 of 400 points need more time than the limit: nothing is decided, and the bound is half of greedy's radius."""
     x, n = points(400, 0, 8), 50
     cover = robust_k_center(x, x[:1], n, 0, gap=0.01, seconds=1e-9)
     greedy = k_center(x, x[:1], n)
@@ -77,7 +77,7 @@ def test_without_time_the_greedy_choice_stays_and_the_gap_says_so() -> None:
     assert cover.gap == pytest.approx(0.5)
 
 
-def test_a_programme_says_what_it_could_not_find() -> None:
+def test_a_programme_is_solved_impossible_or_undecided() -> None:
     x = torch.arange(6, dtype=torch.float64)[:, None]
     problem = Problem(torch.cdist(x, x), torch.full((6,), torch.inf, dtype=torch.float64), n=2, outliers=0)
     chosen, decided = problem.within(1.0, 60)
@@ -90,7 +90,7 @@ def test_a_programme_says_what_it_could_not_find() -> None:
     assert problem.next_distance(1.0) == 2
 
 
-def test_the_strategy_returns_ids_leaves_out_a_share_and_says_its_gap(
+def test_the_strategy_returns_ids_leaves_out_a_share_and_logs_its_gap(
     net: nn.Module, pool: Pool, caplog: pytest.LogCaptureFixture
 ) -> None:
     fitted, strategy = SingleNet(net, 0), CoreSetRobust(outliers=0.1, gap=0)
@@ -111,7 +111,7 @@ def test_a_share_above_0_leaves_out_at_least_one(
     assert f"for all but {left_out} of 14 candidates" in caplog.text
 
 
-def test_it_is_given_no_more_candidates_than_it_can_treat() -> None:
+def test_it_gets_no_more_candidates_than_max_candidates() -> None:
     budget = Budget(initial=10, query=20, candidates="30x")
     assert CoreSetRobust(max_candidates=100).plan(budget).candidate_count == 100
     assert CoreSetRobust().plan(budget).candidate_count == 600

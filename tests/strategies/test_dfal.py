@@ -45,7 +45,7 @@ def test_the_distance_of_a_linear_classifier_is_the_closed_form(classes: int) ->
 
 
 def test_without_an_overshoot_every_image_ends_on_the_boundary_in_single_precision_too() -> None:
-    """Whatever the sign of what rounding leaves of the lead: no distance is infinite, none is added to."""
+    """The rest of the lead after rounding may have any sign: no distance is infinite, and none has a further step."""
     net, x = linear(3, 36), toy.data_set().images
     exact = closed_form(net, x)
     for precision, rounding in ((torch.float64, 1e-12), (torch.float32, 1e-4)):
@@ -54,8 +54,8 @@ def test_without_an_overshoot_every_image_ends_on_the_boundary_in_single_precisi
         assert torch.equal(distances.argsort(stable=True), exact.argsort(stable=True))
 
 
-def test_a_boundary_out_of_float32_s_reach_is_no_nan() -> None:
-    """1e20 away, where no slope leads from one pixel: the squares of slopes and of the way are no floats."""
+def test_a_boundary_beyond_the_range_of_float32_gives_no_nan() -> None:
+    """The boundary is 1e20 away; the squares of slopes and of the distance are outside the range of float32."""
     net = nn.Sequential(nn.Flatten(), nn.Linear(12, 2)).eval()
     with torch.no_grad():
         net[1].weight.copy_(torch.tensor([[1e-21] * 11 + [0.0], [-1e-21] * 11 + [0.0]]))
@@ -64,7 +64,7 @@ def test_a_boundary_out_of_float32_s_reach_is_no_nan() -> None:
 
 
 def test_a_net_of_two_classes_needs_newton_s_steps() -> None:
-    """f = (0, u^2 - 4) of the one pixel u: the root 2 by Newton's method from u = 5, which DeepFool then is."""
+    """f = (0, u^2 - 4) of one pixel u. Here DeepFool is Newton's method, which finds the root 2 from u = 5."""
 
     class Square(nn.Module):
         def __init__(self) -> None:
@@ -87,7 +87,7 @@ def test_a_net_of_two_classes_needs_newton_s_steps() -> None:
     assert float(crossing) * 1.02 >= 3 > float(crossing) * 0.98
 
 
-def test_the_way_leads_to_another_class_and_is_no_longer_than_found() -> None:
+def test_the_change_leads_to_another_class_and_is_no_longer_than_found() -> None:
     torch.manual_seed(0)
     net = nn.Sequential(nn.Flatten(), nn.Linear(12, 9), nn.Tanh(), nn.Linear(9, 4)).double().eval()
     x, search = images(30).double() / 100, DeepFool(steps=30)
@@ -107,7 +107,7 @@ def test_images_are_treated_one_by_one() -> None:
     assert torch.allclose(DeepFool().distances(net, x), apart, rtol=1e-10)
 
 
-def test_a_tie_is_a_distance_of_0_and_no_gradient_one_without_end() -> None:
+def test_a_tie_has_distance_0_and_no_gradient_an_infinite_distance() -> None:
     net = linear(2)
     with torch.no_grad():
         net[1].weight[1], net[1].bias[1] = net[1].weight[0], net[1].bias[0]  # type: ignore[index]
@@ -134,7 +134,7 @@ def test_the_nearest_are_chosen_as_absolute_ids() -> None:
 
 
 class Linear:
-    """A learner that keeps what it was given and returns one linear net after another."""
+    """A learner that records the data that it gets and returns one linear net after the other."""
 
     continues = False
 
@@ -148,7 +148,7 @@ class Linear:
         return SingleNet(nn.Sequential(nn.Flatten(), nn.Linear(12, 3)).double().eval(), 7)
 
 
-def test_every_query_s_twins_are_made_by_the_net_that_chose_it_and_stay() -> None:
+def test_the_net_that_chose_a_query_makes_its_twins_and_they_stay() -> None:
     base, x, y = Linear(), images(9), torch.arange(9) % 3
     learner = Dfal(twins=True).wrap(base)
     fitted: list[Fitted] = []

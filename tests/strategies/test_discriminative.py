@@ -1,4 +1,4 @@
-"""Which examples each mini-query's classifier gets, and which ids come of it."""
+"""Which examples the classifier of each mini-query gets, and which ids are chosen."""
 
 from collections.abc import Callable, Sequence
 
@@ -24,14 +24,14 @@ def strategy(**changes: object) -> Discriminative:
 
 
 class First(nn.Module):
-    """Surest to be unlabelled: the largest first feature."""
+    """The largest first feature looks most clearly unlabelled."""
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.stack([torch.zeros(len(x)), x[:, 0]], 1)
 
 
 def kept(asked: list[Fit], net: nn.Module | None = None) -> Callable[[Sequence[Fit]], Sequence[Trained | Exception]]:
-    """An engine that keeps what it was asked, and trains, or gives `net` for trained."""
+    """An engine that records the fits, and trains them or returns `net` as trained."""
 
     def engine(fits: Sequence[Fit]) -> Sequence[Trained | Exception]:
         asked.extend(fits)
@@ -41,7 +41,7 @@ def kept(asked: list[Fit], net: nn.Module | None = None) -> Callable[[Sequence[F
 
 
 def test_every_mini_query_s_choices_count_as_labelled_from_then_on(net: nn.Module, pool: Pool) -> None:
-    """4 labelled, 14 candidates, 7 ids as 3 + 2 + 2, of at most 2 candidates for every labelled image."""
+    """4 labelled images, 14 candidates, 7 ids as 3 + 2 + 2, from at most 2 candidates for every labelled image."""
     asked: list[Fit] = []
     query = strategy(mini_queries=3, subsample=2).query(SingleNet(net, 0), pool, 7, Streams(0, 1))
     ids = drive(query, kept(asked, First())).tolist()  # type: ignore[arg-type]
@@ -65,7 +65,7 @@ def test_every_mini_query_s_choices_count_as_labelled_from_then_on(net: nn.Modul
     assert len({fit.streams.part for fit in asked}) == 3
 
 
-def test_the_candidates_of_a_mini_query_are_drawn_anew(net: nn.Module, pool: Pool) -> None:
+def test_every_mini_query_draws_new_candidates(net: nn.Module, pool: Pool) -> None:
     asked: list[Fit] = []
     query = strategy(mini_queries=2, subsample=1).query(SingleNet(net, 0), pool, 2, Streams(0, 1))
     drive(query, kept(asked, First()))  # type: ignore[arg-type]
@@ -73,7 +73,7 @@ def test_the_candidates_of_a_mini_query_are_drawn_anew(net: nn.Module, pool: Poo
     assert second - first
 
 
-def test_few_labelled_images_leave_candidates_enough_to_choose_from(net: nn.Module, pool: Pool) -> None:
+def test_with_few_labelled_images_there_are_enough_candidates(net: nn.Module, pool: Pool) -> None:
     asked: list[Fit] = []
     query = strategy(mini_queries=1, subsample=1).query(SingleNet(net, 0), pool, 9, Streams(0, 1))
     assert len(set(drive(query, kept(asked, First())).tolist())) == 9  # type: ignore[arg-type]
@@ -86,7 +86,7 @@ def test_a_query_of_fewer_images_has_as_many_mini_queries(net: nn.Module, pool: 
     assert [int((fit.data.y == 0).sum()) for fit in asked] == [4, 5, 6, 7, 8]
 
 
-def test_what_is_unlike_all_labelled_images_is_chosen_and_both_kinds_of_it(net: nn.Module) -> None:
+def test_both_kinds_of_images_unlike_the_labelled_ones_are_chosen(net: nn.Module) -> None:
     """Images of three shades, labels of one: the two others are bought, by classifiers that stopped at 98%."""
     rng, shades = torch.Generator().manual_seed(0), torch.tensor([60] * 40 + [0] * 10 + [250] * 10)
     images = (shades[:, None, None, None] + torch.randint(0, 6, (60, 1, 4, 4), generator=rng)).to(torch.uint8)
@@ -130,7 +130,7 @@ def test_the_classifier_of_the_published_code() -> None:
 
 
 @pytest.mark.parametrize("field", ["mini_queries", "subsample"])
-def test_none_is_refused(field: str) -> None:
+def test_zero_is_refused(field: str) -> None:
     with pytest.raises(Exception, match=f"strategy.{field} is 0") as error:
         strategy(**{field: 0})
     assert isinstance(error.value.__cause__ or error.value, UsageError)

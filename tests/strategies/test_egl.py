@@ -1,4 +1,4 @@
-"""Expected gradient length against one explicit gradient a class and example."""
+"""Expected gradient length against an explicit gradient for each class and example."""
 
 import pytest
 import torch
@@ -50,7 +50,7 @@ def test_every_class_s_gradient_by_hand(
         assert torch.allclose(expected_lengths(tried, x), brute_force(tried, x), rtol=1e-10)
 
 
-def test_both_ways_to_a_norm_agree() -> None:
+def test_both_ways_to_compute_a_norm_agree() -> None:
     torch.manual_seed(0)
     for positions, inputs, outputs in ((9, 2, 3), (2, 9, 8)):
         a, g = torch.rand(4, positions, inputs), torch.rand(4, 3 * positions, outputs)
@@ -64,7 +64,7 @@ def test_the_longest_are_chosen_as_absolute_ids(net: nn.Module, pool: Pool) -> N
     assert torch.equal(chosen, pool.candidates[order])
 
 
-def test_a_net_it_can_t_treat_is_refused_before_any_training() -> None:
+def test_a_net_with_an_untreated_layer_is_refused_before_any_training() -> None:
     odd = nn.Sequential(nn.Flatten(), nn.Linear(16, 4), nn.PReLU(), nn.Linear(4, 3)).eval()
     with pytest.raises(UsageError, match="skip_untreated=true"):
         Egl().check(odd, torch.rand(2, 1, 4, 4))

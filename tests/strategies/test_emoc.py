@@ -93,8 +93,8 @@ def test_both_ways_agree_with_every_kind_of_layer(outputs: str) -> None:
 def test_parts_make_no_difference(net: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
     layers = emoc.layers_of_all_weights(net, X[:1])
     whole = emoc.changes_by_layers(net, X, Y, OVER, "logits", layers)
-    jacobian = emoc.numbers(net, OVER[:1], emoc.output_sums("logits"), layers)
-    monkeypatch.setattr(emoc, "KEPT", {"cpu": 2 * jacobian})
+    jacobian = emoc.gradient_size(net, OVER[:1], emoc.output_sums("logits"), layers)
+    monkeypatch.setattr(emoc, "MAX_NUMBERS", {"cpu": 2 * jacobian})
     assert torch.allclose(emoc.changes_by_layers(net, X, Y, OVER, "logits", layers), whole, rtol=1e-12)
     whole = emoc.changes_in_forward_mode(net, X, Y, OVER, "logits")
     monkeypatch.setattr(emoc, "GRADIENTS", 2)
@@ -103,7 +103,7 @@ def test_parts_make_no_difference(net: nn.Module, monkeypatch: pytest.MonkeyPatc
 
 
 class Scaled(nn.Module):
-    """A weight in no layer that has a Fisher block."""
+    """Has a weight that is not in a layer with a Fisher block."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -114,7 +114,9 @@ class Scaled(nn.Module):
 
 
 @pytest.mark.parametrize("why", ["a weight elsewhere", "half a layer frozen", "a Jacobian too large"])
-def test_forward_mode_does_what_layers_can_not(why: str, net: nn.Sequential, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_forward_mode_is_used_if_layers_do_not_suffice(
+    why: str, net: nn.Sequential, monkeypatch: pytest.MonkeyPatch
+) -> None:
     by_layers: list[object] = []
     monkeypatch.setattr(emoc, "changes_by_layers", lambda *args: by_layers.append(args))
     output_changes(net, X, Y, OVER)
@@ -124,7 +126,7 @@ def test_forward_mode_does_what_layers_can_not(why: str, net: nn.Sequential, mon
     elif why == "half a layer frozen":
         next(net.parameters()).requires_grad_(False)
     else:
-        monkeypatch.setattr(emoc, "KEPT", {"cpu": 100})
+        monkeypatch.setattr(emoc, "MAX_NUMBERS", {"cpu": 100})
     expected = emoc.changes_in_forward_mode(net, X, Y, OVER, "logits")
     assert torch.equal(output_changes(net, X, Y, OVER), expected)
     assert len(by_layers) == 1

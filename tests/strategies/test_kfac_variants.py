@@ -86,7 +86,7 @@ def test_the_pool_s_mean_spectrum_is_its_eigenvalues(net: nn.Module, pool: Pool)
             torch.testing.assert_close(side.mean(0), values)
 
 
-def test_the_divergence_sees_a_batch_s_redundancy(net: nn.Module, pool: Pool) -> None:
+def test_the_divergence_depends_on_a_batch_s_redundancy(net: nn.Module, pool: Pool) -> None:
     """Once an image is in, a copy of it is worth less than another image as good, to the divergence but not to Z1."""
     strategy = KfacSpectral(damping=1e-3)
     first, *others = pool.candidates.tolist()

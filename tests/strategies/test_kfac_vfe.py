@@ -13,7 +13,7 @@ from al_runner.fisher import Factors, Traces, damped_inverse, mean_factors, prod
 from al_runner.learners.plain import SingleNet
 from al_runner.pool import Pool
 from al_runner.rng import stream
-from al_runner.strategies.free_energy import Energy, greedy, mean_random_z, mean_z
+from al_runner.strategies.free_energy import FreeEnergy, greedy, mean_random_z, mean_z
 from al_runner.strategies.kfac_vfe import KfacVfe
 from al_runner.strategies.target import multiple, sizes
 
@@ -27,7 +27,7 @@ def mean_of(parts: list[dict[str, Factors]]) -> dict[str, Factors]:
 
 
 def naive(net: nn.Module, pool: Pool, n: int, strategy: KfacVfe) -> list[int]:
-    """Algorithm 1 from matrices, every sum formed anew for every candidate of every step (gamma = 0 or Zref given)."""
+    """Algorithm 1 from matrices; each sum is computed again for every candidate and step (gamma = 0, or Zref given)."""
     if strategy.labels == "expected":
         own = {int(i): single_expected(net, pool.x(i)) for i in torch.cat([pool.unlabelled, pool.labelled])}
     else:
@@ -184,7 +184,7 @@ def test_n_is_the_number_of_parameters(net: nn.Module, pool: Pool) -> None:
 def test_the_free_energy_is_least_at_n() -> None:
     """ln t + N / t has its one minimum at t = N: a query as informative as the pool itself."""
     z = torch.linspace(10, 1000, 991, dtype=torch.float64)
-    energy = Energy(torch.tensor([60.0, 40.0]).double())(z, None)
+    energy = FreeEnergy(torch.tensor([60.0, 40.0]).double())(z, None)
     assert z[energy.argmin()].item() == 100.0
     assert energy.min().item() == pytest.approx(1.0)
 
@@ -200,17 +200,17 @@ def test_the_energies_of_all_pairs_are_the_formulas_written_out_and_so_is_the_le
     z = [[float(t.psi[[a, b], k].mean() * t.tau[[a, b], k].mean()) for k in range(3)] for a, b in pairs]
     total = [log(sum(row) / 0.7) + 0.7 / sum(row) for row in z]
     blocks = [sum(float(T) * (log(x / T) + T / x) for x, T in zip(row, targets, strict=True)) / 0.7 for row in z]
-    ours = Energy(targets, 0.1)(mean_z(t, torch.tensor(pairs)), torch.tensor(2.0).double())
+    ours = FreeEnergy(targets, 0.1)(mean_z(t, torch.tensor(pairs)), torch.tensor(2.0).double())
     torch.testing.assert_close(ours, torch.tensor(total).double() + 0.1 / 2)
-    ours = Energy(targets, by_block=True)(torch.tensor(z).double(), None)
+    ours = FreeEnergy(targets, by_block=True)(torch.tensor(z).double(), None)
     torch.testing.assert_close(ours, torch.tensor(blocks).double())
     assert (
         ours.argmin() == min(range(len(pairs)), key=blocks.__getitem__) != min(range(len(pairs)), key=total.__getitem__)
     )
 
 
-def test_by_block_every_block_has_a_least_of_its_own_and_one_without_a_target_counts_for_nothing() -> None:
-    energy = Energy(FIVE, by_block=True)
+def test_by_block_every_block_has_its_own_minimum_and_one_without_a_target_adds_nothing() -> None:
+    energy = FreeEnergy(FIVE, by_block=True)
     assert energy(torch.tensor([2.0, 3.0, 0.0]).double(), None).item() == pytest.approx(1.0)
     assert energy(torch.tensor([2.0, 3.0, 7.0]).double(), None).item() == pytest.approx(1.0)
     assert energy(torch.tensor([3.0, 2.0, 0.0]).double(), None).item() > 1.001  # of the same sum
@@ -235,7 +235,7 @@ def test_the_target_of_a_round(target: float | str, labelled: int, query: int, c
 
 
 def test_a_growing_target_counts_the_labelled_images(net: nn.Module, pool: Pool) -> None:
-    """4 labelled and 12 asked for: c = 16 / 12; with 6 labelled, 18 / 12."""
+    """With 4 labelled images and a query of 12, c is 16 / 12; with 6 labelled images it is 18 / 12."""
 
     def picks(target: float | str) -> list[int]:
         return KfacVfe(target=target, damping=0.001).select(SingleNet(net, 0), pool, 12, stream(0, "query")).tolist()
@@ -249,7 +249,7 @@ def test_a_growing_target_counts_the_labelled_images(net: nn.Module, pool: Pool)
 
 
 def test_a_target_of_one_is_the_pool_s_own_z1(net: nn.Module, pool: Pool) -> None:
-    """A query of the whole pool has it exactly, as the mean of traces is the trace of the mean."""
+    """A query of the whole pool has exactly that Z1, because the mean of traces is the trace of the mean."""
     images = pool.x(pool.unlabelled)
     factors = mean_factors(net, [(images, None)])
     inverses = {name: Factors(*(damped_inverse(side, 0.1) for side in pair)) for name, pair in factors.items()}
@@ -298,17 +298,17 @@ def test_the_whole_pool_has_its_own_z1(net: nn.Module, pool: Pool) -> None:
 
 def test_greedy_finds_the_best_single_candidate_and_never_one_twice() -> None:
     general = traces(9, 3, 0)
-    energy = Energy(FIVE)((general.psi * general.tau).sum(1), None)
-    assert greedy(general, None, 1, Energy(FIVE)).item() == energy.argmin().item()
-    assert greedy(general, None, 1, Energy(FIVE, minimise=False)).item() == energy.argmax().item()
-    assert sorted(greedy(general, None, 9, Energy(FIVE)).tolist()) == list(range(9))
+    energy = FreeEnergy(FIVE)((general.psi * general.tau).sum(1), None)
+    assert greedy(general, None, 1, FreeEnergy(FIVE)).item() == energy.argmin().item()
+    assert greedy(general, None, 1, FreeEnergy(FIVE, minimise=False)).item() == energy.argmax().item()
+    assert sorted(greedy(general, None, 9, FreeEnergy(FIVE)).tolist()) == list(range(9))
 
 
 @pytest.mark.parametrize("minimise", [True, False])
 def test_images_without_any_gradient_are_chosen_last_or_first_but_never_twice(minimise: bool) -> None:
     general = Traces(torch.zeros(4, 2, dtype=torch.float64), torch.zeros(4, 2, dtype=torch.float64))
     general.psi[2], general.tau[2] = 1.0, 1.0
-    order = greedy(general, general, 4, Energy(FIVE, 1.0, minimise=minimise)).tolist()
+    order = greedy(general, general, 4, FreeEnergy(FIVE, 1.0, minimise=minimise)).tolist()
     assert sorted(order) == [0, 1, 2, 3]
     assert order[0 if minimise else -1] == 2
 
@@ -371,7 +371,7 @@ def test_an_untreated_layer_is_refused_before_training_or_left_out_when_asked(po
     assert picks[0].tolist() == picks[1].tolist()
 
 
-def test_tensors_alone_will_do(net: nn.Module, pool: Pool) -> None:
+def test_tensors_are_enough(net: nn.Module, pool: Pool) -> None:
     """The choice from tensors is the choice through the runner."""
     strategy = KfacVfe(gamma=1.0, pool_sample=20)
     through_runner = strategy.select(SingleNet(net, 0), pool, 6, stream(0, "query"))
@@ -394,7 +394,10 @@ def test_tensors_alone_will_do(net: nn.Module, pool: Pool) -> None:
     assert everything.tolist() == KfacVfe().choose(net, unlabelled, 3, unlabelled).chosen.tolist()
 
 
-@pytest.mark.parametrize(("n", "gamma", "message"), [(0, 0.0, "0 of 36"), (37, 0.0, "37 of 36"), (1, 1.0, "labelled")])
+@pytest.mark.parametrize(
+    ("n", "gamma", "message"),
+    [(0, 0.0, "0 of 36 .* ask for 1 to 36"), (37, 0.0, "37 of 36 .* 1 to 36"), (1, 1.0, "labelled")],
+)
 def test_what_cannot_be_chosen_is_refused(net: nn.Module, pool: Pool, n: int, gamma: float, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         KfacVfe(gamma=gamma).choose(net, pool.x(pool.unlabelled), n)
@@ -410,14 +413,14 @@ def test_scoring_candidates_in_parts_makes_no_difference(scored: int, monkeypatc
     general, training = traces(9, 3, 0), traces(9, 3, 1)
     general.psi[5], general.tau[5] = general.psi[2], general.tau[2]  # a tie, which falls to the earlier
     training.psi[5], training.tau[5] = training.psi[2], training.tau[2]
-    expected = greedy(general, training, 9, Energy(FIVE, 0.1)).tolist()
+    expected = greedy(general, training, 9, FreeEnergy(FIVE, 0.1)).tolist()
     monkeypatch.setattr("al_runner.strategies.free_energy.SCORED", scored)
-    assert greedy(general, training, 9, Energy(FIVE, 0.1)).tolist() == expected
+    assert greedy(general, training, 9, FreeEnergy(FIVE, 0.1)).tolist() == expected
     assert expected.index(2) < expected.index(5)
 
 
 class Reader:
-    """Images that are made when they are asked for, as from a file; notes what was asked."""
+    """Images that are created when they are read, as from a file; records what was read."""
 
     def __init__(self, images: Tensor) -> None:
         self.images, self.read = images, []  # type: ignore[var-annotated]

@@ -22,9 +22,9 @@ from al_runner.learners.plain import Plain
 from al_runner.models.inputs import net_builder
 from al_runner.models.resnet import resnet
 from al_runner.rng import Streams, stream
-from al_runner.strategies.decorated import changed
 from al_runner.strategies.learning_loss import LearningLoss, PredictingLosses, predicted_losses
 from al_runner.strategies.loss_prediction import Build, WithLossPrediction, feature_maps, ranking_loss, with_ranking
+from al_runner.strategies.rewriting import rewriting
 from al_runner.types import Fit, Learner, TrainData, Trained
 
 BUILD = net_builder(toy.data_set(), toy.model)
@@ -36,7 +36,7 @@ def train_data(n: int = 24) -> TrainData:
 
 
 def fit(seed: int = 0, n: int = 24, strategy: LearningLoss | None = None, **changes: object) -> Fit:
-    """A training of the toy net with its module, as the strategy asks for it."""
+    """The fit of the toy net with its module that the strategy asks for."""
     learner = PredictingLosses(Plain(BUILD, toy.recipe(**changes)), strategy or LearningLoss(hidden=5))
     return learner.with_module(Fit(BUILD, toy.recipe(**changes), train_data(n), Streams(seed, 0)))
 
@@ -93,7 +93,7 @@ def test_the_gradient_stops_at_the_maps_after_the_cut() -> None:
 
 
 def test_the_cut_is_in_passes_over_the_data() -> None:
-    """24 images in minibatches of 7: four steps a pass."""
+    """24 images in minibatches of 7 are four steps in each pass."""
     cuts = [fit(strategy=LearningLoss(cut_after=passes), batch_size=7).build.cut for passes in (0, 3)]  # type: ignore[attr-defined]
     assert cuts == [0, 12]
     never = fit(strategy=LearningLoss(cut_after=None)).build
@@ -105,13 +105,13 @@ def test_the_cut_is_in_passes_over_the_data() -> None:
     [(200, {}, 120), (30, {}, 18), (400, {}, 120), (30, {"cut_share": 0.5}, 15), (30, {"cut_after": 9}, 9)],
 )
 def test_a_shorter_training_is_cut_at_the_paper_s_share_of_it(passes: int, options: dict[str, float], cut: int) -> None:
-    """One check after all passes, as a training of one cycle has it; a pass of 24 images is three steps."""
+    """With one check after all passes, as in training=one_cycle; a pass of 24 images is three steps."""
     asked = fit(strategy=LearningLoss(**options), check_every=1, check_passes=passes, max_checks=1)  # type: ignore[arg-type]
     assert asked.build.cut == 3 * cut  # type: ignore[attr-defined]
 
 
 def test_the_cut_counts_the_minibatches_of_batch_norm() -> None:
-    """17 images in minibatches of 8 are two steps of a net with BatchNorm, three of one without."""
+    """17 images in minibatches of 8 are two steps for a net with BatchNorm, and three for a net without."""
     cuts = []
     for model in (toy.model, partial(resnet, blocks=(1, 1), width=4)):
         build = net_builder(toy.data_set(), model)
@@ -123,7 +123,7 @@ def test_the_cut_counts_the_minibatches_of_batch_norm() -> None:
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_a_cycle_trains_net_and_module_in_either_precision(precision: str) -> None:
-    """Smoothed labels are the net's alone: the losses to be ranked are those of the true labels."""
+    """Only the net's own loss has smoothed labels; the module ranks the losses of the true labels."""
     build = net_builder(toy.data_set(), partial(resnet, blocks=(1, 1), width=4))
     recipe = toy.recipe(
         check_every=1, check_passes=20, max_checks=1, schedule=OneCycle(), label_smoothing=0.2, precision=precision
@@ -165,7 +165,7 @@ def test_margin_weight_and_layers_are_those_of_the_strategy() -> None:
 
 
 def test_the_module_learns_to_order_losses() -> None:
-    """Of random pairs of images trained on, half are in order by chance."""
+    """By chance, half of the random pairs of training images would be in order."""
     trained = train(fit(n=60, patience=30, max_checks=30)).net.eval()
     data = train_data(60)
     losses = cross_entropy(trained(data.x), data.y, reduction="none")
@@ -227,7 +227,10 @@ def test_layers_that_can_t_be_read_are_refused_before_any_training() -> None:
 
     x = train_data().x[:2]
     LearningLoss(layers=("used",)).check(Idle(), x)
-    for layers, named in ((("conv",), "no layer 'conv'.* used, idle"), (("idle",), "'idle' takes no part")):
+    for layers, named in (
+        (("conv",), "no layer 'conv'.* used, idle"),
+        (("idle",), "'idle' is not used in the forward pass"),
+    ):
         with pytest.raises(UsageError, match=named):
             LearningLoss(layers=layers).check(Idle(), x)
     with pytest.raises(UsageError, match=r"this net has none.* strategy\.layers"):
@@ -280,7 +283,7 @@ def test_a_fit_that_fails_is_raised_and_its_learner_closed() -> None:
     class Watched:
         async def fit(self) -> None:
             try:
-                await changed(Plain(BUILD, toy.recipe()).fit(train_data(), Streams(0, 0)), lambda fit: fit)  # type: ignore[arg-type]
+                await rewriting(Plain(BUILD, toy.recipe()).fit(train_data(), Streams(0, 0)), lambda fit: fit)  # type: ignore[arg-type]
             finally:
                 closed.append(True)
 

@@ -48,14 +48,14 @@ def test_the_top_are_the_least_risks_of_single_queries() -> None:
     assert choose(Mbr(SCALE), one, 4) != expected
 
 
-def test_it_is_given_no_more_candidates_than_it_can_treat() -> None:
+def test_it_gets_no_more_candidates_than_max_candidates() -> None:
     budget = Budget(initial=10, query=20, candidates="all")
     assert Mbr(SCALE, max_candidates=100).plan(budget).candidate_count == 100
     with pytest.raises(UsageError, match=r"max_candidates is 19, fewer than budget\.query=20"):
         Mbr(SCALE, max_candidates=19).plan(budget)
 
 
-def test_what_can_t_be_is_named() -> None:
+def test_impossible_options_are_named() -> None:
     with pytest.raises(UsageError, match=r"strategy\.length_scale is 0"):
         Mbr(0)
     with pytest.raises(UsageError, match="it must be predicted or top"):

@@ -1,4 +1,4 @@
-"""Draws by a score against the chances that they are to have."""
+"""Draws by a score against the chances that they should have."""
 
 from collections import Counter
 from itertools import permutations
@@ -79,7 +79,7 @@ def test_a_large_beta_takes_the_top() -> None:
     assert chosen(Stochastic(TopScore(taken), "power", 1e6), 3, 0) == (1, 4, 3)
 
 
-def test_what_can_t_be_is_refused_before_any_training() -> None:
+def test_impossible_options_are_refused_before_any_training() -> None:
     with pytest.raises(UsageError, match="law=power needs scores of 0 or more"):
         Stochastic(TopScore(margin))
     Stochastic(TopScore(margin), law="softmax")
@@ -93,7 +93,7 @@ def test_what_can_t_be_is_refused_before_any_training() -> None:
 
 
 @pytest.mark.parametrize("of", [Egl(), Epig(targets=20)])
-def test_any_score_can_be_drawn_by(of: ByScore) -> None:
+def test_any_score_can_give_the_chances(of: ByScore) -> None:
     check_strategy(Stochastic(of, law="softrank"))
     check_strategy(Stochastic(of, law="power"))
 

@@ -25,7 +25,7 @@ def points(n: int, seed: int, d: int = 3) -> Tensor:
 
 
 def likeness(x: Tensor, others: Tensor) -> Tensor:
-    """By the definition, one pair after another, [K, N]."""
+    """Computed from the definition, one pair after the other, [K, N]."""
     return torch.stack([torch.stack([cosine_similarity(a, b, dim=0) for b in others]) for a in x])
 
 
@@ -35,7 +35,7 @@ def represented(x: Tensor, others: Tensor) -> float:
 
 
 def plain_greedy(x: Tensor, others: Tensor, n: int, labelled: Tensor) -> list[int]:
-    """Every gain anew for every choice."""
+    """Computes every gain again for every choice."""
     table, chosen = likeness(torch.cat([x, labelled]), others), []
     before = list(range(len(x), len(x) + len(labelled)))
     for _ in range(n):
@@ -47,7 +47,7 @@ def plain_greedy(x: Tensor, others: Tensor, n: int, labelled: Tensor) -> list[in
 @pytest.mark.parametrize("labelled", [0, 4])
 @pytest.mark.parametrize("seed", range(5))
 def test_lazy_greedy_is_plain_greedy(seed: int, labelled: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """More images than are computed anew at once, and than a block holds."""
+    """More images than are computed again at once, and more than fit into a block."""
     monkeypatch.setattr(suggestive_annotation, "BLOCK", 16)
     x, others, before = points(40, seed), points(50, seed + 100), points(labelled, seed + 200)
     found = facility_location(x, others, 15, before if labelled else None)
@@ -69,15 +69,15 @@ def test_few_gains_are_computed_more_than_once(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_it_has_the_guaranteed_share_of_the_most_of_all_choices(seed: int) -> None:
+def test_it_has_the_guaranteed_share_of_the_maximum(seed: int) -> None:
     x, others = points(9, seed).abs(), points(12, seed + 100).abs()
     greedy = represented(x[facility_location(x, others, 3)], others)
     most = max(represented(x[list(some)], others) for some in combinations(range(9), 3))
     assert (1 - exp(-1)) * most <= greedy <= most * (1 + 1e-12)
 
 
-def test_greedy_may_have_less_than_the_most() -> None:
-    """One image between two groups comes first, although the two groups' own are the best pair."""
+def test_greedy_may_have_less_than_the_maximum() -> None:
+    """An image between two groups is chosen first, although the best pair has one image from each group."""
     others = torch.tensor([[1.0, 0.0]] * 3 + [[0.0, 1.0]] * 3)
     x = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
     assert facility_location(x, others, 2).tolist() == [2, 0]
@@ -90,7 +90,7 @@ def test_ties_copies_and_images_without_features_are_chosen_once_each_the_earlie
 
 
 def committee(net: nn.Module) -> Committee:
-    """Three nets about `net`."""
+    """`net` and three other nets."""
     torch.manual_seed(3)
     nets = []
     for _ in range(3):
@@ -113,7 +113,7 @@ def test_the_strategy_chooses_among_the_most_uncertain_for_all_unlabelled(net: n
         assert ids.tolist() == some[plain_greedy(x, others, 4, before)].tolist()
 
 
-def test_what_its_parts_refuse_is_refused(net: nn.Module, pool: Pool) -> None:
+def test_it_refuses_what_its_parts_refuse(net: nn.Module, pool: Pool) -> None:
     class Refusing(Strategy):
         def check(self, net: nn.Module, x: Tensor) -> None:
             raise UsageError("not this net")

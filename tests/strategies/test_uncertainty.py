@@ -46,7 +46,7 @@ def test_scores_by_hand(score, expected: list[float]) -> None:
 
 
 def test_p_log_p_is_zero_at_zero_and_such_images_come_last() -> None:
-    """NaN there would sort first, the field's oldest trap."""
+    """A NaN would sort first, which is a common bug in this field."""
     scores = entropy(PROBABILITIES.log())
     assert bool(scores.isfinite().all())
     assert scores.argmin().item() == 1
@@ -61,15 +61,15 @@ def test_the_highest_scores_are_chosen_as_absolute_ids() -> None:
     assert top.tolist() == [2, 4, 1]
 
 
-def test_ties_fall_to_the_earlier_candidate() -> None:
+def test_ties_go_to_the_earlier_candidate() -> None:
     pool = toy.numbered(6)
     pool.draw_candidates(6, stream(0, "candidates"))
     fitted = toy.Table(torch.full((6, 1, 2), 0.5).log())
     assert torch.equal(TopScore(entropy).select(fitted, pool, 4, stream(0, "query")), pool.candidates[:4])
 
 
-def test_rounding_makes_no_certainty_uncertain() -> None:
-    """ln of a mean of ones over K, in float32, is not 0 for every K."""
+def test_rounding_does_not_make_a_certain_prediction_uncertain() -> None:
+    """In float32 the logarithm of a mean of K ones is not 0 for every K."""
     for k in range(1, 129):
         certain = torch.tensor([1.0, 0.0]).log().expand(1, k, 2)
         assert float(entropy(certain)) >= 0
@@ -77,7 +77,7 @@ def test_rounding_makes_no_certainty_uncertain() -> None:
 
 
 def test_a_set_s_confidence_is_the_mean_of_its_images() -> None:
-    """Not the product, by which `curriculum` takes the other set: (0.99, 0.51) and (0.72, 0.72)."""
+    """It is not the product, with which `curriculum` chooses the other set: (0.99, 0.51) or (0.72, 0.72)."""
     p = torch.tensor([0.99, 0.51, 0.72, 0.72], dtype=torch.float64)
     fitted = toy.Table(torch.stack([p, 1 - p], 1).log()[:, None])
     chosen = {}

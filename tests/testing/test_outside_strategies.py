@@ -1,4 +1,4 @@
-"""A strategy of another project is two files: nothing of ours is edited, and the same contract holds it."""
+"""A strategy of another project is two files: no file of this package changes, and the same contract holds."""
 
 import sys
 from pathlib import Path
@@ -31,7 +31,7 @@ from al_runner.types import mean_log_probs
 
 @dataclass(frozen=True)
 class Lottery(Strategy):
-    """Half the candidates, the least sure, take part in a draw."""
+    """Draws from the less certain half of the candidates."""
 
     draws = True
 
@@ -44,7 +44,7 @@ class Lottery(Strategy):
 
 @dataclass(frozen=True)
 class Range(ByScore):
-    """How far apart the samples are at most."""
+    """The largest difference between two samples."""
 
     needs = Needs(samples=True)
 
@@ -63,7 +63,7 @@ class Joint(Range):
 
 @dataclass(frozen=True)
 class Length(ByScore):
-    """Of an image's features."""
+    """The length of an image's features."""
 
     needs = Needs(features=True)
 
@@ -76,7 +76,7 @@ class Length(ByScore):
 
 @dataclass(frozen=True)
 class Bias(ByScore):
-    """The last bias of the likeliest class."""
+    """The last layer's bias of the predicted class."""
 
     needs = Needs(network=True)
 
@@ -93,7 +93,7 @@ CONTRIBUTING = Path(__file__).parents[2] / "CONTRIBUTING.md"
 
 @pytest.fixture
 def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder for --config-dir, and a module beside it; --config-dir is a search path of Hydra's."""
+    """A folder for --config-dir, which Hydra searches, and a module next to it."""
     (tmp_path / "strategy").mkdir()
     (tmp_path / "outside_strategies.py").write_text(MODULE)
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -118,15 +118,13 @@ def built(folder: Path, name: str) -> Strategy:
         ("Bias", ["plain"]),
     ],
 )
-def test_a_strategy_of_every_kind_holds_the_contract_by_what_it_declares(
-    outside: Path, name: str, learners: list[str]
-) -> None:
+def test_a_strategy_of_every_kind_fulfils_the_contract(outside: Path, name: str, learners: list[str]) -> None:
     strategy = built(outside, name)
     assert [case.learner for case in cases(strategy)] == learners
     check_strategy(strategy)
 
 
-def test_the_example_of_contributing_md_holds_the_contract(outside: Path) -> None:
+def test_the_example_in_contributing_md_fulfils_the_contract(outside: Path) -> None:
     (outside / "outside_strategies.py").write_text(
         CONTRIBUTING.read_text().partition("```python\n")[2].partition("```")[0]
     )
@@ -142,7 +140,7 @@ def test_a_learner_that_does_not_give_what_it_needs_is_refused(outside: Path) ->
     built(outside, "Length").check_learner(ensemble)
 
 
-WRONG = {  # of the lines above: what is exchanged, and what is then said
+WRONG = {  # a line of MODULE: what replaces it, and what the error then says
     "draws = True": ("draws = False", "declares draws=False"),
     "needs = Needs(features=True)": ("", r"declare needs = Needs\(features=True\)"),
     "needs = Needs(network=True)": ("", r"declare needs = Needs\(network=True\)"),
@@ -156,7 +154,7 @@ WRONG = {  # of the lines above: what is exchanged, and what is then said
         "lengths = fitted.features(pool.x(ids)).double().norm(dim=1) + torch.rand(len(ids))",
         "the same random stream gave",
     ),
-    'raise ArithmeticError("a logit is NaN")': ('raise ArithmeticError("a logit is odd")', "says nothing of NaN"),
+    'raise ArithmeticError("a logit is NaN")': ('raise ArithmeticError("a logit is odd")', "does not mention NaN"),
     "logits = fitted.network()(pool.x(ids)).detach().double()": (
         "logits = fitted.network()(pool.x(ids)); logits.sum().backward(); logits = logits.detach().double()",
         "left gradients behind",
@@ -183,12 +181,12 @@ def test_labels_that_were_not_bought_cannot_be_read(outside: Path) -> None:
         check_strategy(built(outside, "Length"))
 
 
-def test_a_strategy_that_no_learner_can_serve_is_named() -> None:
+def test_a_strategy_that_accepts_no_learner_is_named() -> None:
     class Impossible(Strategy):
         needs = Needs(network=True)
 
         def wrap(self, learner: Learner) -> Learner:
             return Harmonic(BUILD, length_scale=30)
 
-    with pytest.raises(UsageError, match="Impossible takes none of the learners plain, ensemble, dropout"):
+    with pytest.raises(UsageError, match="Impossible accepts none of the learners plain, ensemble, dropout"):
         check_strategy(Impossible())

@@ -1,4 +1,4 @@
-"""Another learner's trainings, changed on their way to the engine."""
+"""Changes the fits that another learner asks for, on their way to the engine."""
 
 from collections.abc import Callable, Coroutine, Generator, Sequence
 from typing import Any
@@ -6,10 +6,10 @@ from typing import Any
 from al_runner.types import Fit, Fitted, Trained
 
 
-class changed:
-    """Awaiting it awaits a learner's fit, every `Fit` that it asks for changed by `change`.
+class rewriting:
+    """Awaits the coroutine of a learner's `fit`; every `Fit` that it asks for is changed by `change` first.
 
-    The first exception of a fit is raised, and the learner is closed.
+    Raises the first exception of a fit. The coroutine is closed in any case.
     """
 
     def __init__(self, asking: Coroutine[Any, Any, Fitted], change: Callable[[Fit], Fit]):

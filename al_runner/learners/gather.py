@@ -1,4 +1,4 @@
-"""Several learners' fits as one question."""
+"""Runs several coroutines that ask for fits as one, so that an engine gets all their fits together."""
 
 from collections.abc import Coroutine, Generator, Sequence
 from typing import Any, Generic, TypeVar
@@ -9,10 +9,11 @@ Result = TypeVar("Result")
 Asking = Coroutine[Sequence[Fit], list[Trained] | None, Result]
 
 
-class together(Generic[Result]):
-    """Awaiting it runs coroutines that ask for fits, all their open questions as one, and gives their results in order.
+class gather(Generic[Result]):
+    """Awaits several coroutines that ask for fits, and returns their results in order.
 
-    The first exception of a fit or of a coroutine is raised, and the others are closed.
+    All the fits that they ask for at one time are asked for together. Raises the first exception of a fit or of a
+    coroutine, and closes the others.
     """
 
     def __init__(self, jobs: Sequence[Asking[Result]]):
@@ -32,7 +33,7 @@ class together(Generic[Result]):
                 job.close()
 
     def _advance(self, answers: dict[int, Any], results: dict[int, Result]) -> dict[int, Sequence[Fit]]:
-        """Give the jobs their answers; what they ask next, and into `results` what those return that have ended."""
+        """Give the jobs their answers and return their next fits; the result of a job that ends goes into `results`."""
         asked = {}
         for place, answer in answers.items():
             try:
