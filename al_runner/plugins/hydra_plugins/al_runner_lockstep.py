@@ -29,9 +29,7 @@ class LockstepLauncher(Launcher):
         self,
         max_stacked: Annotated[
             Count | None,
-            Means(
-                "nets in one stack; null: as many as a GPU's memory holds; on a CPU 1, where stacks are slower"
-            ),
+            Means("nets in one stack; null: as many as a GPU's memory holds; on a CPU 1, where stacks are slower"),
         ] = None,
     ):
         super().__init__()
