@@ -19,14 +19,15 @@ Multiple = Annotated[str, StringConstraints(pattern=r"^(\d{1,9}x?|all)$"), Reads
 class Budget:
     """The plan of purchases of one run; the fields are the keys of conf/budget/*.yaml.
 
-    The run stops at whichever of the three limits comes first; the last query is cut to fit.
+    The run stops at the first of the three limits max_labelled, max_fraction and max_rounds. If the last query would
+    pass a limit, it buys fewer labels.
     """
 
     initial: Annotated[Count | Literal["all"], Means("labels before the first fit")]
     query: Annotated[Count, Means("labels bought in every later round")]
     balanced: Annotated[bool, Means("the initial set has the same number of images of every class")] = False
     known: Annotated[
-        Count | None, Means("the classes of a balanced initial set: the data set's first so many; null: all")
+        Count | None, Means("how many classes a balanced initial set has, the data set's first ones; null: all")
     ] = None
     max_labelled: Annotated[Count | None, Means("stop at this many labels")] = None
     max_fraction: Annotated[
@@ -35,13 +36,14 @@ class Budget:
     max_rounds: Annotated[CountOrZero | None, Means("stop after this many queries")] = None
     candidates: Annotated[Count | Multiple, Means("images, drawn at random, that a query chooses from")] = "all"
     sets: Annotated[
-        Count | None, Means("a query buys one of so many random sets of candidates that share their hidden class")
+        Count | None, Means("number of random sets of candidates, each of one hidden class; a query buys the best set")
     ] = None
 
     def __post_init__(self) -> None:
         if self.known and not self.balanced:
             raise UsageError(
-                "budget.known is of an initial set with equally many of every class; set budget.balanced=true"
+                "budget.known needs an initial set with the same number of images of every class; "
+                "set budget.balanced=true"
             )
         if self.candidate_count < self.query:
             raise UsageError(
@@ -51,20 +53,23 @@ class Budget:
 
     @property
     def candidate_count(self) -> int:
-        """How many ids a query chooses from; a number beyond any pool for "all"."""
+        """How many ids a query chooses from; for "all", a number larger than any pool."""
         text = str(self.candidates)
         if text == "all":
             return 2**62
         return int(text[:-1]) * self.query if text.endswith("x") else int(text)
 
     def choosing_from(self, most: int) -> "Budget":
-        """With at most so many candidates, a strategy's `max_candidates`; UsageError where a query is larger."""
+        """The budget with at most `most` candidates, a strategy's `max_candidates`.
+
+        Raises UsageError if a query buys more.
+        """
         if most < self.query:
             raise UsageError(f"strategy.max_candidates is {most}, fewer than budget.query={self.query}; raise it")
         return replace(self, candidates=min(self.candidate_count, most))
 
     def purchases(self, pool: int) -> list[int]:
-        """Labels bought in round 0, 1, ... for a training set of `pool` images; UsageError where it is too small."""
+        """Labels bought in round 0, 1, ... of a training set of `pool` images. Raises UsageError if it is too small."""
         initial = pool if self.initial == "all" else int(self.initial)
         for name, value in (("initial", initial), ("query", self.query), ("max_labelled", self.max_labelled or 0)):
             if value > pool:
@@ -78,5 +83,5 @@ class Budget:
         return [size for size in steps if size > 0]
 
     def labelled(self, pool: int) -> list[int]:
-        """Labels held in round 0, 1, ..."""
+        """Size of the labelled set in round 0, 1, ... of a training set of `pool` images; errors as in `purchases`."""
         return list(accumulate(self.purchases(pool)))

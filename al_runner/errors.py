@@ -1,5 +1,5 @@
-"""The one exception that stands for a mistake of the user's."""
+"""The exception for a mistake of the user."""
 
 
 class UsageError(Exception):
-    """Something the user can mend; the message is one line and names the fix."""
+    """A mistake that the user can correct; the message is one line and names the fix."""

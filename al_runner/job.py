@@ -40,12 +40,12 @@ from al_runner.types import DataSet
 
 log = logging.getLogger(__name__)
 
-# Where a run happens does not change what it is: these may differ when it is resumed.
-PLACE = ("data_root", "results", "device", "threads", "deterministic", "overwrite", "recover", "name", "logger")
+# These options are no part of a run's identity: they may differ when it is resumed.
+NOT_IDENTITY = ("data_root", "results", "device", "threads", "deterministic", "overwrite", "recover", "name", "logger")
 
 
 def run_alone(cfg: DictConfig) -> None:
-    """Run or resume the job of `cfg` by itself; UsageError where the user must mend something."""
+    """Run or resume the job of `cfg` by itself. Raises UsageError if the user must correct something."""
     hydra = HydraConfig.get()
     sweep = hydra.mode is RunMode.MULTIRUN
     drive(run_job(cfg, perf_counter, Lines(), hydra.job.num if sweep else 0), Stacked().train_all)
@@ -54,12 +54,12 @@ def run_alone(cfg: DictConfig) -> None:
 
 
 async def run_job(cfg: DictConfig, clock: Callable[[], float], progress: Lines, device_number: int) -> None:
-    """Run or resume the job of `cfg` in Hydra's output folder, asking its driver for fits; UsageError as above.
+    """Run or resume the job of `cfg` in Hydra's output folder; its driver carries out the fits. Raises UsageError.
 
-    `clock` gives the seconds spent on this job; where there are several GPUs, job number `device_number` has its own.
+    `clock` gives the seconds spent on this job. If there are several GPUs, `device_number` chooses the job's GPU.
     """
     hydra = HydraConfig.get()
-    label = RunId(*(cfg.run[part] for part in RunId._fields)).label  # of options that are not checked yet
+    label = RunId(*(cfg.run[part] for part in RunId._fields)).label  # the options are not checked yet
     folder = Path(hydra.runtime.output_dir)
     try:
         noting = Noted(folder, hydra.overrides.task, explain, launch_of(cast(DictConfig, hydra)))
@@ -88,22 +88,22 @@ async def run_job(cfg: DictConfig, clock: Callable[[], float], progress: Lines, 
     except Taken as error:
         raise UsageError(f"{folder} is {error}; wait for it, or choose another name=") from None
     except Exception as error:
-        if hydra.mode is RunMode.MULTIRUN:  # a single run's error ends the program and is shown there
+        if hydra.mode is RunMode.MULTIRUN:  # the error of a single run ends the program, which shows it
             progress.failed(label, explain(error) if isinstance(error, USER_ERRORS) else None)
         raise
 
 
 def identity(cfg: DictConfig) -> dict[str, Any]:
-    """What a run is, as its folder keeps it."""
+    """The configuration that makes a run this run; its folder keeps it."""
     settings = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
-    return {key: value for key, value in settings.items() if key not in PLACE}
+    return {key: value for key, value in settings.items() if key not in NOT_IDENTITY}
 
 
 async def carry_out(
     experiment: Experiment, record: Run, clock: Callable[[], float], meter: Meter, logger: Logger | None
 ) -> None:
-    """Every round that is still to come; a signal ends it where nothing has to be done twice."""
-    record.on(Bought, lambda event: stop_point())  # the round before is recorded, and what was chosen after it
+    """Carry out the rounds that are left. A signal stops the run at a point where nothing has to be done twice."""
+    record.on(Bought, lambda event: stop_point())  # the last round and the purchase after it are recorded by now
     try:
         with logged(logger, record.rows) as also, finishing():
             record.on(Measured, lambda event: also.write(event.row))
@@ -115,15 +115,15 @@ async def carry_out(
 
 
 def show(folder: Path) -> None:
-    """Draw the run's picture, and say where everything is."""
-    from al_runner.analysis import draw_run  # noqa: PLC0415 - matplotlib, which a sweep's jobs do not need
+    """Draw the run's picture, and log the paths of the results."""
+    from al_runner.analysis import draw_run  # noqa: PLC0415 - imports matplotlib, which a sweep's jobs do not need
 
     picture = draw_run(folder)
     log.info("Results: %s\nPicture: %s", os.path.relpath(folder), os.path.relpath(picture))
 
 
 def build(cfg: DictConfig, device: torch.device) -> Experiment:
-    """Every part of the run, checked against each other before any training."""
+    """The parts of the run, after a check that they fit each other. Raises UsageError before any training."""
     strategy, budget = instantiate(cfg.strategy), instantiate(cfg.budget)
     parts = (OmegaConf.to_yaml(cfg.get(part) or {}, resolve=True) for part in ("dataset", "pool"))
     data = data_set(*parts, str(Path(cfg.data_root).expanduser()), device)
@@ -142,16 +142,16 @@ def build(cfg: DictConfig, device: torch.device) -> Experiment:
 
 @lru_cache(maxsize=4)
 def data_set(dataset: str, pool: str, data_root: str, device: torch.device) -> DataSet:
-    """The data set of these YAML lines on its device, its pool spoilt where asked, once for all jobs of a process."""
+    """The data set of these YAML lines on the device, its pool changed by `pool`; loaded once for a process's jobs."""
     data: DataSet = instantiate(OmegaConf.create(dataset), data_root=data_root)
     spoil = instantiate(OmegaConf.create(pool))
     return usable(spoil(data) if spoil else data).to(device)
 
 
 def set_torch(cfg: DictConfig) -> None:
-    """Threads, precision, and where it is wanted the algorithms that give the same bits every time, or refuse."""
+    """Set torch's threads and precision; if deterministic, only algorithms that give the same bits every time."""
     torch.set_num_threads(cfg.threads)
-    torch.backends.cudnn.allow_tf32 = False  # training.precision says where it is wanted
+    torch.backends.cudnn.allow_tf32 = False  # training.precision turns it on for a fit
     if cfg.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when it is first used
         torch.backends.cudnn.benchmark = False
@@ -159,9 +159,9 @@ def set_torch(cfg: DictConfig) -> None:
 
 
 def checked_net(cfg: DictConfig, builder: NetBuilder, images: Tensor) -> nn.Module:
-    """A net of the kind to be trained, in evaluation mode.
+    """A net of the kind that will be trained, in evaluation mode.
 
-    UsageError where model or optimiser do not take their options or the images, or the net gives no logits.
+    Raises UsageError if model or optimiser refuse their options or the images, or if the net's output is no logits.
     """
     try:
         net = builder()
@@ -173,9 +173,9 @@ def checked_net(cfg: DictConfig, builder: NetBuilder, images: Tensor) -> nn.Modu
 
 
 def require_trainable(cfg: DictConfig, net: nn.Module, images: Tensor, initial: int) -> None:
-    """UsageError where minibatches are of one image and the net can't be trained on one, as with BatchNorm.
+    """Raises UsageError if a minibatch is one image and the net can't be trained on one, as with BatchNorm.
 
-    The net is left in training mode.
+    The net may be in training mode afterwards.
     """
     if min(instantiate(cfg.training).batch_size, initial) > 1:
         return
@@ -189,7 +189,7 @@ def require_trainable(cfg: DictConfig, net: nn.Module, images: Tensor, initial: 
 
 
 def torch_device(name: str, job: int) -> torch.device:
-    """The device of a job, the jobs of a sweep spread over the GPUs; UsageError where there is none of that name."""
+    """The device of job number `job`; the jobs of a sweep use all GPUs in turn. Raises UsageError if `name` is none."""
     cuda = torch.cuda.is_available()
     if name == "auto":
         name = "cuda" if cuda else "cpu"
@@ -198,9 +198,9 @@ def torch_device(name: str, job: int) -> torch.device:
     try:
         torch.empty(1, device=name)
     except (RuntimeError, AssertionError) as error:
-        found = torch.cuda.device_count()
+        gpus = torch.cuda.device_count()
         raise UsageError(
-            f"device={name} can't be used here (CUDA devices that torch {torch.__version__} sees: {found}); "
+            f"device={name} can't be used here (CUDA devices that torch {torch.__version__} sees: {gpus}); "
             "use device=cpu or device=auto, or install a build of torch for that device"
         ) from error
     return torch.device(name)

@@ -1,4 +1,4 @@
-"""The experiment: acquire, label, train from scratch, measure, record."""
+"""The experiment: choose, label, train from scratch, measure, record."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,21 +21,21 @@ from al_runner.types import DataSet, Fitted, Learner, Oracle, TrainData, mean_lo
 
 
 class Record(Protocol):
-    """Where a run is kept; what it holds already is not done again."""
+    """The record of a run. What it holds already is not done again."""
 
     def bought(self, round_: int) -> Tensor | None:
-        """Ids bought in `round_`, or None where that purchase is still to come."""
+        """Ids bought in `round_`, int64, or None if that purchase is not recorded yet."""
 
     def buy(self, round_: int, ids: Tensor, labels: Tensor, seconds: float, facts: Mapping[str, float]) -> None:
-        """A purchase, the seconds that choosing took, and what the strategy reports of its choice."""
+        """Record a purchase, the seconds that the choice took, and numbers that the strategy reports about it."""
 
     def predicted(self, round_: int, ids: Tensor, classes: Tensor, confidence: Tensor) -> None:
-        """What the model says of the images of the `buy` to come, their labels unknown; nothing depends on it."""
+        """Record the model's classes and confidence for the images of the next `buy`; nothing depends on them."""
 
     def measured(self, round_: int) -> bool: ...
 
     def measure(self, round_: int, row: dict[str, float], joules: float | None) -> None:
-        """A round's measurements; `joules` that this process used for it, None where that is unknown."""
+        """Record a round's measurements, and the joules that this process used for it (None: unknown)."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Experiment:
 
     @cached_property
     def purchases(self) -> list[int]:
-        """Labels bought in every round; UsageError where the budget does not fit the data set."""
+        """Labels bought in every round. Raises UsageError if the budget does not fit the data set."""
         sizes = self.plan.purchases(len(self.data.train))
         if self.plan.balanced:
             self.simulated("budget.balanced").require_every_class(sizes[0], self.known)
@@ -70,11 +70,11 @@ class Experiment:
 
     @property
     def known(self) -> int:
-        """Classes that a balanced initial set is drawn from."""
+        """How many classes a balanced initial set is drawn from."""
         return self.plan.known or len(self.data.classes)
 
     def simulated(self, option: str) -> Simulated:
-        """The oracle; UsageError where it does not know the labels beforehand, as `option` wants it to."""
+        """The oracle. Raises UsageError if it does not know the labels beforehand, which `option` needs."""
         if not isinstance(self.oracle, Simulated):
             raise UsageError(f"{option} draws images by labels not bought yet; use oracle=simulated, or leave it out")
         return self.oracle
@@ -85,10 +85,10 @@ class Experiment:
         clock: Callable[[], float] = perf_counter,
         joules: Callable[[float], float | None] = lambda seconds: None,
     ) -> None:
-        """Every round in turn; rounds that `record` holds are replayed from it, not done again.
+        """Carry out every round in turn. Rounds that `record` holds are replayed from it and not done again.
 
-        `clock` gives the seconds spent on this run, which is not alone where many runs share a process; `joules` tells
-        what the device used for so many seconds of this run.
+        `clock` gives the seconds spent on this run, without other runs of the same process. `joules` turns seconds of
+        this run into joules of its device (None: unknown).
         """
         learner = Checked(self.strategy.wrap(self.learner), type(self.learner).__name__)
         pool = Pool(self.data)
@@ -121,7 +121,7 @@ class Experiment:
         return TrainData(pool.x(pool.labelled), pool.y(pool.labelled), *self.data.validation, unlabelled, pool.old)
 
     async def choose(self, fitted: Fitted | None, pool: Pool, size: int, round_: int) -> Choice:
-        """The next purchase: the initial set, then what the strategy selects; UsageError unless it can be bought."""
+        """The next purchase: the initial set, or what the strategy selects. Raises UsageError if it can't be bought."""
         streams = Streams(self.seed, round_)
         if fitted is None:
             rng = streams("initial")
@@ -152,6 +152,6 @@ class Experiment:
 
 
 def score(fitted: Fitted, x: Tensor, y: Tensor) -> tuple[float, float]:
-    """Error rate and mean negative log-likelihood (nats) of the mean prediction, on images [N, ...] of labels [N]."""
+    """Error rate and mean negative log-likelihood (nats) of the mean prediction for images [N, ...] and labels [N]."""
     mean = mean_log_probs(fitted.log_probs(x))
     return float((mean.argmax(1) != y).sum()) / len(y), float(nll_loss(mean.double(), y))

@@ -1,4 +1,4 @@
-"""What a strategy needs of a fitted model, what a learner's fits give, and the one comparison of the two."""
+"""What a strategy needs from a fitted model, what a learner's fits give, and the only comparison of the two."""
 
 from dataclasses import dataclass
 
@@ -10,22 +10,22 @@ class Gives:
     """What every fit of a learner has; the defaults are those of a single net."""
 
     samples: int = 1  # K of `log_probs`
-    consistent: bool = True  # sample k of `log_probs` is one and the same function for all images
+    consistent: bool = True  # sample k of `log_probs` is the same function for all images
     network: bool = True  # `network()`: there is exactly one net
     features: bool = True  # `features(x)`: there is a net at all
 
 
 @dataclass(frozen=True)
 class Needs:
-    """What a strategy asks of a fit beside `log_probs`, which every fit has."""
+    """What a strategy needs from a fit beside `log_probs`, which every fit has."""
 
     samples: bool = False  # K > 1 posterior samples
-    consistent: bool = False  # K > 1 posterior samples, each one and the same function for all images
+    consistent: bool = False  # K > 1 posterior samples, each the same function for all images
     network: bool = False  # `network()`
     features: bool = False  # `features(x)`
 
     def __or__(self, other: "Needs") -> "Needs":
-        """What two strategies need that choose together."""
+        """What two strategies need if they choose together."""
         return Needs(
             self.samples or other.samples,
             self.consistent or other.consistent,
@@ -34,7 +34,7 @@ class Needs:
         )
 
     def unmet(self, gives: Gives) -> str | None:
-        """The first thing that `gives` lacks, in words; None where it has everything."""
+        """The first thing that `gives` lacks, in words; None if it has everything."""
         if self.consistent and (gives.samples == 1 or not gives.consistent):
             return "K > 1 posterior samples, each the same net for all images"
         if self.samples and gives.samples == 1:
@@ -47,7 +47,7 @@ class Needs:
 
     @property
     def remedy(self) -> str:
-        """The learners that give all of it."""
+        """The learners that give everything needed, in words."""
         if not (self.samples or self.consistent):
             return "learner=plain"
         if self.consistent:
@@ -56,7 +56,7 @@ class Needs:
         return "learner=dropout" if self.network else "learner=dropout, ensemble or bootstrap"
 
     def require(self, gives: Gives, who: str) -> None:
-        """UsageError that names the learner to use, where the strategy `who` can't choose by what `gives` describes."""
+        """Raises UsageError, which names a learner to use, if `gives` lacks something that the strategy `who` needs."""
         lacking = self.unmet(gives)
         if lacking is not None:
             raise UsageError(f"{who} needs {lacking}; use {self.remedy}")

@@ -1,4 +1,4 @@
-"""Who is labelled: ids that were bought, ids that may be chosen, and labels that stay hidden until then."""
+"""The pool: ids that were bought, ids that may be chosen, and labels that stay hidden until they are bought."""
 
 from dataclasses import dataclass
 
@@ -11,11 +11,11 @@ UNKNOWN = -1  # in place of a label that was not bought
 
 
 class Pool:
-    """The training ids of a data set, and the labels of those that were bought; it holds no others.
+    """The training ids of a data set, and the labels of those that were bought. It holds no other labels.
 
-    `labelled` holds the bought ids in order of purchase, the first `old` of them from before the newest purchase;
-    `unlabelled` all others in ascending order, `candidates` those of the unlabelled that the next query may choose
-    from. All int64 ids into `DataSet.images`.
+    `labelled` holds the bought ids in order of purchase; the first `old` of them are from before the newest purchase.
+    `unlabelled` holds all others in ascending order. `candidates` are the unlabelled ids that the next query may choose
+    from. All are int64 ids into `DataSet.images`.
     """
 
     def __init__(self, data: DataSet):
@@ -33,7 +33,7 @@ class Pool:
 
     @property
     def candidates_by_id(self) -> Tensor:
-        """The candidates in ascending order, for a method whose draws or arithmetic depend on the order."""
+        """The candidates in ascending order, for a strategy whose random draws or sums depend on the order."""
         return self.candidates.sort().values
 
     def x(self, ids: Tensor) -> Tensor:
@@ -41,42 +41,45 @@ class Pool:
         return self._images[ids]
 
     def y(self, ids: Tensor) -> Tensor:
-        """Labels of bought ids, int64 [N]; ValueError where one was not bought."""
+        """Labels of bought ids, int64 [N]. Raises ValueError if one was not bought."""
         labels = self._labels[ids]
         if bool((labels == UNKNOWN).any()):
-            raise ValueError(f"label of id {int(ids[labels == UNKNOWN][0])} asked for, but it was not bought")
+            raise ValueError(f"the label of id {int(ids[labels == UNKNOWN][0])} was read, but it was not bought")
         return labels
 
     def draw_candidates(self, count: int, rng: torch.Generator) -> None:
-        """Make `count` random unlabelled ids (or all, where there are fewer) the candidates, in random order."""
+        """Make `count` random unlabelled ids the candidates, in random order; if there are fewer, all of them."""
         order = torch.randperm(len(self.unlabelled), generator=rng).to(self.unlabelled.device)
         self.candidates, self._sets = self.unlabelled[order[:count]], None
 
     def offer(self, sets: Tensor) -> None:
-        """Make `sets` of candidates, ids [M, K], what a query may choose."""
+        """Let the next query choose among `sets` of candidates, ids [M, K]."""
         self._sets, self.candidates = sets, sets.unique()
 
     def over_sets(self, scores: Tensor) -> Tensor:
-        """Mean over every set of the candidates' scores, [N] -> [M]."""
+        """The mean score of the candidates in every set, [N] -> [M]."""
         places = torch.empty(len(self._labels), dtype=torch.int64, device=self.candidates.device)
         places[self.candidates] = torch.arange(len(scores), device=places.device)
         return scores[places[self.sets]].mean(1)
 
     def best(self, scores: Tensor, count: int) -> Tensor:
-        """`count` ids, of the sets of highest score, [M]; ties fall to the earlier set."""
+        """`count` ids from the sets with the highest `scores`, [M] -> [count]; of equal sets the earlier one wins."""
         return self.sets[top(scores, count)].flatten()[:count]
 
     def buy(self, ids: Tensor, labels: Tensor) -> None:
-        """Take in the oracle's `labels` of `ids`, [N] each; ValueError unless these are distinct unlabelled ids."""
+        """Add the oracle's `labels` of `ids`, int64 [N] each.
+
+        Raises ValueError if the ids are not distinct unlabelled ids, or if a label is below 0.
+        """
         if ids.dtype != torch.int64 or ids.ndim != 1:
-            raise ValueError(f"ids are {ids.dtype} of shape {list(ids.shape)}; int64 of one dimension is wanted")
+            raise ValueError(f"ids are {ids.dtype} of shape {list(ids.shape)}; they must be int64 of one dimension")
         if len(ids.unique()) != len(ids):
             raise ValueError("the same id was chosen twice in one query")
         foreign = ids[~torch.isin(ids, self.unlabelled)]
         if len(foreign):
             raise ValueError(f"id {int(foreign[0])} is not an unlabelled id of the pool")
         if labels.dtype != torch.int64 or labels.shape != ids.shape or bool((labels < 0).any()):
-            raise ValueError(f"{len(ids)} labels of 0 or more, int64, are wanted; the oracle gave {labels}")
+            raise ValueError(f"the oracle must give {len(ids)} int64 labels of 0 or more, but it gave {labels}")
         self._labels[ids] = labels
         self.old = len(self.labelled)
         self.labelled = torch.cat([self.labelled, ids])
@@ -85,12 +88,12 @@ class Pool:
 
 
 def top(scores: Tensor, count: int) -> Tensor:
-    """Positions of the `count` highest scores, [N] -> [count], the highest first; ties fall to the earlier position."""
+    """Positions of the `count` highest scores, [N] -> [count], highest first; of equal scores the earlier one wins."""
     return scores.argsort(descending=True, stable=True)[:count]
 
 
 def shuffled(ids: Tensor, rng: torch.Generator) -> Tensor:
-    """The ids, or whatever the rows are, in random order."""
+    """The ids, or the rows of any tensor, in random order."""
     return ids[torch.randperm(len(ids), generator=rng).to(ids.device)]
 
 
@@ -109,10 +112,10 @@ class ImagesOf:
 
 
 def random_ids(pool: Pool, count: int, rng: torch.Generator) -> Tensor:
-    """`count` of the pool's candidates at random, in random order; whole sets where they were drawn."""
+    """`count` random candidates of the pool, in random order; they come set by set if sets were drawn."""
     return shuffled(pool.sets, rng).flatten()[:count]
 
 
 def class_shares(count: int, classes: int) -> list[int]:
-    """`count` over `classes` as evenly as can be, the first ones one more where it does not divide."""
+    """`count` divided among `classes` as evenly as possible; the first classes get one more if there is a remainder."""
     return [count // classes + (label < count % classes) for label in range(classes)]

@@ -1,4 +1,4 @@
-"""Random streams: every random choice draws from a generator of its own, named by seed, purpose and round."""
+"""Random streams: every random choice has its own generator, named by seed, purpose and round."""
 
 import hashlib
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 def stream(seed: int, purpose: str, round_: int = 0) -> torch.Generator:
-    """A CPU generator that depends on its three names alone, the same on every machine and in any order of calls."""
+    """A CPU generator that depends only on its three names. It is the same on every machine, in any order of calls."""
     digest = hashlib.sha256(f"{seed}/{purpose}/{round_}".encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
 
@@ -20,7 +20,7 @@ class Streams(NamedTuple):
 
     seed: int
     round: int
-    part: str = ""  # of the round, where it has several fits
+    part: str = ""  # names one of several fits in the round
 
     def __call__(self, purpose: str) -> torch.Generator:
         return stream(self.seed, purpose + self.part, self.round)
@@ -37,7 +37,7 @@ class Streams(NamedTuple):
 def global_stream(generator: torch.Generator, device: torch.device | None = None) -> Iterator[None]:
     """Let code that only knows torch's global generator (layer initialisation, dropout) draw from `generator`.
 
-    The generator of the CPU, and that of `device` where it is a GPU, are put back afterwards.
+    The generator of the CPU, and that of `device` if it is a GPU, get their old states back afterwards.
     """
     with torch.random.fork_rng(devices=[device] if device is not None and device.type == "cuda" else []):
         torch.manual_seed(generator.initial_seed())
@@ -45,10 +45,10 @@ def global_stream(generator: torch.Generator, device: torch.device | None = None
 
 
 def hashed_bits(stream: Tensor, count: int) -> Tensor:
-    """Uniform int16 numbers, [count], that depend on `stream` (int64, one number) alone.
+    """Uniform int16 numbers, [count], that depend only on `stream` (int64, one number).
 
-    SplitMix64 (Steele, Lea & Flood, 2014) as a function of a counter: the same on CPU, on GPU and under vmap, where
-    every net of a stack has a stream of its own and a generator could not follow.
+    SplitMix64 (Steele, Lea & Flood, 2014) as a function of a counter. It gives the same numbers on a CPU, on a GPU and
+    under vmap, where every net of a stack has its own stream and torch's generators do not work.
     """
     words = torch.arange((count + 3) // 4, device=stream.device)
     return _mixed(_mixed(stream) + words * _GAMMA).view(torch.int16)[:count]

@@ -1,4 +1,4 @@
-"""The command al-run: Hydra's composition, and errors as one line."""
+"""The command al-run: Hydra composes the configuration, and an error is one line."""
 
 import errno
 import logging
@@ -27,23 +27,23 @@ FOLDER_TROUBLE = (errno.EEXIST, errno.ENOTDIR, errno.EROFS, errno.ENOSPC, errno.
 
 
 def start(cfg: DictConfig) -> None:
-    """One job; in a sweep Hydra calls it in a process of its own."""
+    """Run one job, and turn its errors into one line."""
     hydra = HydraConfig.get()
     try:
         require_sweep(hydra.mode, hydra.runtime.choices["hydra/launcher"])
-        from al_runner.job import run_alone  # noqa: PLC0415 - torch, see above
+        from al_runner.job import run_alone  # noqa: PLC0415 - imports torch, which the checks above need not wait for
 
         run_alone(cfg)
     except USER_ERRORS as error:
-        if hydra.mode is RunMode.RUN:  # past Hydra, which would add lines of its own
+        if hydra.mode is RunMode.RUN:  # ends the program here, since Hydra would add its own lines
             clear(Path(hydra.runtime.output_dir), Path(str(cfg.results)).expanduser().absolute())
             sys.exit(f"al-run: {explain(error)}")
-        # The way back from a worker process drops an exception's cause, which may hold the message.
+        # A worker process sends back an exception without its cause, which may hold the message.
         raise UsageError(explain(error)) from error
 
 
 def require_sweep(mode: RunMode | None, launcher: str) -> None:
-    """UsageError where a single run, which starts here and now, is to have a launcher."""
+    """Raises UsageError if a launcher is chosen for a single run, which always starts in this process."""
     if mode is RunMode.RUN and launcher != DEFAULT_LAUNCHER:
         raise UsageError(
             f"hydra/launcher={launcher} is for sweeps, and this is a single run; put -m before the options (al-run -m "
@@ -52,9 +52,9 @@ def require_sweep(mode: RunMode | None, launcher: str) -> None:
 
 
 def find_modules(words: Sequence[str]) -> None:
-    """Let a `_target_` name a module of the user's own: where al-run is started, or beside the YAML of --config-dir.
+    """Let a `_target_` name a module of the user, in the current folder or beside the YAML files of --config-dir.
 
-    Last on the path, so that no file there hides a module that others import.
+    These folders come last on the path, so that no file in them hides a module that others import.
     """
     sys.path.append(os.getcwd())
     folder = config_dir(words)
@@ -64,21 +64,21 @@ def find_modules(words: Sequence[str]) -> None:
 
 
 def main() -> None:
-    """Run al-run's command line; exit code 1 and one line where something is the user's to mend."""
+    """Run the command al-run. A mistake of the user ends it with one line and exit code 1."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra then leaves exceptions to us
-    logging.raiseExceptions = False  # a log that can't be written is no trouble; a record that can't be says so itself
+    logging.raiseExceptions = False  # a log that can't be written does no harm; a record that can't be raises itself
     try:
         sys.argv[1:] = hydras_words(sys.argv[1:])
         find_modules(sys.argv[1:])
         with listening(quiet=LAUNCH in os.environ):
             hydra.main(config_path=str(conf_dir()), config_name="config", version_base="1.3")(start)()
     except Stopped as stop:
-        if LAUNCH not in os.environ:  # a sweep's worker leaves that to the sweep
+        if LAUNCH not in os.environ:  # a worker leaves this line to its sweep
             print("al-run: interrupted; the same command resumes where it stopped", file=sys.stderr)
         sys.exit(128 + stop.signum)
     except USER_ERRORS as error:
         sys.exit(f"al-run: {explain(error)}")
-    except BrokenPipeError:  # `al-run --help | head`: nobody reads on
+    except BrokenPipeError:  # the reader has gone, as in `al-run --help | head`
         sys.exit(silence_broken_pipe())
     except OSError as error:
         if not isinstance(error, PermissionError) and error.errno not in FOLDER_TROUBLE:

@@ -1,4 +1,4 @@
-"""The nouns every part shares.
+"""The types that all parts share.
 
 N examples, C colour channels, H x W pixels, K posterior samples, Y classes.
 """
@@ -32,7 +32,7 @@ class DataSet:
     labels: Tensor  # int64 [N], 0 .. Y-1
     train: Tensor  # ids that may be bought, int64, ascending
     val: Tensor  # ids for early stopping only
-    test: Tensor  # ids for the record only
+    test: Tensor  # ids for the measured test error only
     classes: tuple[str, ...]
     files: tuple[str, ...] = ()  # where each image was read from, by id; empty if the images came as arrays
 
@@ -53,7 +53,7 @@ class DataSet:
 
 
 class Images(Protocol):
-    """A net's inputs by position: a tensor [n, ...], or anything that reads them when they are asked for."""
+    """Images by position: a tensor [n, ...], or an object that reads images only when they are needed."""
 
     def __len__(self) -> int: ...
 
@@ -68,15 +68,15 @@ class TrainData(NamedTuple):
     val_x: Tensor
     val_y: Tensor
     unlabelled: Images | None = None  # the pool's other images, uint8, for learners that use them
-    old: int = 0  # the first so many examples were there before the newest purchase
-    added: int = 0  # the last so many were not bought: pseudo-labelled, generated or adversarial ones
+    old: int = 0  # how many examples, the first ones, are from before the newest purchase
+    added: int = 0  # how many, the last ones, were not bought: pseudo-labelled, generated or adversarial examples
 
     def plus(self, x: Tensor, y: Tensor) -> "TrainData":
-        """With more training examples that were not bought."""
+        """The same data with more training examples, which were not bought."""
         return self._replace(x=torch.cat([self.x, x]), y=torch.cat([self.y, y]), added=self.added + len(y))
 
 
-Loss = Callable[[Any, Tensor], Tensor]  # of the net's output in training and the labels, a mean
+Loss = Callable[[Any, Tensor], Tensor]  # from the net's output in training and the labels to a mean loss
 
 
 @runtime_checkable
@@ -85,21 +85,21 @@ class Schedule(Protocol):
 
     @property
     def whole(self) -> bool:
-        """Whether it is meant for the whole of training, so that training must not end early."""
+        """Whether it needs the whole training, so that training must not end early."""
 
     def __call__(self, step: int, per_check: int, steps: int) -> float:
-        """The factor of the optimiser's own rate at `step`, 0 to `steps` - 1, with a check every `per_check` steps."""
+        """The factor of the optimiser's rate at `step`, 0 to `steps` - 1; there is a check every `per_check` steps."""
 
 
 class OptimiserOptions(TypedDict, total=False):
-    """The options of torch's optimisers that the presets set; their other ones may be given with a +."""
+    """The options of torch's optimisers that the presets set. Other options can be set with a + before their name."""
 
     lr: Annotated[Positive, Means("learning rate")]
     weight_decay: Annotated[
-        NotNegative, Means("pull of the weights towards 0; of Adam and SGD, half the squared norm's")
+        NotNegative, Means("pull of the weights towards 0; with Adam and SGD, the factor of half their squared norm")
     ]
-    momentum: Annotated[Share, Means("share of the last step that is taken again")]
-    nesterov: Annotated[bool, Means("take the gradient where the momentum leads (SGD)")]
+    momentum: Annotated[Share, Means("share of the last step that is added to the next one")]
+    nesterov: Annotated[bool, Means("take the gradient at the point where the momentum leads (SGD)")]
     alpha: Annotated[Share, Means("how slowly the mean squared gradient forgets (RMSprop)")]
     betas: Annotated[Sequence[Share], Means("how slowly the mean and the mean squared gradient forget (Adam)")]
     eps: Annotated[NotNegative, Means("added to the root of the mean squared gradient")]
@@ -112,11 +112,11 @@ class OptimiserOptions(TypedDict, total=False):
 class Recipe:
     """How a net is trained from scratch; the fields are the keys of conf/training/*.yaml.
 
-    Every `check_every` steps, or every `check_passes` passes over the data where that is longer, the validation error
-    is taken. Training ends once it has not fallen to (1 - min_improvement) times its best for `patience`
-    checks, or after `max_checks`, or at the first error of at most `target_error`; the weights with the lowest
-    validation error are restored. A fit that is to end at a training error has its training examples as `val_x`; one
-    of a fixed number of passes has that number as `check_passes`, and `max_checks` 1: its last weights are kept.
+    A check measures the validation error. There is one every `check_every` steps, or every `check_passes` passes over
+    the data if that is longer. Training ends if the error has not fallen to (1 - min_improvement) times its best for
+    `patience` checks, or after `max_checks`, or at the first error of at most `target_error`. Then the weights with the
+    lowest validation error are restored. To end at a training error, a fit has its training examples as `val_x`. For a
+    fixed number of passes, `check_passes` is that number and `max_checks` is 1: the last weights are kept.
     """
 
     optimizer: Annotated[
@@ -126,7 +126,7 @@ class Recipe:
     ]
     batch_size: Annotated[Count, Means("examples in a minibatch")] = 64
     check_every: Annotated[Many, Means("steps from one validation to the next")] = 1
-    check_passes: Annotated[Many, Means("the same in passes over the labelled images; the longer of both counts")] = 1
+    check_passes: Annotated[Many, Means("the same in passes over the labelled images; the longer one counts")] = 1
     patience: Annotated[Count, Means("validations without improvement after which training ends")] = 10
     min_improvement: Annotated[Share, Means("share by which the validation error must fall for an improvement")] = 0.0
     max_checks: Annotated[Count, Means("validations after which training ends in any case")] = 200
@@ -157,19 +157,20 @@ class Recipe:
         early = self.patience < self.max_checks or self.target_error is not None
         if early and self.schedule is not None and self.schedule.whole:
             raise UsageError(
-                f"training.schedule={type(self.schedule).__name__} needs the whole of training; keep it from ending "
-                "early with training.max_checks=1 and training.check_passes=the number of passes"
+                f"training.schedule={type(self.schedule).__name__} needs the whole training, which must not end "
+                "early; set training.max_checks=1 and training.check_passes=the number of passes"
             )
 
     @property
     def loss(self) -> Loss:
-        """Mean cross-entropy in nats, with the labels smoothed as the recipe says (Szegedy et al., 2016, section 7)."""
+        """Mean cross-entropy in nats with label smoothing (Szegedy et al., 2016, section 7)."""
         return partial(cross_entropy, label_smoothing=self.label_smoothing) if self.label_smoothing else cross_entropy
 
     def minibatch_sizes(self, count: int, least: int = 1) -> list[int]:
-        """How a pass over `count` examples is divided; a remainder of fewer than `least` joins the minibatch before it.
+        """Sizes of the minibatches of a pass over `count` examples.
 
-        Only nets that can't be trained on so few (`least_minibatch`) ask for more than 1.
+        If the last one has fewer than `least` examples, it joins the one before. `least` is 1, or more for nets that
+        can't be trained on one example (`least_minibatch`).
         """
         full, rest = divmod(count, self.batch_size)
         if full and rest < least:
@@ -181,31 +182,31 @@ class Recipe:
         return max(self.check_every, self.check_passes * len(self.minibatch_sizes(count, least)))
 
     def rate_factor(self, step: int, per_check: int) -> float:
-        """What the optimiser's own learning rate is multiplied by at this step, counted from 0."""
+        """The factor of the optimiser's learning rate at `step`, which counts from 0."""
         return 1.0 if self.schedule is None else self.schedule(step, per_check, per_check * self.max_checks)
 
 
 def least_minibatch(net: nn.Module) -> int:
-    """How many examples a net needs in a minibatch: BatchNorm has no variance of one."""
+    """How many examples a net needs in a minibatch: 2 with BatchNorm, since one example has no variance, else 1."""
     return 2 if any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in net.modules()) else 1
 
 
 class Fit(NamedTuple):
-    """One training to be carried out by an engine."""
+    """One training, which an engine carries out."""
 
-    # A net of fresh weights, drawn from torch's global generator; builders of equal repr build equal architectures.
+    # Makes a net with new weights from torch's global generator; builders with equal repr build equal architectures.
     build: Callable[[], nn.Module]
     recipe: Recipe
     data: TrainData
     streams: Streams
     loss: Loss | None = None  # None: the recipe's
-    start: Mapping[str, Tensor] | None = None  # a state_dict to begin from in place of fresh weights
-    # Relative chances, [N] on the CPU, with which minibatches are drawn, with replacement; None: passes over all.
+    start: Mapping[str, Tensor] | None = None  # a state_dict to begin from, in place of new weights
+    # Relative chances of the examples, [N] on the CPU, for minibatches drawn with replacement; None: passes over all.
     chances: Tensor | None = None
 
     @property
     def criterion(self) -> Loss:
-        """The loss that training makes small."""
+        """The loss that training minimises."""
         return self.loss or self.recipe.loss
 
 
@@ -214,13 +215,13 @@ class Trained(NamedTuple):
 
     net: nn.Module
     steps: int
-    seconds: float  # of the engine's time; of a stack's time, an equal share
+    seconds: float  # the engine's time for this fit; in a stack, an equal share of the stack's time
 
 
 class trained:
-    """Asks whoever drives the coroutine to carry out fits; awaiting it gives one `Trained` for each.
+    """Asks the driver of the coroutine to carry out fits; `await trained(fits)` gives one `Trained` for each.
 
-    The first exception of a fit that failed is raised instead.
+    If fits fail, it raises the exception of the first one.
     """
 
     def __init__(self, fits: Sequence[Fit]):
@@ -231,7 +232,7 @@ class trained:
 
 
 class Fitted(Protocol):
-    """A trained net, or a posterior over nets: whatever a learner returns."""
+    """What a learner returns: a trained net, or a posterior over nets."""
 
     @property
     def steps(self) -> int:
@@ -244,21 +245,21 @@ class Fitted(Protocol):
         """What the last dense layer sees, uint8 [N, C, H, W] -> [N, D]; UsageError where there is no such layer."""
 
     def network(self) -> nn.Module:
-        """The single net behind the predictions, in evaluation mode; UsageError where there is none."""
+        """The single net behind the predictions, in evaluation mode. Raises UsageError if there is none."""
 
 
 class Oracle(Protocol):
     """Who gives the labels that a run buys."""
 
     async def label(self, ids: Tensor) -> Tensor:
-        """The labels of training ids, int64 [N] -> int64 [N], the same at every call; it may take its time."""
+        """The labels of training ids, int64 [N] -> int64 [N], the same at every call. It may take long."""
 
 
 class Learner(Protocol):
     """Turns bought examples into a `Fitted`.
 
-    `continues` tells whether a fit depends on `previous`, that of the round before: a resumed run then does all its
-    fits again.
+    `continues` says whether a fit depends on `previous`, the fit of the round before. If it does, a resumed run does
+    all its fits again.
     """
 
     @property
@@ -266,29 +267,29 @@ class Learner(Protocol):
 
     @property
     def gives(self) -> Gives:
-        """What its fits have, by which strategies accept or refuse it."""
+        """What its fits have. Strategies accept or refuse the learner by it."""
 
     async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None) -> Fitted: ...
 
 
-SMALL = 3 * 32 * 32  # values of the largest image of which as many are taken at once as of any other
+SMALL = 3 * 32 * 32  # values of an image; of larger images, fewer are taken at once
 
 
 def at_once(count: int, values: int) -> int:
-    """How many images of so many values each to take at once, where `count` are taken of SMALL ones: no more values."""
+    """How many images of `values` numbers each to take at once, if `count` of SMALL numbers are; at least 1."""
     return max(1, count * SMALL // max(SMALL, values))
 
 
 def chunks(x: Tensor) -> tuple[Tensor, ...]:
-    """The images of one forward pass after another, [N, ...], fewer at a time where they are large.
+    """The images, [N, ...], in parts for one forward pass each; a part has fewer images if they are large.
 
-    Few enough for a CPU's caches, many enough for a GPU.
+    A part is small enough for a CPU's caches and large enough for a GPU.
     """
     return x.split(at_once(4096 if x.is_cuda else 512, x[:1].numel()))  # type: ignore[no-any-return]
 
 
 def rows_within(most: int, numbers: int) -> int:
-    """How many rows of so many `numbers` are held at once: at most `most` numbers together, but one row at least."""
+    """How many rows of `numbers` numbers each to hold at once: at most `most` numbers in all, but at least one row."""
     return max(1, most // max(1, numbers))
 
 

@@ -11,14 +11,14 @@ import pandas as pd
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from al_runner.data.spoil import drawn
+from al_runner.data.spoil import random_share
 
 FIRST = (80, 160, 320, 640)  # images chosen, after the initial set
 runs = Path(sys.argv[1] if len(sys.argv) > 1 else "outputs/kfac_vfe_where")
 files = sorted(file for file in runs.rglob("acquired.csv") if "usps-outliers" in file.parts)
 config = OmegaConf.load(files[0].parent / "config.yaml")
 data = instantiate(config.dataset, data_root=os.environ.get("AL_DATA", str(Path.home() / ".cache" / "al-runner")))
-outliers = drawn(data, config.pool.share, config.pool.seed, "outliers").tolist()
+outliers = random_share(data, config.pool.share, config.pool.seed, "outliers").tolist()
 
 shares = []
 for file in files:

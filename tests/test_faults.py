@@ -134,7 +134,7 @@ def test_a_signal_waits_for_the_round_and_a_second_one_does_not(
     assert Child(arguments, log, signals_in_training(number, check=6, count=1)).wait() == 128 + number
     folder = run_folder(tmp_path / "out")
     assert (rounds(tmp_path), bought(tmp_path)) == (2, 2)  # round 1 is done, and what it chose is recorded
-    assert "finishing the running round" in log.read_text()
+    assert "finishing the current round" in log.read_text()
     assert (read(folder) or pytest.fail("no state")).state == STOPPED
     assert Child(arguments, log, signals_in_training(number, check=2, count=2)).wait() == 128 + number
     assert (rounds(tmp_path), bought(tmp_path)) == (2, 2)

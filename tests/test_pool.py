@@ -51,7 +51,7 @@ def test_only_distinct_unlabelled_ids_can_be_bought(ids: torch.Tensor, message: 
 @pytest.mark.parametrize("labels", [[1], [1, -1], [1.0, 2.0], [[1, 2]]])
 def test_the_oracle_gives_one_label_an_id(labels: list[object]) -> None:
     pool = Pool(toy.offset_data())
-    with pytest.raises(ValueError, match="2 labels of 0 or more, int64, are wanted"):
+    with pytest.raises(ValueError, match="the oracle must give 2 int64 labels of 0 or more, but it gave"):
         pool.buy(torch.tensor([6, 7]), torch.tensor(labels))
     assert len(pool.labelled) == 0
 

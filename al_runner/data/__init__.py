@@ -1,1 +1,1 @@
-"""Where images come from: one source a file; all end as a `DataSet`."""
+"""Where images come from: each file is one source, and each source ends in a `DataSet`."""

@@ -1,4 +1,4 @@
-"""An .npz file read, whoever wrote it."""
+"""Reads an .npz file that any program may have written."""
 
 import logging
 from pathlib import Path
@@ -13,7 +13,7 @@ from al_runner.errors import UsageError
 
 log = logging.getLogger(__name__)
 
-WANTED = f"an .npz file with {', '.join(ARRAYS)} is wanted, as numpy.savez writes it"
+WANTED = f"give an .npz file with {', '.join(ARRAYS)}, as numpy.savez writes it"
 # What to write in place of Python objects, by the last word of an array's name.
 NO_OBJECTS = {
     "images": "uint8 values [N, H, W(, C)], all images of one size",
@@ -25,9 +25,9 @@ NO_OBJECTS = {
 
 
 def read(path: Path, channels: str | None = None, relabel: bool = False) -> Arrays:
-    """The arrays of a file in the prepared form, options as in `checked`; UsageError says what is wrong with it.
+    """The arrays of a file in the prepared form. `channels` and `relabel` are as in `checked`.
 
-    A line of the log names arrays that nothing reads.
+    A line of the log names arrays that nothing reads. Raises UsageError if the file is missing or has another form.
     """
     found: dict[str, NDArray[Any]] = {}
     with _opened(path) as file:
@@ -52,8 +52,8 @@ def _opened(path: Path) -> NpzFile:
         raise UsageError(f"{path} is a folder; dataset=folder reads folders of images, or name a file in it") from error
     except OSError as error:
         raise UsageError(f"{path} can't be read ({error.strerror or error}); make it readable") from error
-    except Exception as error:  # whatever numpy, zipfile or zlib meets first
-        # numpy takes whatever it does not know for a pickle, and advises to load it unsafely.
+    except Exception as error:  # numpy, zipfile and zlib each raise errors of their own
+        # numpy takes every unknown file for a pickle, and its message advises to load it unsafely.
         reason = "" if "pickle" in str(error) else f" ({one_line(error)})"
         raise UsageError(f"{path} can't be read as an .npz file{reason}; {WANTED}") from error
     if isinstance(file, NpzFile):
@@ -64,7 +64,7 @@ def _opened(path: Path) -> NpzFile:
 def _array(path: Path, file: NpzFile, name: str) -> NDArray[Any]:
     try:
         return np.asarray(file[name])
-    except Exception as error:  # whatever numpy, zipfile or zlib meets first
+    except Exception as error:  # numpy, zipfile and zlib each raise errors of their own
         if "allow_pickle" in str(error):
             kind = name.rpartition("_")[2]
             raise UsageError(f"{path}: {name} holds Python objects; save {NO_OBJECTS[kind]}") from error
@@ -75,10 +75,10 @@ def _array(path: Path, file: NpzFile, name: str) -> NDArray[Any]:
 
 
 def _few(names: list[str]) -> str:
-    """The first few of an archive's names."""
+    """The first five names, and the number of the others."""
     return f"{', '.join(names[:5]) or 'no array'}{f' and {len(names) - 5} more' if len(names) > 5 else ''}"
 
 
 def one_line(error: BaseException) -> str:
-    """An error's message without its line breaks, or its type where it has none."""
+    """An error's message without its line breaks, or the name of its type if it has no message."""
     return " ".join(str(error).split()) or type(error).__name__

@@ -1,4 +1,4 @@
-"""The arrays every source ends in, and the form they must have.
+"""The arrays that every source of images makes, and the form they must have.
 
 N images of H x W pixels, C colour channels.
 """
@@ -28,25 +28,25 @@ class Arrays(NamedTuple):
     val_images: NDArray[np.uint8] | None = None
     val_labels: NDArray[np.int64] | None = None
     files: NDArray[np.str_] | None = None  # where each image was read from: train, test, then validation images
-    notes: tuple[str, ...] = ()  # what whoever reads them must know: images left out, stretched, blended
+    notes: tuple[str, ...] = ()  # what the user must know: images that were left out, stretched or blended
 
     def named(self) -> dict[str, Any]:
-        """What a file of them holds, by name."""
+        """The arrays that a prepared file holds, by name."""
         held = {name: value for name, value in self._asdict().items() if value is not None and name != "notes"}
         return held | ({"notes": np.array(self.notes)} if self.notes else {})
 
     def whole(self) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        """All images and labels, those of the train part first, then test, then validation: a row is an id."""
+        """All images and labels: first the train part, then test, then validation. A row's number is its id."""
         images, labels = [self.train_images, self.test_images], [self.train_labels, self.test_labels]
         if self.val_images is not None and self.val_labels is not None:
             images.append(self.val_images)
             labels.append(self.val_labels)
-        held = [part for part in images if len(part)]  # one part alone is not copied
+        held = [part for part in images if len(part)]  # a single part is not copied
         return np.ascontiguousarray(held[0] if len(held) == 1 else np.concatenate(held)), np.concatenate(labels)
 
     @property
     def rows(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Where in `whole` the train, test and validation parts are."""
+        """The rows of `whole` that are the train, the test and the validation part."""
         sizes = [len(self.train_labels), len(self.test_labels), 0 if self.val_labels is None else len(self.val_labels)]
         train, test, val = np.split(np.arange(sum(sizes)), np.cumsum(sizes)[:-1])
         return train, test, val

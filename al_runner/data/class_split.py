@@ -1,4 +1,4 @@
-"""Splits that look at the classes: some of them alone, or a test set of as many images of each."""
+"""Splits by class: one keeps some classes only, one has a test set with the same number of images of every class."""
 
 from dataclasses import dataclass, replace
 from typing import Annotated
@@ -15,7 +15,7 @@ from al_runner.settings.declare import options
 from al_runner.settings.kinds import AtLeastOne, Count, CountOrZero, Means
 from al_runner.types import DataSet
 
-NOWHERE = -1  # the label of an image that no part of the split holds
+NOWHERE = -1  # the label of an image that is in no part of the split
 
 Rows = NDArray[np.int64]
 
@@ -23,10 +23,10 @@ Rows = NDArray[np.int64]
 @options("dataset.split")
 @dataclass(frozen=True)
 class ClassSplit(Split):
-    """A split of the images of some classes alone, such as two digits; sizes are counted among these.
+    """A split that keeps the images of some classes only, such as two digits. `val` and `test` count these images.
 
-    `classes` are numbers from 0 in the data set's order; their labels become 0, 1, ... in the order given. Ids stay
-    rows of all images.
+    `classes` are numbers from 0 in the data set's order. Their labels become 0, 1, ... in the given order. An id is
+    still a row of all images.
     """
 
     classes: Annotated[AtLeastOne[CountOrZero], Means("numbers of the classes that are kept, in their new order")] = (
@@ -53,9 +53,9 @@ class ClassSplit(Split):
 @options("dataset.split")
 @dataclass(frozen=True)
 class EqualTestSplit(Split):
-    """A test set of `per_class` images of every class, drawn from all; `test` is not read.
+    """A test set of `per_class` images of every class, drawn from all images. `test` is not read.
 
-    Validation images of the data set's own are no part of it where `val` is None.
+    If `val` is None, the data set's own validation images stay validation images.
     """
 
     per_class: Annotated[Count, Means("test images of every class")] = 100
@@ -81,12 +81,12 @@ class EqualTestSplit(Split):
 def taken(
     images: NDArray[np.uint8], labels: Rows, train: Rows, test: Rows, val: Rows, classes: NDArray[np.str_]
 ) -> Arrays:
-    """These rows of them."""
+    """The images of these rows, as the three parts of a data set."""
     return Arrays(images[train], labels[train], images[test], labels[test], classes, images[val], labels[val])
 
 
 def with_all_rows(split: DataSet, images: NDArray[np.uint8], labels: Rows, rows: Rows) -> DataSet:
-    """A split of some `rows` as one of all images, in their own numbers."""
+    """Turns a `split` of some `rows` into a split of all images: its ids become rows of `images`, [N, H, W(, C)]."""
     if images.ndim == 3:
         images = images.reshape(*images.shape, 1)
     ids = torch.from_numpy(rows)

@@ -14,10 +14,10 @@ from al_runner.types import DataSet
 
 @options("dataset")
 def digits(
-    data_root: str, split: Annotated[InstanceOf[Split], Means("who is trained, validated and tested on")]
+    data_root: str, split: Annotated[InstanceOf[Split], Means("which images are for training, validation and test")]
 ) -> DataSet:
-    """The 8 x 8 digits, grey levels 0..16 stretched to 0..255; nothing is kept below `data_root`."""
-    from sklearn.datasets import load_digits  # noqa: PLC0415 - a second that no other data set need spend
+    """The 8 x 8 digits. Grey levels 0 .. 16 become 0 .. 255. Nothing is written below `data_root`."""
+    from sklearn.datasets import load_digits  # noqa: PLC0415 - takes a second, which other data sets need not wait for
 
     bunch = load_digits()
     images = (bunch.images * (255 / 16)).round().astype(np.uint8)

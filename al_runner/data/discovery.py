@@ -1,4 +1,4 @@
-"""Pools with classes that the start does not know (Kaeding et al., 2016, section 3)."""
+"""Pools with classes that the initial set does not have (Kaeding et al., 2016, section 3)."""
 
 from dataclasses import replace
 from typing import Annotated
@@ -16,16 +16,17 @@ from al_runner.types import DataSet
 def class_discovery(
     data: DataSet,
     known: Annotated[Count, Means("classes, drawn at random, that the initial set may have (budget.known)")],
-    novel: Annotated[CountOrZero | None, Means("random others that are to be discovered; null: all others")] = None,
+    novel: Annotated[CountOrZero | None, Means("other random classes, to be discovered; null: all others")] = None,
     pool: Annotated[Count | None, Means("training images of every class that stay in the pool; null: all")] = None,
-    start: Annotated[CountOrZero, Means("training images of every known class that stay besides")] = 0,
-    seed: Annotated[CountOrZero, Means("chooses classes and images; ${seed}: others in every run")] = 0,
+    start: Annotated[CountOrZero, Means("further training images of every known class that stay")] = 0,
+    seed: Annotated[CountOrZero, Means("draws classes and images; ${seed}: others in every run")] = 0,
 ) -> DataSet:
-    """Keep `known` and `novel` random classes, the known ones first, each group in its old order.
+    """Keeps `known` and `novel` random classes: first the known ones, then the novel ones, each group in its old order.
 
-    `pool` random training images of every class stay, and of the known ones another `start`, for an initial set that
-    has none of the others (budget.known). `novel` None keeps all other classes, `pool` None all images. Validation and
-    test keep all theirs of these classes. Ids stay; the label of an image of another class is -1.
+    `pool` random training images of every class stay, and `start` more of every known class. The initial set has
+    images of known classes only (budget.known). `novel` None keeps all other classes, `pool` None all images. The
+    validation and the test set keep all their images of these classes. Ids do not change. An image of any other class
+    gets the label -1. Raises UsageError if the data set has too few classes or images.
     """
     order = torch.randperm(len(data.classes), generator=stream(seed, "known classes"))
     others = len(order) - known if novel is None else novel

@@ -1,4 +1,4 @@
-"""The user's own images, one sub-folder a class."""
+"""The user's own images, with one sub-folder for each class."""
 
 import logging
 import os
@@ -30,10 +30,10 @@ def folder(
     path: Annotated[str | None, Means("the folder that has a sub-folder for every class")],
     resize: Annotated[Any, Means("height and width of all images: a number, or [height, width]; null: as they are")],
     channels: Annotated[Literal[1, 3] | None, Means("1: grey, 3: RGB; null: RGB if any image has colour")],
-    split: Annotated[InstanceOf[Split], Means("who is trained, validated and tested on")],
+    split: Annotated[InstanceOf[Split], Means("which images are for training, validation and test")],
     fit: Annotated[
         Literal["stretch", "crop", "pad"],
-        Means("where resize changes an image's shape: stretch it, crop its longer side, or pad its shorter one"),
+        Means("if resize changes an image's shape: stretch it, crop its longer side, or pad its shorter one"),
     ] = "stretch",
     ground: Annotated[str, Means("the colour that transparency is laid on: a name, or '#rrggbb'")] = "white",
     skip_broken: Annotated[bool, Means("leave out the files that can't be read, and say how many")] = False,
@@ -41,12 +41,12 @@ def folder(
         bool | None, Means("false: folders called train, val and test are classes; null: parts, if they hold classes")
     ] = None,
 ) -> DataSet:
-    """The images below `path`, a sub-folder a class in the order of its name, or in train/, test/ and val/.
+    """The images below `path`, or below train/, test/ and val/ in it. Every sub-folder is a class, in order of names.
 
-    `resize` H or [H, W] scales every image, and `fit` says how where its shape is another; `channels` 1 or 3 makes all
-    grey or RGB, None makes all RGB if any has colour; transparency is laid on `ground`; `skip_broken` leaves out what
-    can't be read; `splits` False says that folders called train and so on are classes too. What is left out or changed
-    is logged. UsageError names the images or the folder that can't be used.
+    `resize` H or [H, W] scales every image; `fit` says how, if the image's shape is another one. `channels` 1 or 3
+    makes all images grey or RGB; None makes all RGB if any has colour. Transparency is laid on `ground`. `skip_broken`
+    leaves out images that can't be read. `splits` False: folders called train and so on are classes, too. The log says
+    what is left out or changed. Raises UsageError, with the names of images or folders that can't be used.
     """
     if not path or not Path(path).expanduser().is_dir():
         raise UsageError(f"dataset.path={path} is no folder; give dataset.path=FOLDER with one sub-folder a class")
@@ -72,7 +72,7 @@ def _arrays(root: Path, parts: Mapping[str, Listing], how: Reading) -> Arrays:
         empty = [name for label, name in enumerate(names) if label not in left]
         if empty:
             raise UsageError(f"all images of class {empty[0]} in {part} are broken; replace them or remove the class")
-    # One part after another, so that each is a slice of all.
+    # The parts stand one after another, so each is a slice of all images.
     counts = [sum(own == part for _, own, _ in kept) for part in ("train", "test", "val")]
     train, test, val = (slice(end - count, end) for count, end in zip(counts, np.cumsum(counts), strict=True))
     # A name that is no UTF-8 can't stand in a table: its strange bytes become question marks.

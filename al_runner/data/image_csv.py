@@ -1,4 +1,4 @@
-"""Image files in one folder, their labels in a CSV beside it."""
+"""Image files in one folder, with their labels in a CSV file beside it."""
 
 import csv
 from collections.abc import Sequence
@@ -23,27 +23,27 @@ from al_runner.types import DataSet
 @options("dataset")
 def image_csv(
     data_root: str,
-    name: Annotated[str, Means("of the data set, and of its prepared file")],
+    name: Annotated[str, Means("name of the data set, and of its prepared file")],
     path: Annotated[str | None, Means("the folder of the original files; null: <data_root>/<name>")],
     images: Annotated[str, Means("the folder of the images, below path")],
-    suffix: Annotated[str, Means("what follows an image's name in its file's name")],
+    suffix: Annotated[str, Means("end of a file's name, after the image's name")],
     labels: Annotated[str, Means("the CSV file below path that has a line for every image: name, label")],
     get: Annotated[str, Means("where missing files come from, for the error")],
     resize: Annotated[Any, Means("height and width of all images: a number, or [height, width]; null: as they are")],
     channels: Annotated[Literal[1, 3] | None, Means("1: grey, 3: RGB; null: RGB if any image has colour")],
-    split: Annotated[InstanceOf[Split], Means("who is trained, validated and tested on")],
+    split: Annotated[InstanceOf[Split], Means("which images are for training, validation and test")],
     fit: Annotated[
         Literal["stretch", "crop", "pad"],
-        Means("where resize changes an image's shape: stretch it, crop its longer side, or pad its shorter one"),
+        Means("if resize changes an image's shape: stretch it, crop its longer side, or pad its shorter one"),
     ] = "stretch",
     ground: Annotated[str, Means("the colour that transparency is laid on: a name, or '#rrggbb'")] = "white",
     skip_broken: Annotated[bool, Means("leave out the files that can't be read, and say how many")] = False,
 ) -> DataSet:
     """The images `images`/NAME`suffix` below `path` (None: below `data_root`/`name`) that the file `labels` names.
 
-    It has a line NAME,LABEL an image and no header; classes are the labels in the order of their names. `get` tells
-    where missing files come from. All other options are as in `folder`; images that are missing count as broken.
-    UsageError names what is missing or can't be read.
+    That file has one line NAME,LABEL for each image, and no header. The classes are the labels in the order of their
+    names. `get` says where missing files come from. All other options are as in `folder`. A missing image counts as
+    broken. Raises UsageError, with the names of files that are missing or can't be read.
     """
     how = Reading(height_and_width(resize), fit, channels, ground, skip_broken)
     root = Path(path).expanduser() if path else Path(data_root).expanduser() / name
@@ -63,12 +63,12 @@ def image_csv(
 
 
 def _labels(file: Path) -> dict[str, str]:
-    """Label by image name, in the file's order."""
+    """The label of every image by its name, in the file's order."""
     with file.open(encoding="utf-8-sig", newline="") as stream:
         lines = [line for line in csv.reader(stream) if line]
     wrong = next((number for number, line in enumerate(lines, 1) if len(line) != 2 or not all(line)), None)
     if wrong is not None or not lines:
-        raise UsageError(f"{file}, line {wrong or 1}: NAME,LABEL is wanted; restore the file")
+        raise UsageError(f"{file}, line {wrong or 1}: it must be NAME,LABEL; restore the file")
     named = {name.strip(): label.strip() for name, label in lines}
     if len(named) < len(lines):
         raise UsageError(f"{file} names an image twice; remove one of the lines")

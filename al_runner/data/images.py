@@ -1,4 +1,4 @@
-"""Image files read into one array.
+"""Reads image files into one array.
 
 N images of H x W pixels.
 """
@@ -21,36 +21,36 @@ SUFFIXES = (
 )  # fmt: skip
 NAMED = 10  # files of an error message
 NO_PIXELS = np.zeros((0, 0), np.uint8)
-SHAPE_KEPT = 1.02  # of two sides scaled so unequally at most, nobody sees it
+SHAPE_KEPT = 1.02  # nobody sees it if one side is scaled at most this much more than the other
 
 
 class Stacked(NamedTuple):
-    """Image files as one array, which of them are in it, and what their user must know."""
+    """Image files as one array, which files are in it, and what the user must know."""
 
     images: NDArray[np.uint8]  # [N, H, W] if grey or [N, H, W, 3]
-    kept: list[int]  # places in the list of files
+    kept: list[int]  # positions in the list of files
     notes: tuple[str, ...]
 
 
 def stacked(files: Sequence[Path], how: Reading) -> Stacked:
-    """All `files` in their order, without broken ones where `how` says so.
+    """All `files` in their order, without broken ones if `how` skips them.
 
-    UsageError names the files that can't be read, or two of different sizes.
+    Raises UsageError if files can't be read, or if two differ in size; it names them.
     """
     stack, kept, read = Stack(len(files)), list[int](), list[Picture]()
     broken, deep, odd = list[str](), list[str](), list[str]()
     for place, file in enumerate(files):
         try:
-            found = picture(file, how)
+            image = picture(file, how)
         except TooDeep as error:
             deep.append(f"{file} ({error})")
-        except Exception as error:  # damage raises whatever Pillow's decoder of that format meets first
+        except Exception as error:  # every decoder of Pillow raises errors of its own
             broken.append(f"{file} ({_reason(error)})")
         else:
-            if not stack.add(found.pixels):
-                odd.append(f"{file} is {_size(found.pixels)}")
+            if not stack.add(image.pixels):
+                odd.append(f"{file} is {_size(image.pixels)}")
             kept.append(place)
-            read.append(found._replace(pixels=NO_PIXELS))
+            read.append(image._replace(pixels=NO_PIXELS))
     _require_usable(broken if not how.skip_broken else [], deep, len(files))
     if not kept:
         raise UsageError(f"all {len(files)} images are broken: {_first(broken)}; replace them")
@@ -64,7 +64,10 @@ def stacked(files: Sequence[Path], how: Reading) -> Stacked:
 
 
 class Stack:
-    """Images one after another in one array, in colour from the first that has it, so that none is held twice."""
+    """One array that images are added to one by one, so that none is in memory twice.
+
+    It is grey until the first image with colour is added.
+    """
 
     def __init__(self, count: int):
         self._count, self._filled = count, 0
@@ -72,11 +75,11 @@ class Stack:
 
     @property
     def images(self) -> NDArray[np.uint8]:
-        """[N, H, W] while all are grey, else [N, H, W, 3]."""
+        """The images added so far, [N, H, W] if all are grey, else [N, H, W, 3]."""
         return self._held[: self._filled]
 
     def add(self, pixels: NDArray[np.uint8]) -> bool:
-        """Put one more there, [H, W] or [H, W, 3], unless it is of another size than the first."""
+        """Add one image, [H, W] or [H, W, 3]. Returns False, and adds nothing, if it differs in size from the first."""
         if not self._filled:
             self._held = np.empty((self._count, *pixels.shape), np.uint8)
         if pixels.shape[:2] != self._held.shape[1:3]:
@@ -90,34 +93,34 @@ class Stack:
 
 
 def fingerprint(root: Path, files: Sequence[Path], options: Sequence[str]) -> str:
-    """Twelve characters that change with the folder's place, its files' names, sizes and times, and the options."""
+    """Twelve characters that change with the folder's path, its files' names, sizes and times, and the options."""
     facts = [str(root), *options, *map(_facts, files)]
     return hashlib.sha256("\n".join(facts).encode(errors="surrogateescape")).hexdigest()[:12]
 
 
 def _facts(file: Path) -> str:
     try:
-        found = file.stat()
+        status = file.stat()
     except OSError:
         return f"{file} absent"
-    return f"{file} {found.st_size} {found.st_mtime_ns}"
+    return f"{file} {status.st_size} {status.st_mtime_ns}"
 
 
 def _require_usable(broken: list[str], deep: list[str], count: int) -> None:
-    """UsageError where there are any, all of them named, or the first few and their number."""
-    told = []
+    """Raises UsageError if there are broken or too deep files; it names the first ten and counts the others."""
+    complaints = []
     if broken:
-        told.append(
+        complaints.append(
             f"{len(broken)} of {count} images can't be read: {_first(broken)}; replace or remove them, "
             "or leave them out with dataset.skip_broken=true"
         )
     if deep:
-        told.append(
+        complaints.append(
             f"{len(deep)} of {count} images have more than 8 bits a channel: {_first(deep)}; save them with 8, "
             "scaled to 0 .. 255"
         )
-    if told:
-        raise UsageError("; ".join(told))
+    if complaints:
+        raise UsageError("; ".join(complaints))
 
 
 def _notes(pictures: Sequence[Picture], how: Reading) -> list[str]:
@@ -140,12 +143,12 @@ def _notes(pictures: Sequence[Picture], how: Reading) -> list[str]:
 
 
 def _reason(error: Exception) -> str:
-    """What is wrong, without the file's name said again."""
+    """What is wrong with an image, without its file's name."""
     return "no image by its contents" if isinstance(error, UnidentifiedImageError) else one_line(error)
 
 
-def _first(told: Sequence[str]) -> str:
-    return ", ".join(told[:NAMED]) + (f" and {len(told) - NAMED} more" if len(told) > NAMED else "")
+def _first(complaints: Sequence[str]) -> str:
+    return ", ".join(complaints[:NAMED]) + (f" and {len(complaints) - NAMED} more" if len(complaints) > NAMED else "")
 
 
 def _size(pixels: NDArray[np.uint8]) -> str:

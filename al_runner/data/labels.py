@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from al_runner.errors import UsageError
 
-NAMED = 5  # classes of an error message
+NAMED = 5  # classes that an error message names
 
 
 def numbered(
@@ -19,8 +19,9 @@ def numbered(
 ) -> tuple[dict[str, NDArray[np.int64]], NDArray[np.str_]]:
     """The labels of every part, int64 [N] in 0 .. Y-1, and the classes' names.
 
-    `counts` are the images of every part, whose labels are `found` under its name. Labels that are words become classes
-    in the order of their names. UsageError where one is missing, not a whole number, or a class has no image.
+    `counts` are the numbers of images of every part. `found` holds the arrays by name: train_labels, classes and so on.
+    If labels are words, the classes are in the order of these words. `relabel` numbers the labels that occur from 0.
+    Raises UsageError if a label is missing or is no whole number, or if a class has no image.
     """
     parts = {part: _column(where, f"{part}_labels", found[f"{part}_labels"], count) for part, count in counts.items()}
     held = [labels for labels in parts.values() if len(labels)]
@@ -29,7 +30,7 @@ def numbered(
     values, places = np.unique(np.concatenate(held), return_inverse=True)
     names = found.get("classes")
     if names is not None and (names.ndim != 1 or len(np.unique(names)) < len(names)):
-        raise UsageError(f"{where}: classes is {names.dtype} {names.shape}; a list of different names is wanted")
+        raise UsageError(f"{where}: classes is {names.dtype} {names.shape}; it must be a list of different names")
     order, classes = _classes(where, values, None if names is None else names.astype(np.str_), relabel)
     ends = np.cumsum([len(labels) for labels in parts.values()])[:-1]
     return dict(zip(parts, np.split(order[places.reshape(-1)], ends), strict=True)), classes
@@ -53,14 +54,14 @@ def _column(where: object, name: str, labels: NDArray[Any], count: int) -> NDArr
         elif (labels != labels.round()).any():
             remedy = "; some are fractions"
     elif labels.ndim == 2 and len(labels) == count:
-        remedy = "; of a column a class, labels.argmax(1) makes them"
-    raise UsageError(f"{where}: {name} is {labels.dtype} {labels.shape}; {count} integers are wanted{remedy}")
+        remedy = "; if there is one column for each class, write labels.argmax(1)"
+    raise UsageError(f"{where}: {name} is {labels.dtype} {labels.shape}; it must be {count} integers{remedy}")
 
 
 def _classes(
     where: object, values: NDArray[Any], names: NDArray[np.str_] | None, relabel: bool
 ) -> tuple[NDArray[np.int64], NDArray[np.str_]]:
-    """The number of the class of each of the labels that there are, sorted and different, and all classes' names."""
+    """The class number of every label that occurs (`values`, sorted, without repeats), and the names of all classes."""
     if values.dtype.kind == "U":
         return _of_words(where, values, names, relabel)
     low, high = int(values[0]), int(values[-1])
@@ -68,15 +69,15 @@ def _classes(
         inside = names is not None and low >= 0 and high < len(names)
         if names is not None and not inside and len(names) != len(values):
             raise UsageError(
-                f"{where}: the labels are {len(values)} different numbers of {low} .. {high}, and classes are "
-                f"{len(names)} names; name as many as there are, in the order of the labels"
+                f"{where}: the labels are {len(values)} different numbers from {low} to {high}, but classes has "
+                f"{len(names)} names; give one name for each label, in the order of the labels"
             )
         kept = values.astype(np.str_) if names is None else names[values] if inside else names
         return np.arange(len(values)), kept
     most = high + 1 if names is None else len(names)
     if low < 0 or high >= most:
         raise UsageError(
-            f"{where}: labels are {low} .. {high}; 0 .. {most - 1} is wanted, one for each class: "
+            f"{where}: labels are {low} .. {high}; they must be 0 .. {most - 1}, one for each class: "
             "relabel them, or set dataset.relabel=true (dataset=npz)"
         )
     if len(values) < most:
@@ -99,13 +100,13 @@ def _of_words(
     strange = sorted({*values.tolist()} ^ {*names.tolist()})
     if strange:
         raise UsageError(
-            f"{where}: {_listed(strange, len(strange))} is among the labels or among the classes, but not among both; "
-            "make them equal, or leave classes out"
+            f"{where}: {_listed(strange, len(strange))} is only in the labels or only in classes; "
+            "give both the same names, or leave classes out"
         )
     return np.argsort(names), names
 
 
 def _listed(names: Sequence[object], count: int) -> str:
-    """The first few names, and how many more there are of `count`."""
+    """The first five of `count` names, and the number of the others."""
     shown = ", ".join(repr(name) if isinstance(name, str) else str(name) for name in names[:NAMED])
     return shown if count <= NAMED else f"{shown} and {count - NAMED} more"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from al_runner.errors import UsageError
 
-MOST = 4  # channels of an image whose sizes tell which of them is the channels'
+MOST = 4  # an axis of at most this size may be the channels
 
 
 def channels_last(where: object, name: str, images: NDArray[Any], channels: str | None) -> NDArray[np.uint8]:
@@ -21,41 +21,41 @@ def channels_last(where: object, name: str, images: NDArray[Any], channels: str 
         return np.zeros((0, 0, 0), np.uint8)
     if images.dtype != np.uint8 or images.ndim not in (3, 4):
         raise UsageError(
-            f"{where}: {name} is {images.dtype} {images.shape}; uint8 [N, H, W(, C)] is wanted{_remedy(images)}"
+            f"{where}: {name} is {images.dtype} {images.shape}; it must be uint8 [N, H, W(, C)]{_remedy(images)}"
         )
     if images.ndim == 3:
         return images
-    told = channels or _told(*images.shape[1:])
-    if told == "last":
+    place = channels or _place_of_channels(*images.shape[1:])
+    if place == "last":
         return images
     if channels == "first":
         return np.ascontiguousarray(np.moveaxis(images, 1, -1))
-    seen = "it can't be told where the channels are" if told is None else "channels first by its sizes"
+    guess = "and its channels may be first or last" if place is None else "so its channels seem to be first"
     raise UsageError(
-        f"{where}: {name} is {images.shape}, {seen}; dataset.channels=first reads it as [N, C, H, W], "
+        f"{where}: {name} is {images.shape}, {guess}; dataset.channels=first reads it as [N, C, H, W], "
         "dataset.channels=last as [N, H, W, C]"
     )
 
 
-def _told(first: int, middle: int, last: int) -> str | None:
-    """Where images of these three sizes have their channels, None where the sizes leave it open.
+def _place_of_channels(first: int, middle: int, last: int) -> str | None:
+    """Where the channels of images of these three sizes are: "first", "last", or None if the sizes do not say.
 
-    There are few channels, and most images are square; where neither says more for one place, or they contradict
-    each other, or there are more channels than a picture has, it is open.
+    The axis of the channels is short, and the other two are often equal. The sizes do not say it if both axes fit, if
+    the two signs contradict each other, or if no axis is short enough.
     """
     few = {place for place, size in (("first", first), ("last", last)) if size <= MOST}
     square = {place for place, even in (("first", middle == last), ("last", first == middle)) if even}
-    told = few & square if len(square) == 1 else few
-    return next(iter(told)) if len(told) == 1 else None
+    places = few & square if len(square) == 1 else few
+    return next(iter(places)) if len(places) == 1 else None
 
 
 def _remedy(images: NDArray[Any]) -> str:
-    """How to make uint8 of values of another type, as far as that can be told."""
+    """How to make uint8 of numbers of another type; empty if the values are no numbers or have no axes of images."""
     if images.ndim not in (3, 4) or images.dtype == np.uint8 or images.dtype.kind not in "biuf":
         return ""
     low, high = images.min(), images.max()
     if images.dtype == np.bool_ or (low >= 0 and high <= 1):
-        return "; values of 0 .. 1 become so by (255 * images).round().astype('uint8')"
+        return "; its values are 0 .. 1: write (255 * images).round().astype('uint8')"
     if low >= 0 and high <= 255:
-        return "; values of 0 .. 255 become so by images.round().astype('uint8')"
+        return "; its values are 0 .. 255: write images.round().astype('uint8')"
     return f"; its values are {low} .. {high}: scale them to 0 .. 255 first"

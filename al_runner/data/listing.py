@@ -1,4 +1,4 @@
-"""What lies below a folder: sub-folders and image files, found without reading one."""
+"""Lists the sub-folders and image files below a folder, without opening a file."""
 
 import os
 from collections.abc import Iterator
@@ -9,46 +9,46 @@ from pathlib import Path
 from al_runner.data.images import SUFFIXES
 from al_runner.errors import UsageError
 
-# What systems put beside pictures: copies of archives, thumbnails, bins.
+# What operating systems put beside pictures: thumbnails, settings, deleted files.
 SYSTEMS = ("__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found")
 SYSTEMS_FILES = ("thumbs.db", "desktop.ini")
 
 
 @dataclass
 class Folder:
-    """A folder that is a class or a part: what lies below it, hidden things apart.
+    """A folder that is a class or a part, and what lies below it. Hidden files and folders do not count.
 
-    Links are followed. A folder, or a file, that is reached twice counts once, so that no circle is walked.
+    Links are followed. A folder or a file that is reached twice counts once, so a circle of links does no harm.
     """
 
     path: Path
-    above: tuple[str, ...] = ()  # real paths of the folders it is in, which no link inside it may enter
-    other: list[Path] = field(default_factory=list)  # files that are no images by their names
+    above: tuple[str, ...] = ()  # real paths of the folders that it is in: links to these are not followed
+    other: list[Path] = field(default_factory=list)  # files whose names say that they are no images
 
     @cached_property
     def children(self) -> list["Folder"]:
-        """Its sub-folders, by name."""
+        """Its sub-folders, in the order of their names."""
         above = (*self.above, os.path.realpath(self.path))
         return [Folder(Path(entry.path), above) for entry in _entries(self.path) if os.path.isdir(entry.path)]
 
     @cached_property
     def loose(self) -> list[Path]:
-        """Images that lie in it directly."""
+        """Images that lie in the folder itself, not in a sub-folder."""
         return sorted(
             Path(entry.path) for entry in _entries(self.path) if not os.path.isdir(entry.path) and _is_image(entry)
         )
 
     @cached_property
     def images(self) -> dict[str, Path]:
-        """Images at any depth, in the order of their paths, by their real paths."""
+        """Real path and path of every image, at any depth, in the order of the paths."""
         real = os.path.realpath(self.path)
         if real in self.above:
             return {}
-        found = {place: file for place, file in self._walk(self.path, real, {*self.above, real})}
-        return dict(sorted(found.items(), key=lambda item: item[1]))
+        files = {place: file for place, file in self._walk(self.path, real, {*self.above, real})}
+        return dict(sorted(files.items(), key=lambda item: item[1]))
 
     def _walk(self, folder: Path, real: str, seen: set[str]) -> Iterator[tuple[str, Path]]:
-        """Real path and path of every image; what lies here itself comes before what is linked."""
+        """Real path and path of every image; real files and folders come before links."""
         for entry in sorted(_entries(folder), key=lambda entry: (entry.is_symlink(), entry.name)):
             linked = entry.is_symlink() and os.path.exists(entry.path)
             place = os.path.realpath(entry.path) if linked else os.path.join(real, entry.name)
@@ -64,7 +64,7 @@ class Folder:
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
-    """What lies in a folder, without what is hidden or a system's own; UsageError where it can't be read."""
+    """What lies in a folder, without hidden and system files. Raises UsageError if the folder can't be read."""
     try:
         with os.scandir(folder) as entries:
             return sorted(
@@ -80,6 +80,6 @@ def _hidden(name: str) -> bool:
 
 
 def _is_image(entry: os.DirEntry[str]) -> bool:
-    """By its name; also a link to nothing that may have been a folder of images."""
+    """Whether the name is that of an image. A link to nothing counts, too: it may have been a folder of images."""
     suffix = Path(entry.name).suffix.lower()
     return suffix in SUFFIXES or (suffix == "" and entry.is_symlink() and not os.path.exists(entry.path))

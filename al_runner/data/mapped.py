@@ -1,4 +1,4 @@
-"""An array of an .npz file where it lies on disk, for pools larger than memory."""
+"""Reads an array of an .npz file from disk only when it is used, for pools larger than memory."""
 
 import zipfile
 from pathlib import Path
@@ -9,17 +9,20 @@ from numpy.typing import NDArray
 
 from al_runner.errors import UsageError
 
-LOCAL_HEADER = 30  # bytes of a zip member's own header before its name and extra field (PKWARE APPNOTE 4.3.7)
+LOCAL_HEADER = 30  # bytes of a zip member's header before its name and extra field (PKWARE APPNOTE 4.3.7)
 
 
 def mapped(path: Path, name: str) -> NDArray[Any]:
-    """Array `name` of the file, copy on write; UsageError where it is missing, compressed, or in Fortran order."""
+    """Array `name` of the file, mapped; changes stay in memory and do not reach the file.
+
+    Raises UsageError if the array is missing, compressed, or in Fortran order.
+    """
     with zipfile.ZipFile(path) as archive, path.open("rb") as file:
         if f"{name}.npy" not in archive.namelist():
             raise UsageError(f"{path} has no array {name!r}; it has {', '.join(archive.namelist())}")
         member = archive.getinfo(f"{name}.npy")
         if member.compress_type != zipfile.ZIP_STORED:
-            raise UsageError(f"{path} is compressed and can't be mapped; write it with numpy.savez")
+            raise UsageError(f"{path} is compressed, so it can't be mapped; write it with numpy.savez")
         file.seek(member.header_offset)
         header = file.read(LOCAL_HEADER)
         skipped = int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
@@ -27,5 +30,5 @@ def mapped(path: Path, name: str) -> NDArray[Any]:
         read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
         shape, fortran, dtype = read_header[np.lib.format.read_magic(file)](file)
         if fortran:
-            raise UsageError(f"{path}: {name!r} is in Fortran order; write numpy.ascontiguousarray of it")
+            raise UsageError(f"{path}: {name!r} is in Fortran order; save numpy.ascontiguousarray({name})")
         return np.memmap(path, dtype, "c", file.tell(), shape)

@@ -1,4 +1,4 @@
-"""The user's own arrays."""
+"""The user's own arrays, in one .npz file."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -16,20 +16,20 @@ from al_runner.types import DataSet
 @options("dataset")
 def npz(
     data_root: str,
-    path: Annotated[str | None, Means("the file")],
-    split: Annotated[InstanceOf[Split], Means("who is trained, validated and tested on")],
+    path: Annotated[str | None, Means("the file of your arrays")],
+    split: Annotated[InstanceOf[Split], Means("which images are for training, validation and test")],
     channels: Annotated[
-        Literal["first", "last"] | None, Means("where an image's colour channels are; null: as the sizes tell")
+        Literal["first", "last"] | None, Means("which axis of an image has its colour channels; null: the sizes say it")
     ] = None,
     relabel: Annotated[
-        bool, Means("number the labels that there are anew from 0; their old values or names name the classes")
+        bool, Means("number the labels that occur from 0; their old values or names become the classes' names")
     ] = False,
 ) -> DataSet:
     """The file at `path`: train_images, train_labels, test_images, test_labels, and, if any, val_images and val_labels.
 
-    Class names are in `classes`, if any. `channels` "first" or "last" says where colour channels are, where the sizes
-    leave it open; `relabel` numbers the labels that there are anew from 0, and keeps their names. Nothing is kept below
-    `data_root`. UsageError where there is no such file or its arrays are of another form.
+    The array `classes`, if any, names the classes. `channels` "first" or "last" says which axis has the colour channels
+    if the sizes do not say it. `relabel` numbers the labels that occur from 0 and keeps their names. Nothing is written
+    below `data_root`. Raises UsageError if the file is missing or its arrays have another form.
     """
     if not path:
         raise UsageError("dataset=npz needs dataset.path=FILE.npz")

@@ -1,4 +1,4 @@
-"""Which folders of a data set are its parts (train, test, val), and which are classes."""
+"""Which folders of a data set are its parts (train, test, val), and which are its classes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,16 +21,17 @@ Listing = dict[str, list[Path]]  # image files by class name, both in order
 
 @dataclass(frozen=True)
 class Listed:
-    """The image files of every part by class, and what of the folder is not used."""
+    """The image files of every part by class, and notes about files that are not used."""
 
     parts: Mapping[str, Listing]  # "train" first; every part has the same classes
     notes: tuple[str, ...]
 
 
 def listed(root: Path, splits: bool | None) -> Listed:
-    """The classes of the folder, or of train/, test/ and val/ in it, by any of their known names.
+    """The images of every class, in the folder itself or in its parts train/, test/ and val/ (or other known names).
 
-    `splits` False says that every sub-folder is a class. UsageError where it can't be told, or a class has no image.
+    `splits` False: every sub-folder is a class. Raises UsageError if parts and classes can't be told apart, if parts
+    have different classes, or if a class has no image.
     """
     whole = Folder(root)
     chosen = {} if splits is False else _parts(whole)
@@ -50,26 +51,26 @@ def listed(root: Path, splits: bool | None) -> Listed:
 
 
 def _parts(root: Folder) -> dict[str, Folder]:
-    """The sub-folders that are parts of the data set, train first; none where sub-folders are classes."""
-    found: dict[str, Folder] = {}
+    """The sub-folders that are parts of the data set, train first; empty if the sub-folders are classes."""
+    by_part: dict[str, Folder] = {}
     for child in root.children:
         part = PARTS.get(child.path.name.lower())
         if part is None or not _holds_classes(child):
             continue
-        if part in found:
+        if part in by_part:
             raise UsageError(
-                f"{root.path} has {found[part].path.name}/ and {child.path.name}/, and both mean {part}; keep one"
+                f"{root.path} has {by_part[part].path.name}/ and {child.path.name}/, and both mean {part}; keep one"
             )
-        found[part] = child
-    if not found:
+        by_part[part] = child
+    if not by_part:
         return {}
-    (first, *_), rest = found.values(), [child for child in root.children if child not in found.values()]
-    if "train" not in found:
+    (first, *_), rest = by_part.values(), [child for child in root.children if child not in by_part.values()]
+    if "train" not in by_part:
         missing = "train/"
-    elif len(found) == 1:
+    elif len(by_part) == 1:
         missing = "test/"
     else:
-        return {part: found[part] for part in ("train", "test", "val") if part in found}
+        return {part: by_part[part] for part in ("train", "test", "val") if part in by_part}
     beside = f", and beside it {', '.join(child.path.name + '/' for child in rest[:3])}" if rest else ""
     raise UsageError(
         f"{root.path} has {first.path.name}/ with class folders in it but no {missing} with the same{beside}; add it, "
@@ -78,28 +79,28 @@ def _parts(root: Folder) -> dict[str, Folder]:
 
 
 def _holds_classes(folder: Folder) -> bool:
-    """Whether a folder of a part's name is that part: two or more folders of images, and no image beside them."""
+    """Whether a folder is a part: it holds two or more folders of images, and no image beside them."""
     return not folder.loose and sum(bool(child.images) for child in folder.children) >= 2
 
 
 def _require_no_parts(root: Folder) -> None:
-    """UsageError where all sub-folders hold the same ones: they are parts under names that are not known."""
+    """Raises UsageError if all sub-folders hold the same sub-folders: they seem to be parts with unknown names."""
     held = [{child.path.name for child in folder.children if child.images} for folder in root.children]
     same = set.intersection(*held) if len(held) > 1 else set()
     if len(same) >= 2:
         raise UsageError(
-            f"{root.path}: all of {_few([child.path.name for child in root.children])} hold the sub-folders "
+            f"{root.path}: {_few([child.path.name for child in root.children])} all hold the sub-folders "
             f"{_few(sorted(same))}, so they look like parts and not like classes; name them train, test and val, or "
             f"{SETTLE}"
         )
 
 
 def _classes(folder: Folder) -> list[Folder]:
-    """The class folders of a part; UsageError where there are fewer than two, or one is not to be used."""
+    """The class folders of a part. Raises UsageError if there are fewer than two, or if one can't be a class."""
     classes = folder.children
     lost = [file for file in folder.loose if file.is_symlink() and not file.exists()]
     if lost:
-        raise UsageError(f"{lost[0]} is a link to nothing; mend it, or remove it")
+        raise UsageError(f"{lost[0]} is a link to nothing; repair it, or remove it")
     strange = [child for child in classes if child.path.name.lower() in UNLABELLED]
     if strange:
         raise UsageError(f"{strange[0].path} would become a class of its own; move it out of {folder.path}")
@@ -116,20 +117,20 @@ def _classes(folder: Folder) -> list[Folder]:
 
 
 def _require_once(classes: Sequence[Folder]) -> None:
-    """UsageError where links lead one file into two classes or two parts."""
-    seen: dict[str, Path] = {}
+    """Raises UsageError if links put one file into two classes or into two parts."""
+    file_of: dict[str, Path] = {}
     for folder in classes:
         for real, file in folder.images.items():
-            if real in seen:
+            if real in file_of:
                 raise UsageError(
-                    f"{seen[real]} and {file} are one file, by links; an image has one class and is in one part: "
-                    "remove one of the links"
+                    f"{file_of[real]} and {file} are links to one file, but an image has one class and is in one "
+                    "part; remove one of the links"
                 )
-            seen[real] = file
+            file_of[real] = file
 
 
 def _notes(root: Folder, parts: Mapping[str, Folder], classes: Mapping[str, Sequence[Folder]]) -> list[str]:
-    """What of the folder is not used."""
+    """One line for each kind of files in the folder that are not used."""
     notes = []
     beside = [child.path for child in root.children if child not in parts.values() and child.images]
     if "test" in parts or "val" in parts:
@@ -144,5 +145,5 @@ def _notes(root: Folder, parts: Mapping[str, Folder], classes: Mapping[str, Sequ
 
 
 def _few(names: Sequence[str]) -> str:
-    """The first few names."""
+    """The first three names, and the number of the others."""
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

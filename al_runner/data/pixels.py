@@ -1,4 +1,4 @@
-"""One image file as pixels: the right way up, of 8 bits a channel, without transparency.
+"""One image file as pixels: the right way up, with 8 bits for each channel, without transparency.
 
 H x W pixels.
 """
@@ -14,9 +14,9 @@ from PIL import Image, ImageColor, ImageOps
 from al_runner.errors import UsageError
 
 GREY = ("1", "L", "LA")
-DEEP = ("I", "F")  # Pillow's modes of more than 8 bits a pixel begin so; it would clip them at 255
+DEEP = ("I", "F")  # Pillow's modes with more than 8 bits a pixel begin like this; Pillow would clip them at 255
 FITS = ("stretch", "crop", "pad")
-PAGES = ("GIF", "PNG", "TIFF", "WEBP")  # formats whose further images are not read; an MPO's are previews
+PAGES = ("GIF", "PNG", "TIFF", "WEBP")  # formats with several images, of which one is read; an MPO's are previews
 
 
 class TooDeep(Exception):
@@ -28,9 +28,9 @@ class Reading:
     """How image files become pixels; the fields are keys of conf/dataset/folder.yaml."""
 
     resize: tuple[int, int] | None = None  # H, W
-    fit: str = "stretch"  # where the shape differs: stretch, crop the longer side, or pad the shorter with the ground
-    channels: int | None = None  # 1: grey, 3: RGB, None: RGB where the file has colour
-    ground: str = "white"  # what transparency is blended onto: a name of CSS or #rrggbb
+    fit: str = "stretch"  # if the shape differs: stretch, crop the longer side, or pad the shorter with the ground
+    channels: int | None = None  # 1: grey, 3: RGB, None: RGB if the file has colour
+    ground: str = "white"  # the colour that transparency is blended onto: a CSS name or #rrggbb
     skip_broken: bool = False  # leave out what can't be read
 
     def __post_init__(self) -> None:
@@ -47,13 +47,13 @@ class Reading:
 
     @property
     def colour(self) -> tuple[int, int, int]:
-        """The ground's red, green and blue, 0 .. 255."""
+        """Red, green and blue of the ground, 0 .. 255."""
         red, green, blue = ImageColor.getrgb(self.ground)[:3]
         return red, green, blue
 
 
 def height_and_width(resize: object) -> tuple[int, int] | None:
-    """A number or a pair as [H, W]; UsageError where it is neither."""
+    """A number or a pair as [H, W], pixels. Raises UsageError if it is neither, or not above 0."""
     if resize is None:
         return None
     sizes = [resize, resize] if isinstance(resize, int) else list(resize) if hasattr(resize, "__iter__") else []
@@ -76,10 +76,10 @@ class Picture(NamedTuple):
 
 
 def picture(file: Path, how: Reading) -> Picture:
-    """The first image of the file; TooDeep, or whatever Pillow meets first in a file that is no sound image."""
+    """The first image of the file. Raises TooDeep, or any error of Pillow's decoders if the file is broken."""
     if not file.is_file():
         raise OSError("a link to nothing" if file.is_symlink() else "no file")
-    # By a stream: of a path, Pillow (13.0) maps uncompressed TIFFs, and scrambles those that lie on their side.
+    # Pillow (13.0) gets a stream: if it gets a path, it maps uncompressed TIFFs and scrambles the rotated ones.
     with file.open("rb") as stream, Image.open(stream) as image:
         _require_8_bits(image)
         more = image.format in PAGES and getattr(image, "n_frames", 1) > 1
@@ -96,7 +96,7 @@ def picture(file: Path, how: Reading) -> Picture:
 
 
 def _require_8_bits(image: Image.Image) -> None:
-    """TooDeep where a channel has more; Pillow cuts those of colour images to 8 and says nothing."""
+    """Raises TooDeep if a channel has more than 8 bits. Pillow would cut colour images to 8 bits without a word."""
     if image.mode.startswith(DEEP):
         raise TooDeep(f"Pillow's mode {image.mode}")
     tiles = [(codec, arguments) for codec, *_, arguments in getattr(image, "tile", ())]
@@ -107,13 +107,13 @@ def _require_8_bits(image: Image.Image) -> None:
         if deepest > 8:
             raise TooDeep(str(deepest))
     if image.format == "PPM":
-        most = max((arguments[1] for codec, arguments in tiles if codec in ("ppm", "ppm_plain")), default=255)
-        if most > 255:
-            raise TooDeep(f"values up to {most}")
+        largest = max((arguments[1] for codec, arguments in tiles if codec in ("ppm", "ppm_plain")), default=255)
+        if largest > 255:
+            raise TooDeep(f"values up to {largest}")
 
 
 def _blended(image: Image.Image, ground: tuple[int, int, int]) -> Image.Image:
-    """The image laid on `ground`, as RGB."""
+    """The image in RGB, with its transparency blended onto `ground`."""
     values = np.asarray(image.convert("RGBA")).astype(np.uint16)  # 255 * 255 + 127 is the largest number here
     colours, share = values[..., :3], values[..., 3:]
     mixed = (colours * share + np.array(ground, dtype=np.uint16) * (255 - share) + 127) // 255
@@ -121,7 +121,7 @@ def _blended(image: Image.Image, ground: tuple[int, int, int]) -> Image.Image:
 
 
 def _fitted(image: Image.Image, how: Reading) -> tuple[Image.Image, float]:
-    """The image at the size asked for, and how much more one side was scaled than the other."""
+    """The image at the size of `how`, and how much more one side was scaled than the other."""
     if how.resize is None:
         return image, 1.0
     height, width = how.resize

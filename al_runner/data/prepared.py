@@ -1,4 +1,4 @@
-"""A data set in one file, `<data_root>/<name>.npz`: made once, checked at every reading."""
+"""A data set in one file, `<data_root>/<name>.npz`, which is made once and checked at every reading."""
 
 import hashlib
 import logging
@@ -17,12 +17,12 @@ log = logging.getLogger(__name__)
 
 
 def prepared(data_root: str | Path, name: str, make: Callable[[], Arrays]) -> Arrays:
-    """Read the prepared file, making it first if it is missing; of many processes only one makes it.
+    """Read the prepared file. If it is missing, `make` its arrays first; of many processes only one does so.
 
-    Its notes are logged. UsageError where the file is damaged or the folder can't be written.
+    The log gets its notes. Raises UsageError if the file is damaged or the folder can't be written.
     """
     if Path(name).name != name or "\\" in name:
-        raise UsageError(f"dataset.name={name} is no plain name; the file is made of it, inside data_root")
+        raise UsageError(f"dataset.name={name} can't be a file's name; give one without / and \\")
     path = Path(data_root) / f"{name}.npz"
     checksum = path.with_name(f"{path.name}.sha256")
     try:
@@ -37,8 +37,8 @@ def prepared(data_root: str | Path, name: str, make: Callable[[], Arrays]) -> Ar
             )
     except OSError as error:
         raise UsageError(
-            f"{path} can't be prepared or read ({error.strerror or error}); make {path.parent} writable and give it "
-            "space, or name another folder with data_root=... or AL_DATA"
+            f"{path} can't be prepared or read ({error.strerror or error}); make {path.parent} writable, free some "
+            "space on its disk, or name another folder with data_root=... or AL_DATA"
         ) from error
     arrays = read(path)
     for note in arrays.notes:
@@ -47,11 +47,11 @@ def prepared(data_root: str | Path, name: str, make: Callable[[], Arrays]) -> Ar
 
 
 def _complete(path: Path, checksum: Path, make: Callable[[], Arrays]) -> None:
-    """Add what is missing of the file and its checksum; to be called by one process at a time."""
+    """Make the file, its checksum, or both, if they are missing. Only one process at a time may call this."""
     if not path.exists():
-        checksum.unlink(missing_ok=True)  # of an earlier file that was deleted
-        _make(path, make)  # by itself, so that its arrays are not in memory beside those that are read
-    if not checksum.exists():  # new, or put there by hand: sound now, and checked from now on
+        checksum.unlink(missing_ok=True)  # the checksum of an earlier file, which was deleted
+        _make(path, make)  # a function of its own, so that its arrays leave memory before the file is read
+    if not checksum.exists():  # the file is new, or was put there by hand
         read(path)
         replace_file(checksum, f"{_sha256(path)}\n".encode())
 

@@ -1,4 +1,4 @@
-"""Who is trained on, validated on and tested on; drawn from a seed of its own, the same for every run."""
+"""Which images are for training, validation and test. The split has its own seed, so all runs share it."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -13,19 +13,19 @@ from al_runner.settings.declare import options
 from al_runner.settings.kinds import CountOrZero, Means
 from al_runner.types import DataSet
 
-# Of a data set that has no part of its own for it and for which no size is given.
+# Shares of the images, if the data set does not have this part and no size is given.
 HELD_OUT = {"test": 0.2, "val": 0.1}
 
 
 @options("dataset.split")
 @dataclass(frozen=True)
 class Split:
-    """Sizes of the validation and the test set: numbers of images, or fractions below 1 of those they are taken from.
+    """Sizes of the validation and the test set: numbers of images, or fractions below 1 of those they are drawn from.
 
-    `test` None keeps the data set's own test images, or draws a fifth of all images where it has none; otherwise
-    its train and test images are merged and the test set is drawn from them. `val` None keeps its own validation
-    images, or draws a tenth of what the test set leaves; otherwise they are merged with the others, and it is drawn
-    from all.
+    `test` None keeps the data set's own test images; if it has none, a fifth of all images is drawn. Any other `test`
+    merges its train and test images and draws the test set from them. `val` None keeps its own validation images; if it
+    has none, a tenth of the images that are not for test is drawn. Any other `val` merges its validation images with
+    the others and draws the validation set from all that are not for test.
     """
 
     val: Annotated[
@@ -37,7 +37,7 @@ class Split:
     seed: Annotated[CountOrZero, Means("draws the parts, the same for every run")] = 0
 
     def apply(self, arrays: Arrays) -> DataSet:
-        """The data set with ids by this split; UsageError where a part would be empty."""
+        """The data set with the ids of its three parts. Raises UsageError if a part would be empty."""
         images, labels = arrays.whole()
         if images.ndim == 3:
             images = images.reshape(*images.shape, 1)
@@ -53,7 +53,7 @@ class Split:
         )
 
     def drawn(self, train: Tensor, test: Tensor, val: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Train, validation and test ids of those that the data set says are such."""
+        """Ids for training, validation and test, from the ids of the data set's own parts, int64 each."""
         rng = stream(self.seed, "split")
         keeps_val = self.val is None and len(val) > 0
         rest = train if keeps_val else torch.cat([train, val])
@@ -75,7 +75,7 @@ def _count(name: str, wanted: float | None, available: int) -> int:
     count = round(size * available) if 0 < size < 1 else int(size)
     if not 0 < count < available or (size >= 1 and count != size):
         raise UsageError(
-            f"dataset.split.{name} is {size:g}, but it is taken from {available} images; "
+            f"dataset.split.{name} is {size:g}, but it is drawn from {available} images; "
             f"give a whole number from 1 to {available - 1}, or a fraction below 1"
         )
     return count

@@ -1,4 +1,4 @@
-"""Pools that are not clean: wrong labels, repeated images, outliers; validation and test images stay as they are."""
+"""Pools that are not clean: wrong labels, repeated images, outliers. Validation and test images do not change."""
 
 from dataclasses import replace
 from typing import Annotated
@@ -12,7 +12,7 @@ from al_runner.settings.declare import options
 from al_runner.settings.kinds import CountOrZero, Means, NotNegative, ProperShare
 from al_runner.types import DataSet
 
-SEED = "chooses what is changed, and how; ${seed}: otherwise in every run"
+SEED = "draws the images that change, and how they change; ${seed}: others in every run"
 
 
 @options("pool")
@@ -21,8 +21,8 @@ def label_noise(
     share: Annotated[ProperShare, Means("share of the training images that get a wrong label")],
     seed: Annotated[CountOrZero, Means(SEED)] = 0,
 ) -> DataSet:
-    """Give a `share` of the training images another label, each of the others equally likely."""
-    ids = drawn(data, share, seed, "label noise")
+    """Give a `share` of the training images a wrong label; every wrong class is equally likely."""
+    ids = random_share(data, share, seed, "label noise")
     classes = len(data.classes)
     labels = data.labels.clone()
     labels[ids] = (
@@ -41,9 +41,9 @@ def repeated(
     ] = 0.1,
     seed: Annotated[CountOrZero, Means(SEED)] = 0,
 ) -> DataSet:
-    """Put every training image into the pool `times` times, pixel noise of standard deviation `noise` on each copy.
+    """Put every training image into the pool `times` times, with pixel noise of standard deviation `noise` on copies.
 
-    As Repeated-MNIST (Kirsch et al., 2019, section 4.3), noise in units of the pixels' range. The first time is the
+    As in Repeated-MNIST (Kirsch et al., 2019, section 4.3); `noise` is in units of the pixels' range. The first is the
     image itself; copies are new ids after all others.
     """
     originals = data.train.repeat(times - 1)
@@ -64,7 +64,7 @@ def outliers(
     seed: Annotated[CountOrZero, Means(SEED)] = 0,
 ) -> DataSet:
     """Shuffle the pixels of a `share` of the training images, each in its own way, and draw their labels at random."""
-    ids = drawn(data, share, seed, "outliers")
+    ids = random_share(data, share, seed, "outliers")
     rng = stream(seed, "outlier pixels")
     images, labels = data.images.clone(), data.labels.clone()
     channels, height, width = data.image_shape
@@ -75,7 +75,7 @@ def outliers(
     return replace(data, images=images, labels=labels)
 
 
-def drawn(data: DataSet, share: float, seed: int, purpose: str) -> Tensor:
-    """Ids of a `share` of the training images, at random."""
+def random_share(data: DataSet, share: float, seed: int, purpose: str) -> Tensor:
+    """Ids of a random `share` of the training images, int64."""
     order = torch.randperm(len(data.train), generator=stream(seed, purpose))
     return data.train[order[: round(share * len(order))]]

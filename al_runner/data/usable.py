@@ -1,4 +1,4 @@
-"""Whether an experiment is possible on a data set, whatever it came from."""
+"""Checks that an experiment on a data set is possible, for every source of images."""
 
 import logging
 
@@ -11,7 +11,7 @@ log = logging.getLogger(__name__)
 
 
 def usable(data: DataSet) -> DataSet:
-    """The data set; UsageError where its training images are all equal or of one class.
+    """The data set itself. Raises UsageError if its training images are all equal or all of one class.
 
     A line of the log names the classes that have no training image.
     """
@@ -25,11 +25,11 @@ def usable(data: DataSet) -> DataSet:
     first = data.images[data.train[0]]
     if all(torch.equal(data.images[id_], first) for id_ in data.train):
         raise UsageError(
-            f"the {len(data.train)} training images are all equal; look at the files (where they are drawn on "
-            "transparency in the colour that it is laid on, set dataset.ground=black)"
+            f"the {len(data.train)} training images are all equal; look at the files (if they are white drawings on "
+            "transparency, set dataset.ground=black)"
         )
     absent = [name for name in data.classes if name not in held]
     if absent:
         named = ", ".join(map(repr, absent[:5])) + (f" and {len(absent) - 5} more" if len(absent) > 5 else "")
-        log.warning("no training image is of class %s, so no net can learn it", named)
+        log.warning("no training image is of class %s, so a net can't learn it", named)
     return data

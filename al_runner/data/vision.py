@@ -1,4 +1,4 @@
-"""Data sets that torchvision knows; it is imported only to prepare one."""
+"""Data sets of torchvision. It is imported only if a data set must be prepared."""
 
 import gzip
 import re
@@ -24,23 +24,23 @@ from al_runner.settings.declare import options
 from al_runner.settings.kinds import Means
 from al_runner.types import DataSet
 
-# Where a package of the operating system puts what torchvision would download: Debian's dataset-fashion-mnist.
+# Folders where packages of an operating system put original files: Debian's dataset-fashion-mnist.
 PACKAGED = {"FashionMNIST": Path("/usr/share/datasets/fashion-mnist")}
 
 
 @options("dataset")
 def vision(
     data_root: str,
-    name: Annotated[str, Means("of the prepared file, and of the run's folder")],
-    dataset: Annotated[str, Means("the class of torchvision.datasets")],
+    name: Annotated[str, Means("name of the prepared file")],
+    dataset: Annotated[str, Means("name of the class in torchvision.datasets")],
     train: Annotated[Mapping[str, Any], Means("arguments of that class for the training images")],
     test: Annotated[Mapping[str, Any], Means("arguments of that class for the test images")],
-    split: Annotated[InstanceOf[Split], Means("who is trained, validated and tested on")],
+    split: Annotated[InstanceOf[Split], Means("which images are for training, validation and test")],
 ) -> DataSet:
-    """The data set `name`, prepared from the torchvision class `dataset`, whose arguments for its parts are given.
+    """The data set `name`, prepared from the torchvision class `dataset`; `train` and `test` are its arguments.
 
-    Downloads where its original files are neither below `data_root` nor in `PACKAGED`; UsageError where that fails, or
-    where they are damaged.
+    The original files are downloaded if they are neither below `data_root` nor in `PACKAGED`. Raises UsageError if the
+    download fails or the files are damaged.
     """
     make = partial(_from_torchvision, Path(data_root), name, dataset, (train, test))
     return split.apply(prepared(data_root, name, make))
@@ -59,9 +59,9 @@ def _from_torchvision(root: Path, name: str, dataset: str, arguments: tuple[Mapp
 
 
 def _unpack_packaged(root: Path, dataset: str) -> None:
-    """Unpack files that a package has brought to where torchvision looks for them, if there are none.
+    """Unpack the files of an operating system's package to the folder that torchvision reads, if that is empty.
 
-    Debian has compressed them anew, so torchvision, which knows the checksums of the published archives, can't do it.
+    Debian compresses the files again, so they differ from torchvision's checksums, and torchvision does not take them.
     """
     raw = root / dataset / "raw"
     packaged = sorted(PACKAGED[dataset].glob("*.gz")) if dataset in PACKAGED else []
@@ -72,25 +72,25 @@ def _unpack_packaged(root: Path, dataset: str) -> None:
     for file in packaged:
         with gzip.open(file) as source, (partial_folder / file.stem).open("wb") as target:
             shutil.copyfileobj(source, target)
-    raw.mkdir(exist_ok=True)  # a download that failed may have left it there, empty
+    raw.mkdir(exist_ok=True)  # a failed download may have left the empty folder
     raw.rmdir()
     partial_folder.rename(raw)
 
 
 def _part(source: Callable[..., Any], root: Path, name: str) -> Any:
-    """The train or test part from files that are there, whatever their checksum, else from a download."""
+    """The train or test part from the files on disk, without a look at their checksums, else from a download."""
     try:
         return source(download=False)
-    except Exception as error:  # damage raises whatever bz2, numpy or scipy meets first
+    except Exception as error:  # bz2, numpy and scipy each raise errors of their own
         absent = isinstance(error, FileNotFoundError) or "not found" in str(error)
         if not absent:
             raise UsageError(
                 f"{name}: its original files below {root} can't be read ({one_line(error)}); "
-                "put sound copies there, or move them away, and they are downloaded again"
+                "put sound copies there, or move the files away and they will be downloaded again"
             ) from error
     try:
         return source(download=True)
-    except Exception as error:  # torchvision raises whatever the network, the archive or the disk does
+    except Exception as error:  # the network, the archive and the disk each raise errors of their own
         raise UsageError(
             f"{name} could not be downloaded ({one_line(error)}); connect this machine once, "
             f"or put the data set's original files, or {name}.npz, into {root}"
@@ -106,11 +106,11 @@ def _arrays(part: Any) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
 
 
 def torchvision_datasets() -> ModuleType:
-    """torchvision.datasets, also beside a CPU-only torch; UsageError names the fix where it can't be imported.
+    """torchvision.datasets, also with a CPU-only torch. Raises UsageError if it can't be imported.
 
-    torchvision's wheels on PyPI are linked with CUDA; beside a CPU-only torch their compiled operators do not load, and
-    the import fails where it registers them. No data set uses one, so the names that are missed are declared
-    and the import is tried again.
+    torchvision's wheels on PyPI are linked with CUDA. With a CPU-only torch their compiled operators do not load, and
+    the import fails because the operators are missing. No data set uses an operator, so this function declares the
+    missing names and imports again.
     """
     declared: set[str] = set()
     while True:
@@ -131,7 +131,7 @@ def torchvision_datasets() -> ModuleType:
 
 
 def _declare(operator: str) -> None:
-    """Declare an operator that is never called, and forget the torchvision that was half imported."""
+    """Declare an operator that is never called, and remove the half-imported torchvision from sys.modules."""
     torch.library.define(f"torchvision::{operator}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
         del sys.modules[name]

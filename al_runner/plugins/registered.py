@@ -1,4 +1,4 @@
-"""What Hydra must know before it composes conf/: our resolvers, and where our launchers are."""
+"""Tells Hydra, before it composes conf/, about our resolvers and the folder of our launchers."""
 
 import os
 import sys
@@ -17,8 +17,8 @@ sys.path.append(str(Path(__file__).parent))
 
 
 def jobs(device: str, threads: int = 1) -> int:
-    """How many runs go side by side: one a GPU, or one for so many CPU cores as it has threads."""
-    import torch  # noqa: PLC0415 - two seconds that al-run --help need not spend
+    """How many runs to do at the same time: one for each GPU, or one for every `threads` CPU cores."""
+    import torch  # noqa: PLC0415 - takes two seconds, which al-run --help need not wait for
 
     if device.startswith("cuda") or (device == "auto" and torch.cuda.is_available()):
         return max(1, torch.cuda.device_count())
@@ -29,7 +29,7 @@ def jobs(device: str, threads: int = 1) -> int:
 
 
 def plain(value: object) -> str:
-    """A name as part of a folder's; UsageError where it could lead out of the results folder, or disturb a terminal."""
+    """A name as part of a folder's. Raises UsageError if it leads out of the results folder, or can't be printed."""
     name = str(value)
     strange = "\\" in name or not name.isprintable() or len(name) > 200
     if strange or name.startswith(("/", "~")) or ".." in name.split("/"):

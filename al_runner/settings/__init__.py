@@ -1,1 +1,1 @@
-"""Options as the user gives them: are they of the right kind, and what to do where they are not."""
+"""The options that a user sets: whether they are right, and what to do if they are not."""

@@ -1,4 +1,4 @@
-"""Every option of every choice in conf/, as its declaration and its presets have it: what the help and the docs say."""
+"""Every option of every choice in conf/, from its declaration and its presets; the help and the docs show it."""
 
 import inspect
 import json
@@ -24,7 +24,7 @@ LAUNCHER = "hydra/launcher"
 
 @dataclass
 class Part:
-    """What one target takes at one place of the configuration, and what the presets say there."""
+    """The options of one target at one place of the configuration, and their values in the presets."""
 
     path: str  # dotted
     target: str
@@ -33,7 +33,7 @@ class Part:
 
     @property
     def annotations(self) -> Mapping[str, Any]:
-        """Of the declared options, in the order of the target's parameters."""
+        """The annotations of the declared options, in the order of the target's parameters."""
         held = {key for node in self.choices.values() for key in map(str, node)}
         takes = {name: kind for name, kind in self.takes.items() if name in held}
         own = {name: kind for name, kind in parameters_of(self.target).annotations.items() if meaning(kind)}
@@ -41,7 +41,7 @@ class Part:
 
     @property
     def summary(self) -> str:
-        """The first sentence of what the target does; of other people's code, its name."""
+        """The first paragraph of the target's docstring; if the target is not ours, its name."""
         made = _locate(self.target)
         text = inspect.getdoc(made) if self.target.startswith(("al_runner.", "hydra_plugins.al_runner")) else None
         return " ".join(text.partition("\n\n")[0].split()) if text else f"`{self.target}`."
@@ -49,16 +49,16 @@ class Part:
 
 @cache
 def parts() -> tuple[Part, ...]:
-    """All of them, in the order of the groups; al-run's own options aside."""
-    found: dict[tuple[str, str], Part] = {}
+    """All parts, in the order of the groups, without al-run's own options."""
+    by_place: dict[tuple[str, str], Part] = {}
     for group in (*GROUPS, LAUNCHER):
         for file in sorted((conf_dir() / group).glob("*.yaml")):
             if group == "experiment":
                 continue
             for path, node, takes in nodes(composed(group, file.stem), group.replace("/", ".")):
                 part = Part(path, str(node["_target_"]), takes)
-                found.setdefault((path, part.target), part).choices[file.stem] = node
-    return (*found.values(),)
+                by_place.setdefault((path, part.target), part).choices[file.stem] = node
+    return (*by_place.values(),)
 
 
 def composed(group: str, choice: str) -> DictConfig:
@@ -71,7 +71,7 @@ def composed(group: str, choice: str) -> DictConfig:
 def nodes(
     node: DictConfig, path: str, takes: Mapping[str, Any] | None = None
 ) -> Iterator[tuple[str, DictConfig, Mapping[str, Any]]]:
-    """Everything below `node` that is built by a `_target_`, with its place and what that declares for it."""
+    """The place of every node at or below `node` with a `_target_`, the node, and the options declared for it there."""
     annotations: Mapping[str, Any] = {}
     if "_target_" in node:
         annotations = parameters_of(str(node["_target_"])).annotations
@@ -84,14 +84,14 @@ def nodes(
 
 
 def declarations() -> dict[str, dict[str, Any]]:
-    """What may be said of every option, by the place and target of its part; al-run's own have neither."""
+    """Kind and meaning of every option by its target, "" for al-run's own options."""
     own = get_type_hints(Own, include_extras=True)
-    found = {"": {name: describe(kind) for name, kind in own.items()}}
+    by_target = {"": {name: describe(kind) for name, kind in own.items()}}
     for part in parts():
         described = {name: describe(kind) for name, kind in part.annotations.items()}
         if described:
-            found.setdefault(part.target, {}).update(described)
-    return dict(sorted(found.items()))
+            by_target.setdefault(part.target, {}).update(described)
+    return dict(sorted(by_target.items()))
 
 
 def describe(annotation: Any) -> list[str]:
@@ -100,7 +100,7 @@ def describe(annotation: Any) -> list[str]:
 
 
 def defaults_of(target: str) -> Mapping[str, Any]:
-    """The values of parameters that a call leaves out."""
+    """The default values of a target's parameters."""
     parameters = inspect.signature(cast(Callable[..., Any], _locate(target))).parameters.values()
     return {one.name: one.default for one in parameters if one.default is not one.empty}
 

@@ -1,4 +1,4 @@
-"""The options of a configuration, held against what their functions and classes declare, before any is built."""
+"""Compares the options of a configuration with the declarations of their targets, before anything is built."""
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
@@ -29,9 +29,9 @@ class Parameters(NamedTuple):
 
 
 def require_options(cfg: DictConfig) -> None:
-    """UsageError for the first option of `cfg` that nobody reads, or whose value its function or class refuses.
+    """Raises UsageError for the first option of `cfg` that no target takes, or whose value its target refuses.
 
-    Options without a declaration are checked where they are annotated as bool, int, float or None alone.
+    An option without a declaration is checked only if its annotation has no types but bool, int, float and None.
     """
     own = get_type_hints(Own, include_extras=True)
     for name in map(str, cfg):
@@ -42,7 +42,7 @@ def require_options(cfg: DictConfig) -> None:
     for key in cfg.run:
         if not OmegaConf.is_interpolation(cfg.run, str(key)):
             raise UsageError(
-                f"run.{key} is set, but it is made of the run's own choices; tell runs apart with name=..."
+                f"run.{key} can't be set: it is made of the run's own choices; tell runs apart with name=..."
             )
     for group in GROUPS:
         require_choice(group, cfg.get(group))
@@ -51,7 +51,7 @@ def require_options(cfg: DictConfig) -> None:
 
 
 def require_choice(group: str, node: object) -> None:
-    """UsageError where a group that every run needs has no choice, or another one has options without a choice."""
+    """Raises UsageError if a group that every run needs has no choice, or if a group has options but no choice."""
     if isinstance(node, DictConfig) and "_target_" in node:
         return
     if group not in OPTIONAL:
@@ -63,9 +63,9 @@ def require_choice(group: str, node: object) -> None:
 
 
 def options_below(node: DictConfig | ListConfig, path: str, given: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
-    """Every option below `node` as its dotted name, its value and its annotation; `given` come before the target's own.
+    """Dotted name, value and annotation of every option below `node`; `given` annotations replace the target's own.
 
-    UsageError for one that the target of its node does not take.
+    Raises UsageError for an option that its node's target does not take.
     """
     keys: list[Any] = [*node] if isinstance(node, DictConfig) else [*range(len(node))]
     parameters = Parameters({}, None)
@@ -77,13 +77,13 @@ def options_below(node: DictConfig | ListConfig, path: str, given: Mapping[str, 
         if key in HYDRAS:
             continue
         if parameters.names is not None and key not in parameters.names:
-            told = [taken for taken in annotations if taken in parameters.names and meaning(annotations[taken])]
-            raise UsageError(no_option(name, told or sorted(parameters.names)))
+            known = [taken for taken in annotations if taken in parameters.names and meaning(annotations[taken])]
+            raise UsageError(no_option(name, known or sorted(parameters.names)))
         if OmegaConf.is_missing(node, key):
             raise UsageError(f"{name} is not set; give it a value with {name}=...")
         elsewhere, value = OmegaConf.is_interpolation(node, key), node[key]
         if isinstance(value, DictConfig | ListConfig) and (builds(value) or key not in annotations):
-            if not elsewhere:  # else it is named where it stands
+            if not elsewhere:  # an interpolated part is checked where it is defined
                 yield from options_below(value, name, taken_by(annotations.get(key)))
         elif key in annotations and (meaning(annotations[key]) or is_plain(annotations[key])):
             container = isinstance(value, DictConfig | ListConfig)
@@ -91,7 +91,7 @@ def options_below(node: DictConfig | ListConfig, path: str, given: Mapping[str, 
 
 
 def builds(node: DictConfig | ListConfig) -> bool:
-    """Whether something in it is built by a `_target_`."""
+    """Whether the node, or a node below it, has a `_target_`."""
     if isinstance(node, DictConfig) and "_target_" in node:
         return True
     keys: list[Any] = [*node] if isinstance(node, DictConfig) else [*range(len(node))]
@@ -100,19 +100,19 @@ def builds(node: DictConfig | ListConfig) -> bool:
 
 
 def is_plain(annotation: Any) -> bool:
-    """Whether all types that an annotation unites are plain."""
+    """Whether all types of an annotation are plain ones."""
     return {part.kind for part in alternatives(annotation)} <= PLAIN
 
 
 def taken_by(annotation: Any) -> Mapping[str, Any]:
-    """The options that an annotation declares for what is built there."""
-    found = get_args(annotation)[1:] if get_origin(annotation) is Annotated else ()
-    return next((get_type_hints(part.options, include_extras=True) for part in found if isinstance(part, Takes)), {})
+    """The options that an annotation declares for the target that is built there (`Takes`); empty if none."""
+    marks = get_args(annotation)[1:] if get_origin(annotation) is Annotated else ()
+    return next((get_type_hints(mark.options, include_extras=True) for mark in marks if isinstance(mark, Takes)), {})
 
 
 @lru_cache(maxsize=256)
 def parameters_of(target: str) -> Parameters:
-    """What `target`, a dotted path, takes; nothing is known of what can't be found, which is said where it is built."""
+    """The parameters of `target`, a dotted path; none are known if it can't be imported: building it then fails."""
     annotations: Mapping[str, Any] = {}
     names: frozenset[str] | None = None
     with suppress(Exception):

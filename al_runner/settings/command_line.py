@@ -1,4 +1,4 @@
-"""The words of al-run's command line: mistakes that can be told before Hydra reads them, and what it wants instead."""
+"""The words of al-run's command line: mistakes are named before Hydra reads them, and the rest is put in its form."""
 
 import argparse
 import re
@@ -17,7 +17,7 @@ NULL = re.compile(r"(?<![^=,])null(?![^,])")  # one of the values of an override
 
 
 def hydras_words(words: Sequence[str]) -> list[str]:
-    """The words as Hydra wants them, flags first; UsageError for those that it would misread or refuse unclearly."""
+    """The words in the form that Hydra needs, flags first. Raises UsageError for a word that Hydra would misread."""
     require_flags(words)
     require_overrides(words)
     for word in filter(is_override, words):
@@ -26,12 +26,12 @@ def hydras_words(words: Sequence[str]) -> list[str]:
 
 
 def is_override(word: str) -> bool:
-    """Whether a word sets or deletes something, so that it is no flag and no flag's value."""
+    """Whether a word sets or deletes an option: then it is no flag and no value of a flag."""
     return word.startswith("~") or ("=" in word and not word.startswith("-"))
 
 
 def parsed(words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
-    """Hydra's flags, with the bare words and overrides as `overrides`, and the flags that Hydra does not know."""
+    """Hydra's flags, with all other words as `overrides`, and a list of the flags that Hydra does not know."""
 
     def refuse(message: str) -> NoReturn:
         raise UsageError(f"{message} (al-run --hydra-help lists the flags)")
@@ -42,7 +42,7 @@ def parsed(words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
 
 
 def require_flags(words: Sequence[str]) -> None:
-    """UsageError where a flag is none, or does not go with another one."""
+    """Raises UsageError if there is no such flag, or if two flags can't be used together."""
     flags, unknown = parsed(sorted(words, key=is_override))
     for word in unknown:
         key, _, value = word.lstrip("-").partition("=")
@@ -60,7 +60,7 @@ def require_flags(words: Sequence[str]) -> None:
 
 
 def require_overrides(words: Sequence[str]) -> None:
-    """UsageError where a word is neither a flag nor a flag's value nor an override."""
+    """Raises UsageError if a word is neither a flag nor a flag's value nor an override."""
     flags, _ = parsed(sorted(words, key=is_override))
     for place, word in enumerate(words):
         if (is_override(word) and not word.startswith("=")) or word not in flags.overrides:
@@ -79,7 +79,7 @@ def require_overrides(words: Sequence[str]) -> None:
 
 
 def require_readable(word: str) -> None:
-    """UsageError where Hydra can't read an override, or where it sets what can't be set."""
+    """Raises UsageError if Hydra can't read an override, or if it sets an option that can't be set."""
     key, _, value = word.partition("=")
     name = key.lstrip("+~")
     if name == "run" or name.startswith("run."):
@@ -97,18 +97,18 @@ def require_readable(word: str) -> None:
 
 
 def in_quotes(key: str, value: str) -> str:
-    """How to give a value to the letter, to the shell and to Hydra."""
+    """How to quote a value so that neither the shell nor Hydra changes it."""
     return f"to give these very characters, quote them twice: al-run {shlex.quote(f'{key}={quoted(value)}')}"
 
 
 def quoted(value: object) -> str:
-    """A value to the letter in Hydra's grammar, in which backslashes mean something before a quote alone."""
-    escaped = re.sub(r'(\\*)("|$)', lambda found: found[1] * 2 + found[2].replace('"', '\\"'), str(value))
+    """A value in quotes, for Hydra's grammar. There, a backslash has a meaning only before a quote."""
+    escaped = re.sub(r'(\\*)("|$)', lambda match: match[1] * 2 + match[2].replace('"', '\\"'), str(value))
     return f'"{escaped}"'
 
 
 def with_no_choice(word: str) -> str:
-    """An override that leaves a group without a choice, `pool=null`, as Hydra spells it."""
+    """An override that leaves a group without a choice, such as `pool=null`, in Hydra's spelling."""
     name, _, value = word.partition("=")
     return f"{name}={NULL.sub('[]', value)}" if name in OPTIONAL else word
 

@@ -1,4 +1,4 @@
-"""Functions and classes whose parameters are options: a wrong value is one line that names the fix, whoever calls."""
+"""Declares the parameters of functions and classes as options: every call with a wrong value raises UsageError."""
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
@@ -16,9 +16,9 @@ Made = TypeVar("Made", bound=Callable[..., Any])
 
 
 def options(group: str) -> Callable[[Made], Made]:
-    """Check every declared parameter (`Means`) of a function, or of a class, at its call.
+    """Check every declared parameter (`Means`) of a function or a class when it is called.
 
-    UsageError names a wrong value as option of `group`. A dataclass's fields are its parameters.
+    Raises UsageError, which names a wrong value as an option of `group`. A dataclass's fields are its parameters.
     """
 
     def decorate(made: Made) -> Made:
@@ -31,7 +31,7 @@ def options(group: str) -> Callable[[Made], Made]:
 
 
 def checking(function: Made, group: str) -> Made:
-    """The function, its declared arguments checked before it is called."""
+    """The function with a check of its declared arguments before every call."""
     signature, kinds = inspect.signature(function), cache(lambda: declared(function))
 
     @wraps(function)
@@ -41,11 +41,11 @@ def checking(function: Made, group: str) -> Made:
             bound.arguments[name] = accepted(f"{group}.{name}", bound.arguments[name], kinds()[name])
         return function(*bound.args, **bound.kwargs)
 
-    return call  # type: ignore[return-value]  # of the same signature, which the type of `wraps` does not say
+    return call  # type: ignore[return-value]  # it has the same signature, which the type of `wraps` does not say
 
 
 def accepted(name: str, value: object, annotation: Any) -> Any:
-    """The value as its function gets it, a whole number as a float where one is wanted; UsageError if it is wrong."""
+    """The value as its function gets it; a whole number becomes a float if needed. Raises UsageError if it is wrong."""
     try:
         return adapter(annotation).validate_python(listed(value))
     except ValueError:  # pydantic's is one
@@ -53,7 +53,7 @@ def accepted(name: str, value: object, annotation: Any) -> Any:
 
 
 def listed(value: object) -> object:
-    """A sequence of any class, such as a configuration's, as a list; everything else as it is."""
+    """A sequence of any class, such as a configuration's, as a list; any other value is not changed."""
     if isinstance(value, Sequence) and not isinstance(value, str | bytes | tuple):
         return [listed(part) for part in value]
     return value
@@ -61,12 +61,12 @@ def listed(value: object) -> object:
 
 @cache
 def adapter(annotation: Any) -> "TypeAdapter[Any]":
-    """Pydantic's validator of an annotation: strict, so that no word becomes a number, and no number a truth value."""
+    """Pydantic's strict validator of an annotation: no word becomes a number, and no number becomes true or false."""
     from pydantic import PydanticUserError, TypeAdapter  # noqa: PLC0415 - see above
 
     try:
         return TypeAdapter(annotation, config={"strict": True, "arbitrary_types_allowed": True, "allow_inf_nan": False})
-    except PydanticUserError:  # of a dataclass, which has a configuration of its own
+    except PydanticUserError:  # a dataclass has its own configuration
         return TypeAdapter(annotation)
 
 
@@ -82,7 +82,7 @@ def annotations_of(made: Callable[..., Any]) -> Mapping[str, Any]:
 
 
 def meaning(annotation: Any) -> str:
-    """The sentence of an option; empty where it has none."""
+    """The sentence of an option; empty if it has none."""
     if get_origin(annotation) is not Annotated:
         return ""
     return next((part.text for part in get_args(annotation)[1:] if isinstance(part, Means)), "")

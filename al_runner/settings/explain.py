@@ -1,4 +1,4 @@
-"""Errors as one line that names the fix."""
+"""Turns errors into one line that names the fix."""
 
 import re
 import sys
@@ -15,13 +15,13 @@ from omegaconf.errors import OmegaConfBaseException
 from al_runner.errors import UsageError
 from al_runner.settings.groups import SEE_HELP, conf_dir, no_option
 
-USER_ERRORS = (UsageError, HydraException, OmegaConfBaseException)  # what the user can mend
+USER_ERRORS = (UsageError, HydraException, OmegaConfBaseException)  # mistakes that the user can correct
 
 PLACES = "lie in the folder where al-run is started, in that of --config-dir, or there beside its YAML file"
 
 
 def explain(error: BaseException) -> str:
-    """The message for the user: that of the UsageError behind the exception, else the outermost one in one line."""
+    """One line for the user: the message of the UsageError that caused the exception, else the outermost message."""
     chain = [error]
     while (before := reason(chain[-1])) is not None:
         chain.append(before)
@@ -32,15 +32,15 @@ def explain(error: BaseException) -> str:
     unknown = re.match(r"Could not override '([\w.]+)'", message)
     if unknown:
         return unknown_option(unknown[1])
-    # Hydra's list of where it searched says nothing that --help does not.
+    # Hydra's list of the places where it searched tells no more than --help.
     line = " ".join(message.partition("\nConfig search path")[0].split())
     missing = chain[-1].name if isinstance(chain[-1], ModuleNotFoundError) else None
     if missing and re.search(rf"target '{re.escape(missing)}['.]", line):
-        # A folder called mine is a package without modules: of target mine.Mine, mine.Mine is missing then, not mine.
+        # A folder called mine is a package without modules. For the target mine.Mine, Python then misses mine.Mine.
         module = missing.rpartition(".")[0] if f"'{missing}'" in line.partition(":")[0] else missing
         file = f"{module.partition('.')[0]}.py"
         return f"{line.partition(', set env var')[0]}: there is no module {module}; {file} may {PLACES}"
-    if isinstance(chain[-1], ImportError | SyntaxError):  # of the user's own module
+    if isinstance(chain[-1], ImportError | SyntaxError):  # in the user's own module
         return f"{line.partition(', set env var')[0]}: {type(chain[-1]).__name__}: {chain[-1]}"
     return line
 
@@ -51,7 +51,7 @@ def reason(error: BaseException) -> BaseException | None:
 
 
 def unknown_option(name: str) -> str:
-    """What to say of a dotted name of the command line that the configuration does not have."""
+    """The message for a dotted name on the command line that is no option of the configuration."""
     words = [word for word in sys.argv[1:] if "=" in word and word[0] not in "-+~" and not word.startswith(name)]
     GlobalHydra.instance().clear()
     try:
@@ -63,13 +63,13 @@ def unknown_option(name: str) -> str:
     source = source_of(config, parent) if parent else ""
     if source:
         return f"there is no option {name}; {parent} is that of {source}: set {source}.{last}"
-    found = OmegaConf.select(config, parent) if parent else config
-    beside = [key for key in map(str, found) if not key.startswith("_")] if isinstance(found, DictConfig) else []
+    above = OmegaConf.select(config, parent) if parent else config
+    beside = [key for key in map(str, above) if not key.startswith("_")] if isinstance(above, DictConfig) else []
     return no_option(name, beside, dotted(config))
 
 
 def dotted(node: DictConfig, path: str = "") -> Iterator[str]:
-    """The names of all options below `node`, but Hydra's own."""
+    """The dotted names of all options below `node`, without Hydra's own."""
     for key in map(str, node):
         inside = None if OmegaConf.is_interpolation(node, key) or OmegaConf.is_missing(node, key) else node[key]
         if key.startswith("_") or key == "hydra":
@@ -80,7 +80,7 @@ def dotted(node: DictConfig, path: str = "") -> Iterator[str]:
 
 
 def source_of(config: DictConfig, name: str) -> str:
-    """What the option `name` is an interpolation of, as `training` in `${training}`; empty where it is none."""
+    """The name inside the interpolation that `name` holds, such as `training` of `${training}`; empty if none."""
     above, _, last = name.rpartition(".")
     node = OmegaConf.select(config, above) if above else config
     if not OmegaConf.is_interpolation(node, last):
@@ -90,7 +90,7 @@ def source_of(config: DictConfig, name: str) -> str:
 
 
 def without_sweep(word: str) -> str:
-    """An override, with the first of the values that it sweeps over."""
+    """An override with only the first of the values that it sweeps over."""
     override = OverridesParser.create().parse_override(word)
     if not override.is_sweep_override():
         return word

@@ -1,4 +1,4 @@
-"""What al-run's configuration is made of: its groups, and the names of options."""
+"""The groups of al-run's configuration, and the names of options."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -8,7 +8,7 @@ import yaml
 
 
 def conf_dir() -> Path:
-    """The configuration groups: packaged in a wheel, beside the package in a checkout."""
+    """The folder conf/: inside the package in a wheel, beside the package in a checkout."""
     package = Path(__file__).parents[1]
     packaged = package / "conf"
     return packaged if packaged.exists() else package.parent / "conf"
@@ -32,9 +32,10 @@ def default_choices() -> dict[str, str | None]:
 
 
 def no_option(name: str, beside: Iterable[str], everywhere: Iterable[str] = ()) -> str:
-    """What to say of a dotted name that is no option: the nearest one of its place, which has those `beside`.
+    """The message for a dotted name that is no option.
 
-    Else one of the same last name among those `everywhere`, or what there is in its place.
+    It suggests the most similar name of the options `beside` it, else an option among `everywhere` with the same last
+    name; else it lists what there is.
     """
     place, _, last = name.rpartition(".")
     beside = [*beside]

@@ -1,4 +1,4 @@
-"""The part of al-run --help that depends on what was chosen: every option, its value and what it is for."""
+"""The part of al-run --help that depends on the user's choices: every option, its value and what it is for."""
 
 import json
 import textwrap
@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from al_runner.settings.groups import GROUPS
 
 COLUMN, WIDTH = 40, 120  # where the meanings begin, and where lines end
-UNSAID = {"_target_", "_partial_"}
+HIDDEN = {"_target_", "_partial_"}
 
 
 def settings(_root_: DictConfig) -> str:
@@ -34,29 +34,29 @@ def declared() -> Mapping[str, Mapping[str, list[str]]]:
 
 
 def raw(node: DictConfig) -> dict[str, Any]:
-    """A configuration as it is written."""
+    """A configuration as it is written, with its interpolations."""
     return cast(dict[str, Any], OmegaConf.to_container(node, resolve=False))
 
 
 def part(node: Mapping[str, Any], above: Mapping[str, list[str]], indent: str) -> Iterator[str]:
-    """The options of something that is built by a `_target_`."""
-    said = declared().get(str(node.get("_target_")), above)
+    """The lines for all options of a node with a `_target_`."""
+    texts = declared().get(str(node.get("_target_")), above)
     for name, value in node.items():
-        if name in UNSAID:
+        if name in HIDDEN:
             continue
         if isinstance(value, Mapping) and "_target_" in value:
             target = str(value["_target_"])
-            yield from option(name, target.rpartition(".")[2], said.get(name, ["", ""]), indent)
+            yield from option(name, target.rpartition(".")[2], texts.get(name, ["", ""]), indent)
             yield from part(value, {}, f"{indent}  ")
         else:
-            yield from option(name, value, said.get(name, ["", ""]), indent)
+            yield from option(name, value, texts.get(name, ["", ""]), indent)
 
 
-def option(name: str, value: object, said: list[str], indent: str) -> list[str]:
-    """An option, its value, and what it is for and may be, the latter in parentheses."""
+def option(name: str, value: object, texts: list[str], indent: str) -> list[str]:
+    """The lines for one option: its name, its value, what it is for, and, in parentheses, what it may be."""
     text = yaml.safe_dump(value, default_flow_style=True, width=10**6, allow_unicode=True).strip()
     start = f"{indent}{name}: {text.removesuffix('...').strip()}"
-    may_be, meaning = said
+    may_be, meaning = texts
     if not meaning:
         return [start]
     first = f"{start} " if len(start) < COLUMN else f"{start}  "

@@ -1,4 +1,4 @@
-"""The options of al-run itself, those at the top of conf/config.yaml."""
+"""The options of al-run itself, at the top of conf/config.yaml."""
 
 from typing import Annotated, TypedDict
 
@@ -12,20 +12,20 @@ class Own(TypedDict):
 
     seed: Annotated[
         Annotated[int, Ge(0)],
-        Means("chooses initial set, initial weights, minibatch order and queries; the data's split has its own seed"),
+        Means("for initial set, initial weights, minibatch order and queries; the data set's split has its own seed"),
     ]
-    device: Annotated[str, Means("cpu, cuda, cuda:1, mps, or auto: cuda where there is a GPU, else cpu")]
+    device: Annotated[str, Means("cpu, cuda, cuda:1, mps, or auto: cuda if there is a GPU, else cpu")]
     threads: Annotated[Few, Means("CPU threads of one run; small nets train slower with more than one")]
     data_root: Annotated[str, Means("folder where data sets are prepared, once")]
     results: Annotated[str, Means("folder that the folders of the runs go into")]
     name: Annotated[
         str | int | float | bool,
-        Means("tells variants of one strategy apart in folders and figures, as with name=gamma1"),
+        Means("a name for a variant of a strategy, in folders and figures, such as name=gamma1"),
     ]
     overwrite: Annotated[bool, Means("forget what the run's folder holds and start anew")]
     recover: Annotated[
         bool, Means("go on after the last sound round of a run whose files are damaged; those are kept beside it")
     ]
     deterministic: Annotated[
-        bool, Means("on a GPU, the same bits at every repetition, at some cost; a CPU gives them anyway")
+        bool, Means("on a GPU, the same bits at every repetition, but slower; a CPU always gives the same bits")
     ]

@@ -62,16 +62,16 @@ def row(name: str, value: str, annotation: Any, written: bool = True) -> str:
 
 
 def values(part: Part, name: str, defaults: Mapping[str, Any], listed: Mapping[str, str]) -> str:
-    """What the presets say, the commonest first, the others with the presets' names."""
-    said: dict[str, list[str]] = {}
+    """The values in the presets: the most common first, then the others with the names of their presets."""
+    choices_by_text: dict[str, list[str]] = {}
     for choice, node in part.choices.items():
-        said.setdefault(value_of(node, name, defaults, listed), []).append(choice)
-    common, *others = sorted(said, key=lambda text: -len(said[text]))
-    return "; ".join([common, *(f"{text} ({', '.join(said[text])})" for text in others)])
+        choices_by_text.setdefault(value_of(node, name, defaults, listed), []).append(choice)
+    common, *others = sorted(choices_by_text, key=lambda text: -len(choices_by_text[text]))
+    return "; ".join([common, *(f"{text} ({', '.join(choices_by_text[text])})" for text in others)])
 
 
 def value_of(node: DictConfig, name: str, defaults: Mapping[str, Any], listed: Mapping[str, str]) -> str:
-    """What a preset says, or the default where it says nothing."""
+    """The value in a preset, or the default if the preset has none."""
     if name not in node:
         return code(defaults.get(name))
     if OmegaConf.is_missing(node, name):
@@ -84,7 +84,7 @@ def value_of(node: DictConfig, name: str, defaults: Mapping[str, Any], listed: M
 
 
 def code(value: object) -> str:
-    """A value as YAML has it in one line."""
+    """A value as one line of YAML."""
     plain = [*value] if isinstance(value, tuple) else value
     text = yaml.safe_dump(plain, default_flow_style=True, width=10**6, allow_unicode=True).strip()
     return f"`{text.removesuffix('...').strip()}`"

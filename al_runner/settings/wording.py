@@ -13,20 +13,20 @@ NOUNS = {bool: "true or false", int: "a whole number", float: "a number", str: "
 
 
 class Alternative(NamedTuple):
-    """One of the types that an option may have, with the metadata that stands around it."""
+    """One of the types that an option may have, with its metadata."""
 
     kind: Any
     metadata: tuple[Any, ...]
 
 
 def alternatives(annotation: Any, metadata: tuple[Any, ...] = ()) -> list[Alternative]:
-    """The types that an annotation unites, in its order."""
+    """The types that an annotation allows, in its order."""
     origin = get_origin(annotation)
     if origin is Annotated:
         inner, *more = get_args(annotation)
         return alternatives(inner, (*metadata, *more))
     if origin in (Union, UnionType):
-        return [found for part in get_args(annotation) for found in alternatives(part, metadata)]
+        return [kind for part in get_args(annotation) for kind in alternatives(part, metadata)]
     return [Alternative(annotation, metadata)]
 
 
@@ -37,10 +37,10 @@ def wanted(annotation: Any) -> str:
 
 def refusal(name: str, value: object, annotation: Any) -> str:
     """One line that says what is wrong with the option's value, and what it must be."""
-    found = alternatives(annotation)
-    fitting = [part for part in found if of_kind(value, part.kind)]
+    allowed = alternatives(annotation)
+    fitting = [part for part in allowed if of_kind(value, part.kind)]
     texts = []
-    for part in found:
+    for part in allowed:
         bounds = range_of(part, value)
         texts.append(bounds if part in fitting and bounds else in_full(part, value))
     return f"{name} is {shown(value)}; it must be {one_of(texts)}"
@@ -76,7 +76,7 @@ def in_full(part: Alternative, value: object = None) -> str:
 
 
 def range_of(part: Alternative, value: object = None) -> str:
-    """The range of a type in words, empty where it has none; the largest count only to who exceeds it."""
+    """The range of a type in words, empty if it has none; names the largest count only if `value` exceeds it."""
     low = high = ""
     for bound in part.metadata:
         if isinstance(bound, Ge):

@@ -1,1 +1,1 @@
-"""What a process does with its machine: whole files, one owner a folder, signals, Slurm, energy, the terminal."""
+"""How a process uses its machine: whole files, one owner for each folder, signals, Slurm, energy, the terminal."""

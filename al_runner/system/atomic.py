@@ -1,4 +1,4 @@
-"""Files, and additions to files, written whole or not at all."""
+"""Writes files, and additions to files, completely or not at all."""
 
 import errno
 import os
@@ -9,13 +9,14 @@ from typing import BinaryIO
 
 
 class ChangedFile(OSError):
-    """A file is not what this process wrote."""
+    """The file on disk is not the one that this process wrote."""
 
 
 def replace_file(path: Path, content: bytes | Callable[[BinaryIO], object]) -> None:
-    """Put `content`, or what it writes, into the file in one step that survives a crash, making its folder if missing.
+    """Replace the file by `content` in one step that survives a crash; its folder is made if it is missing.
 
-    OSError where that fails; the old file is then kept. What a killed process left half-written is overwritten.
+    A function as `content` writes to the open file that it gets. Raises OSError if the step fails; the old file is then
+    kept. A half-written file of a killed process is overwritten.
     """
     partial = path.with_name(f".{path.name}.partial")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -35,9 +36,9 @@ def replace_file(path: Path, content: bytes | Callable[[BinaryIO], object]) -> N
 
 
 def append_file(path: Path, content: bytes, size: int) -> None:
-    """Add `content` to a file of `size` bytes in one step that survives a crash; a file of none may be missing.
+    """Add `content` to a file of `size` bytes in one step that survives a crash. If `size` is 0, it may be missing.
 
-    OSError where that fails: what was there is kept. ChangedFile where the file has another size.
+    Raises OSError if the step fails; the old content is then kept. Raises ChangedFile if the file has another size.
     """
     if size == 0:
         replace_file(path, content)
@@ -45,7 +46,7 @@ def append_file(path: Path, content: bytes, size: int) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND)
     try:
         if os.fstat(descriptor).st_size != size:
-            raise ChangedFile(errno.EIO, "something else changed it meanwhile")
+            raise ChangedFile(errno.EIO, "another program changed it in the meantime")
         try:
             left = memoryview(content)
             while left:
@@ -59,7 +60,7 @@ def append_file(path: Path, content: bytes, size: int) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Have the new name survive a loss of power, where the system can do that."""
+    """Make the new name survive a loss of power, if the system can do that."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

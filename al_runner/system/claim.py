@@ -1,9 +1,10 @@
-"""One process at a time for a file or folder, also where locks don't reach other machines.
+"""A file or folder for one process at a time, even if locks do not reach other machines.
 
-Two things must be had: the file's lock, which the system gives back when its holder dies, and a note beside it that
-says who holds it. On a network file system whose locks are local to a machine, or do nothing, the note alone decides.
-Its holder touches it every few seconds. Somebody else's note counts for nothing once its process is known to be gone
-or, where that can't be known, once it has been watched and nobody touched it: no two clocks are compared.
+The holder needs two things: the lock of the file, which the system frees when the holder dies, and a note beside it
+that says who holds it. On some network file systems a lock is local to one machine, or does nothing; then the note
+alone decides. The holder touches its note every few seconds. Another process may remove the note if it knows that the
+holder has ended. If it can't know that, it first watches the note for a while, and removes it if nobody touches it.
+So the clocks of two machines are never compared.
 """
 
 import json
@@ -21,24 +22,24 @@ from filelock import BaseFileLock, FileLock, Timeout
 
 from al_runner.system import scheduler
 
-BEAT, WATCH = 10.0, 35.0  # seconds between two touches; seconds of watching
-TURN = 0.1  # seconds between two attempts of somebody who waits
+BEAT, WATCH = 10.0, 35.0  # seconds between two touches; seconds that a note is watched
+TURN = 0.1  # seconds between two attempts of a process that waits
 
 
 class Taken(Exception):
-    """Somebody else has it."""
+    """Another process holds the file or folder."""
 
 
 @dataclass(frozen=True)
 class Holder:
-    """Who holds a claim."""
+    """The process that holds a claim."""
 
     token: str
     host: str
-    boot: str  # tells machines of one name apart
+    boot: str  # differs between two machines with one name
     pid: int
     born: float
-    job: str  # Slurm's, see scheduler.py
+    job: str  # the job of Slurm, see scheduler.py; empty outside Slurm
 
     @classmethod
     def me(cls) -> "Holder":
@@ -46,10 +47,10 @@ class Holder:
         return cls(uuid4().hex, socket.gethostname(), _boot(), pid, born(pid), os.environ.get(scheduler.JOB, ""))
 
     def gone(self, me: "Holder") -> bool | None:
-        """Whether it is known to have ended; None where that can't be known from here."""
+        """Whether this holder has ended; None if `me`, the process that asks, can't know it."""
         if (self.host, self.boot) == (me.host, me.boot):
             return not alive(self.pid, self.born)
-        if self.job:  # Slurm starts a job again only once it has ended
+        if self.job:  # Slurm starts a job again only after the job has ended
             return True if self.job == me.job or scheduler.queued(self.job) == scheduler.GONE else None
         return None
 
@@ -58,9 +59,9 @@ class Holder:
 
 
 class Claim:
-    """A context in which this process holds `path`, the lock's file; Taken where another one does.
+    """A context in which this process holds `path`, the file of the lock. Raises Taken if another process holds it.
 
-    `patient` waits for that one instead.
+    If `patient`, it waits for the other process instead.
     """
 
     def __init__(self, path: Path, patient: bool = False):
@@ -89,16 +90,16 @@ class Claim:
         self._give_lock()
 
     def require(self) -> None:
-        """Taken where it is not this process's any more, OSError where that can't be told.
+        """Raises Taken if this process is not the holder any more, OSError if the note can't be read.
 
-        Somebody who finds a holder silent for too long takes over.
+        Another process takes over if the holder does not touch its note for too long.
         """
         try:
             holder = _read(self._note)
         except FileNotFoundError:
             holder = None
         if holder is None:
-            raise Taken(f"no longer this process's: its note {self._note.name} is gone or damaged")
+            raise Taken(f"no longer held by this process: its note {self._note.name} is gone or damaged")
         if holder != self._me:
             raise Taken(f"taken over by {holder}")
 
@@ -107,7 +108,7 @@ class Claim:
         try:
             self._lock.acquire(timeout=-1 if self._patient else 0)
         except Timeout:
-            raise Taken(f"in use by {_told(self._note) or 'another process'}") from None
+            raise Taken(f"in use by {_holder_in(self._note) or 'another process'}") from None
         except NotImplementedError:  # a file system without locks
             self._lock = None
 
@@ -116,7 +117,7 @@ class Claim:
             self._lock.release()
 
     def _write_note(self) -> bool:
-        """Whether the note is ours now; False where there is one."""
+        """Write the note. Returns False, and writes nothing, if there is a note already."""
         try:
             file = os.open(self._note, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
         except FileExistsError:
@@ -126,18 +127,18 @@ class Claim:
                 json.dump(asdict(self._me), stream)
                 stream.flush()
                 os.fsync(file)
-        except OSError:  # a full disk: half a note would keep others waiting
+        except OSError:  # such as a full disk: with half a note others would wait
             self._note.unlink(missing_ok=True)
             raise
         return True
 
     def _require_free(self) -> None:
-        """Remove the note of a holder that is gone; Taken, or a while of waiting, where it is not."""
+        """Remove the note if its holder has ended. If it has not, raises Taken, or waits a moment if `patient`."""
         try:
             before = self._note.stat().st_mtime_ns
         except FileNotFoundError:
             return
-        holder = _told(self._note)
+        holder = _holder_in(self._note)
         gone = holder.gone(self._me) if holder else None
         if gone is False:
             if not self._patient:
@@ -150,18 +151,18 @@ class Claim:
             return
         aside = self._note.with_name(f"{self._note.name}.{self._me.token}")
         with suppress(FileNotFoundError):
-            self._note.rename(aside)  # of several that find it abandoned, one
-            if _told(aside) != holder:  # another one was quicker, and this is its new note
+            self._note.rename(aside)  # if several processes try this, only one succeeds
+            if _holder_in(aside) != holder:  # another process was quicker, and this is its new note
                 with suppress(FileExistsError):
                     os.link(aside, self._note)
             aside.unlink()
 
     def _touched(self, before: int) -> bool:
-        """Whether the note shows a sign of life, or goes, while it is watched."""
+        """Watch the note for WATCH seconds: whether it was touched after the time `before` (ns), or removed."""
         for _ in range(int(WATCH / TURN)):
             sleep(TURN)
             try:
-                with self._note.open() as file:  # opened, since a network file system then asks its server
+                with self._note.open() as file:  # a network file system asks its server only if a file is opened
                     if os.fstat(file.fileno()).st_mtime_ns != before:
                         return True
             except FileNotFoundError:
@@ -175,9 +176,9 @@ class Claim:
 
 
 def born(pid: int) -> float:
-    """When a process began, in seconds, on a clock that nobody sets: that of the boot where /proc has it.
+    """When a process began, in seconds. If there is a /proc, since the machine's start: nobody can set that clock.
 
-    OSError or psutil.Error where there is no such process.
+    Raises OSError or psutil.Error if there is no such process.
     """
     if not Path("/proc/self/stat").exists():
         return psutil.Process(pid).create_time()
@@ -188,7 +189,7 @@ def born(pid: int) -> float:
 
 
 def alive(pid: int, birth: float) -> bool:
-    """Whether that very process is running on this machine."""
+    """Whether the process `pid` that began at `birth` is running on this machine, not a later one with its number."""
     try:
         return abs(born(pid) - birth) < 1
     except (OSError, psutil.Error):
@@ -202,15 +203,15 @@ def _boot() -> str:
 
 
 def _read(note: Path) -> Holder | None:
-    """Who the note names, None where it is half-written; OSError where it can't be read."""
+    """The holder that the note names, None if the note is half-written. Raises OSError if it can't be read."""
     try:
         return Holder(**json.loads(note.read_text()))
     except (ValueError, TypeError):
         return None
 
 
-def _told(note: Path) -> Holder | None:
-    """Who the note names, None where that can't be told."""
+def _holder_in(note: Path) -> Holder | None:
+    """The holder that the note names, None if the note is half-written or can't be read."""
     with suppress(OSError):
         return _read(note)
     return None

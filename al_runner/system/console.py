@@ -1,4 +1,4 @@
-"""What the commands do alike: mistakes as one line, and no complaint where nobody reads on."""
+"""What all commands have in common: a mistake is one line, and a reader that has gone is no error."""
 
 import functools
 import os
@@ -12,7 +12,10 @@ P = ParamSpec("P")
 
 
 def command(name: str) -> Callable[[Callable[P, int]], Callable[P, int]]:
-    """Let a command return 2, after one line on stderr, for what is the user's to mend, and 1 where nobody reads on."""
+    """Let the command `name` print a UsageError as one line on stderr and return 2.
+
+    It returns 1 if nobody reads its output any more.
+    """
 
     def decorate(body: Callable[P, int]) -> Callable[P, int]:
         @functools.wraps(body)
@@ -33,6 +36,6 @@ def command(name: str) -> Callable[[Callable[P, int]], Callable[P, int]]:
 
 
 def silence_broken_pipe() -> int:
-    """After `... | head` has gone: nothing more is printed, and the interpreter's end does not complain; returns 1."""
+    """Print nothing more after the reader has gone, as in `... | head`, so that Python ends quietly; returns 1."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 1

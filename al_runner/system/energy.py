@@ -1,18 +1,18 @@
-"""The energy a run's device uses, where it has a counter of its own."""
+"""The energy that the device of a run uses, if it has a counter."""
 
 from collections.abc import Callable
 from time import perf_counter
 
 import torch
 
-Counter = Callable[[], float | None]  # joules since some moment; None where they can't be told
+Counter = Callable[[], float | None]  # joules since a fixed moment; None if they are not known
 
 
 class Meter:
-    """A run's share of what its device uses: the run's own seconds at the device's mean power since the last reading.
+    """A run's share of the energy of its device: the run's own seconds times the mean power since the last reading.
 
-    The seconds of runs that share a process add up to the process's, and so do their joules. Whatever other processes
-    do on the device meanwhile is counted as well.
+    If runs share a process, their seconds add up to those of the process, and so do their joules. The work of other
+    processes on the device in that time counts, too.
     """
 
     def __init__(self, counter: Counter, clock: Callable[[], float] = perf_counter):
@@ -20,17 +20,17 @@ class Meter:
         self._last = counter(), clock()
 
     def joules(self, seconds: float) -> float | None:
-        """Of `seconds` that the run was given since the last reading; None where the device doesn't say."""
+        """Joules of the `seconds` that this run had since the last reading; None if the device does not say it."""
         (before, then), (after, now) = self._last, (self._counter(), self._clock())
         self._last = after, now
         return None if before is None or after is None else seconds * (after - before) / (now - then)
 
 
 def counter_of(device: torch.device) -> Counter:
-    """The joules a GPU has used since its driver was loaded, by NVML; no number without pynvml, or before torch 2.5.
+    """A counter of the joules that a GPU has used since its driver was loaded, by NVML.
 
-    Volta and later GPUs count them; a slice of one (MIG) does not. A CPU's own counter (RAPL) is for root alone and for
-    all cores together, so it can't be told whose its joules are.
+    It gives None without pynvml, before torch 2.5, and for a part of a GPU (MIG). GPUs count joules from Volta on. It
+    gives None for a CPU, too: only root may read a CPU's counter (RAPL), which is for all cores together.
     """
     if device.type != "cuda":
         return lambda: None

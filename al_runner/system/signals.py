@@ -1,4 +1,4 @@
-"""Signals that end a run where nothing is lost: SIGINT and SIGTERM wait for the round, the second one does not."""
+"""Signals end a run without a loss: the first SIGINT or SIGTERM waits for the end of the round, the second does not."""
 
 import os
 import signal
@@ -19,11 +19,11 @@ class Stopped(KeyboardInterrupt):
 
 
 class RoundEnd(Stopped):
-    """A signal was waiting when a run came to a point where it can stop without doing anything twice."""
+    """A run reached a point where it can stop and do nothing twice later, and a signal had come before."""
 
 
-class _Asked:
-    """What this process was told, and how many runs of it want to finish their round first."""
+class _Received:
+    """The signal that this process received, and how many of its runs want to finish their round first."""
 
     signum = 0
     finishing = 0
@@ -32,12 +32,12 @@ class _Asked:
 
 @contextmanager
 def listening(quiet: bool = False) -> Iterator[None]:
-    """Take the signals in the block; `quiet` where another process, which forwards them, tells the user."""
-    if threading.current_thread() is not threading.main_thread():  # only that one may set handlers
+    """Handle the signals in the block. `quiet` prints no line, for a process whose parent does that."""
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may set handlers
         yield
         return
-    _Asked.signum, _Asked.quiet = 0, quiet
-    before = [signal.signal(number, _hear) for number in SIGNALS]
+    _Received.signum, _Received.quiet = 0, quiet
+    before = [signal.signal(number, _receive) for number in SIGNALS]
     try:
         yield
     finally:
@@ -47,28 +47,28 @@ def listening(quiet: bool = False) -> Iterator[None]:
 
 @contextmanager
 def finishing() -> Iterator[None]:
-    """In the block the first signal is only noted, for `stop_point` and `asked`."""
-    _Asked.finishing += 1
+    """In the block, the first signal is only noted, for `stop_point` and `noted_signal`."""
+    _Received.finishing += 1
     try:
         yield
     finally:
-        _Asked.finishing -= 1
+        _Received.finishing -= 1
 
 
-def asked() -> int:
-    """The signal that was noted, 0 for none."""
-    return _Asked.signum
+def noted_signal() -> int:
+    """The number of the signal that was noted, 0 if there was none."""
+    return _Received.signum
 
 
 def stop_point() -> None:
-    """RoundEnd where a signal was noted."""
-    if _Asked.signum:
-        raise RoundEnd(_Asked.signum)
+    """Raises RoundEnd if a signal was noted."""
+    if _Received.signum:
+        raise RoundEnd(_Received.signum)
 
 
-def _hear(signum: int, _: FrameType | None) -> None:
-    if _Asked.signum or not _Asked.finishing:
+def _receive(signum: int, _: FrameType | None) -> None:
+    if _Received.signum or not _Received.finishing:
         raise Stopped(signum)
-    _Asked.signum = signum
-    if not _Asked.quiet:
-        os.write(2, b"al-run: finishing the running round; the same signal again stops at once\n")
+    _Received.signum = signum
+    if not _Received.quiet:
+        os.write(2, b"al-run: finishing the current round; the same signal again stops at once\n")

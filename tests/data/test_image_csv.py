@@ -68,7 +68,8 @@ def test_a_missing_image_is_named(load, isic: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "message"), [("ISIC_1\n", "line 41: NAME,LABEL is wanted"), ("ISIC_0000000,benign\n", "an image twice")]
+    ("line", "message"),
+    [("ISIC_1\n", "line 41: it must be NAME,LABEL; restore the file"), ("ISIC_0000000,benign\n", "an image twice")],
 )
 def test_a_damaged_csv_is_named(load, isic: Path, line: str, message: str) -> None:
     labels = isic / LABELS

@@ -40,15 +40,15 @@ def test_without_test_images_a_fifth_is_held_out(tmp_path, load):
     [
         ({"test_labels": None}, "has no array test_labels; it needs train_images, train_labels"),
         ({"train_images": np.zeros((30, 5, 4, 3))}, r"train_images is float64 \(30, 5, 4, 3\)"),
-        ({"train_images": np.zeros((30, 20), np.uint8)}, r"uint8 \[N, H, W\(, C\)\] is wanted"),
+        ({"train_images": np.zeros((30, 20), np.uint8)}, r"it must be uint8 \[N, H, W\(, C\)\]"),
         (
             {"train_images": np.zeros((30, 3, 32, 32), np.uint8)},
-            r"channels first by its sizes; dataset\.channels=first",
+            r"so its channels seem to be first; dataset\.channels=first",
         ),
-        ({"train_labels": np.zeros(29, np.int64)}, r"train_labels is int64 \(29,\); 30 integers are wanted"),
+        ({"train_labels": np.zeros(29, np.int64)}, r"train_labels is int64 \(29,\); it must be 30 integers"),
         ({"train_labels": np.zeros(30)}, "train_labels is float64"),
-        ({"train_labels": np.full(30, -1)}, r"labels are -1 \.\. 3; 0 \.\. 3 is wanted"),
-        ({"classes": np.array(["a", "b", "c"])}, r"labels are 0 \.\. 3; 0 \.\. 2 is wanted, one for each class"),
+        ({"train_labels": np.full(30, -1)}, r"labels are -1 \.\. 3; they must be 0 \.\. 3"),
+        ({"classes": np.array(["a", "b", "c"])}, r"labels are 0 \.\. 3; they must be 0 \.\. 2, one for each class"),
         ({"test_images": np.zeros((10, 4, 4, 3), np.uint8)}, "train and test images differ in size"),
         ({"train_images": np.zeros((0, 5, 4, 3), np.uint8), "train_labels": np.zeros(0, int)}, "train_images is empty"),
         (
@@ -110,9 +110,7 @@ def test_channels_last_is_told_by_the_sizes(tmp_path, load, shape):
 def test_where_it_can_t_be_told_the_option_says_so(tmp_path, load, shape):
     images = np.random.default_rng(0).integers(0, 256, (40, *shape)).astype(np.uint8)
     path = save(tmp_path, train_images=images[:30], test_images=images[30:])[0]
-    with pytest.raises(
-        Exception, match=r"it can't be told where the channels are; dataset\.channels=first reads it as"
-    ):
+    with pytest.raises(Exception, match=r"its channels may be first or last; dataset\.channels=first reads it as"):
         load("npz", tmp_path, path)
     found = load("npz", tmp_path, path, "channels=last").images
     assert np.array_equal(found.permute(0, 2, 3, 1).numpy(), images)
@@ -180,7 +178,7 @@ def test_relabel_takes_minus_one_for_a_class_and_names_in_the_labels_order(tmp_p
     beyond = {"train_labels": LABELS[:30] + 1, "test_labels": LABELS[30:] + 1, "classes": WORDS}
     assert load("npz", tmp_path, save(tmp_path, **beyond)[0], "relabel=true").classes == tuple(WORDS)
     beyond["classes"] = WORDS[:3]
-    with pytest.raises(Exception, match=r"4 different numbers of 1 \.\. 4, and classes are 3 names; name as many"):
+    with pytest.raises(Exception, match=r"4 different numbers from 1 to 4, but classes has 3 names; give one name"):
         load("npz", tmp_path, save(tmp_path, **beyond)[0], "relabel=true")
     words = {"train_labels": WORDS[LABELS[:30]], "test_labels": WORDS[LABELS[30:]], "classes": [*WORDS, "emu"]}
     assert load("npz", tmp_path, save(tmp_path, **words)[0], "relabel=true").classes == tuple(WORDS)
@@ -199,23 +197,29 @@ NAN = np.array([np.nan, *range(29)])
     [
         ({"train_labels": NAN}, "some are NaN or infinite: leave images without a label out"),
         ({"train_labels": np.arange(30) / 2}, "some are fractions"),
-        ({"train_labels": LABELS[:30].astype(float)}, r"\(30,\); 30 integers.*write labels\.astype\('int64'\)"),
-        ({"train_labels": np.eye(4)[LABELS[:30]]}, r"\(30, 4\); 30 integers are wanted; .*, labels\.argmax\(1\) makes"),
-        ({"train_labels": np.array(3)}, r"train_labels is int64 \(\); 30 integers are wanted"),
+        (
+            {"train_labels": LABELS[:30].astype(float)},
+            r"\(30,\); it must be 30 integers.*write labels\.astype\('int64'\)",
+        ),
+        ({"train_labels": np.eye(4)[LABELS[:30]]}, r"\(30, 4\); it must be 30 integers; .*, write labels\.argmax\(1\)"),
+        ({"train_labels": np.array(3)}, r"train_labels is int64 \(\); it must be 30 integers"),
         ({"train_labels": WORDS[LABELS[:30]]}, "some labels are words, others numbers"),
-        ({"train_labels": WORDS[LABELS[:30]], "test_labels": ["emu"] * 10, "classes": WORDS}, "'emu' is among"),
-        ({"classes": np.array(["a", "b", "a", "c"])}, "a list of different names is wanted"),
-        ({"classes": np.array([["a", "b"], ["c", "d"]])}, "a list of different names is wanted"),
+        (
+            {"train_labels": WORDS[LABELS[:30]], "test_labels": ["emu"] * 10, "classes": WORDS},
+            "'emu' is only in the labels or only in classes",
+        ),
+        ({"classes": np.array(["a", "b", "a", "c"])}, "it must be a list of different names"),
+        ({"classes": np.array([["a", "b"], ["c", "d"]])}, "it must be a list of different names"),
         (
             {"classes": np.array(list("abcd"), dtype=object)},
             r"classes holds Python objects; save words, numpy\.array\(",
         ),
         ({"train_images": np.array([None] * 30)}, "train_images holds Python objects; save uint8 values"),
-        ({"train_images": IMAGES[:30] / 255}, r"float64 .*become so by \(255 \* images\)\.round\(\)\.astype"),
-        ({"train_images": IMAGES[:30] > 9}, r"bool .*become so by \(255 \* images\)\.round\(\)\.astype"),
-        ({"train_images": IMAGES[:30].astype(int)}, r"values of 0 \.\. 255 become so by images\.round\(\)\.astype"),
+        ({"train_images": IMAGES[:30] / 255}, r"float64 .*0 \.\. 1: write \(255 \* images\)\.round\(\)\.astype"),
+        ({"train_images": IMAGES[:30] > 9}, r"bool .*0 \.\. 1: write \(255 \* images\)\.round\(\)\.astype"),
+        ({"train_images": IMAGES[:30].astype(int)}, r"values are 0 \.\. 255: write images\.round\(\)\.astype"),
         ({"train_images": IMAGES[:30].astype(np.uint16) * 16}, r"its values are 0 \.\. 4080: scale them to 0 \.\. 255"),
-        ({"train_images": np.uint8(3)}, r"train_images is uint8 \(\); uint8 \[N, H, W"),
+        ({"train_images": np.uint8(3)}, r"train_images is uint8 \(\); it must be uint8 \[N, H, W"),
         ({"val_images": IMAGES[:4]}, "has no array val_labels; it needs .*val_images, val_labels"),
         ({"val_labels": LABELS[:4]}, "has no array val_images"),
         (
@@ -235,20 +239,23 @@ def test_what_is_wanted_is_said(tmp_path, load, changes, message):
 FILES = {
     "vectors.npy": (
         lambda file: np.save(file, np.zeros((9, 64), np.float32)),
-        r"holds one array, float32 \(9, 64\); an",
+        r"holds one array, float32 \(9, 64\); give an",
     ),
     "objects.npy": (
         lambda file: np.save(file, np.array([{}, None])),
-        r"can't be read as an \.npz file; an \.npz file with",
+        r"can't be read as an \.npz file; give an \.npz file with",
     ),
-    "keras.npz": (lambda file: np.savez(file, x_train=IMAGES, y_train=LABELS), r"has x_train, y_train; an \.npz file"),
-    "empty.npz": (np.savez, r"has no array; an \.npz file with train_images"),
-    "text.csv": (lambda file: file.write_text("a,b\n"), r"can't be read as an \.npz file; an \.npz file with"),
+    "keras.npz": (
+        lambda file: np.savez(file, x_train=IMAGES, y_train=LABELS),
+        r"has x_train, y_train; give an \.npz file",
+    ),
+    "empty.npz": (np.savez, r"has no array; give an \.npz file with train_images"),
+    "text.csv": (lambda file: file.write_text("a,b\n"), r"can't be read as an \.npz file; give an \.npz file with"),
     "nothing.npz": (lambda file: file.write_bytes(b""), r"can't be read as an \.npz file \(No data left in file\)"),
     "folder.npz": (lambda file: file.mkdir(), r"is a folder; dataset=folder reads folders of images"),
     "cut.npz": (
         lambda file: (np.savez(file, train_images=IMAGES), file.write_bytes(file.read_bytes()[:-300])),
-        r"can't be read as an \.npz file \(.*zip.*\); an \.npz file with",
+        r"can't be read as an \.npz file \(.*zip.*\); give an \.npz file with",
     ),
     "flipped.npz": (
         lambda file: (

@@ -234,7 +234,7 @@ def test_what_can_t_be_right_is_one_line(al_run: Command, tmp_path: Path, kind: 
 def test_vectors_are_told_what_is_wanted(al_run: Command, tmp_path: Path) -> None:
     np.save(tmp_path / "vectors.npy", IMAGES.reshape(-1, 64).astype(np.float32))
     code, output = al_run("dataset=npz", "dataset.path=vectors.npy")
-    assert (code, "vectors.npy holds one array, float32 (1797, 64); an .npz file with" in output) == (1, True)
+    assert (code, "vectors.npy holds one array, float32 (1797, 64); give an .npz file with" in output) == (1, True)
 
 
 def labelled(labels: np.ndarray) -> Callable[[Path], None]:

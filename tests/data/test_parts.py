@@ -106,7 +106,7 @@ def test_one_file_is_not_of_two_classes(root: Path, link: str) -> None:
         (root / "b" / "more").symlink_to(root / "a")
     else:
         (root / "c").symlink_to(root / "a")
-    with pytest.raises(UsageError, match=r"a/00\.png and .* are one file, by links; an image has one class"):
+    with pytest.raises(UsageError, match=r"a/00\.png and .* are links to one file, but an image has one class"):
         listed(root, None)
 
 
@@ -114,13 +114,13 @@ def test_one_file_is_not_in_train_and_test(tmp_path: Path) -> None:
     for part in ("train", "test"):
         classes(tmp_path / part, each=3)
     (tmp_path / "test" / "a" / "more").symlink_to(tmp_path / "train" / "a")
-    with pytest.raises(UsageError, match=r"train/a/00\.png and .*test/a/more/00\.png are one file"):
+    with pytest.raises(UsageError, match=r"train/a/00\.png and .*test/a/more/00\.png are links to one file"):
         listed(tmp_path, None)
 
 
 def test_a_class_that_is_a_link_to_nothing_is_named(root: Path) -> None:
     (root / "c").symlink_to(root.parent / "gone")
-    with pytest.raises(UsageError, match=r"photos/c is a link to nothing; mend it"):
+    with pytest.raises(UsageError, match=r"photos/c is a link to nothing; repair it"):
         listed(root, None)
 
 
@@ -175,15 +175,15 @@ def test_both_may_be_classes(root: Path) -> None:
 REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "parts of names that are not known": (
         lambda root: [classes(root / part) for part in ("Lernen", "Pruefen")],
-        r"all of Lernen, Pruefen hold the sub-folders a, b, so they look like parts and not like classes; name them",
+        r"Lernen, Pruefen all hold the sub-folders a, b, so they look like parts and not like classes; name them",
     ),
     "one class fewer in one": (
         lambda root: (classes(root / "fold1", "abc"), classes(root / "fold2", "ab"), classes(root / "fold3", "ab")),
-        r"all of fold1, fold2, fold3 hold the sub-folders a, b",
+        r"fold1, fold2, fold3 all hold the sub-folders a, b",
     ),
     "a stray image in every part": (
         lambda root: [(classes(root / part), save(root / part / "all.png")) for part in ("train", "test")],
-        r"all of test, train hold the sub-folders a, b",
+        r"test, train all hold the sub-folders a, b",
     ),
     "train alone": (
         lambda root: classes(root / "train"),

@@ -143,7 +143,9 @@ def test_a_file_placed_by_hand_gets_its_checksum(tmp_path):
 
 def test_a_broken_file_placed_by_hand_gets_none(tmp_path):
     (tmp_path / "toy.npz").write_bytes(b"not a zip file")
-    with pytest.raises(UsageError, match=r"toy\.npz can't be read as an \.npz file; an \.npz file with train_images"):
+    with pytest.raises(
+        UsageError, match=r"toy\.npz can't be read as an \.npz file; give an \.npz file with train_images"
+    ):
         prepared(tmp_path, "toy", never)
     assert names(tmp_path) == {"toy.npz", "toy.lock"}
 

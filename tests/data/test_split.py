@@ -60,9 +60,9 @@ def test_ids_are_rows_of_the_images_channels_last():
 @pytest.mark.parametrize(
     ("split", "message"),
     [
-        (Split(val=100), r"dataset\.split\.val is 100, but it is taken from 100 images"),
-        (Split(val=10, test=120), r"dataset\.split\.test is 120, but it is taken from 120 images"),
-        (Split(val=60, test=60), r"dataset\.split\.val is 60, but it is taken from 60 images"),
+        (Split(val=100), r"dataset\.split\.val is 100, but it is drawn from 100 images"),
+        (Split(val=10, test=120), r"dataset\.split\.test is 120, but it is drawn from 120 images"),
+        (Split(val=60, test=60), r"dataset\.split\.val is 60, but it is drawn from 60 images"),
         (Split(val=0), "a whole number from 1 to 99, or a fraction below 1"),
         (Split(val=-5), "a whole number from 1 to 99"),
         (Split(val=2.5), "a whole number from 1 to 99"),

@@ -59,7 +59,7 @@ def test_classes_without_a_training_image_are_named(caplog: pytest.LogCaptureFix
     labels = data.labels.clone()
     labels[data.train[labels[data.train] == 2]] = 0
     usable(replace(data, labels=labels))
-    assert caplog.messages == ["no training image is of class 'c', so no net can learn it"]
+    assert caplog.messages == ["no training image is of class 'c', so a net can't learn it"]
 
 
 def test_every_run_is_held_to_it(tmp_path) -> None:  # type: ignore[no-untyped-def]

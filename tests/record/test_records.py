@@ -385,7 +385,9 @@ def test_a_journal_that_somebody_changed_under_a_run_ends_it(tmp_path: Path) -> 
     with (tmp_path / NAME).open("a") as file:
         file.write("{}\n")
     held = (tmp_path / NAME).read_bytes()
-    with pytest.raises(UsageError, match=r"journal.jsonl can't be written \(something else changed it meanwhile\)"):
+    with pytest.raises(
+        UsageError, match=r"journal.jsonl can't be written \(another program changed it in the meantime\)"
+    ):
         record.buy(0, torch.arange(6), torch.zeros(6), 0.1, {})
     assert (tmp_path / NAME).read_bytes() == held
 

@@ -105,7 +105,7 @@ def test_an_option_to_be_set_is_named() -> None:
 def test_what_a_run_is_called_by_is_its_choices() -> None:
     cfg = configuration()
     cfg.run.seed = 7
-    assert refusal(cfg).startswith("run.seed is set, but it is made of the run's own choices")
+    assert refusal(cfg).startswith("run.seed can't be set: it is made of the run's own choices")
 
 
 def test_code_of_others_is_checked_where_its_annotations_are_plain(

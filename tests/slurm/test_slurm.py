@@ -113,7 +113,7 @@ def test_a_sweep_survives_requeues_preemption_a_time_limit_and_a_cancelled_job(
     assert "8 runs in 8 jobs" in al_run(cluster, *sweep)
     folders = sorted(file.parent for file in there.rglob("state.json"))
     assert len(folders) == 8
-    assert "8 of 8 runs are done, or in the queue already" in al_run(cluster, *sweep)
+    assert "8 of 8 runs are done or in the queue already" in al_run(cluster, *sweep)
     hurt: list[Path] = []
 
     def next_victim(among: str) -> Path:

@@ -132,7 +132,7 @@ def test_taken_over_is_said_only_where_somebody_did(tmp_path: Path) -> None:
     with Claim(tmp_path / "lock") as mine:
         held = note.read_text()
         note.unlink()
-        with pytest.raises(Taken, match=r"no longer this process's: its note lock\.owner is gone"):
+        with pytest.raises(Taken, match=r"no longer held by this process: its note lock\.owner is gone"):
             mine.require()
         note.mkdir()
         with pytest.raises(IsADirectoryError):

@@ -1,4 +1,4 @@
-"""hydra/launcher=auto: lock-step on a GPU, processes on CPUs."""
+"""hydra/launcher=auto: lock-step on a GPU, processes on a CPU."""
 
 from collections.abc import Sequence
 
@@ -9,14 +9,14 @@ from omegaconf import DictConfig
 
 
 class AutoLauncher(Launcher):
-    """Hands the sweep to the launcher that is the faster one on the sweep's device."""
+    """Gives the sweep to the launcher that is faster on the sweep's device."""
 
     def __init__(self, cpu: Launcher, gpu: Launcher):
         super().__init__()
         self.cpu, self.gpu = cpu, gpu
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        import torch  # noqa: PLC0415 - two seconds that al-run --help need not spend
+        import torch  # noqa: PLC0415 - takes two seconds, which al-run --help need not wait for
 
         on_gpu = config.device.startswith("cuda") or (config.device == "auto" and torch.cuda.is_available())
         self.launcher = self.gpu if on_gpu else self.cpu

@@ -1,4 +1,4 @@
-"""hydra/launcher=basic: a sweep's runs one after another in this process."""
+"""hydra/launcher=basic: the runs of a sweep, one after another, in this process."""
 
 from collections.abc import Sequence
 
@@ -8,13 +8,13 @@ from hydra.core.utils import JobReturn
 
 from al_runner.sweep.begin import conclude, folders_of
 
-# In place of Hydra's own of this name, which raises the first run's error alone.
+# Replaces Hydra's own launcher of this name, which raises only the error of the first failed run.
 TARGET = {"_target_": "hydra_plugins.al_runner_basic.OneByOneLauncher"}
 ConfigStore.instance().store(group="hydra/launcher", name="basic", node=TARGET, provider="al-runner")
 
 
 class OneByOneLauncher(BasicLauncher):
-    """Hydra's own launcher, which runs all jobs to their end; then one error names those that failed."""
+    """Hydra's own launcher, but it runs all jobs to their end. Then it raises one error that names the failed jobs."""
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         assert self.hydra_context is not None

@@ -1,4 +1,4 @@
-"""hydra/sweeper=listed and =fed: runs named by whoever started this process, in a file or line by line."""
+"""hydra/sweeper=listed and =fed: another process names the runs, in a file or line by line."""
 
 import json
 import os
@@ -23,7 +23,7 @@ from al_runner.sweep.begin import begin
 
 
 class ListedSweeper(Sweeper):
-    """Hands the runs of a JSON file, [[override, ...], ...] or a list of such lists, to the launcher."""
+    """Gives the runs of a JSON file to the launcher: [[override, ...], ...], or a list of such lists."""
 
     launcher: Launcher
 
@@ -37,7 +37,7 @@ class ListedSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> Any:
-        """`arguments`, what all runs have in common, is in the file too."""
+        """The file has the `arguments` that all runs share, too. Raises UsageError if the file can't be read."""
         try:
             jobs = json.loads(self.file.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
@@ -48,10 +48,10 @@ class ListedSweeper(Sweeper):
 
 
 class FedSweeper(Sweeper):
-    """Carries out what comes on standard input, {"number": .., "overrides": [..]} a line, and answers on the output.
+    """Reads runs from standard input, {"number": .., "overrides": [..]} on each line, and carries them out.
 
-    An answer is {"error": null, or one line}. Where the input ends in the middle of a run, whoever feeds it has gone,
-    and so does this process: at once, since the run may be started again elsewhere.
+    The answer to each, on standard output, is {"error": null} or {"error": "one line"}. If the input ends during a run,
+    the other process has gone. This process then stops at once, since the run may start again in another process.
     """
 
     hydra_context: HydraContext
@@ -64,7 +64,7 @@ class FedSweeper(Sweeper):
     def sweep(self, arguments: list[str]) -> None:
         begin(self.config)
         answers = os.fdopen(os.dup(1), "w")
-        os.dup2(2, 1)  # what runs print goes where errors go, so that the answers have the output to themselves
+        os.dup2(2, 1)  # the output of runs goes to standard error, so standard output has answers only
         lines: SimpleQueue[str] = SimpleQueue()
         Thread(target=self._listen, args=(sys.stdin, lines), daemon=True).start()
         while line := lines.get():
@@ -72,8 +72,8 @@ class FedSweeper(Sweeper):
             print(json.dumps({"error": self._run(job["number"], job["overrides"])}), file=answers, flush=True)
             self._busy = False
 
-    def _listen(self, feeder: TextIO, lines: "SimpleQueue[str]") -> None:
-        for line in feeder:
+    def _listen(self, source: TextIO, lines: "SimpleQueue[str]") -> None:
+        for line in source:
             lines.put(line)
         if self._busy:
             os._exit(128 + signal.SIGTERM)

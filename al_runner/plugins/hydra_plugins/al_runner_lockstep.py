@@ -1,4 +1,4 @@
-"""hydra/launcher=lockstep: all jobs of a sweep in one process, the nets that match trained as one."""
+"""hydra/launcher=lockstep: all jobs of a sweep in one process; nets with equal layers train together."""
 
 import logging
 import os
@@ -22,14 +22,14 @@ log = logging.getLogger(__name__)
 
 
 class LockstepLauncher(Launcher):
-    """Runs all jobs to their end, each in its own folder, then raises one error for those that failed."""
+    """Runs all jobs to their end, each in its own folder. Then it raises one error that names the failed jobs."""
 
     @options("hydra.launcher")
     def __init__(
         self,
         max_stacked: Annotated[
             Count | None,
-            Means("nets in one stack; null: what a GPU's memory holds, and 1 on a CPU, where stacks are slower"),
+            Means("nets in one stack; null: as many as a GPU's memory holds; on a CPU 1, where stacks are slower"),
         ] = None,
     ):
         super().__init__()
@@ -39,7 +39,7 @@ class LockstepLauncher(Launcher):
         self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        from al_runner.engine.drive import drive_all  # noqa: PLC0415 - torch, which al-run --help need not wait for
+        from al_runner.engine.drive import drive_all  # noqa: PLC0415 - torch takes seconds; al-run --help need not wait
         from al_runner.engine.stacked import Stacked  # noqa: PLC0415
         from al_runner.sweep.progress import sweep_progress  # noqa: PLC0415
 
@@ -51,7 +51,7 @@ class LockstepLauncher(Launcher):
                 Job(self, number, overrides, progress)
                 for number, overrides in enumerate(job_overrides, start=initial_job_idx)
             ]
-            # Again, for what the engine says: each job has handlers of its own.
+            # Again, for the lines of the engine: each job has its own handlers.
             configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
             drive_all([job.task for job in jobs if job.task is not None], Stacked(self.max_stacked).train_all)
         returns = [job.ended() for job in jobs]
@@ -60,7 +60,7 @@ class LockstepLauncher(Launcher):
 
 
 class Job:
-    """One job, opened by Hydra as if it were alone; `task` is None where that failed already."""
+    """One job, started by Hydra as if it were alone. `task` is None if the start failed."""
 
     def __init__(self, launcher: LockstepLauncher, number: int, overrides: Sequence[str], progress: Any):
         from al_runner.engine.drive import Clock, Task  # noqa: PLC0415
@@ -77,7 +77,7 @@ class Job:
             with open_dict(self.config):
                 self.config.hydra.job.id = f"{self.config.hydra.job.name}_{number}"
                 self.config.hydra.job.num = number
-            # Hydra's own callbacks would hear of the job's end before it began; they are told in due course.
+            # Hydra would call on_job_end before the job begins, so `alone` and `ended` call the callbacks.
             self.result = run_job(
                 hydra_context=replace(launcher.hydra_context, callbacks=Callbacks()),
                 task_function=lambda cfg: job(cfg, clock, progress, device_number=0),
@@ -94,7 +94,7 @@ class Job:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Hydra's globals as they are while this job runs by itself."""
+        """In the block, Hydra's globals, the log's handlers and the working folder are those of this job."""
         hydra, root = HydraConfig.instance(), logging.getLogger()
         before = hydra.cfg, root.handlers, os.getcwd()
         hydra.set_config(self.config)
@@ -111,7 +111,7 @@ class Job:
             os.chdir(before[2])
 
     def ended(self) -> JobReturn:
-        """What Hydra is told of the job."""
+        """What Hydra needs to know about the job; calls its callbacks."""
         if self.task is not None:
             outcome = self.task.outcome
             self.result.status = JobStatus.FAILED if isinstance(outcome, Exception) else JobStatus.COMPLETED

@@ -1,4 +1,4 @@
-"""hydra/launcher=processes: workers on this machine, a queue of runs, and an end that names every run that failed."""
+"""hydra/launcher=processes: processes on this machine take the runs of a sweep from a queue."""
 
 import logging
 import os
@@ -16,18 +16,18 @@ from al_runner.settings.declare import options
 from al_runner.settings.kinds import CountOrZero, Few, Means
 from al_runner.sweep.begin import RETRIES, announce, begin, conclude, outcome, part_command, part_environment
 from al_runner.sweep.worker import Lost, Worker
-from al_runner.system.signals import Stopped, asked, finishing
+from al_runner.system.signals import Stopped, finishing, noted_signal
 
 log = logging.getLogger(__name__)
 
 
 class ProcessesLauncher(Launcher):
-    """Runs all jobs to their end, then raises one error for those that failed."""
+    """Runs all jobs to their end. Then it raises one error that names the failed jobs."""
 
     @options("hydra.launcher")
     def __init__(
         self,
-        n_jobs: Annotated[Few, Means("runs side by side; the others wait for their turn")],
+        n_jobs: Annotated[Few, Means("runs at the same time; the others wait for their turn")],
         keep_going: Annotated[
             bool, Means("false: the first run that fails stops the others at the end of their round")
         ] = True,
@@ -55,7 +55,7 @@ class ProcessesLauncher(Launcher):
 
 
 class Queue:
-    """The jobs of a sweep, and the workers that take the next one whenever they are free."""
+    """The jobs of a sweep, and the workers: a free worker takes the next job."""
 
     def __init__(self, job_overrides: Sequence[Sequence[str]], first: int, keep_going: bool, retries: int):
         self.returns = [JobReturn(overrides=list(filter_overrides(overrides))) for overrides in job_overrides]
@@ -66,7 +66,7 @@ class Queue:
         self._lost: Counter[int] = Counter()
 
     def work(self, command: Sequence[str], environments: Sequence[Mapping[str, str]]) -> None:
-        """Do all jobs, a worker for each of `environments`; Stopped where a signal ended that."""
+        """Do all jobs, with one worker for each of `environments`. Raises Stopped if a signal came."""
         threads = [
             Thread(target=self._serve, args=(place, command, environment))
             for place, environment in enumerate(environments)
@@ -82,17 +82,17 @@ class Queue:
             finally:
                 for thread in threads:
                     thread.join()
-        if asked():
-            raise Stopped(asked())
+        if noted_signal():
+            raise Stopped(noted_signal())
         for number in self._waiting:
             self._end(number, "not begun, since another run failed")
 
     def _watch(self, threads: Sequence[Thread]) -> None:
-        """Wait for the workers; where a signal is noted, stop them once."""
+        """Wait for the workers; if a signal was noted, stop them."""
         while any(thread.is_alive() for thread in threads):
             for thread in threads:
                 thread.join(0.05)
-            if asked() and not self._stopping:
+            if noted_signal() and not self._stopping:
                 self._stop()
 
     def _stop(self) -> None:
@@ -101,7 +101,7 @@ class Queue:
             worker.stop()
 
     def _serve(self, place: int, command: Sequence[str], environment: Mapping[str, str]) -> None:
-        """Take jobs until there are none, with a new worker where one was lost."""
+        """Take jobs until there are none; start a new worker if one was lost."""
         while self._waiting and not self._stopping:
             worker = self._workers[place] = Worker(command, environment)
             if self._stopping:
@@ -109,14 +109,14 @@ class Queue:
             try:
                 while not self._stopping:
                     self._do(self._waiting.popleft(), worker)
-            except (Lost, IndexError):  # of an empty queue
+            except (Lost, IndexError):  # IndexError: the queue is empty
                 continue
             finally:
                 worker.close()
                 del self._workers[place]
 
     def _do(self, number: int, worker: Worker) -> None:
-        """Do a job; Lost where its process ended, the job then in the queue again or failed."""
+        """Do a job. Raises Lost if its process ended; the job is then in the queue again, or has failed."""
         try:
             self._end(number, worker.run(self._first + number, self._jobs[number]))
         except Lost as loss:
@@ -127,7 +127,7 @@ class Queue:
                 log.warning("%s: %s; it starts again", " ".join(self.returns[number].overrides or []), loss)
                 self._waiting.appendleft(number)
             else:
-                self._end(number, f"{loss}; what it recorded is kept")
+                self._end(number, f"{loss}; its recorded rounds are kept")
             raise
 
     def _end(self, number: int, error: str | None) -> None:
@@ -137,10 +137,10 @@ class Queue:
 
 
 def gpus(device: str, count: int) -> list[dict[str, str]]:
-    """The environments of `count` workers, the GPUs that are to be seen dealt out in turn."""
-    import torch  # noqa: PLC0415 - two seconds that al-run --help need not spend
+    """Environment variables of `count` workers: each sees one GPU, in turn, or none if there is none."""
+    import torch  # noqa: PLC0415 - takes two seconds, which al-run --help need not wait for
 
     cards = torch.cuda.device_count() if device in ("auto", "cuda") else 0
-    seen = os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(cards)))
-    names = seen.split(",")[:cards]
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(cards)))
+    names = visible.split(",")[:cards]
     return [{"CUDA_VISIBLE_DEVICES": names[place % cards]} if cards else {} for place in range(count)]

@@ -1,4 +1,4 @@
-"""hydra/launcher=ray: a Ray task for every run, which carries it out in a process of its own."""
+"""hydra/launcher=ray: a Ray task for every run, which carries out the run in a new process."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -20,17 +20,17 @@ log = logging.getLogger(__name__)
 
 
 class RayLauncher(Launcher):
-    """Runs all jobs to their end, then raises one error for those that failed."""
+    """Runs all jobs to their end. Then it raises one error that names the failed jobs."""
 
     @options("hydra.launcher")
     def __init__(
         self,
         address: Annotated[
             str | None,
-            Means("of a cluster: auto, ray://head:10001, or an address; null: RAY_ADDRESS, else this machine alone"),
+            Means("a cluster: auto, ray://head:10001, or another address; null: RAY_ADDRESS, else only this machine"),
         ],
         cpus: Annotated[NotNegative, Means("CPUs of a run")],
-        gpus: Annotated[NotNegative, Means("GPUs of a run; with a fraction several runs share one")],
+        gpus: Annotated[NotNegative, Means("GPUs of a run; with a fraction, several runs share one")],
         retries: Annotated[CountOrZero, Means(RETRIES)],
         init: Annotated[Mapping[str, Any], Means("further arguments of ray.init, as {include_dashboard: false}")],
     ):
@@ -42,7 +42,7 @@ class RayLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         try:
-            import ray  # noqa: PLC0415 - seconds, and installed only where it is used
+            import ray  # noqa: PLC0415 - takes seconds, and is optional
         except ImportError:
             raise UsageError("hydra/launcher=ray needs Ray; pip install 'al-runner[ray]'") from None
         begin(self.config)
@@ -69,7 +69,7 @@ class RayLauncher(Launcher):
 
 
 def result(ray: Any, answer: Any, overrides: Sequence[str]) -> JobReturn:
-    """What became of a task."""
+    """How a run ended, from the answer of its Ray task."""
     try:
         return outcome(overrides, ray.get(answer))
     except ray.exceptions.RayError as lost:

@@ -1,4 +1,4 @@
-"""hydra/launcher=slurm: a sweep as an array job that goes on by itself until all its runs are done."""
+"""hydra/launcher=slurm: a sweep as an array job, which goes on by itself until all its runs are done."""
 
 import json
 import logging
@@ -39,39 +39,40 @@ from al_runner.sweep.begin import (
 log = logging.getLogger(__name__)
 
 LARGEST = 1000  # jobs of one array: Slurm's MaxArraySize is 1001 unless a cluster changes it
-POLL = 5  # seconds
+POLL = 5  # seconds between two looks at the runs
 
 
 class SlurmLauncher(Launcher):
-    """Submits the runs that are neither done nor in the queue already, and by default does not wait for them."""
+    """Submits the runs that are neither done nor in the queue yet. By default it does not wait for them."""
 
     @options("hydra.launcher")
     def __init__(
         self,
-        partition: Annotated[str | None, Means("where the jobs run; null: the cluster's own choice")],
-        account: Annotated[str | None, Means("whose time they take; null: the cluster's own choice")],
+        partition: Annotated[str | None, Means("the partition of the jobs; null: the cluster's default")],
+        account: Annotated[str | None, Means("the account that the jobs are charged to; null: the cluster's default")],
         gpus: Annotated[CountOrZero, Means("GPUs of a job")],
         cpus: Annotated[Few, Means("CPU cores of a job")],
-        memory_gb: Annotated[Positive | None, Means("memory of a job; null: the cluster's own choice")],
+        memory_gb: Annotated[Positive | None, Means("memory of a job, gigabytes; null: the cluster's default")],
         minutes: Annotated[Count, Means("time limit of a job; a longer run is queued again until it is done")],
         signal_seconds: Annotated[
             Annotated[int, Ge(4)],
-            Means("how long before that limit a job is told to finish its rounds; half of it is for that"),
+            Means("seconds before that limit when a job gets a signal; it then has half of them to finish its rounds"),
         ],
         runs_per_job: Annotated[
-            Count, Means("several runs are in lock-step on the job's GPU, or in processes on its CPU cores")
+            Count, Means("runs in one job; several are in lock-step on its GPU, or in processes on its CPU cores")
         ],
         parallel: Annotated[
-            Count | None, Means("jobs that may run at the same time; null: as many as the cluster gives")
+            Count | None, Means("jobs that may run at the same time; null: as many as the cluster allows")
         ],
         options: Annotated[Sequence[str], Means("further options of sbatch, as [--constraint=a100,--qos=long]")],
         setup: Annotated[Sequence[str], Means("shell lines before the runs, as [module load cuda]")],
-        wait: Annotated[bool, Means("stay until all runs have ended, and say which failed")],
+        wait: Annotated[bool, Means("wait until all runs have ended, and say which failed")],
     ):
         super().__init__()
         if not signal_seconds < 60 * minutes:
             raise UsageError(
-                f"hydra.launcher.signal_seconds is {signal_seconds}; it must be less than minutes={minutes} have"
+                f"hydra.launcher.signal_seconds is {signal_seconds}; it must be less than {60 * minutes}, "
+                f"the seconds of hydra.launcher.minutes={minutes}"
             )
         self.resources = [
             ("partition", partition),
@@ -100,12 +101,12 @@ class SlurmLauncher(Launcher):
         ]
         left = len(job_overrides) - len(missing)
         if left:
-            log.info("%d of %d runs are done, or in the queue already", left, len(job_overrides))
+            log.info("%d of %d runs are done or in the queue already", left, len(job_overrides))
         parts = [missing[start : start + self.runs_per_job] for start in range(0, len(missing), self.runs_per_job)]
         for start in range(0, len(parts), LARGEST):
             self._submit(job_overrides, folders, parts[start : start + LARGEST])
         if not self.wait:
-            log.info("al-status %s shows how they are doing", root)
+            log.info("al-status %s shows how the runs are doing", root)
             return [JobReturn(overrides=[*overrides], status=JobStatus.COMPLETED) for overrides in job_overrides]
         while any(map(under_way, folders)):
             time.sleep(POLL)
@@ -116,7 +117,7 @@ class SlurmLauncher(Launcher):
     def _submit(
         self, job_overrides: Sequence[Sequence[str]], folders: Sequence[Path], parts: Sequence[Sequence[int]]
     ) -> None:
-        """One array job, a number for each of `parts`, which hold positions in `job_overrides`."""
+        """Submit one array job. Each of `parts` is one job of it, and holds positions in `job_overrides`."""
         name = f"al-run-{uuid4().hex[:8]}"
         home = Path(str(self.config.hydra.sweep.dir)).absolute() / ".slurm" / name
         home.mkdir(parents=True)
@@ -138,9 +139,9 @@ class SlurmLauncher(Launcher):
         log.info("%d runs in %d jobs: Slurm's array job %s, named %s", runs, len(parts), array, name)
 
     def _forget(self, home: Path, before: Mapping[Path, State | None]) -> None:
-        """Leave nothing of an array job that was refused: its script, and what the runs' folders say since."""
+        """Remove the files of an array job that Slurm refused, and give the runs' folders their earlier states back."""
         shutil.rmtree(home)
-        with suppress(OSError):  # other arrays' scripts are there
+        with suppress(OSError):  # the folder may hold the scripts of other array jobs
             home.parent.rmdir()
         for folder, state in before.items():
             if state is None:
@@ -149,7 +150,7 @@ class SlurmLauncher(Launcher):
                 write(folder, state)
 
     def _script(self, home: Path, name: str, parts: int, jobs: Sequence[Sequence[str]]) -> str:
-        """The batch script; a part of several runs trains them as `auto` does, on the job's own GPU or cores."""
+        """The batch script. A part with several runs trains them as `auto` does, on the GPU or the cores of its job."""
         workers = max(1, self.cpus // int(self.config.threads))
         words = [
             "hydra/sweeper=listed",
@@ -180,12 +181,12 @@ class SlurmLauncher(Launcher):
 
 
 def under_way(folder: Path) -> bool:
-    """Whether a run is running, or waits in a queue."""
+    """Whether a run is running or waits in a queue."""
     state = read(folder)
     return state is not None and state.state in (RUNNING, WAITING)
 
 
 def done_already(folder: Path, overrides: Sequence[str]) -> bool:
-    """Whether the run is done, by the same overrides; by others it is for the run itself to refuse that."""
+    """Whether the run is done with the same overrides. If they differ, the run itself will refuse them."""
     state = read(folder)
     return state is not None and state.state == DONE and [*state.overrides] == [*filter_overrides(overrides)]
