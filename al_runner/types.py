@@ -34,6 +34,7 @@ class DataSet:
     val: Tensor  # ids for early stopping only
     test: Tensor  # ids for the record only
     classes: tuple[str, ...]
+    file: Mapping[str, Any] | None = None  # where it was read, for the journal; None where that is not known
 
     def to(self, device: torch.device) -> "DataSet":
         tensors = ("images", "labels", "train", "val", "test")

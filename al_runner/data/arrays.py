@@ -14,7 +14,17 @@ from al_runner.data.layout import channels_last
 from al_runner.errors import UsageError
 
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
-OPTIONAL = ("classes", "val_images", "val_labels", "notes")
+KEPT = (*ARRAYS, "classes", "val_images", "val_labels")
+OPTIONAL = (*KEPT[len(ARRAYS) :], "notes")
+
+
+class DataFile(NamedTuple):
+    """Where arrays were read, as a run's journal tells it, so that its images can be found again."""
+
+    name: str  # of the file, without its folder; or of a data set of bundled.py
+    sha256: str = ""  # of the file
+    channels: str | None = None  # as of `checked`
+    relabel: bool = False
 
 
 class Arrays(NamedTuple):
@@ -28,10 +38,11 @@ class Arrays(NamedTuple):
     val_images: NDArray[np.uint8] | None = None
     val_labels: NDArray[np.int64] | None = None
     notes: tuple[str, ...] = ()  # what whoever reads them must know: images left out, stretched, blended
+    file: DataFile | None = None
 
     def named(self) -> dict[str, Any]:
         """What a file of them holds, by name."""
-        held = {name: value for name, value in self._asdict().items() if value is not None and name != "notes"}
+        held = {name: value for name, value in self._asdict().items() if value is not None and name in KEPT}
         return held | ({"notes": np.array(self.notes)} if self.notes else {})
 
     def whole(self) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

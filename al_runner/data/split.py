@@ -49,6 +49,7 @@ class Split:
             val.sort().values,
             test.sort().values,
             tuple(str(name) for name in arrays.classes),
+            arrays.file._asdict() if arrays.file else None,
         )
 
     def drawn(self, train: Tensor, test: Tensor, val: Tensor) -> tuple[Tensor, Tensor, Tensor]:
