@@ -28,7 +28,7 @@ from al_runner.system.console import command, say
 
 @command("al-plot")
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run al-plot's command line; 1 where a run is left out, 2 and one line on stderr for what is the user's to mend."""
+    """Run al-plot's command line; 1 where a run is left out, 2 and a line on stderr for what the user must mend."""
     options = _parser().parse_args(argv)
     found, out = find(options.directory), options.out or options.directory
     frame = found.frame

@@ -20,7 +20,7 @@ from al_runner.system.console import command, say
 
 @command("al-compare")
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run al-compare's command line; 1 where a run is left out, 2 and one line on stderr for what is the user's to mend."""
+    """Run al-compare's command line; 1 where a run is left out, 2 and a line on stderr for what the user must mend."""
     options = _parser().parse_args(argv)
     found = find(options.directory)
     runs = only(across(found.frame, options.across), options.only)

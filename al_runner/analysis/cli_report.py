@@ -17,7 +17,7 @@ from al_runner.system.console import command, say
 
 @command("al-report")
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run al-report's command line; 1 where a run is left out, 2 and one line on stderr for what is the user's to mend."""
+    """Run al-report's command line; 1 where a run is left out, 2 and a line on stderr for what the user must mend."""
     options = _parser().parse_args(argv)
     source = Source.of(options.directory, options.data.expanduser(), options.at, options.baseline)
     source = replace(source, names=names_of(options, source.frame))

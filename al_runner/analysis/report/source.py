@@ -39,8 +39,8 @@ class Source:
         found, unread = find(directory), list[str]()
         comparison = Comparison.of(found.frame, at, baseline)
         sound = {name: found.folders[name] for name in found.configs}
-        bought = _each(sound, purchases, unread)
-        bought = {name: held for name, held in bought.items() if held is not None and len(held)}
+        read = _each(sound, purchases, unread)
+        bought = {name: held for name, held in read.items() if held is not None and len(held)}
         return cls(directory, found, comparison, bought, _each(sound, provenance, unread), data_root, unread)
 
     @property

@@ -40,7 +40,9 @@ def as_csv(frame: pd.DataFrame) -> bytes:
     A text that a spreadsheet would compute as a formula has an apostrophe before it, at which it does not.
     """
     texts = frame.select_dtypes(["object", "string"]).columns
-    safe = frame.assign(**{name: [_inert(value) for value in frame[name]] for name in texts})
+    safe = frame.copy(deep=False)
+    for name in texts:
+        safe[name] = frame[name].map(_inert)
     return safe.to_csv(index=False, lineterminator="\n").encode()
 
 

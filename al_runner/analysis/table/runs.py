@@ -165,7 +165,8 @@ def _require_few(frame: pd.DataFrame, directory: Path) -> None:
     """UsageError where a figure would have more curves than can be drawn and compared."""
     counts = curve_names(frame).groupby([frame[key] for key in COMBINATION], sort=False).nunique()
     if counts.max() > MOST_CURVES:
-        where = ", ".join(filter(None, map(str, counts.idxmax())))
+        (key, *_) = counts[counts == counts.max()].reset_index()[list(COMBINATION)].itertuples(index=False)
+        where = ", ".join(filter(None, map(str, key)))
         raise UsageError(
             f"{directory} holds {counts.max():,} strategies and variants of {where}; {MOST_CURVES} are compared at "
             "most: move some into a folder of their own"
