@@ -80,7 +80,8 @@ async def run_job(cfg: DictConfig, clock: Callable[[], float], progress: Lines, 
             progress.opened(label, rounds, record.rows)
             if len(record.rows) < rounds:
                 logger = instantiate(cfg.logger)(folder=folder, settings=config) if cfg.get("logger") else None
-                record.begin(config, provenance(device, cfg.seed, noted.words, data), experiment.data.files)
+                start = provenance(device, cfg.seed, noted.words, data, experiment.data.source)
+                record.begin(config, start, experiment.data.files)
                 record.on(Measured, lambda event: noted.write(RUNNING))
                 record.on(Measured, lambda event: progress.measured(label, rounds, event.row))
                 await carry_out(experiment, record, clock, Meter(counter_of(device)), logger)

@@ -35,6 +35,7 @@ class DataSet:
     test: Tensor  # ids for the measured test error only
     classes: tuple[str, ...]
     files: tuple[str, ...] = ()  # where each image was read from, by id; empty if the images came as arrays
+    source: Mapping[str, Any] | None = None  # the file that holds all images, for the journal; None if unknown
 
     def to(self, device: torch.device) -> "DataSet":
         tensors = ("images", "labels", "train", "val", "test")

@@ -18,31 +18,32 @@ from al_runner.analysis.stats.results import summarise
 from al_runner.analysis.table.files import as_csv, stem, write
 from al_runner.analysis.table.names import across, all_truth, case_title, columns, common_seeds, only
 from al_runner.analysis.table.rows import BASELINE
-from al_runner.analysis.table.runs import load
+from al_runner.analysis.table.runs import find
 from al_runner.analysis.tell.notes import notes
 from al_runner.analysis.tell.tables import shown_results
 from al_runner.errors import UsageError
 from al_runner.record.run_id import COMBINATION
-from al_runner.system.console import command
+from al_runner.system.console import command, say
 
 
 @command("al-plot")
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run al-plot's command line; 2 and one line on stderr where something is the user's to mend, else 0."""
+    """Run al-plot's command line; 1 where a run is left out, 2 and a line on stderr for what the user must mend."""
     options = _parser().parse_args(argv)
-    frame, out = load(options.directory), options.out or options.directory
+    found, out = find(options.directory), options.out or options.directory
+    frame = found.frame
     drawn = only(across(frame, options.across), options.only)
     drawn = common_seeds(drawn) if options.common else drawn
     look = _look(options, drawn)
-    for note in notes(options.directory, frame):
-        print(f"al-plot: {note}", file=sys.stderr)
+    for note in notes(found):
+        say(f"al-plot: {note}", file=sys.stderr)
     summary = summarise(frame)
     written = [write(out / "results.csv", as_csv(frame)), write(out / "summary.csv", as_csv(summary))]
     for name, figure in _figures(drawn, look, options):
         written += [save(figure, out / f"{name}.{suffix}") for suffix in formats_of(options)]
-    print("\n\n".join(table.as_text() for table in shown_results(summary, BASELINE)))
-    print("\n" + "\n".join(map(str, written)))
-    return 0
+    say("\n\n".join(table.as_text() for table in shown_results(summary, BASELINE)))
+    say("", *map(str, written))
+    return found.code
 
 
 def _figures(frame: pd.DataFrame, look: Look, options: argparse.Namespace) -> Iterator[tuple[str, Picture]]:
@@ -53,7 +54,7 @@ def _figures(frame: pd.DataFrame, look: Look, options: argparse.Namespace) -> It
     combinations = {tuple(map(str, key)): runs for key, runs in frame.groupby(list(COMBINATION), sort=True)}
     for key, runs in combinations.items():
         if all_truth(runs):
-            print(f"al-plot: no figure for {', '.join(key)}: it has no strategy but full", file=sys.stderr)
+            say(f"al-plot: no figure for {', '.join(key)}: it has no strategy but full", file=sys.stderr)
             continue
         title = look.names.title(case_title(key, list(combinations))) if options.title is None else options.title
         own = replace(look, title=title)

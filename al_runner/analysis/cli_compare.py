@@ -10,32 +10,32 @@ from al_runner.analysis.draw.forest import forests
 from al_runner.analysis.draw.options import add_look, formats_of, look_of
 from al_runner.analysis.draw.save import save
 from al_runner.analysis.table.names import across, only
-from al_runner.analysis.table.runs import load
+from al_runner.analysis.table.runs import find
 from al_runner.analysis.tell.comparison import Comparison, save_tables
 from al_runner.analysis.tell.latex import COLUMNS, DEFAULT, chosen
-from al_runner.analysis.tell.notes import waiting
+from al_runner.analysis.tell.notes import left_out
 from al_runner.analysis.tell.verdict import all_gaps
-from al_runner.system.console import command
+from al_runner.system.console import command, say
 
 
 @command("al-compare")
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run al-compare's command line; 2 and one line on stderr where something is the user's to mend, else 0."""
+    """Run al-compare's command line; 1 where a run is left out, 2 and a line on stderr for what the user must mend."""
     options = _parser().parse_args(argv)
-    frame = load(options.directory)
-    runs = only(across(frame, options.across), options.only)
+    found = find(options.directory)
+    runs = only(across(found.frame, options.across), options.only)
     look, columns = look_of(options, runs), chosen(options.columns)
     comparison = Comparison.of(runs, options.at, options.baseline, options.target, options.last)
-    for line in [*waiting(options.directory, frame), *all_gaps(comparison.cases)]:
-        print(f"al-compare: {line}", file=sys.stderr)
+    for line in [*left_out(found), *all_gaps(comparison.cases)]:
+        say(f"al-compare: {line}", file=sys.stderr)
     out = options.out or options.directory
     written = save_tables(comparison, out, look.names, columns)
     for name, figure in forests(comparison.cases, look):
         written += [save(figure, out / f"{name}.{suffix}") for suffix in formats_of(options)]
     tables = comparison.shown() if options.full else comparison.shown_results()
-    print("\n\n".join([*comparison.verdicts(), *(table.as_text() for table in tables)]))
-    print("\n" + "\n".join(map(str, written)))
-    return 0
+    say("\n\n".join([*comparison.verdicts(), *(table.as_text() for table in tables)]))
+    say("", *map(str, written))
+    return found.code
 
 
 def target(word: str) -> float:

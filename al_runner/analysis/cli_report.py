@@ -11,21 +11,21 @@ from al_runner.analysis.draw.options import add_label, names_of
 from al_runner.analysis.report.page import page
 from al_runner.analysis.report.source import Source
 from al_runner.analysis.table.files import write
-from al_runner.analysis.tell.notes import waiting
-from al_runner.system.console import command
+from al_runner.analysis.tell.notes import left_out
+from al_runner.system.console import command, say
 
 
 @command("al-report")
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run al-report's command line; 2 and one line on stderr where something is the user's to mend, else 0."""
+    """Run al-report's command line; 1 where a run is left out, 2 and a line on stderr for what the user must mend."""
     options = _parser().parse_args(argv)
     source = Source.of(options.directory, options.data.expanduser(), options.at, options.baseline)
     source = replace(source, names=names_of(options, source.frame))
-    for line in waiting(options.directory, source.frame):
-        print(f"al-report: {line}", file=sys.stderr)
+    for line in [*left_out(source.found), *source.unread]:
+        say(f"al-report: {line}", file=sys.stderr)
     file = write(options.out or options.directory / "report.html", page(source).encode())
-    print(f"{file} ({file.stat().st_size / 1e6:.1f} MB)")
-    return 0
+    say(f"{file} ({file.stat().st_size / 1e6:.1f} MB)")
+    return source.found.code
 
 
 def _parser() -> argparse.ArgumentParser:

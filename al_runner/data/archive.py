@@ -1,16 +1,20 @@
 """Reads an .npz file that any program may have written."""
 
+import hashlib
 import logging
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
 from al_runner.data.arrays import ARRAYS, OPTIONAL, Arrays, checked
 from al_runner.errors import UsageError
 
+HEADER = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 log = logging.getLogger(__name__)
 
 WANTED = f"give an .npz file with {', '.join(ARRAYS)}, as numpy.savez writes it"
@@ -43,6 +47,12 @@ def read(path: Path, channels: str | None = None, relabel: bool = False) -> Arra
     return arrays
 
 
+def sha256(path: Path) -> str:
+    """Of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def _opened(path: Path) -> NpzFile:
     try:
         file = np.load(path, allow_pickle=False)
@@ -63,7 +73,15 @@ def _opened(path: Path) -> NpzFile:
 
 def _array(path: Path, file: NpzFile, name: str) -> NDArray[Any]:
     try:
+        needed, free = _bytes(file, name), psutil.virtual_memory().available
+        if needed > free:
+            raise UsageError(
+                f"{path}: {name} needs {needed / 1e9:,.1f} GB of memory, and {free / 1e9:,.1f} GB are free; write "
+                "fewer or smaller images"
+            )
         return np.asarray(file[name])
+    except UsageError:
+        raise
     except Exception as error:  # numpy, zipfile and zlib each raise errors of their own
         if "allow_pickle" in str(error):
             kind = name.rpartition("_")[2]
@@ -72,6 +90,14 @@ def _array(path: Path, file: NpzFile, name: str) -> NDArray[Any]:
             f"{path}: {name} can't be read ({one_line(error)}); the file was changed or cut off after it was written: "
             "write it again, or name another with dataset.path=..."
         ) from error
+
+
+def _bytes(file: NpzFile, name: str) -> int:
+    """What an array takes in memory, by its header alone: a file of a megabyte may unpack to a gigabyte of zeros."""
+    assert file.zip is not None
+    with file.zip.open(f"{name}.npy") as member:
+        shape, _, dtype = HEADER[np.lib.format.read_magic(member)](member)
+    return prod(shape) * int(dtype.itemsize)
 
 
 def _few(names: list[str]) -> str:

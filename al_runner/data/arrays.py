@@ -14,7 +14,17 @@ from al_runner.data.layout import channels_last
 from al_runner.errors import UsageError
 
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
-OPTIONAL = ("classes", "val_images", "val_labels", "files", "notes")
+KEPT = (*ARRAYS, "classes", "val_images", "val_labels", "files")
+OPTIONAL = (*KEPT[len(ARRAYS) :], "notes")
+
+
+class DataFile(NamedTuple):
+    """Where arrays were read from, as a run's journal records it, so that its images can be found again."""
+
+    name: str  # of the file, without its folder; or of a data set of bundled.py
+    sha256: str = ""  # of the file
+    channels: str | None = None  # as of `checked`
+    relabel: bool = False
 
 
 class Arrays(NamedTuple):
@@ -29,10 +39,11 @@ class Arrays(NamedTuple):
     val_labels: NDArray[np.int64] | None = None
     files: NDArray[np.str_] | None = None  # where each image was read from: train, test, then validation images
     notes: tuple[str, ...] = ()  # what the user must know: images that were left out, stretched or blended
+    source: DataFile | None = None
 
     def named(self) -> dict[str, Any]:
         """The arrays that a prepared file holds, by name."""
-        held = {name: value for name, value in self._asdict().items() if value is not None and name != "notes"}
+        held = {name: value for name, value in self._asdict().items() if value is not None and name in KEPT}
         return held | ({"notes": np.array(self.notes)} if self.notes else {})
 
     def whole(self) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from al_runner.data.archive import HEADER
 from al_runner.errors import UsageError
 
 LOCAL_HEADER = 30  # bytes of a zip member's header before its name and extra field (PKWARE APPNOTE 4.3.7)
@@ -27,8 +28,7 @@ def mapped(path: Path, name: str) -> NDArray[Any]:
         header = file.read(LOCAL_HEADER)
         skipped = int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
         file.seek(skipped, 1)
-        read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-        shape, fortran, dtype = read_header[np.lib.format.read_magic(file)](file)
+        shape, fortran, dtype = HEADER[np.lib.format.read_magic(file)](file)
         if fortran:
             raise UsageError(f"{path}: {name!r} is in Fortran order; save numpy.ascontiguousarray({name})")
         return np.memmap(path, dtype, "c", file.tell(), shape)

@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import InstanceOf
 
-from al_runner.data.archive import read
+from al_runner.data.archive import read, sha256
+from al_runner.data.arrays import DataFile
 from al_runner.data.split import Split
 from al_runner.errors import UsageError
 from al_runner.settings.declare import options
@@ -33,4 +34,6 @@ def npz(
     """
     if not path:
         raise UsageError("dataset=npz needs dataset.path=FILE.npz")
-    return split.apply(read(Path(path).expanduser(), channels, relabel))
+    file = Path(path).expanduser()
+    arrays = read(file, channels, relabel)
+    return split.apply(arrays._replace(source=DataFile(file.name, sha256(file), channels, relabel)))

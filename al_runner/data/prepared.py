@@ -1,14 +1,13 @@
 """A data set in one file, `<data_root>/<name>.npz`, which is made once and checked at every reading."""
 
-import hashlib
 import logging
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from al_runner.data.archive import read
-from al_runner.data.arrays import Arrays, checked
+from al_runner.data.archive import read, sha256
+from al_runner.data.arrays import Arrays, DataFile, checked
 from al_runner.errors import UsageError
 from al_runner.system.atomic import replace_file
 from al_runner.system.claim import Claim
@@ -30,7 +29,8 @@ def prepared(data_root: str | Path, name: str, make: Callable[[], Arrays]) -> Ar
             path.parent.mkdir(parents=True, exist_ok=True)
             with Claim(path.with_name(f"{name}.lock"), patient=True):
                 _complete(path, checksum, make)
-        if _sha256(path) != checksum.read_text().strip():
+        found = sha256(path)
+        if found != checksum.read_text().strip():
             raise UsageError(
                 f"{path} is damaged or was replaced: its checksum is not the one in {checksum.name}; if you replaced "
                 f"it, delete {checksum.name}; else delete both files, and the data set is prepared again"
@@ -43,7 +43,7 @@ def prepared(data_root: str | Path, name: str, make: Callable[[], Arrays]) -> Ar
     arrays = read(path)
     for note in arrays.notes:
         log.warning("%s", note)
-    return arrays
+    return arrays._replace(source=DataFile(path.name, found))
 
 
 def _complete(path: Path, checksum: Path, make: Callable[[], Arrays]) -> None:
@@ -53,14 +53,9 @@ def _complete(path: Path, checksum: Path, make: Callable[[], Arrays]) -> None:
         _make(path, make)  # a function of its own, so that its arrays leave memory before the file is read
     if not checksum.exists():  # the file is new, or was put there by hand
         read(path)
-        replace_file(checksum, f"{_sha256(path)}\n".encode())
+        replace_file(checksum, f"{sha256(path)}\n".encode())
 
 
 def _make(path: Path, make: Callable[[], Arrays]) -> None:
     named = checked(path.stem, make().named()).named()
     replace_file(path, lambda file: np.savez(file, **named))
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

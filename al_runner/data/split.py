@@ -50,6 +50,7 @@ class Split:
             test.sort().values,
             tuple(str(name) for name in arrays.classes),
             () if arrays.files is None else tuple(str(name) for name in arrays.files),
+            arrays.source._asdict() if arrays.source else None,
         )
 
     def drawn(self, train: Tensor, test: Tensor, val: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -2,7 +2,7 @@
 
 import platform
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import blake2b
@@ -27,8 +27,13 @@ def fingerprint(data: DataSet) -> str:
     return digest.hexdigest()
 
 
-def provenance(device: torch.device, seed: int, words: Sequence[str], data: str) -> dict[str, Any]:
-    """Where, when and with what a run was made: by `al-run` and these `words`, on data of this fingerprint."""
+def provenance(
+    device: torch.device, seed: int, words: Sequence[str], data: str, file: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Where, when and with what a run was made: by `al-run` and these `words`, on data of this fingerprint.
+
+    `file` says which file they were read from (`DataSet.source`).
+    """
     names = ("al-runner", "torch", "numpy", "hydra-core")
     gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else ""
     return {
@@ -36,6 +41,7 @@ def provenance(device: torch.device, seed: int, words: Sequence[str], data: str)
         "command": ["al-run", *words],
         "seed": seed,
         "data": data,
+        "file": None if file is None else dict(file),
         "device": gpu or f"{device.type}: {_processor()}",
         "threads": torch.get_num_threads(),
         "git_commit": _git_commit(),

@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 from al_runner.errors import UsageError
 
+LONGEST = 200  # characters of a part: it is in a file's name, of which most systems take 255 bytes
+
 
 class RunId(NamedTuple):
     """What tells a run from every other; the parts of a run of another program may be empty."""
@@ -23,12 +25,14 @@ class RunId(NamedTuple):
     def of(cls, run: Mapping[str, Any]) -> "RunId":
         """From the mapping `run` of a configuration, or a row of a table; other keys don't matter.
 
-        UsageError names the first part that is missing or of another type.
+        UsageError names the first part that is missing, of another type, or a text that can't be shown in a line.
         """
         for part in cls._fields:
-            kind = int if part == "seed" else str
-            if type(run.get(part)) is not kind:
-                raise UsageError(f"run.{part} is {run.get(part)!r}, not {kind.__name__}")
+            kind, value = int if part == "seed" else str, run.get(part)
+            if type(value) is not kind:
+                raise UsageError(f"run.{part} is {_short(value)}, not {kind.__name__}")
+            if isinstance(value, str) and not (value.isprintable() and len(value) <= LONGEST):
+                raise UsageError(f"run.{part} is {_short(value)}; it has {LONGEST} printable characters at most")
         return cls(*(run[part] for part in cls._fields))
 
     @property
@@ -54,3 +58,9 @@ COMBINATION = RunId._fields[:5]  # what one figure and one comparison hold const
 def curve_name(strategy: str, *variant: str) -> str:
     """The strategy, then what tells its variants apart; empty words are left out."""
     return "-".join(filter(None, (strategy, *variant)))
+
+
+def _short(value: object) -> str:
+    """Any value, as an error of one line shows it."""
+    text = repr(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -10,11 +11,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from al_runner.errors import UsageError
 from al_runner.system import scheduler
 from al_runner.system.atomic import replace_file
 from al_runner.system.claim import Taken, alive, born
+from al_runner.system.foreign import from_json
 
 WAITING, RUNNING, DONE, FAILED, STOPPED = "waiting", "running", "done", "failed", "stopped"
+NAME = "state.json"
+JOB = re.compile(r".*/\d+", re.DOTALL)  # see scheduler.py
 LAUNCH = "AL_RUNNER_LAUNCH"  # in the environment of a process that carries out part of another one's sweep
 SILENT = 3600  # seconds without a word after which a run on another machine counts as stopped
 
@@ -109,12 +114,60 @@ def write(folder: Path, state: State) -> None:
 
 def read(folder: Path) -> State | None:
     """The folder's state as it must be read now, None where there is none or it is damaged."""
-    try:
-        held = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-        lists = {name: tuple(held.get(name, ())) for name in ("overrides", "launch")}
-        return State(**{**held, **lists}).reconciled()
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
+    with suppress(OSError, UsageError):
+        return sound(folder)
+    return None
+
+
+def sound(folder: Path) -> State:
+    """As `read`; FileNotFoundError where there is none, and UsageError names what is wrong with it."""
+    file = folder / NAME
+    held = from_json(file)
+    if not isinstance(held, dict) or not {"state", "overrides", "cwd"} <= held.keys() <= KINDS.keys():
+        raise UsageError(f"{file} has not the entries of a state; the run's own command writes it anew")
+    for name, value in held.items():
+        if not KINDS[name](value):
+            raise UsageError(f"{file}: {name} is {repr(value)[:60]}; the run's own command writes it anew")
+    lists = {name: tuple(held.get(name, ())) for name in ("overrides", "launch")}
+    return State(**{**held, **lists}).reconciled()
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and "\0" not in value
+
+
+def _are_texts(value: object) -> bool:
+    return isinstance(value, list) and all(map(_is_text, value))
+
+
+def _is_number(value: object) -> bool:
+    return type(value) in (int, float)
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and 0 <= value < 2**53
+
+
+def _is_moment(value: object) -> bool:
+    """Whether it is a time of a known zone, in ISO 8601, or empty."""
+    with suppress(ValueError):
+        return value == "" or (isinstance(value, str) and datetime.fromisoformat(value).tzinfo is not None)
+    return False
+
+
+KINDS: dict[str, Callable[[object], bool]] = {
+    "state": (WAITING, RUNNING, DONE, FAILED, STOPPED).__contains__,
+    "overrides": _are_texts,
+    "cwd": _is_text,
+    "rounds": _is_count,
+    "error": _is_text,
+    "host": _is_text,
+    "pid": _is_count,
+    "born": _is_number,
+    "updated": _is_moment,
+    "launch": _are_texts,
+    "job": lambda value: _is_text(value) and (value == "" or JOB.fullmatch(str(value)) is not None),
+}
 
 
 def mark_waiting(folder: Path, overrides: Sequence[str], launch: Sequence[str] = (), job: str = "") -> None:

@@ -2,6 +2,8 @@
 
 import argparse
 import json
+import os
+import shlex
 import subprocess
 import sys
 from collections import Counter
@@ -16,14 +18,15 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from al_runner.analysis.table.runs import read_run
+from al_runner.analysis.table.runs import read_rounds
 from al_runner.errors import UsageError
-from al_runner.record.state import DONE, FAILED, RUNNING, STOPPED, WAITING, State, read
+from al_runner.record.state import DONE, FAILED, NAME, RUNNING, STOPPED, WAITING, State, sound
 from al_runner.sweep.worker import AL_RUN
-from al_runner.system.console import command
+from al_runner.system.console import command, plain, say
+from al_runner.system.foreign import folders_with
 
 COLOURS = {RUNNING: "cyan", DONE: "green", FAILED: "red", STOPPED: "yellow", WAITING: ""}
-UNREADABLE = State(FAILED, (), "", error="state.json can't be read; the run's own command writes it anew")
+CONFIG_DIR = "--config-dir="  # as `launch_of` writes it
 LAST = 5  # rounds whose time the rest is reckoned from
 
 
@@ -52,26 +55,40 @@ def main(argv: Sequence[str] | None = None) -> int:
             console.print(message(run, options.directory))
     if not options.retry_failed:
         return 0
-    return retry([run.state for run in runs if run.state.state in (FAILED, STOPPED) and run.state.cwd])
+    again = [run for run in runs if run.state.state in (FAILED, STOPPED) and run.state.cwd]
+    require_own(again, options.directory)
+    return retry([run.state for run in again])
 
 
 def runs_under(directory: Path) -> list[Run]:
     """Every run below `directory` that has a state.json, by folder; UsageError where there is none."""
-    if not directory.is_dir():
-        raise UsageError(f"{directory} is not a directory; give one that al-run wrote into, such as outputs")
-    folders = sorted(file.parent for file in directory.rglob("state.json"))
-    found = [(folder, read(folder) or UNREADABLE) for folder in folders]
-    if not found:
+    folders = folders_with(directory, [NAME])
+    if not folders:
         raise UsageError(f"{directory} holds no run with a state.json; al-run makes one (e.g. al-run strategy=random)")
-    return [run_in(folder, state, directory) for folder, state in found]
+    return [run_in(folder, state_of(folder)) for folder in folders]
 
 
-def run_in(folder: Path, state: State, root: Path) -> Run:
+def state_of(folder: Path) -> State:
+    """A run's state; that of a failed run without a command where it is damaged, with its error."""
+    try:
+        return sound(folder)
+    except (OSError, UsageError) as error:
+        return State(FAILED, (), "", error=_beside(folder, error))
+
+
+def _beside(folder: Path, error: Exception) -> str:
+    """A line that names a file of the run whose folder is shown above it."""
+    return str(error).replace(f"{folder}{os.sep}", "")
+
+
+def run_in(folder: Path, state: State) -> Run:
     """What a run's rows add to its state; a damaged file counts as no rows, with its error shown."""
     try:
-        rows = read_run(folder, root) if (folder / "rounds.csv").exists() else []
+        rows = read_rounds(folder)
     except UsageError as error:
-        return Run(folder, State(FAILED, state.overrides, state.cwd, state.rounds, str(error)), 0, 0, None, None)
+        return Run(
+            folder, State(FAILED, state.overrides, state.cwd, state.rounds, _beside(folder, error)), 0, 0, None, None
+        )
     if not rows:
         return Run(folder, state, 0, 0, None, None)
     recent = [row["fit_seconds"] + max(0.0, row["select_seconds"]) for row in rows[-LAST:]]
@@ -93,7 +110,7 @@ def table(runs: Sequence[Run], root: Path) -> Table:
     for run in runs:
         state, colour = run.state.state, COLOURS[run.state.state]
         shown.add_row(
-            escape(printable(str(run.folder.relative_to(root)))),
+            escape(one_line(str(run.folder.relative_to(root)))),
             f"[{colour}]{state}[/{colour}]" if colour else state,
             f"{run.rounds - 1 if run.rounds else '-'}/{run.state.rounds - 1 if run.state.rounds else '?'}",
             f"{run.labelled or ''}",
@@ -105,12 +122,41 @@ def table(runs: Sequence[Run], root: Path) -> Table:
 
 def message(run: Run, root: Path) -> Text:
     """Which run failed, and why: below the table, since a long reason would leave its columns no room."""
-    return Text.assemble((printable(str(run.folder.relative_to(root))), "red"), f": {printable(run.state.error)}")
+    return Text.assemble((one_line(str(run.folder.relative_to(root))), "red"), f": {one_line(run.state.error)}")
 
 
-def printable(text: str) -> str:
-    """The text without characters that would steer the terminal."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)
+def one_line(text: str) -> str:
+    """The text without line breaks and without characters that would steer the terminal."""
+    return plain(text).replace("\n", " ")
+
+
+def require_own(runs: Sequence[Run], directory: Path) -> None:
+    """UsageError unless these runs may be run again: a command that a folder names is only as good as the folder.
+
+    al-run looks for modules where it is started and beside the YAML of --config-dir, so both must lie outside of
+    `directory`, and who wrote a state must be who runs it.
+    """
+    for run in runs:
+        file = run.folder / NAME
+        if hasattr(os, "getuid") and file.lstat().st_uid != os.getuid():
+            raise UsageError(f"{file} is another user's; start that run with al-run itself, if you want it")
+        configs = config_places(file, [*run.state.launch, *run.state.overrides])
+        places = [run.state.cwd, *(os.path.join(run.state.cwd, held) for held in configs)]
+        inside = next((held for held in places if Path(held).resolve().is_relative_to(directory.resolve())), None)
+        if inside is not None:
+            raise UsageError(
+                f"{file} would have al-run look for modules in {inside}, inside {directory}, where a stranger's may "
+                "lie; give the folder of results alone, such as outputs, or start the run with al-run itself"
+            )
+
+
+def config_places(file: Path, words: Sequence[str]) -> list[str]:
+    """The folders that a command line takes configurations from; UsageError for an option that al-run never notes."""
+    options = [word for word in words if word.startswith("-") and word != "-m"]
+    strange = next((word for word in options if not word.startswith(CONFIG_DIR)), None)
+    if strange is not None:
+        raise UsageError(f"{file} has the option {strange}, which al-run never writes there; start the run by hand")
+    return [word.removeprefix(CONFIG_DIR) for word in options]
 
 
 def retry(states: Sequence[State]) -> int:
@@ -136,6 +182,8 @@ def _sweep(launch: Sequence[str], runs: Sequence[Sequence[str]], cwd: str) -> in
 
 
 def _al_run(words: Sequence[str], cwd: str) -> int:
+    say(f"in {cwd}: {shlex.join(['al-run', *words])}")
+    sys.stdout.flush()
     return subprocess.run([*AL_RUN, *words], cwd=cwd, check=False).returncode
 
 

@@ -21,7 +21,8 @@ def replace_file(path: Path, content: bytes | Callable[[BinaryIO], object]) -> N
     partial = path.with_name(f".{path.name}.partial")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with partial.open("wb") as file:
+        partial.unlink(missing_ok=True)  # one that a killed process left, or a link that leads elsewhere
+        with partial.open("xb") as file:
             if callable(content):
                 content(file)
             else:

@@ -4,7 +4,7 @@ import functools
 import os
 import sys
 from collections.abc import Callable
-from typing import ParamSpec
+from typing import ParamSpec, TextIO
 
 from al_runner.errors import UsageError
 
@@ -24,7 +24,7 @@ def command(name: str) -> Callable[[Callable[P, int]], Callable[P, int]]:
                 code = body(*args, **kwargs)
                 sys.stdout.flush()
             except UsageError as error:
-                print(f"{name}: {error}", file=sys.stderr)
+                say(f"{name}: {error}", file=sys.stderr)
                 return 2
             except BrokenPipeError:
                 return silence_broken_pipe()
@@ -33,6 +33,16 @@ def command(name: str) -> Callable[[Callable[P, int]], Callable[P, int]]:
         return main
 
     return decorate
+
+
+def say(*lines: str, file: TextIO | None = None) -> None:
+    """Print lines that may hold names and errors of a stranger's: nothing in them steers the terminal."""
+    print("\n".join(map(plain, lines)), file=file)
+
+
+def plain(text: str) -> str:
+    """A text without what is not printable but the ends of its lines."""
+    return "".join(letter if letter.isprintable() or letter == "\n" else " " for letter in text)
 
 
 def silence_broken_pipe() -> int:

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from functools import partial
 from io import BytesIO
-from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 from zlib import crc32
@@ -54,11 +53,12 @@ def pens(names: Iterable[str]) -> dict[str, Pen]:
     """A pen for every curve of a figure, the same for the same name in every figure.
 
     Strategies of the table differ without colour too. Other names that come out alike, of which there are few, take the
-    next free pen, all but the first.
+    next free pen, all but the first; where there are more names than pens, some share one.
     """
     held: dict[str, Pen] = {}
     for name in sorted(set(names), key=lambda name: (name not in STRATEGIES, name)):
-        held[name] = next(pen for pen in map(partial(pen_of, name), count()) if pen not in held.values())
+        shifted = map(partial(pen_of, name), range(len(COLOURS) * TURN))
+        held[name] = next((pen for pen in shifted if pen not in held.values()), pen_of(name))
     return held
 
 

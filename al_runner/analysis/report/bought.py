@@ -3,49 +3,68 @@
 N images, Y classes, D numbers an image.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from math import log
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.special import xlogy
 
 from al_runner.analysis.stats.intervals import Floats
+from al_runner.analysis.table.rows import Parser, count, number, read_columns
 from al_runner.errors import UsageError
 
+ROWS = 1000  # images compared with all others at a time
 BLOCK = 8  # images are shrunk to at most 8 x 8 before they are compared
 
 
 def purchases(folder: Path) -> pd.DataFrame | None:
     """A run's purchases in order: round, id, label, prediction, confidence (NaN where unknown); None without the file.
 
-    `prediction` and `confidence` (its probability) are the model's, before the label was bought.
+    `prediction` and `confidence` (its probability) are the model's, before the label was bought. UsageError where a
+    file is damaged.
     """
-    file = folder / "acquired.csv"
-    if not file.is_file():
-        return None
-    bought = _read(file, ("round", "id", "label"))
-    said = folder / "predicted.csv"
-    if not said.is_file():
-        return bought.assign(prediction=np.nan, confidence=np.nan)
-    return bought.merge(_read(said, ("round", "id", "prediction", "confidence")), on=["round", "id"], how="left")
-
-
-def _read(file: Path, columns: Sequence[str]) -> pd.DataFrame:
     try:
-        table: pd.DataFrame = pd.read_csv(file)[list(columns)].apply(pd.to_numeric)
-        return table
-    except (OSError, ValueError, KeyError) as error:
-        raise UsageError(f"{file} can't be read ({' '.join(str(error).split())}); restore it from a copy") from error
+        bought = _read(folder / "acquired.csv", {"round": count, "id": count, "label": count})
+    except FileNotFoundError:
+        return None
+    _require_once(bought, "id", folder / "acquired.csv")
+    file = folder / "predicted.csv"
+    try:
+        said = _read(file, {"round": count, "id": count, "prediction": count, "confidence": _share})
+    except FileNotFoundError:
+        return bought.assign(prediction=np.nan, confidence=np.nan)
+    _require_once(said, "id", file)
+    return bought.merge(said, on=["round", "id"], how="left")
+
+
+def _read(file: Path, columns: Mapping[str, Parser]) -> pd.DataFrame:
+    return pd.DataFrame(read_columns(file, columns), columns=list(columns))
+
+
+def _require_once(table: pd.DataFrame, column: str, file: Path) -> None:
+    twice = table[column][table[column].duplicated()]
+    if len(twice):
+        raise UsageError(f"{file} has {column} {twice.iloc[0]} twice; restore it from a copy")
+
+
+def _share(text: str) -> float:
+    value = number(text)
+    if not 0 <= value <= 1:
+        raise ValueError("no probability")
+    return value
 
 
 def class_balance(bought: pd.DataFrame, classes: int) -> Floats:
     """Entropy of the labels bought by the end of every round over log Y: 1 for equal shares, 0 for a single class."""
-    counts = pd.crosstab(bought["round"], bought["label"]).cumsum().to_numpy(dtype=np.float64)
-    shares = counts / counts.sum(axis=1, keepdims=True)
-    terms = np.where(shares > 0, -shares * np.log(np.where(shares > 0, shares, 1)), 0)
-    return np.asarray(terms.sum(axis=1) / log(max(classes, 2)))
+    ordered = bought.sort_values("round", kind="stable")
+    before = ordered.groupby("label").cumcount().to_numpy(dtype=np.float64)  # of an image's own label
+    terms = np.cumsum(xlogy(before + 1, before + 1) - xlogy(before, before))  # the sum of n log n over the labels
+    ends = np.cumsum(ordered.groupby("round").size().to_numpy())
+    entropies = np.log(ends) - terms[ends - 1] / ends
+    return np.asarray(np.maximum(entropies, 0) / log(max(classes, 2)))
 
 
 def nearest_distance(bought: pd.DataFrame, small: Mapping[int, Floats] | Floats) -> Floats:
@@ -59,10 +78,13 @@ def nearest_distance(bought: pd.DataFrame, small: Mapping[int, Floats] | Floats)
     rounds = bought["round"].to_numpy()
     found = []
     for round_ in np.unique(rounds):
-        new, known = np.flatnonzero(rounds == round_), np.flatnonzero(rounds <= round_)
-        squared = squares[new, None] + squares[known] - 2 * x[new] @ x[known].T
-        squared[known[None, :] == new[:, None]] = np.inf  # itself
-        nearest = np.sqrt(np.maximum(squared.min(axis=1), 0) / x.shape[1])
+        all_new, known = np.flatnonzero(rounds == round_), np.flatnonzero(rounds <= round_)
+        least = []
+        for new in np.array_split(all_new, -(-len(all_new) // ROWS)):
+            squared = squares[new, None] + squares[known] - 2 * x[new] @ x[known].T
+            squared[known[None, :] == new[:, None]] = np.inf  # itself
+            least.append(squared.min(axis=1))
+        nearest = np.sqrt(np.maximum(np.concatenate(least), 0) / x.shape[1])
         found.append(nearest[np.isfinite(nearest)].mean() if np.isfinite(nearest).any() else np.nan)
     return np.array(found, dtype=np.float64)
 

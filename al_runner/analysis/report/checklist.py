@@ -6,9 +6,10 @@ sizes and budgets varied, hyperparameters chosen on what is labelled.
 """
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any
 
-from al_runner.analysis.report.evidence import PASS, UNKNOWN, WARNING, Check, Evidence
+from al_runner.analysis.report.evidence import PASS, UNKNOWN, WARNING, Check, Evidence, part_of
 from al_runner.analysis.stats.paired import LEAST_PAIRS
 from al_runner.analysis.tell.text import listed
 from al_runner.analysis.tell.verdict import all_gaps
@@ -108,9 +109,9 @@ def validation(evidence: Evidence) -> Check:
     found: dict[tuple[str, float, int], None] = {}
     for case in evidence.cases:
         for folder in case.each["folder"]:
-            split = (evidence.configs.get(folder, {}).get("dataset") or {}).get("split") or {}
-            if isinstance(split.get("val"), int | float):
-                found[case.key[0], float(split["val"]), case.budget.end] = None
+            size = part_of(evidence.configs.get(folder, {}), "dataset", "split").get("val")
+            if isinstance(size, int | float) and isfinite(size):
+                found[case.key[0], float(size), case.budget.end] = None
     if not found:
         return Check(name, UNKNOWN, "The size of the validation set is not recorded.", source)
     sized = [(name_, int(size), end) for name_, size, end in found if size >= 1]
@@ -145,8 +146,8 @@ def varied(evidence: Evidence) -> Check:
 
 
 def _budget(config: Mapping[str, Any]) -> dict[str, Any]:
-    held = config.get("budget")
-    return {key: held.get(key) for key in ("initial", "query")} if isinstance(held, Mapping) else {}
+    held = part_of(config, "budget")
+    return {key: held[key] for key in ("initial", "query") if key in held}
 
 
 def whole(evidence: Evidence) -> Check:

@@ -1,6 +1,5 @@
 """What is known of the runs behind a comparison, and the form of a check of it."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,6 +7,8 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from al_runner.analysis.stats.case import Case
+from al_runner.errors import UsageError
+from al_runner.system.foreign import FACTS, from_json
 
 PASS, WARNING, UNKNOWN = "pass", "warning", "can't tell"
 
@@ -31,9 +32,20 @@ class Evidence(NamedTuple):
 
 
 def provenance(folder: Path) -> list[dict[str, Any]]:
-    """A run's provenance.json, one entry a start; none where it is missing or damaged."""
+    """A run's provenance.json, one entry a start; none where it is missing. UsageError where it is damaged."""
+    file = folder / "provenance.json"
     try:
-        held = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        held = from_json(file, FACTS)
+    except FileNotFoundError:
         return []
-    return [entry for entry in held if isinstance(entry, dict)] if isinstance(held, list) else []
+    if not isinstance(held, list) or not all(isinstance(entry, dict) for entry in held):
+        raise UsageError(f"{file} is no list of a run's starts; restore it from a copy, or move it away")
+    return held
+
+
+def part_of(config: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
+    """A mapping inside a configuration; an empty one where there is none."""
+    for name in names:
+        held = config.get(name)
+        config = held if isinstance(held, Mapping) else {}
+    return config

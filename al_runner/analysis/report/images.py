@@ -12,7 +12,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from al_runner.data.archive import read
+from al_runner.data.archive import read, sha256
+from al_runner.data.arrays import Arrays, DataFile
+from al_runner.data.bundled import BUNDLED
 from al_runner.errors import UsageError
 
 TILE = 48  # pixels of a thumbnail's longer side, at most
@@ -26,46 +28,43 @@ class Images(NamedTuple):
     classes: tuple[str, ...]
 
 
-def find_images(config: Mapping[str, Any], data_root: Path) -> Images | str:
-    """The images of a run's data set, or one sentence that says why they can't be had here."""
-    dataset = config.get("dataset")
-    source = str(dataset.get("_target_", "")) if isinstance(dataset, Mapping) else ""
-    kind = source.rpartition(".")[2]
-    if not isinstance(dataset, Mapping) or kind not in ("digits", "npz", "folder", "vision"):
-        return f"the data set's source {source or 'is not recorded, so it'} is not one whose images can be read back"
-    if kind == "digits":
-        return _digits()
-    file = _file(kind, dataset, data_root)
-    if isinstance(file, str):
-        return file
-    try:
-        held = read(file, dataset.get("channels") if kind == "npz" else None, bool(dataset.get("relabel")))
-    except UsageError as error:
-        return str(error)
+def find_images(starts: Sequence[Mapping[str, Any]], data_root: Path) -> Images | str:
+    """The images that a run's starts say it read, or one sentence that says why they can't be had here.
+
+    Only a file that lies in `data_root` itself and has the recorded checksum is opened.
+    """
+    named = starts[-1].get("file") if starts else None
+    file = _data_file(named) if isinstance(named, Mapping) else None
+    if file is None:
+        return "provenance.json does not name the file of the data set, as a run of this version does"
+    held = BUNDLED[file.name]() if file.name in BUNDLED else _prepared(file, data_root)
+    if isinstance(held, str):
+        return held
     images, labels = held.whole()
     return Images(images, labels, tuple(held.classes.tolist()))
 
 
-def _file(kind: str, dataset: Mapping[str, Any], data_root: Path) -> Path | str:
-    """Where the prepared file is, or why there is none."""
-    if kind == "npz":
-        found = [Path(str(dataset.get("path"))).expanduser()]
-    elif kind == "folder":
-        prepared = data_root.glob(f"folder-{Path(str(dataset.get('path'))).name[:40]}-*.npz")
-        found = sorted(prepared, key=lambda file: file.stat().st_mtime)[-1:]  # of a folder that changed, the newest
-    else:
-        found = [data_root / f"{dataset.get('name')}.npz"]
-    there = [file for file in found if file.is_file()]
-    if not there:
-        return f"the data set has no prepared file below {data_root}; name the folder with --data or AL_DATA"
-    return there[0]
+def _data_file(named: Mapping[str, Any]) -> DataFile | None:
+    """What a start says of its file; None where it is no plain name, or says it in another way."""
+    name, sha256, channels = (named.get(key) for key in ("name", "sha256", "channels"))
+    if not isinstance(name, str) or not isinstance(sha256, str) or channels not in (None, "first", "last"):
+        return None
+    plain = name.isprintable() and Path(name).name == name and "\\" not in name
+    return DataFile(name, sha256, channels, bool(named.get("relabel"))) if plain else None
 
 
-def _digits() -> Images:
-    from sklearn.datasets import load_digits  # noqa: PLC0415 - a second that no other data set need spend
-
-    bunch = load_digits()
-    return Images((bunch.images * (255 / 16)).round().astype(np.uint8), bunch.target, tuple(map(str, range(10))))
+def _prepared(file: DataFile, data_root: Path) -> Arrays | str:
+    path = data_root / file.name
+    try:
+        if not path.is_file():
+            return f"{file.name} is not in {data_root}; name the folder that it is in with --data or AL_DATA"
+        if sha256(path) != file.sha256:
+            return f"{path} is not the file that these runs read: its checksum is another"
+        return read(path, file.channels, file.relabel)
+    except OSError as error:
+        return f"{path} can't be read ({error.strerror})"
+    except UsageError as error:
+        return str(error)
 
 
 def fits(images: Images, bought: pd.DataFrame) -> bool:

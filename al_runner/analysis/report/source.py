@@ -1,9 +1,9 @@
 """Everything that a folder holds, read once."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -13,8 +13,11 @@ from al_runner.analysis.report.evidence import provenance
 from al_runner.analysis.report.images import Images, find_images, fits
 from al_runner.analysis.stats.case import Case
 from al_runner.analysis.table.display import Names
-from al_runner.analysis.table.runs import load, read_config, run_folders
+from al_runner.analysis.table.runs import Found, find
 from al_runner.analysis.tell.comparison import Comparison
+from al_runner.errors import UsageError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -22,29 +25,42 @@ class Source:
     """A folder as the page needs it."""
 
     directory: Path
-    frame: pd.DataFrame
+    found: Found
     comparison: Comparison
-    configs: Mapping[str, Mapping[str, Any]]
     bought: Mapping[str, pd.DataFrame]
     starts: Mapping[str, list[dict[str, Any]]]
     data_root: Path
+    unread: Sequence[str]  # a line for every damaged file beside a sound run's rows
     names: Names = field(default_factory=Names)
 
     @classmethod
     def of(cls, directory: Path, data_root: Path, at: int | None = None, baseline: str | None = None) -> "Source":
-        """Read the folder; UsageError as of `load` and `compare.cases`."""
-        frame = load(directory)
-        found = {folder.relative_to(directory).as_posix(): folder for folder in run_folders(directory)}
-        held = {name: purchases(folder) for name, folder in found.items()}
-        return cls(
-            directory,
-            frame,
-            Comparison.of(frame, at, baseline),
-            {name: read_config(folder) for name, folder in found.items()},
-            {name: bought for name, bought in held.items() if bought is not None and len(bought)},
-            {name: provenance(folder) for name, folder in found.items()},
-            data_root,
-        )
+        """Read the folder; UsageError as of `find` and `compare.cases`."""
+        found, unread = find(directory), list[str]()
+        comparison = Comparison.of(found.frame, at, baseline)
+        sound = {name: found.folders[name] for name in found.configs}
+        read = _each(sound, purchases, unread)
+        bought = {name: held for name, held in read.items() if held is not None and len(held)}
+        return cls(directory, found, comparison, bought, _each(sound, provenance, unread), data_root, unread)
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        return self.found.frame
+
+    @property
+    def configs(self) -> Mapping[str, Mapping[str, Any]]:
+        return self.found.configs
+
+
+def _each(folders: Mapping[str, Path], read: Callable[[Path], T], unread: list[str]) -> dict[str, T]:
+    """What is read of every run; a line goes to `unread` where that can't be."""
+    held = {}
+    for name, folder in folders.items():
+        try:
+            held[name] = read(folder)
+        except UsageError as error:
+            unread.append(f"left out, {error}")
+    return held
 
 
 def purchase_measures(source: Source, runs: pd.DataFrame, images: Images | None) -> pd.DataFrame:
@@ -64,17 +80,20 @@ def purchase_measures(source: Source, runs: pd.DataFrame, images: Images | None)
         if bought is None:
             continue
         bought = bought[bought["round"].isin(run["round"])]
+        if bought.empty:
+            continue
         wrong = (bought["prediction"] != bought["label"]).where(bought["prediction"].notna())
+        rounds = np.unique(bought["round"])
         new = {
-            "balance": class_balance(bought, classes),
-            "wrong": wrong.astype(float).groupby(bought["round"]).mean().to_numpy(),
+            "balance": pd.Series(class_balance(bought, classes), rounds),
+            "wrong": wrong.astype(float).groupby(bought["round"]).mean(),
         }
         if images is not None:
             ids = np.unique(bought["id"])
             small = dict(zip(ids.tolist(), shrunk(images.images[ids]), strict=True))
-            new["distance"] = nearest_distance(bought, small)
-        parts.append(run.sort_values("round").assign(**new))
-    return pd.concat(parts)
+            new["distance"] = pd.Series(nearest_distance(bought, small), rounds)
+        parts.append(run.assign(**{name: run["round"].map(values) for name, values in new.items()}))
+    return pd.concat(parts) if parts else runs
 
 
 def case_images(source: Source, case: Case) -> Images | str:
@@ -82,8 +101,8 @@ def case_images(source: Source, case: Case) -> Images | str:
     bought = [source.bought[folder] for folder in case.each["folder"] if folder in source.bought]
     if not bought:
         return "this folder has no acquired.csv, so what was bought is not known"
-    config = next(source.configs[folder] for folder in case.each["folder"] if folder in source.configs)
-    images = find_images(config, source.data_root)
+    starts = next((held for folder in case.each["folder"] if (held := source.starts.get(folder))), [])
+    images = find_images(starts, source.data_root)
     if isinstance(images, Images) and not all(fits(images, part) for part in bought):
         return (
             "the labels in acquired.csv are not those of the prepared data set: it is another one, or pool= spoilt it"

@@ -2,25 +2,33 @@
 
 import csv
 from collections.abc import Callable, Mapping, Sequence
+from io import StringIO
 from itertools import pairwise
 from math import isnan, nan
 from pathlib import Path
 from typing import Any
 
+from al_runner.analysis.table.files import as_written
 from al_runner.errors import UsageError
 from al_runner.record.run_id import RunId
+from al_runner.system.foreign import TABLE, WHOLE, content
 
 BASELINE = "random"  # what the others are held against
 KEYS = RunId._fields
 RATES = ("test_error", "test_accuracy", "best_test_error", "val_error", "train_error")
 COLUMNS = ("round", "labelled", *RATES, "test_nll", "steps", "fit_seconds", "select_seconds", "classes")
 UNKNOWN = ("select_seconds", "classes", "energy_joules", "pool_images", "test_images")  # may be blank
+WHOLE_OR_BLANK = ("classes", "pool_images", "test_images")
 COUNTS = ("seed", "round", "labelled", "steps")
 TIDY = (*KEYS, *COLUMNS, "folder")
 EXTRA = ("energy_joules", "pool_images", "test_images")  # kept where one of the runs has a number there
+MOST = 2**53  # of a count or a measurement, beyond which it is damage and nothing computes with it exactly
+LONG = 60  # characters of a cell that a message shows
 NEEDED = ("dataset", "strategy", "seed", "labelled", "test_error")  # of a results.csv that was made elsewhere
 
 Row = dict[str, Any]
+Columns = dict[str, list[Any]]
+Parser = Callable[[str], Any]
 
 
 def completed(rows: Sequence[Row]) -> list[Row]:
@@ -50,52 +58,103 @@ def run_key(row: Row) -> tuple[Any, ...]:
 def read_csv(file: Path, columns: Sequence[str], optional: Sequence[str] = ()) -> list[Row]:
     """A file's rows: `columns`, which it must have, and those of `optional` that it has, where cells may be empty.
 
-    UsageError where a column is missing or a cell is not what it should be.
+    UsageError as of `read_columns`.
+    """
+    own = not optional
+    wanted = {name: _parser(name, own) for name in columns if name != "classes"}
+    more = {name: _parser(name, own) for name in (*optional, *EXTRA) if name not in columns}
+    held = read_columns(file, wanted, more | {"classes": _parser("classes", own)})
+    if "classes" in columns and "classes" not in held:  # a run of 0.1.0
+        held["classes"] = [nan] * len(held["round"])
+    return [dict(zip(held, row, strict=True)) for row in zip(*held.values(), strict=True)]
+
+
+def read_columns(file: Path, wanted: Mapping[str, Parser], more: Mapping[str, Parser] | None = None) -> Columns:
+    """The columns of a CSV file that are `wanted`, and those of `more` that it has, each as its parser reads a cell.
+
+    UsageError where a column is missing, or where a parser raises ValueError; FileNotFoundError where there is no file.
     """
     try:
-        with file.open(encoding="utf-8", newline="") as stream:
-            reader = csv.DictReader(stream, strict=True)
-            rows, header = list(reader), reader.fieldnames or ()
-    except (OSError, ValueError, csv.Error) as error:
+        text = StringIO(content(file, TABLE).decode("utf-8"), newline="")
+        header, *lines = [line for line in csv.reader(text, strict=True) if line] or [[]]
+    except (ValueError, csv.Error) as error:
         raise UsageError(f"{file} can't be read ({one_line(error)}); restore it from a copy") from error
-    missing = [name for name in columns if name not in (*header, "classes")]
+    missing = [name for name in wanted if name not in header]
     if missing:
         raise UsageError(f"{file} has no column {missing[0]}; restore it from a copy, or move it away")
-    kept = [*columns, *(name for name in (*optional, *EXTRA) if name in header and name not in columns)]
-    return [_typed(row, kept, f"{file}, line {line}", own=not optional) for line, row in enumerate(rows, start=2)]
+    wrong = next((line for line, cells in enumerate(lines, start=2) if len(cells) != len(header)), 0)
+    if wrong:
+        raise UsageError(f"{file}, line {wrong}: the fields are not those of the header; restore the file from a copy")
+    cells = dict(zip(header, zip(*lines, strict=True) if lines else [()] * len(header), strict=True))
+    parsers = {name: parse for name, parse in {**wanted, **(more or {})}.items() if name in cells}
+    return {name: _parsed(name, cells[name], parse, file) for name, parse in parsers.items()}
 
 
-def _typed(row: Mapping[str, str], columns: Sequence[str], where: str, own: bool) -> Row:
-    if None in row or None in row.values():
-        raise UsageError(f"{where}: the fields are not those of the header; restore the file from a copy")
-    typed: Row = {}
-    for name in columns:
-        try:
-            typed[name] = _parser(name, own)(row.get(name, ""))
-        except ValueError:
-            raise UsageError(f"{where}: {name} is {row.get(name)!r}; restore the file from a copy") from None
-    return typed
+def _parsed(name: str, cells: Sequence[str], parse: Parser, file: Path) -> list[Any]:
+    """The values of a column; UsageError names the first cell that is none."""
+    values: list[Any] = []
+    try:
+        values.extend(map(parse, cells))
+    except ValueError:
+        wrong = f"{file}, line {len(values) + 2}: {name} is {shortened(cells[len(values)])}"
+        raise UsageError(f"{wrong}; restore the file from a copy") from None
+    return values
 
 
-def _parser(name: str, own: bool) -> Callable[[str], Any]:
+def _parser(name: str, own: bool) -> Parser:
     if name in COUNTS:
-        return int
+        return _seed if name == "seed" else count
+    if name in WHOLE_OR_BLANK:
+        return _count_or_nan
     if name in UNKNOWN:
         return _number_or_nan
     if name in NEEDED or own:
-        return _number if name in COLUMNS else str
-    return _number_or_nan if name in COLUMNS else str
+        return (_loss if name == "test_nll" else number) if name in COLUMNS else as_written
+    return _number_or_nan if name in COLUMNS else as_written
+
+
+def count(text: str) -> int:
+    """A whole number from 0 on that a float holds exactly, else ValueError."""
+    value = int(text)
+    if not 0 <= value < MOST:
+        raise ValueError("no count")
+    return value
+
+
+def number(text: str) -> float:
+    """A measurement, finite and of a size that computes, else ValueError."""
+    value = float(text)
+    if not -MOST < value < MOST:  # as it is not for NaN
+        raise ValueError("no measurement")
+    return value
+
+
+def _seed(text: str) -> int:
+    value = int(text)
+    if value not in WHOLE:
+        raise ValueError("beyond 64 bits")
+    return value
+
+
+def _count_or_nan(text: str) -> float:
+    return float(count(text.removesuffix(".0"))) if text else nan
 
 
 def _number_or_nan(text: str) -> float:
-    return _number(text) if text else nan
+    return number(text) if text else nan
 
 
-def _number(text: str) -> float:
+def _loss(text: str) -> float:
+    """It may be infinite."""
     value = float(text)
     if isnan(value):
         raise ValueError("NaN")
     return value
+
+
+def shortened(cell: str) -> str:
+    """A cell as a message shows it."""
+    return repr(cell) if len(cell) < LONG else f"{cell[:LONG]!r} and {len(cell) - LONG} characters more"
 
 
 def require_sound(rows: Sequence[Row], where: str) -> None:

@@ -1,12 +1,12 @@
 """Run folders, or the results.csv made of them, as one tidy table."""
 
+import os
 from collections.abc import Mapping, Sequence
 from math import isnan, nan
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
-import yaml
 
 from al_runner.analysis.table.names import curve_names
 from al_runner.analysis.table.rows import (
@@ -17,13 +17,29 @@ from al_runner.analysis.table.rows import (
     TIDY,
     Row,
     completed,
-    one_line,
     read_csv,
     require_sound,
     run_key,
 )
 from al_runner.errors import UsageError
 from al_runner.record.run_id import COMBINATION, RunId
+from al_runner.system.foreign import folders_with, from_yaml
+
+MOST_CURVES = 200  # of one figure and one comparison: more can't be told apart, and every pair is compared
+
+
+class Found(NamedTuple):
+    """What a directory holds, as far as it is sound."""
+
+    frame: pd.DataFrame  # see `load`
+    folders: Mapping[str, Path]  # of all runs, by their place in the directory
+    configs: Mapping[str, Mapping[str, Any]]  # of the sound ones
+    damaged: Sequence[str]  # a line for every run that is left out, naming its file
+
+    @property
+    def code(self) -> int:
+        """A command's exit code: 1 where something was left out."""
+        return int(bool(self.damaged))
 
 
 def load(directory: Path) -> pd.DataFrame:
@@ -34,55 +50,77 @@ def load(directory: Path) -> pd.DataFrame:
     a run and round: other measurements are then NaN, rounds are counted, other keys empty. UsageError where there is no
     run, or a file is damaged or foreign.
     """
+    found = find(directory)
+    if found.damaged:
+        raise UsageError(found.damaged[0])
+    return found.frame
+
+
+def find(directory: Path) -> Found:
+    """As `load`, but without the runs that are damaged, as long as one is sound."""
     directory = Path(directory)
-    folders = run_folders(directory)
+    folders = {folder.relative_to(directory).as_posix(): folder for folder in run_folders(directory)}
+    rows: list[Row] = []
+    configs, damaged = dict[str, Mapping[str, Any]](), list[str]()
+    for name, folder in folders.items():
+        try:
+            config = read_config(folder)
+            rows += _rows(folder, name, config)
+            configs[name] = config
+        except UsageError as error:
+            damaged.append(str(error))
     results = directory / "results.csv"
-    if folders:
-        rows = [row for folder in folders for row in read_run(folder, directory)]
-    elif results.is_file():
+    if not folders and results.is_file():
         rows = _read_results(results)
-    else:
+    elif not folders:
         raise UsageError(
             f"{directory} holds no run: a run folder has a config.yaml and a rounds.csv, "
             "and al-run makes one (e.g. al-run strategy=random seed=0)"
         )
+    if not rows and damaged:
+        raise UsageError(damaged[0])
     if not rows:
         raise UsageError(f"{directory} holds {len(folders)} runs, none with a finished round yet; wait for the first")
     frame = table(rows)
     _require_distinct(frame, directory)
-    return frame
+    _require_few(frame, directory)
+    return Found(frame, folders, configs, damaged)
 
 
 def run_folders(directory: Path) -> list[Path]:
     """Folders at any depth that hold an acquired.csv or a rounds.csv, hidden ones left out, sorted."""
-    if not directory.is_dir():
-        raise UsageError(f"{directory} is not a directory; give one that al-run wrote into, such as outputs")
-    files = [file for name in ("acquired.csv", "rounds.csv") for file in directory.rglob(name)]
-    folders = {file.parent for file in files}
-    return sorted(f for f in folders if not any(part.startswith(".") for part in f.relative_to(directory).parts))
+    return folders_with(directory, ("acquired.csv", "rounds.csv"))
 
 
 def read_run(folder: Path, root: Path) -> list[Row]:
     """One run's rows, none before its first finished round; `folder` is given relative to `root`."""
-    run = RunId.of(read_config(folder)["run"])
+    return _rows(folder, folder.relative_to(root).as_posix(), read_config(folder))
+
+
+def read_rounds(folder: Path) -> list[Row]:
+    """The rows of a run without what tells it from others, none before its first finished round."""
     file = folder / "rounds.csv"
-    if not file.exists():
+    if not os.path.lexists(file):
         return []
-    where = {**run._asdict(), "folder": folder.relative_to(root).as_posix()}
-    rows = [where | row for row in read_csv(file, COLUMNS)]
+    rows = read_csv(file, COLUMNS)
     require_sound(rows, str(file))
     return rows
+
+
+def _rows(folder: Path, name: str, config: Mapping[str, Any]) -> list[Row]:
+    where = {**RunId.of(config["run"])._asdict(), "folder": name}
+    return [where | row for row in read_rounds(folder)]
 
 
 def read_config(folder: Path) -> Mapping[str, Any]:
     """The run's configuration, whose mapping `run` is a RunId; UsageError where it is not."""
     file = folder / "config.yaml"
-    if not file.exists():
-        raise UsageError(f"{folder / 'rounds.csv'} has no config.yaml beside it; restore it, or move the folder away")
     try:
-        config = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise UsageError(f"{file} can't be read ({one_line(error)}); restore it, or move it away") from error
+        config = from_yaml(file)
+    except FileNotFoundError:
+        raise UsageError(
+            f"{folder / 'rounds.csv'} has no config.yaml beside it; restore it, or move the folder away"
+        ) from None
     run = config.get("run") if isinstance(config, Mapping) else None
     if not isinstance(run, Mapping):
         raise UsageError(f"{file} has no mapping `run`, so al-run did not write it; move it away")
@@ -120,4 +158,16 @@ def _require_distinct(frame: pd.DataFrame, directory: Path) -> None:
         raise UsageError(
             f"{' and '.join(twins['folder'])} in {directory} hold the same run ({first['curve']}, seed "
             f"{first['seed']}); move all but one away, or plot a folder that holds only one"
+        )
+
+
+def _require_few(frame: pd.DataFrame, directory: Path) -> None:
+    """UsageError where a figure would have more curves than can be drawn and compared."""
+    counts = curve_names(frame).groupby([frame[key] for key in COMBINATION], sort=False).nunique()
+    if counts.max() > MOST_CURVES:
+        (key, *_) = counts[counts == counts.max()].reset_index()[list(COMBINATION)].itertuples(index=False)
+        where = ", ".join(filter(None, map(str, key)))
+        raise UsageError(
+            f"{directory} holds {counts.max():,} strategies and variants of {where}; {MOST_CURVES} are compared at "
+            "most: move some into a folder of their own"
         )

@@ -13,7 +13,7 @@ from al_runner.analysis.stats.results import paired_tests, results
 from al_runner.analysis.table.display import Names
 from al_runner.analysis.table.files import as_csv, write
 from al_runner.analysis.tell.latex import DEFAULT, latex_table
-from al_runner.analysis.tell.shown import Shown
+from al_runner.analysis.tell.shown import Shown, markdown
 from al_runner.analysis.tell.tables import shown_labels, shown_penalties, shown_ranks, shown_results, shown_tests
 from al_runner.analysis.tell.verdict import Naming, verdict
 
@@ -90,9 +90,9 @@ def save_tables(
 ) -> list[Path]:
     """compare_*.csv, compare.md, and compare.tex of these columns in `out`; the paths."""
     written = [write(out / f"compare_{name}.csv", as_csv(table)) for name, table in comparison.frames.items()]
-    markdown = [*comparison.verdicts(), *(table.as_markdown() for table in comparison.shown())]
+    marked = [*map(markdown, comparison.verdicts()), *(table.as_markdown() for table in comparison.shown())]
     latex = ["% needs \\usepackage{booktabs}"]
     latex += [latex_table(case, names or Names(), columns) for case in comparison.cases]
-    for name, parts in (("compare.md", markdown), ("compare.tex", latex)):
+    for name, parts in (("compare.md", marked), ("compare.tex", latex)):
         written.append(write(out / name, ("\n\n".join(parts) + "\n").encode()))
     return written

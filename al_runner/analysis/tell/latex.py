@@ -1,5 +1,6 @@
 """The table of errors as LaTeX prints it in a paper's column."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import isnan
@@ -16,6 +17,7 @@ from al_runner.errors import UsageError
 
 Row = Mapping[Any, Any]
 DEFAULT = ("final", "area", "final_gap")
+LABEL = re.compile(r"[^A-Za-z0-9:._-]")  # what a label may not have
 LONG = 20  # characters of a name, beyond which it is broken into lines
 SPECIAL = {"\\": r"\textbackslash{}", "^": r"\^{}", "~": r"\~{}", "<": "$<$", ">": "$>$"}
 
@@ -82,7 +84,7 @@ def latex_table(case: Case, names: Names, columns: tuple[str, ...] = DEFAULT) ->
     head, *body = (" & ".join(line) + r" \\" for line in lines)
     begin = [r"\begin{table}[t]", r"\centering", rf"\caption{{{caption(case, names, columns)}}}"]
     begin += [
-        rf"\label{{tab:{'-'.join(filter(None, case.key))}}}",
+        rf"\label{{tab:{LABEL.sub('-', '-'.join(filter(None, case.key)))}}}",
         r"\smallskip\footnotesize",
         r"\setlength{\tabcolsep}{3pt}",
     ]

@@ -1,33 +1,31 @@
 """What a reader of the curves should know about the runs behind them, one line each."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from al_runner.analysis.stats.curves import by_seed, split_by_curve
 from al_runner.analysis.table.names import curve_names, is_truth
-from al_runner.analysis.table.runs import read_config, run_folders
+from al_runner.analysis.table.runs import Found
 from al_runner.analysis.tell.text import listed
 from al_runner.record.run_id import COMBINATION
 
 
-def notes(directory: Path, frame: pd.DataFrame) -> list[str]:
-    """Runs that have not begun, are shorter than others, or don't fit together; none for a whole set of runs."""
-    configs = {folder.relative_to(directory).as_posix(): read_config(folder) for folder in run_folders(directory)}
-    found = waiting(directory, frame)
-    for _, runs in frame.groupby(list(COMBINATION), sort=True):
-        found += [*_short(runs), *_uneven(runs), *_mixed(runs, configs)]
-    return found
+def notes(found: Found) -> list[str]:
+    """Runs that are left out, are shorter than others, or don't fit together; none for a whole set of runs."""
+    told = left_out(found)
+    for _, runs in found.frame.groupby(list(COMBINATION), sort=True):
+        told += [*_short(runs), *_uneven(runs), *_mixed(runs, found.configs)]
+    return told
 
 
-def waiting(directory: Path, frame: pd.DataFrame) -> list[str]:
-    """The runs of which no round is finished yet, in one line, if there are any."""
-    folders = [folder.relative_to(directory).as_posix() for folder in run_folders(directory)]
-    begun = set(frame["folder"])
-    unbegun = [folder for folder in folders if folder not in begun]
-    return [f"left out, no round finished yet: {listed(unbegun)}"] if unbegun else []
+def left_out(found: Found) -> list[str]:
+    """A line for every damaged run, and one for those of which no round is finished yet."""
+    begun = set(found.frame["folder"])
+    unbegun = [name for name in found.configs if name not in begun]
+    lines = [f"left out, {line}" for line in found.damaged]
+    return [*lines, f"left out, no round finished yet: {listed(unbegun)}"] if unbegun else lines
 
 
 def _short(runs: pd.DataFrame) -> list[str]:

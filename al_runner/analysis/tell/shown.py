@@ -1,6 +1,11 @@
 """A table of strings for a terminal, for Markdown and for the page."""
 
+import re
 from dataclasses import dataclass
+
+# What begins something in GitHub's Markdown; a single _ inside a name, and a < before a number, begin nothing.
+MARKS = re.compile(r"<(?=[A-Za-z/!?])|&(?=[A-Za-z#])|[\\`*\[\]|~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
+ENTITIES = {"<": "&lt;", "&": "&amp;"}
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,12 @@ class Shown:
     def as_markdown(self) -> str:
         """A GitHub table under its title."""
         rule = ["---" if place < self.left else "--:" for place in range(len(self.head))]
-        lines = [
-            "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in (self.head, rule, *self.rows)
-        ]
-        return "\n".join([f"**{self.heading}**", "", *lines, *(["", self.note] if self.note else [])])
+        head, *rows = ([*map(markdown, row)] for row in (self.head, *self.rows))
+        lines = ["| " + " | ".join(row) + " |" for row in (head, rule, *rows)]
+        note = ["", markdown(self.note)] if self.note else []
+        return "\n".join([f"**{markdown(self.heading)}**", "", *lines, *note])
+
+
+def markdown(text: str) -> str:
+    """Plain text for Markdown: no tag, no entity, no link, no emphasis, no end of a table's cell."""
+    return MARKS.sub(lambda found: ENTITIES.get(found[0], f"\\{found[0]}"), text)

@@ -24,6 +24,8 @@ from al_runner.analysis.report.images import atlas, find_images, fits
 from al_runner.analysis.report.page import page
 from al_runner.analysis.report.sheets import contact_sheet
 from al_runner.analysis.report.source import Source, case_images
+from al_runner.data.archive import sha256
+from al_runner.data.arrays import DataFile
 from al_runner.errors import UsageError
 
 DIGITS = {"dataset": {"_target_": "al_runner.data.digits.digits", "split": {"val": 20}}}
@@ -60,6 +62,7 @@ def digits_runs(root, seeds=3):
                 "git_commit": "abc",
                 "command": ["al-run", "a=<b>"],
                 "started": f"200{seed}",
+                "file": {"name": "digits", "sha256": "", "channels": None, "relabel": False},
             }
             (folder / "provenance.json").write_text(json.dumps([start]))
     for seed in range(seeds):
@@ -108,18 +111,37 @@ def test_purchases_keep_their_order_and_know_what_was_predicted(tmp_path):
     assert bought["prediction"].fillna(-1).tolist() == [-1, -1, 0, 0]
     (tmp_path / "predicted.csv").unlink()
     assert purchases(tmp_path)["confidence"].isna().all()
-    (tmp_path / "acquired.csv").write_text("round,id\n0,x\n")
-    with pytest.raises(UsageError, match=r"acquired\.csv can't be read"):
-        purchases(tmp_path)
+    for text, message in (
+        ("round,id\n0,3\n", "has no column label"),
+        ("round,id,label\n0,x,1\n", "line 2: id is 'x'"),
+        ("round,id,label\n0,1,1\n0,1.5,1\n", "line 3: id is '1.5'"),
+        ("round,id,label\n0,-1,1\n", "line 2: id is '-1'"),
+        (f"round,id,label\n0,{10**23},1\n", f"line 2: id is '{10**23}'"),
+        ("round,id,label\n0,7,1\n1,7,1\n", "has id 7 twice"),
+    ):
+        (tmp_path / "acquired.csv").write_text(text)
+        with pytest.raises(UsageError, match=rf"acquired\.csv.* {message}"):
+            purchases(tmp_path)
+    buy(tmp_path, [[5], [9]], dict.fromkeys(range(10), 4))
+    for confidence in ("inf", "-0.1", "1.1", "nan", ""):
+        (tmp_path / "predicted.csv").write_text(f"round,id,prediction,confidence\n1,9,4,{confidence}\n")
+        with pytest.raises(UsageError, match=rf"predicted\.csv, line 2: confidence is '{confidence}'"):
+            purchases(tmp_path)
+    (tmp_path / "predicted.csv").unlink()
     (tmp_path / "acquired.csv").unlink()
     assert purchases(tmp_path) is None
+
+
+def started(file: Path, **options):
+    """The starts of a run that read this file."""
+    return [{"file": DataFile(file.name, sha256(file))._asdict() | options}]
 
 
 def test_images_are_found_or_a_reason_is(tmp_path):
     arrays = {"train_images": np.zeros((3, 4, 4), np.uint8), "train_labels": np.array([0, 1, 1])}
     arrays |= {"test_images": np.ones((2, 4, 4), np.uint8), "test_labels": np.array([1, 0])}
     np.savez(tmp_path / "usps.npz", **arrays)
-    usps = {"dataset": {"_target_": "al_runner.data.vision.vision", "name": "usps"}}
+    usps = started(tmp_path / "usps.npz")
     images = find_images(usps, tmp_path)
     assert images.images.shape == (5, 4, 4)
     assert images.labels.tolist() == [0, 1, 1, 1, 0]
@@ -127,11 +149,36 @@ def test_images_are_found_or_a_reason_is(tmp_path):
     assert fits(images, table([(4, 0), (3, 1)]))
     assert not fits(images, table([(4, 1)]))
     assert not fits(images, table([(5, 1)]))
-    assert find_images({"dataset": {"_target_": "a.npz", "path": str(tmp_path / "usps.npz")}}, tmp_path / "no").classes
-    assert "no prepared file below" in find_images(usps, tmp_path / "elsewhere")
-    assert "not one whose images" in find_images({"dataset": {"_target_": "my.data"}}, tmp_path)
+    assert "usps.npz is not in" in find_images(usps, tmp_path / "elsewhere")
+    for nothing in ([], [{}], [{"file": None}], [{"file": "usps.npz"}], [{"file": {"name": "usps.npz"}}]):
+        assert "does not name the file" in find_images(nothing, tmp_path)
     (tmp_path / "usps.npz").write_bytes(b"PK damaged")
-    assert "can't be read" in find_images(usps, tmp_path)
+    assert "its checksum is another" in find_images(usps, tmp_path)
+    assert "can't be read" in find_images(started(tmp_path / "usps.npz"), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name", ["../usps.npz", "/usps.npz", "..", "", "a/usps.npz", "**", "us\0ps.npz", 5, "x" * 9999]
+)
+def test_a_name_leads_to_no_file_but_the_data_root_s_own(tmp_path, name):
+    root = tmp_path / "a" / "root"
+    root.mkdir(parents=True)
+    arrays = {f"{part}_images": np.eye(4, dtype=np.uint8)[:, None] for part in ("train", "test")}
+    np.savez(tmp_path / "a" / "usps.npz", **arrays, train_labels=[0, 1, 0, 1], test_labels=[0, 1, 0, 1])
+    start = [{"file": {"name": name, "sha256": sha256(tmp_path / "a" / "usps.npz")}}]
+    assert isinstance(find_images(start, root), str)
+
+
+@pytest.mark.parametrize("shape", [(0, 4, 4), (6,), (6, 2, 2, 2, 2)])
+def test_a_prepared_file_of_another_form_is_no_traceback(tmp_path, shape):
+    np.savez(
+        tmp_path / "odd.npz",
+        train_images=np.zeros(shape, np.uint8),
+        train_labels=np.full(shape[0], np.nan),
+        test_images=np.zeros(shape, np.uint8),
+        test_labels=np.zeros(shape[0], np.int64),
+    )
+    assert "odd.npz" in find_images(started(tmp_path / "odd.npz"), tmp_path)
 
 
 def test_own_arrays_are_shown_as_the_run_read_them(tmp_path):
@@ -140,9 +187,8 @@ def test_own_arrays_are_shown_as_the_run_read_them(tmp_path):
     parts = {"train": slice(0, 5), "test": slice(5, 7), "val": slice(7, 9)}
     arrays = {f"{part}_images": np.moveaxis(images, -1, 1)[rows] for part, rows in parts.items()}
     np.savez(tmp_path / "own.npz", **arrays, **{f"{part}_labels": labels[rows] for part, rows in parts.items()})
-    own = {"_target_": "al_runner.data.npz.npz", "path": str(tmp_path / "own.npz")}
-    assert "channels first by its sizes" in find_images({"dataset": own}, tmp_path)
-    found = find_images({"dataset": own | {"channels": "first", "relabel": True}}, tmp_path)
+    assert "channels first by its sizes" in find_images(started(tmp_path / "own.npz"), tmp_path)
+    found = find_images(started(tmp_path / "own.npz", channels="first", relabel=True), tmp_path)
     assert np.array_equal(found.images, images)
     assert found.labels.tolist() == [0, 1, 0, 1, 0, 1, 0, 1, 0]
     assert found.classes == ("1", "3")

@@ -194,7 +194,10 @@ def test_torch_is_never_imported():
         "print('matplotlib.pyplot' in sys.modules)"
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    needed = ["al_runner.data", *(f"al_runner.data.{name}" for name in ("archive", "arrays", "labels", "layout"))]
+    needed = [
+        "al_runner.data",
+        *(f"al_runner.data.{name}" for name in ("archive", "arrays", "bundled", "labels", "layout")),
+    ]
     needed += ["al_runner.errors", "al_runner.record", "al_runner.record.run_id"]
-    needed += ["al_runner.system", "al_runner.system.atomic", "al_runner.system.console"]
+    needed += ["al_runner.system", *(f"al_runner.system.{name}" for name in ("atomic", "console", "foreign"))]
     assert answer.stdout.splitlines() == ["[]", str(needed), "False"]
