@@ -189,6 +189,22 @@ def least_minibatch(net: nn.Module) -> int:
     return 2 if any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in net.modules()) else 1
 
 
+Move = Callable[[str, Tensor], None]  # of a part's name and a loss: one step of that part's weights alone
+
+
+class Joint(Protocol):
+    """How a net of several parts is trained, every part by losses of its own; equal reprs mean equal trainings."""
+
+    def recipes(self, recipe: Recipe) -> Mapping[str, Recipe]:
+        """By the name of each part, a submodule of the net: whose optimiser, schedule and penalty move it."""
+
+    def step(self, net: Any, x: Tensor, y: Tensor, loss: Loss, move: Move, rng: torch.Generator) -> Tensor:
+        """Every part's moves on a minibatch, uint8 [N, C, H, W] and [N]; the sum of all losses before them, detached.
+
+        `loss` is that of the net as a classifier; `rng`, on the CPU, is the only source of chance beside dropout.
+        """
+
+
 class Fit(NamedTuple):
     """One training to be carried out by an engine."""
 
@@ -201,6 +217,7 @@ class Fit(NamedTuple):
     start: Mapping[str, Tensor] | None = None  # a state_dict to begin from in place of fresh weights
     # Relative chances, [N] on the CPU, with which minibatches are drawn, with replacement; None: passes over all.
     chances: Tensor | None = None
+    joint: Joint | None = None  # None: all weights take the same loss's steps
 
     @property
     def criterion(self) -> Loss:

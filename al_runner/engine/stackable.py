@@ -20,12 +20,14 @@ UNSCHEDULED = {torch.optim.Rprop, torch.optim.ASGD}
 
 def kind(fit: Fit) -> str:
     """Equal for fits of one architecture and one recipe; the repr of a function or a class names it."""
-    return f"{fit.build!r} {fit.recipe!r} {fit.loss!r}"
+    return f"{fit.build!r} {fit.recipe!r} {fit.loss!r} {fit.joint!r}"
 
 
 @torch.no_grad()
 def obstacle(fits: Sequence[Fit]) -> str | None:
     """Why these fits of one kind can't be stacked, None where they can: it is tried on one minibatch of two of them."""
+    if fits[0].joint is not None:
+        return "several parts of the net are trained by losses of their own"
     some = [first_minibatch(fit) for fit in (fits[0], fits[-1])]
     alone = [initial_net(fit) for fit in some]
     optimizer = some[0].recipe.optimizer(alone[0].parameters())
