@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from al_runner.generative.losses import divergence, distances, reconstruction, seen_as_made, seen_as_real
+from al_runner.generative.losses import distances, divergence, reconstruction, seen_as_made, seen_as_real
 
 
 def test_the_divergence_is_that_of_two_normal_distributions() -> None:

@@ -15,7 +15,7 @@ def test_images_of_any_size_and_channels(shape: tuple[int, int, int]) -> None:
     sizes = Sizes(latent=5, maps=2, units=4)
     images = Generator(shape, 3, sizes)(torch.randn(4, 5), torch.tensor([0, 1, 2, 1]))
     assert images.shape == (4, *shape)
-    assert 0 < float(images.detach().min()) and float(images.detach().max()) < 1
+    assert float(images.detach().min()) > 0 and float(images.detach().max()) < 1
     assert Discriminator(shape, sizes)(images).shape == (4,)
     mean, log_variance = Encoder(shape, sizes)(images)
     assert mean.shape == log_variance.shape == (4, 5)
@@ -46,7 +46,7 @@ def test_the_demo_s_encoder_has_one_number_and_bounded_codes() -> None:
     assert encoder.net[:-2](images).shape == (5, 1)
     mean, log_variance = encoder(100 * images)
     for values in (mean, log_variance):
-        assert 0 < float(values.detach().min()) and float(values.detach().max()) < 1
+        assert float(values.detach().min()) > 0 and float(values.detach().max()) < 1
 
 
 def test_the_label_is_part_of_what_the_generator_sees() -> None:
@@ -59,7 +59,11 @@ def test_the_label_is_part_of_what_the_generator_sees() -> None:
 
 def test_initial_weights_are_small_and_normal() -> None:
     torch.manual_seed(0)
-    for net in (Generator((1, 28, 28), 10, Sizes()), Discriminator((1, 28, 28), Sizes()), Encoder((1, 28, 28), Sizes())):
+    for net in (
+        Generator((1, 28, 28), 10, Sizes()),
+        Discriminator((1, 28, 28), Sizes()),
+        Encoder((1, 28, 28), Sizes()),
+    ):
         for layer in net.modules():
             if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d) and layer.weight.numel() > 5000:
                 assert float(layer.weight.detach().std()) == pytest.approx(0.02, rel=0.05)
