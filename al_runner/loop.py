@@ -11,7 +11,7 @@ from torch.nn.functional import nll_loss
 
 from al_runner.budget import Budget
 from al_runner.errors import UsageError
-from al_runner.learners.checked import Checked
+from al_runner.learners.checked import Checked, CheckedFit
 from al_runner.oracle.simulated import Simulated
 from al_runner.pool import ImagesOf, Pool, random_ids
 from al_runner.rng import Streams
@@ -92,7 +92,7 @@ class Experiment:
         """
         learner = Checked(self.strategy.wrap(self.learner), type(self.learner).__name__)
         pool = Pool(self.data)
-        fitted: Fitted | None = None
+        fitted: CheckedFit | None = None
         for round_, size in enumerate(self.purchases):
             ids, selecting = record.bought(round_), 0.0
             if ids is None:
@@ -104,7 +104,10 @@ class Experiment:
                 if fitted is not None:
                     confidence, classes = mean_log_probs(fitted.log_probs(self.data.images[ids])).exp().max(1)
                     record.predicted(round_, ids, classes, confidence)
-                record.buy(round_, ids, await self.oracle.label(ids), selecting, facts)
+                labels = await self.oracle.label(ids)
+                if fitted is not None:
+                    facts = {**facts, **fitted.facts(self.data.images[ids], labels)}
+                record.buy(round_, ids, labels, selecting, facts)
             ids = ids.to(self.data.images.device)
             pool.buy(ids, await self.oracle.label(ids))
             if record.measured(round_) and not learner.continues:

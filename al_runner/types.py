@@ -263,6 +263,14 @@ class Fitted(Protocol):
         """The single net behind the predictions, in evaluation mode; UsageError where there is none."""
 
 
+@runtime_checkable
+class Telling(Protocol):
+    """A fit that has something to tell of a purchase once the labels are known."""
+
+    def facts(self, x: Tensor, y: Tensor) -> Mapping[str, float]:
+        """Named numbers of what is bought, uint8 [n, C, H, W] and [n], recorded with the query (queries.csv)."""
+
+
 class Oracle(Protocol):
     """Who gives the labels that a run buys."""
 

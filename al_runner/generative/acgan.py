@@ -26,15 +26,17 @@ class Acgan:
     """
 
     makers: Makers
-    latent: int
+    latent: int  # Z
 
     def recipes(self, recipe: Recipe) -> Mapping[str, Recipe]:
         return self.makers.recipes(recipe, ("discriminator", "generator"))
 
+    def latents(self, count: int, rng: torch.Generator) -> Tensor:
+        return torch.rand(count, self.latent, generator=rng)
+
     def step(self, net: Parts, x: Tensor, y: Tensor, loss: Loss, move: Move, rng: torch.Generator) -> Tensor:
         d, real = net.discriminator, x / WHITE
-        z = torch.rand(len(x), self.latent, generator=rng).to(real)
-        made = net.generator(z, y)
+        made = net.generator(self.latents(len(x), rng).to(real), y)
 
         of_discriminator = seen_as_real(d(real)) + seen_as_made(d(made.detach()))
         move("discriminator", of_discriminator)

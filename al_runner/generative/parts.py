@@ -3,13 +3,14 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 from al_runner.generative.nets import Bottleneck, Discriminator, Encoder, Generator, Sizes
 from al_runner.models.inputs import NetBuilder
-from al_runner.types import Recipe, Schedule
+from al_runner.types import Joint, Recipe, Schedule
 
 WHITE = 255  # of a stored image; the generative nets have values in [0, 1]
 
@@ -63,6 +64,11 @@ class BuildParts:
         return Parts(classifier, generator, Discriminator(shape, self.sizes), encoder)
 
 
+def stored(images: Tensor) -> Tensor:
+    """Images of values in [0, 1] as a data set has them, uint8."""
+    return (WHITE * images).round().to(torch.uint8)
+
+
 @contextmanager
 def lent(*nets: nn.Module) -> Iterator[None]:
     """The nets as they are in training, but for a loss of another net: their BatchNorm takes note of nothing."""
@@ -74,6 +80,13 @@ def lent(*nets: nn.Module) -> Iterator[None]:
     finally:
         for layer in norms:
             layer.track_running_stats = True
+
+
+class Making(Joint, Protocol):
+    """A joint training of `Parts`."""
+
+    def latents(self, count: int, rng: torch.Generator) -> Tensor:
+        """Codes [count, Z] that the generator makes images from, on the CPU."""
 
 
 @dataclass(frozen=True)

@@ -27,11 +27,15 @@ class VaeAcgan:
     """
 
     makers: Makers
+    latent: int  # Z
     divergence_weight: float
     reconstruction_weight: float
 
     def recipes(self, recipe: Recipe) -> Mapping[str, Recipe]:
         return self.makers.recipes(recipe, ("encoder", "generator", "discriminator"))
+
+    def latents(self, count: int, rng: torch.Generator) -> Tensor:
+        return torch.randn(count, self.latent, generator=rng)
 
     def step(self, net: Parts, x: Tensor, y: Tensor, loss: Loss, move: Move, rng: torch.Generator) -> Tensor:
         e, g, d, real = net.encoder, net.generator, net.discriminator, x / WHITE
@@ -44,7 +48,7 @@ class VaeAcgan:
         with lent(e), torch.no_grad():
             mean, log_variance = e(real)
             z_e = code(mean, log_variance, rng)
-        z = normal(z_e, rng)
+        z = self.latents(len(x), rng).to(real)
         made, twins = g(torch.cat([z, z_e]), torch.cat([y, y])).chunk(2)
         with lent(d, net.classifier):
             fooled = seen_as_real(d(made)) + loss(net.classified(made), y)
@@ -61,11 +65,6 @@ class VaeAcgan:
         return (of_encoder + of_generator + of_discriminator + of_classifier).detach()
 
 
-def normal(like: Tensor, rng: torch.Generator) -> Tensor:
-    """N(0, 1), the same numbers on every device."""
-    return torch.randn(like.shape, generator=rng).to(like)
-
-
 def code(mean: Tensor, log_variance: Tensor, rng: torch.Generator) -> Tensor:
     """A draw of z_e ~ N(mean, variance), [N, Z] (Kingma & Welling, 2014, eq. 10)."""
-    return mean + (0.5 * log_variance).exp() * normal(mean, rng)
+    return mean + (0.5 * log_variance).exp() * torch.randn(mean.shape, generator=rng).to(mean)

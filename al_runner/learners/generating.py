@@ -13,22 +13,30 @@ from torch import Tensor, nn
 
 from al_runner.errors import UsageError
 from al_runner.generative.nets import Bottleneck, Sizes
-from al_runner.generative.parts import BuildParts, Makers, Parts
+from al_runner.generative.parts import BuildParts, Makers, Making, Parts, stored
 from al_runner.learners.dropout import DropoutNet, has_dropout
 from al_runner.learners.plain import RECIPE, SingleNet
 from al_runner.models.inputs import NetBuilder
 from al_runner.needs import Gives
 from al_runner.rng import Streams
 from al_runner.settings.kinds import Count, Few, Means, Takes
-from al_runner.types import Fit, Fitted, Joint, OptimiserOptions, Recipe, Schedule, TrainData, trained
+from al_runner.types import Fit, Fitted, OptimiserOptions, Recipe, Schedule, TrainData, trained
+
+Score = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
 class Generated:
-    """A trained classifier as a posterior, and the nets that were trained with it."""
+    """A trained classifier as a posterior, and the nets that were trained with it.
+
+    It tells of a purchase how informative the bought images are, and images that the generator makes for their labels.
+    """
 
     classifier: SingleNet | DropoutNet
     parts: Parts
+    score: Score
+    joint: Making
+    streams: Streams
 
     @property
     def steps(self) -> int:
@@ -44,6 +52,20 @@ class Generated:
     def network(self) -> nn.Module:
         return self.classifier.network()
 
+    def facts(self, x: Tensor, y: Tensor) -> dict[str, float]:
+        """Mean scores of what is bought, uint8 [n, C, H, W] and [n], and of as many generated images."""
+        return {"bought_score": self.scores(x).mean().item(), "made_score": self.scores(self.made(y)).mean().item()}
+
+    def scores(self, x: Tensor) -> Tensor:
+        """How informative images are, uint8 [n, C, H, W] -> [n]."""
+        return self.score(self.log_probs(x))
+
+    def made(self, y: Tensor) -> Tensor:
+        """Images g(z, y), the same at every call, int64 [n] -> uint8 [n, C, H, W]."""
+        z = self.joint.latents(len(y), self.streams("made")).to(y.device)
+        with torch.inference_mode():
+            return stored(self.parts.generator(z, y))
+
 
 @dataclass(frozen=True)
 class Generating:
@@ -58,6 +80,9 @@ class Generating:
         Callable[..., torch.optim.Optimizer],
         Means("what moves the nets that make and judge images; the classifier has training.optimizer"),
         Takes(OptimiserOptions),
+    ]
+    score: Annotated[
+        Score, Means("the a(x) of proposition 2.1, by which bought and generated images are compared in queries.csv")
     ]
     schedule: Annotated[Schedule | None, Means("factors of that optimiser's learning rate; null: a constant rate")] = (
         None
@@ -98,7 +123,7 @@ class Generating:
         return Makers(self.optimizer, self.schedule)
 
     @property
-    def joint(self) -> Joint:
+    def joint(self) -> Making:
         """How the nets are trained together."""
         raise NotImplementedError
 
@@ -111,7 +136,8 @@ class Generating:
         (result,) = await trained([Fit(self.build_parts, recipe, data, streams, joint=self.joint)])
         parts = result.net.eval()
         assert isinstance(parts, Parts)
-        return Generated(self.posterior(parts.classifier, result.steps, streams), parts)
+        classifier = self.posterior(parts.classifier, result.steps, streams)
+        return Generated(classifier, parts, self.score, self.joint, streams)
 
     def posterior(self, net: nn.Module, steps: int, streams: Streams) -> SingleNet | DropoutNet:
         if self.samples == 1:

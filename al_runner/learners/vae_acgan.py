@@ -10,21 +10,37 @@ import torch
 from torch import Tensor
 
 from al_runner.generative import vae_acgan
+from al_runner.generative.losses import distances
 from al_runner.generative.nets import Bottleneck
-from al_runner.generative.parts import WHITE
+from al_runner.generative.parts import WHITE, stored
 from al_runner.learners.generating import Generated, Generating
 from al_runner.rng import Streams
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Means, NotNegative
-from al_runner.types import Fitted, TrainData
+from al_runner.types import Fitted, TrainData, mean_log_probs
 
 
 @dataclass(frozen=True)
 class Kept(Generated):
-    """A fit, and the twins of purchases among what it was trained on."""
+    """A fit, and the twins of purchases among what it was trained on.
+
+    Of a purchase it tells how far a twin is from its image (figure 3), and how informative it is (proposition 2.1).
+    """
 
     x: Tensor  # uint8 [N, C, H, W]
     y: Tensor  # int64 [N]
+
+    def facts(self, x: Tensor, y: Tensor) -> dict[str, float]:
+        """As of any fit, and of the twins: the mean ||x' - x||, a(x'), |a(x') - a(x)|, and the share with c(x') = y."""
+        twins = self.parts.twins(x, y)
+        scores, score_gaps = self.scores(stored(twins)), (self.scores(stored(twins)) - self.scores(x)).abs()
+        agreed = mean_log_probs(self.log_probs(stored(twins))).argmax(1) == y
+        return super().facts(x, y) | {
+            "twin_distance": distances(twins, x / WHITE).mean().item(),
+            "twin_score": scores.mean().item(),
+            "twin_score_gap": score_gaps.mean().item(),
+            "twin_agreement": agreed.double().mean().item(),
+        }
 
 
 @options("learner")
@@ -56,7 +72,7 @@ class VaeAcgan(Generating):
 
     @property
     def joint(self) -> vae_acgan.VaeAcgan:
-        return vae_acgan.VaeAcgan(self.makers, self.divergence_weight, self.reconstruction_weight)
+        return vae_acgan.VaeAcgan(self.makers, self.latent, self.divergence_weight, self.reconstruction_weight)
 
     async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None = None) -> Kept:
         x, y = data.x[:0], data.y[:0]
@@ -64,9 +80,4 @@ class VaeAcgan(Generating):
             bought = data.x[data.old :], data.y[data.old :]
             x, y = torch.cat([previous.x, stored(previous.parts.twins(*bought))]), torch.cat([previous.y, bought[1]])
         fitted = await super().fit(data.plus(x, y), streams, previous)
-        return Kept(fitted.classifier, fitted.parts, x, y)
-
-
-def stored(images: Tensor) -> Tensor:
-    """Images of values in [0, 1] as a data set has them, uint8."""
-    return (WHITE * images).round().to(torch.uint8)
+        return Kept(**vars(fitted), x=x, y=y)

@@ -14,7 +14,7 @@ from al_runner.generative.parts import Parts, lent
 from al_runner.generative.vae_acgan import VaeAcgan
 from al_runner.types import Joint
 
-VAE = VaeAcgan(MAKERS, divergence_weight=0.4, reconstruction_weight=0.6)
+VAE = VaeAcgan(MAKERS, SIZES.latent, divergence_weight=0.4, reconstruction_weight=0.6)
 GAN = Acgan(MAKERS, SIZES.latent)
 
 

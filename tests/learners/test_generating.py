@@ -17,10 +17,11 @@ from al_runner.engine.schedules import Drops
 from al_runner.engine.stacked import Stacked
 from al_runner.engine.stopping import NonFiniteLoss
 from al_runner.errors import UsageError
+from al_runner.generative.parts import stored
 from al_runner.learners.acgan import Acgan
 from al_runner.learners.generating import Generating
 from al_runner.learners.plain import Plain
-from al_runner.learners.vae_acgan import VaeAcgan, stored
+from al_runner.learners.vae_acgan import VaeAcgan
 from al_runner.loop import Experiment
 from al_runner.models.inputs import net_builder
 from al_runner.models.layers import FlipAndShift
@@ -37,7 +38,7 @@ BOTH = [VaeAcgan, Acgan]
 
 def learner(kind: type[Generating], **options: Any) -> Generating:
     recipe = toy.recipe(max_checks=2)
-    return kind(**{"build": BUILD, "recipe": recipe, "optimizer": ADAM, **TINY, **options})
+    return kind(**{"build": BUILD, "recipe": recipe, "optimizer": ADAM, "score": bald, **TINY, **options})
 
 
 def experiment(kind: type[Generating], **options: Any) -> Experiment:
@@ -91,6 +92,32 @@ def test_twins_that_are_kept_are_added_and_not_labelled() -> None:
     made = parts.twins(images[newest], labels[newest])  # type: ignore[operator]
     assert torch.equal(fits[1].data.x[11:], stored(made))
     assert torch.equal(fits[2].data.x[16:21], fits[1].data.x[11:])
+
+
+def test_a_query_s_facts_are_those_of_its_images_twins_and_generated_images() -> None:
+    """Figure 3 and proposition 2.1 of the paper, with the fit that chose; nothing is told of the first purchase."""
+    wanted = experiment(VaeAcgan)
+    memory, fits = run(wanted)
+    x, y = wanted.data.images[memory.ids[2]], wanted.data.labels[memory.ids[2]]
+    parts = train(fits[1]).net.eval()
+    twins = parts.twins(x, y)  # type: ignore[operator]
+    fitted = drive(learner(VaeAcgan).fit(fits[1].data, fits[1].streams, None), train_all)
+    a, near = bald(fitted.log_probs(x)), bald(fitted.log_probs((255 * twins).round().to(torch.uint8)))
+    z = torch.randn(5, 3, generator=fits[1].streams("made"))
+    made = (255 * parts.get_submodule("generator")(z, y)).round().to(torch.uint8)
+    assert memory.facts[0] == {}
+    assert memory.facts[2] == pytest.approx(
+        {
+            "bought_score": float(a.mean()),
+            "made_score": float(bald(fitted.log_probs(made)).mean()),
+            "twin_distance": sum(float((one - other / 255).norm()) for one, other in zip(twins, x, strict=True)) / 5,
+            "twin_score": float(near.mean()),
+            "twin_score_gap": float((near - a).abs().mean()),
+            "twin_agreement": float((fitted.log_probs(stored(twins)).exp().mean(1).argmax(1) == y).double().mean()),
+        },
+        rel=1e-5,
+    )
+    assert set(run(experiment(Acgan))[0].facts[1]) == {"bought_score", "made_score"}
 
 
 @pytest.mark.parametrize(
