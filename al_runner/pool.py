@@ -5,9 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from al_runner.types import DataSet
-
-UNKNOWN = -1  # in place of a label that was not bought
+from al_runner.types import UNKNOWN, DataSet
 
 
 class Pool:
@@ -15,7 +13,8 @@ class Pool:
 
     `labelled` holds the bought ids in order of purchase, the first `old` of them from before the newest purchase;
     `unlabelled` all others in ascending order, `candidates` those of the unlabelled that the next query may choose
-    from. All int64 ids into `DataSet.images`.
+    from. All int64 ids into `DataSet.images`; images that a strategy `made` itself have the ids after those, and are
+    neither unlabelled nor candidates.
     """
 
     def __init__(self, data: DataSet):
@@ -24,6 +23,7 @@ class Pool:
         self.labelled, self.old = data.train[:0], 0
         self.unlabelled = data.train
         self.candidates = data.train
+        self.made = data.train[:0]
         self._sets: Tensor | None = None
 
     @property
@@ -66,17 +66,31 @@ class Pool:
         """`count` ids, of the sets of highest score, [M]; ties fall to the earlier set."""
         return self.sets[top(scores, count)].flatten()[:count]
 
+    def add(self, images: Tensor) -> Tensor:
+        """Take in images that a strategy made, uint8 [N, C, H, W], and give them ids, by which they can be bought."""
+        first = len(self._images)
+        ids = torch.arange(first, first + len(images), device=self._train.device)
+        self._images = torch.cat([self._images, images.to(self._images)])
+        self._labels = torch.cat([self._labels, torch.full_like(ids, UNKNOWN)])
+        self.made = torch.cat([self.made, ids])
+        return ids
+
     def buy(self, ids: Tensor, labels: Tensor) -> None:
-        """Take in the oracle's `labels` of `ids`, [N] each; ValueError unless these are distinct unlabelled ids."""
+        """Take in the oracle's `labels` of `ids`, [N] each; ValueError unless these are distinct unlabelled ids.
+
+        Of images that a strategy made, those that the oracle could not tell, UNKNOWN, are left out.
+        """
         if ids.dtype != torch.int64 or ids.ndim != 1:
             raise ValueError(f"ids are {ids.dtype} of shape {list(ids.shape)}; int64 of one dimension is wanted")
         if len(ids.unique()) != len(ids):
             raise ValueError("the same id was chosen twice in one query")
-        foreign = ids[~torch.isin(ids, self.unlabelled)]
+        made = torch.isin(ids, self.made[self._labels[self.made] == UNKNOWN])
+        foreign = ids[~made & ~torch.isin(ids, self.unlabelled)]
         if len(foreign):
             raise ValueError(f"id {int(foreign[0])} is not an unlabelled id of the pool")
-        if labels.dtype != torch.int64 or labels.shape != ids.shape or bool((labels < 0).any()):
+        if labels.dtype != torch.int64 or labels.shape != ids.shape or bool((labels < made.long().neg()).any()):
             raise ValueError(f"{len(ids)} labels of 0 or more, int64, are wanted; the oracle gave {labels}")
+        ids, labels = ids[labels != UNKNOWN], labels[labels != UNKNOWN]
         self._labels[ids] = labels
         self.old = len(self.labelled)
         self.labelled = torch.cat([self.labelled, ids])

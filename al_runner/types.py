@@ -51,6 +51,9 @@ class DataSet:
         return channels, height, width
 
 
+UNKNOWN = -1  # in place of a label that was not bought, or that nobody can tell
+
+
 class Images(Protocol):
     """A net's inputs by position: a tensor [n, ...], or anything that reads them when they are asked for."""
 
@@ -276,6 +279,14 @@ class Oracle(Protocol):
 
     async def label(self, ids: Tensor) -> Tensor:
         """The labels of training ids, int64 [N] -> int64 [N], the same at every call; it may take its time."""
+
+
+@runtime_checkable
+class Judge(Oracle, Protocol):
+    """An oracle that labels any image, not those of the data set alone."""
+
+    async def judge(self, x: Tensor) -> Tensor:
+        """Labels of images, uint8 [N, C, H, W] -> int64 [N], UNKNOWN where it can't tell; the same at every call."""
 
 
 class Learner(Protocol):

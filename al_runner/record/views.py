@@ -116,7 +116,8 @@ def _rows(event: Event, said: Predicted | None) -> Iterator[tuple[str, Sequence[
             yield "rounds.csv", [event.row[name] for name in COLUMNS]
         case Bought():
             for pair in zip(event.id, event.label, strict=True):
-                yield "acquired.csv", (event.round, *pair)
+                if pair[1] >= 0:  # else an image that the oracle could not tell
+                    yield "acquired.csv", (event.round, *pair)
             if said is not None and said.round == event.round:
                 for triple in zip(said.id, said.prediction, said.confidence, strict=True):
                     yield "predicted.csv", (event.round, *triple)
