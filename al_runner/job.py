@@ -110,9 +110,10 @@ async def carry_out(
             record.on(Measured, lambda event: also.write(event.row))
             await experiment.run(record, clock, meter.joules)
     except NonFiniteLoss as error:
-        raise UsageError(
-            f"round {len(record.rows)}: {error}; lower training.optimizer.lr (every earlier round is kept)"
-        ) from error
+        rates = "training.optimizer.lr" + (
+            " or learner.optimizer.lr" if hasattr(experiment.learner, "optimizer") else ""
+        )
+        raise UsageError(f"round {len(record.rows)}: {error}; lower {rates} (every earlier round is kept)") from error
 
 
 def show(folder: Path) -> None:

@@ -11,13 +11,13 @@ from torch.nn.functional import nll_loss
 
 from al_runner.budget import Budget
 from al_runner.errors import UsageError
-from al_runner.learners.checked import Checked
+from al_runner.learners.checked import Checked, CheckedFit
 from al_runner.oracle.simulated import Simulated
 from al_runner.pool import ImagesOf, Pool, random_ids
 from al_runner.rng import Streams
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.choice import Choice, checked
-from al_runner.types import DataSet, Fitted, Learner, Oracle, TrainData, mean_log_probs
+from al_runner.types import UNKNOWN, DataSet, Fitted, Judge, Learner, Oracle, TrainData, mean_log_probs
 
 
 class Record(Protocol):
@@ -28,6 +28,12 @@ class Record(Protocol):
 
     def buy(self, round_: int, ids: Tensor, labels: Tensor, seconds: float, facts: Mapping[str, float]) -> None:
         """Record a purchase, the seconds that the choice took, and numbers that the strategy reports about it."""
+
+    def made(self, round_: int, ids: Tensor, images: Tensor) -> None:
+        """Images of the purchase to come that the strategy made, uint8 [n, C, H, W], and their ids."""
+
+    def made_images(self, round_: int) -> Tensor | None:
+        """Those of a purchase, or None where its images are the pool's."""
 
     def predicted(self, round_: int, ids: Tensor, classes: Tensor, confidence: Tensor) -> None:
         """Record the model's classes and confidence for the images of the next `buy`; nothing depends on them."""
@@ -92,21 +98,18 @@ class Experiment:
         """
         learner = Checked(self.strategy.wrap(self.learner), type(self.learner).__name__)
         pool = Pool(self.data)
-        fitted: Fitted | None = None
+        fitted: CheckedFit | None = None
         for round_, size in enumerate(self.purchases):
-            ids, selecting = record.bought(round_), 0.0
+            ids, selecting = bought_again(record, pool, round_), 0.0
             if ids is None:
                 if fitted is None and round_ > 0:  # resumed between a measurement and the next purchase
                     fitted = await learner.fit(self.train_data(pool), Streams(self.seed, round_ - 1), None)
                 start = clock()
-                ids, facts = await self.choose(fitted, pool, size, round_)
+                choice = await self.choose(fitted, pool, size, round_)
                 selecting = clock() - start
-                if fitted is not None:
-                    confidence, classes = mean_log_probs(fitted.log_probs(self.data.images[ids])).exp().max(1)
-                    record.predicted(round_, ids, classes, confidence)
-                record.buy(round_, ids, await self.oracle.label(ids), selecting, facts)
+                ids = await self.purchase(record, pool, fitted, choice, round_, selecting)
             ids = ids.to(self.data.images.device)
-            pool.buy(ids, await self.oracle.label(ids))
+            pool.buy(ids, await self.label(pool, ids))
             if record.measured(round_) and not learner.continues:
                 continue
             start = clock()
@@ -115,6 +118,37 @@ class Experiment:
             if not record.measured(round_):
                 row = {**self.measurements(fitted, pool), "fit_seconds": fitting}
                 record.measure(round_, row, joules(fitting + selecting))
+
+    async def purchase(
+        self, record: Record, pool: Pool, fitted: CheckedFit | None, choice: Choice, round_: int, seconds: float
+    ) -> Tensor:
+        """Record what was chosen and what the oracle says of it; its ids."""
+        ids, facts, made = choice
+        if made is not None:
+            ids = pool.add(made)
+            record.made(round_, ids, made)
+        if fitted is not None:
+            confidence, classes = mean_log_probs(fitted.log_probs(pool.x(ids))).exp().max(1)
+            record.predicted(round_, ids, classes, confidence)
+        labels = await self.label(pool, ids)
+        if fitted is not None:
+            told = labels != UNKNOWN
+            facts = {**facts, **fitted.facts(pool.x(ids[told]), labels[told])}
+        if made is not None:
+            facts = {**facts, "undecided": float((labels == UNKNOWN).sum())}
+        record.buy(round_, ids, labels, seconds, facts)
+        return ids
+
+    async def label(self, pool: Pool, ids: Tensor) -> Tensor:
+        """The oracle's labels, int64 [n]; of images that the strategy made, UNKNOWN where it can't tell."""
+        if not bool((ids >= len(self.data.images)).any()):
+            return await self.oracle.label(ids)
+        if not isinstance(self.oracle, Judge):
+            raise UsageError(
+                f"{self.strategy.name} makes images of its own, which are in no data set; use oracle=classifier, "
+                "or another oracle that can label any image"
+            )
+        return await self.oracle.judge(pool.x(ids))
 
     def train_data(self, pool: Pool) -> TrainData:
         unlabelled = ImagesOf(pool, pool.unlabelled)
@@ -149,6 +183,15 @@ class Experiment:
             "pool_images": len(data.train),
             "test_images": len(data.test),
         }
+
+
+def bought_again(record: Record, pool: Pool, round_: int) -> Tensor | None:
+    """The ids of a recorded purchase, images that were made put back into the pool; None where it is still to come."""
+    ids = record.bought(round_)
+    made = None if ids is None else record.made_images(round_)
+    if made is not None:
+        pool.add(made)
+    return ids
 
 
 def score(fitted: Fitted, x: Tensor, y: Tensor) -> tuple[float, float]:

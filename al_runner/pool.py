@@ -5,9 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from al_runner.types import DataSet
-
-UNKNOWN = -1  # in place of a label that was not bought
+from al_runner.types import UNKNOWN, DataSet
 
 
 class Pool:
@@ -15,7 +13,8 @@ class Pool:
 
     `labelled` holds the bought ids in order of purchase; the first `old` of them are from before the newest purchase.
     `unlabelled` holds all others in ascending order. `candidates` are the unlabelled ids that the next query may choose
-    from. All are int64 ids into `DataSet.images`.
+    from. All are int64 ids into `DataSet.images`. Images that a strategy `made` itself have the ids after those; they
+    are neither unlabelled nor candidates.
     """
 
     def __init__(self, data: DataSet):
@@ -24,6 +23,7 @@ class Pool:
         self.labelled, self.old = data.train[:0], 0
         self.unlabelled = data.train
         self.candidates = data.train
+        self.made = data.train[:0]
         self._sets: Tensor | None = None
 
     @property
@@ -66,20 +66,32 @@ class Pool:
         """`count` ids from the sets with the highest `scores`, [M] -> [count]; of equal sets the earlier one wins."""
         return self.sets[top(scores, count)].flatten()[:count]
 
+    def add(self, images: Tensor) -> Tensor:
+        """Take in images that a strategy made, uint8 [N, C, H, W], and give them ids, by which they can be bought."""
+        first = len(self._images)
+        ids = torch.arange(first, first + len(images), device=self._train.device)
+        self._images = torch.cat([self._images, images.to(self._images)])
+        self._labels = torch.cat([self._labels, torch.full_like(ids, UNKNOWN)])
+        self.made = torch.cat([self.made, ids])
+        return ids
+
     def buy(self, ids: Tensor, labels: Tensor) -> None:
         """Add the oracle's `labels` of `ids`, int64 [N] each.
 
-        Raises ValueError if the ids are not distinct unlabelled ids, or if a label is below 0.
+        Made images that the oracle could not tell, UNKNOWN, are left out. Raises ValueError if the ids are not
+        distinct unlabelled or made ids, or if another label is below 0.
         """
         if ids.dtype != torch.int64 or ids.ndim != 1:
             raise ValueError(f"ids are {ids.dtype} of shape {list(ids.shape)}; they must be int64 of one dimension")
         if len(ids.unique()) != len(ids):
             raise ValueError("the same id was chosen twice in one query")
-        foreign = ids[~torch.isin(ids, self.unlabelled)]
+        made = torch.isin(ids, self.made[self._labels[self.made] == UNKNOWN])
+        foreign = ids[~made & ~torch.isin(ids, self.unlabelled)]
         if len(foreign):
             raise ValueError(f"id {int(foreign[0])} is not an unlabelled id of the pool")
-        if labels.dtype != torch.int64 or labels.shape != ids.shape or bool((labels < 0).any()):
+        if labels.dtype != torch.int64 or labels.shape != ids.shape or bool((labels < made.long().neg()).any()):
             raise ValueError(f"the oracle must give {len(ids)} int64 labels of 0 or more, but it gave {labels}")
+        ids, labels = ids[labels != UNKNOWN], labels[labels != UNKNOWN]
         self._labels[ids] = labels
         self.old = len(self.labelled)
         self.labelled = torch.cat([self.labelled, ids])

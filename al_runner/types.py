@@ -53,6 +53,9 @@ class DataSet:
         return channels, height, width
 
 
+UNKNOWN = -1  # in place of a label that was not bought, or that nobody can tell
+
+
 class Images(Protocol):
     """Images by position: a tensor [n, ...], or an object that reads images only when they are needed."""
 
@@ -192,6 +195,22 @@ def least_minibatch(net: nn.Module) -> int:
     return 2 if any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in net.modules()) else 1
 
 
+Move = Callable[[str, Tensor], None]  # of a part's name and a loss: one step of that part's weights alone
+
+
+class Joint(Protocol):
+    """How a net of several parts is trained, every part by losses of its own; equal reprs mean equal trainings."""
+
+    def recipes(self, recipe: Recipe) -> Mapping[str, Recipe]:
+        """By the name of each part, a submodule of the net: whose optimiser, schedule and penalty move it."""
+
+    def step(self, net: Any, x: Tensor, y: Tensor, loss: Loss, move: Move, rng: torch.Generator) -> Tensor:
+        """Every part's moves on a minibatch, uint8 [N, C, H, W] and [N]; the sum of all losses before them, detached.
+
+        `loss` is that of the net as a classifier; `rng`, on the CPU, is the only source of chance beside dropout.
+        """
+
+
 class Fit(NamedTuple):
     """One training, which an engine carries out."""
 
@@ -204,6 +223,7 @@ class Fit(NamedTuple):
     start: Mapping[str, Tensor] | None = None  # a state_dict to begin from, in place of new weights
     # Relative chances of the examples, [N] on the CPU, for minibatches drawn with replacement; None: passes over all.
     chances: Tensor | None = None
+    joint: Joint | None = None  # None: all weights take the same loss's steps
 
     @property
     def criterion(self) -> Loss:
@@ -249,11 +269,27 @@ class Fitted(Protocol):
         """The single net behind the predictions, in evaluation mode. Raises UsageError if there is none."""
 
 
+@runtime_checkable
+class Telling(Protocol):
+    """A fit that has something to tell of a purchase once the labels are known."""
+
+    def facts(self, x: Tensor, y: Tensor) -> Mapping[str, float]:
+        """Named numbers of what is bought, uint8 [n, C, H, W] and [n], recorded with the query (queries.csv)."""
+
+
 class Oracle(Protocol):
     """Who gives the labels that a run buys."""
 
     async def label(self, ids: Tensor) -> Tensor:
         """The labels of training ids, int64 [N] -> int64 [N], the same at every call. It may take long."""
+
+
+@runtime_checkable
+class Judge(Oracle, Protocol):
+    """An oracle that labels any image, not those of the data set alone."""
+
+    async def judge(self, x: Tensor) -> Tensor:
+        """Labels of images, uint8 [N, C, H, W] -> int64 [N], UNKNOWN where it can't tell; the same at every call."""
 
 
 class Learner(Protocol):

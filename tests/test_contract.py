@@ -17,8 +17,14 @@ def built(name: str) -> Strategy:
     return strategy
 
 
-NAMES = [name for name in configs.names("strategy") if name != "full"]  # which buys everything and chooses nothing
-CASES = {f"{name}-{case.learner}": case for name in NAMES for case in cases(built(name))}
+def chooses(strategy: Strategy) -> bool:
+    """Whether it chooses images of the pool; some buy everything, and some make the images that they buy."""
+    answers = type(strategy).select is not Strategy.select or type(strategy).query is not Strategy.query
+    return answers and not strategy.makes_images
+
+
+CHOOSING = [name for name in configs.names("strategy") if chooses(built(name))]
+CASES = {f"{name}-{case.learner}": case for name in CHOOSING for case in cases(built(name))}
 
 
 @pytest.fixture(params=CASES, scope="module")

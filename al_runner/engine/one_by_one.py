@@ -1,12 +1,13 @@
 """The engine that trains one fit after the other."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from time import perf_counter
 
 import torch
 from torch import Tensor, nn
 
+from al_runner.engine.joint import JointSteps
 from al_runner.engine.parts import (
     initial_net,
     objective,
@@ -42,7 +43,7 @@ def train(fit: Fit) -> Trained:
     recipe, data = fit.recipe, fit.data
     device = data.x.device
     net = initial_net(fit)
-    optimizer = optimizer_for(recipe, net.parameters())
+    take = steps_of_one_loss(fit, net) if fit.joint is None else JointSteps(fit, fit.joint, net)
     least, rule, steps, best = least_minibatch(net), Patience(recipe), 0, weights(net)
     batches = orders(len(data.y), recipe, fit.streams("order"), fit.chances, least)
     per_check = recipe.steps_per_check(len(data.y), least)
@@ -51,8 +52,7 @@ def train(fit: Fit) -> Trained:
         while not rule.over:
             losses = []
             for place, ids in enumerate([ids.to(device) for ids in islice(batches, per_check)], steps):
-                set_rate(optimizer, recipe, place, per_check)
-                losses.append(step(net, optimizer, data.x[ids], data.y[ids], fit))
+                losses.append(take(data.x[ids], data.y[ids], place, per_check))
             require_finite(torch.stack(losses), steps)
             steps += per_check
             if rule.record(error_rate(net, data.val_x, data.val_y)):
@@ -60,6 +60,17 @@ def train(fit: Fit) -> Trained:
     net.load_state_dict(best)
     net.zero_grad()  # frees the gradients
     return Trained(without_augmentation(net, recipe), steps, perf_counter() - start)
+
+
+def steps_of_one_loss(fit: Fit, net: nn.Module) -> Callable[[Tensor, Tensor, int, int], Tensor]:
+    """Takes images, labels, the step's number from 0 and the steps per check; gives `step`'s loss."""
+    optimizer = optimizer_for(fit.recipe, net.parameters())
+
+    def take(x: Tensor, y: Tensor, place: int, per_check: int) -> Tensor:
+        set_rate(optimizer, fit.recipe, place, per_check)
+        return step(net, optimizer, x, y, fit)
+
+    return take
 
 
 def step(net: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor, fit: Fit) -> Tensor:

@@ -70,8 +70,12 @@ def orders(
 
 
 def objective(fit: Fit, output: Any, y: Tensor, weights: Iterable[Tensor]) -> Tensor:
-    """The fit's loss on a minibatch, plus the recipe's penalty on the unsquared norms of one net's weight tensors."""
-    loss = fit.criterion(output, y)
-    if fit.recipe.norm_penalty:
-        loss = loss + fit.recipe.norm_penalty * sum(weight.norm() for weight in weights if weight.ndim > 1)
+    """The fit's loss on a minibatch, plus the recipe's penalty on the weights of one net."""
+    return penalised(fit.criterion(output, y), fit.recipe, weights)
+
+
+def penalised(loss: Tensor, recipe: Recipe, weights: Iterable[Tensor]) -> Tensor:
+    """The loss plus the recipe's penalty on the unsquared norms of the weight tensors."""
+    if recipe.norm_penalty:
+        loss = loss + recipe.norm_penalty * sum(weight.norm() for weight in weights if weight.ndim > 1)
     return loss

@@ -20,12 +20,14 @@ UNSCHEDULED = {torch.optim.Rprop, torch.optim.ASGD}
 
 def kind(fit: Fit) -> str:
     """A text that is equal for fits of one architecture, recipe and loss; it is made of their reprs."""
-    return f"{fit.build!r} {fit.recipe!r} {fit.loss!r}"
+    return f"{fit.build!r} {fit.recipe!r} {fit.loss!r} {fit.joint!r}"
 
 
 @torch.no_grad()
 def obstacle(fits: Sequence[Fit]) -> str | None:
     """Why these fits of one kind can't be stacked; None if they can. It tries one minibatch of two of the fits."""
+    if fits[0].joint is not None:
+        return "several parts of the net are trained with losses of their own"
     pair = [first_minibatch(fit) for fit in (fits[0], fits[-1])]
     alone = [initial_net(fit) for fit in pair]
     optimizer = pair[0].recipe.optimizer(alone[0].parameters())

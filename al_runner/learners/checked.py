@@ -3,6 +3,7 @@
 N images, K posterior samples, Y classes.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from al_runner.errors import UsageError
 from al_runner.needs import Gives
 from al_runner.rng import Streams
-from al_runner.types import Fitted, Learner, TrainData
+from al_runner.types import Fitted, Learner, Telling, TrainData
 
 TOLERANCE = 1e-3  # for sums of probabilities: far above float32's rounding, far below the error that logits give
 CHUNK = 4096  # images checked at once
@@ -60,6 +61,10 @@ class CheckedFit:
 
     def network(self) -> nn.Module:
         return self.fitted.network()
+
+    def facts(self, x: Tensor, y: Tensor) -> Mapping[str, float]:
+        """What the fit tells of a purchase, nothing where it has nothing to tell."""
+        return self.fitted.facts(x, y) if isinstance(self.fitted, Telling) else {}
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,13 @@ class DropoutNet:
         return self.net
 
 
+def has_dropout(build: Callable[[], nn.Module]) -> bool:
+    """Whether the nets that `build` makes have a dropout layer that leaves something out."""
+    with torch.random.fork_rng(devices=[]):
+        net = build()
+    return any(isinstance(layer, DROPOUT) and layer.p > 0 for layer in net.modules())
+
+
 @options("learner")
 @dataclass(frozen=True)
 class Dropout:
@@ -96,9 +103,7 @@ class Dropout:
     continues: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        with torch.random.fork_rng(devices=[]):
-            net = self.build()
-        if not any(isinstance(layer, DROPOUT) and layer.p > 0 for layer in net.modules()):
+        if not has_dropout(self.build):
             raise UsageError(
                 "learner=dropout needs a net with dropout layers; use model=gal2017_cnn or learner=ensemble"
             )

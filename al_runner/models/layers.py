@@ -3,16 +3,17 @@
 N examples, C channels, H x W pixels.
 """
 
+from math import radians
 from typing import Annotated
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import pad
+from torch.nn.functional import grid_sample, pad
 
 from al_runner.errors import UsageError
 from al_runner.rng import hashed_bits
 from al_runner.settings.declare import options
-from al_runner.settings.kinds import CountOrZero, Means
+from al_runner.settings.kinds import CountOrZero, Means, NotNegative
 
 
 class Seeded(nn.Module):
@@ -86,6 +87,42 @@ class FlipAndShift(Seeded):
         images = torch.arange(count, device=x.device)[:, None, None]
         padded = pad(x, [self.pixels] * 4).movedim(1, -1)  # [N, H, W, C]
         return padded[images, rows[:, :, None], columns[:, None, :]].movedim(-1, 1)
+
+
+class TurnAndShift(Seeded):
+    """Every image turned by up to `degrees` and shifted by up to `pixels`, either way, zeros moving in, [N, C, H, W].
+
+    In training alone. Between pixels values are interpolated, so the images are float.
+    """
+
+    @options("training.augment")
+    def __init__(
+        self,
+        pixels: Annotated[NotNegative, Means("an image is shifted by up to so many pixels each way")] = 2.0,
+        degrees: Annotated[NotNegative, Means("an image is turned by up to so many degrees either way")] = 10.0,
+    ):
+        super().__init__()
+        self.pixels, self.degrees = pixels, degrees
+
+    def extra_repr(self) -> str:
+        return f"pixels={self.pixels}, degrees={self.degrees}"
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return x
+        count, _, height, width = x.shape
+        turn, down, right = self.bits(3 * count).to(torch.float32).view(3, count) / 32768  # in [-1, 1)
+        angle = turn * radians(self.degrees)
+        cos, sin = angle.cos(), angle.sin()
+        # A place of the new image in pixels from its centre, turned and moved: where its value is taken from.
+        rows = torch.arange(height, device=x.device, dtype=torch.float32) - (height - 1) / 2
+        columns = torch.arange(width, device=x.device, dtype=torch.float32) - (width - 1) / 2
+        rows, columns = rows[None, :, None], columns[None, None, :]
+        cos, sin, down, right = (part[:, None, None] for part in (cos, sin, down, right))
+        from_rows = cos * rows - sin * columns + self.pixels * down
+        from_columns = sin * rows + cos * columns + self.pixels * right
+        grid = torch.stack([2 * from_columns / width, 2 * from_rows / height], -1)
+        return grid_sample(x.to(torch.float32), grid, align_corners=False)
 
 
 class Cutout(Seeded):

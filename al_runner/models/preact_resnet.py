@@ -5,9 +5,9 @@ from typing import Annotated
 from torch import Tensor, nn
 
 from al_runner.models.mirrored import mirrored
-from al_runner.models.resnet import GlobalAverage, unbiased
+from al_runner.models.resnet import GlobalAverage, last, unbiased
 from al_runner.settings.declare import options
-from al_runner.settings.kinds import AtLeastOne, Count, Means
+from al_runner.settings.kinds import AtLeastOne, Count, Means, Share
 
 
 class PreActivated(nn.Module):
@@ -38,6 +38,9 @@ def preact_resnet(
     blocks: Annotated[AtLeastOne[Count], Means("residual blocks of every stage")] = (2, 2, 2, 2),
     width: Annotated[Count, Means("filters of the first stage; each further stage has twice as many")] = 64,
     test_flips: Annotated[bool, Means("predict the mean over each image and its mirror image")] = False,
+    dropout: Annotated[
+        Share, Means("chance that an input of the last layer is left out in training; 0: no layer")
+    ] = 0.0,
 ) -> nn.Module:
     """A 3 x 3 convolution, a stage for every entry of `blocks`, BatchNorm, ReLU, and a dense layer.
 
@@ -49,5 +52,5 @@ def preact_resnet(
         for block in range(count):
             layers.append(PreActivated(before, width << stage, 2 if stage > 0 and block == 0 else 1))
             before = width << stage
-    layers += [nn.BatchNorm2d(before), nn.ReLU(), GlobalAverage(), nn.Linear(before, classes)]
+    layers += [nn.BatchNorm2d(before), nn.ReLU(), GlobalAverage(), *last(before, classes, dropout)]
     return mirrored(nn.Sequential(*layers), test_flips)

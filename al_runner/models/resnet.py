@@ -7,7 +7,7 @@ from torch.nn.functional import relu
 
 from al_runner.models.mirrored import mirrored
 from al_runner.settings.declare import options
-from al_runner.settings.kinds import AtLeastOne, Count, Means
+from al_runner.settings.kinds import AtLeastOne, Count, Means, Share
 
 
 class Residual(nn.Module):
@@ -52,6 +52,9 @@ def resnet(
     blocks: Annotated[AtLeastOne[Count], Means("residual blocks of every stage")] = (2, 2, 2, 2),
     width: Annotated[Count, Means("filters of the first stage; each further stage has twice as many")] = 64,
     test_flips: Annotated[bool, Means("predict the mean over each image and its mirror image")] = False,
+    dropout: Annotated[
+        Share, Means("chance that an input of the last layer is left out in training; 0: no layer")
+    ] = 0.0,
 ) -> nn.Module:
     """A 3 x 3 convolution, a stage for every entry of `blocks`, and a dense layer.
 
@@ -63,4 +66,9 @@ def resnet(
         for block in range(count):
             layers.append(Residual(before, width << stage, 2 if stage > 0 and block == 0 else 1))
             before = width << stage
-    return mirrored(nn.Sequential(*layers, GlobalAverage(), nn.Linear(before, classes)), test_flips)
+    return mirrored(nn.Sequential(*layers, GlobalAverage(), *last(before, classes, dropout)), test_flips)
+
+
+def last(width: int, classes: int, dropout: float) -> list[nn.Module]:
+    """The dense layer, behind dropout where it is asked for."""
+    return [*([nn.Dropout(dropout)] if dropout else []), nn.Linear(width, classes)]

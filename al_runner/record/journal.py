@@ -25,6 +25,15 @@ class Begun(NamedTuple):
     start: dict[str, Any]  # when, where, with what code and on what data
 
 
+class Made(NamedTuple):
+    """Images of the purchase to come that a strategy made; the last ones before a purchase count."""
+
+    round: int
+    id: list[int]
+    shape: list[int]  # of one image, [C, H, W]
+    pixels: str  # of all images one after another, uint8, compressed by zlib and in base64
+
+
 class Predicted(NamedTuple):
     """What the model says of the images of the purchase to come; the last one before a purchase counts."""
 
@@ -58,8 +67,10 @@ class Ended(NamedTuple):
     rounds: int
 
 
-Event = Begun | Predicted | Bought | Measured | Ended
-KINDS: dict[str, type[Event]] = {kind.__name__.lower(): kind for kind in (Begun, Predicted, Bought, Measured, Ended)}
+Event = Begun | Made | Predicted | Bought | Measured | Ended
+KINDS: dict[str, type[Event]] = {
+    kind.__name__.lower(): kind for kind in (Begun, Made, Predicted, Bought, Measured, Ended)
+}
 
 
 class Reading(NamedTuple):

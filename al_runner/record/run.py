@@ -13,8 +13,9 @@ from torch import Tensor
 
 from al_runner.errors import UsageError
 from al_runner.record.copies import copies
-from al_runner.record.journal import NAME, Begun, Bought, Ended, Event, Journal, Measured, Predicted, read
+from al_runner.record.journal import NAME, Begun, Bought, Ended, Event, Journal, Made, Measured, Predicted, read
 from al_runner.record.loggers import flat
+from al_runner.record.pixels import packed, unpacked
 from al_runner.record.views import COLUMNS, VIEWS, Views, keep_copy
 from al_runner.system.atomic import replace_file
 from al_runner.system.claim import Claim
@@ -28,7 +29,7 @@ ENDS = ("budget.max_labelled", "budget.max_fraction", "budget.max_rounds")
 NOT_IDENTITY = (*ENDS, "dataset.path")
 
 
-Kind = TypeVar("Kind", Begun, Predicted, Bought, Measured, Ended)
+Kind = TypeVar("Kind", Begun, Made, Predicted, Bought, Measured, Ended)
 
 
 class Run:
@@ -44,6 +45,7 @@ class Run:
         self._listeners: list[tuple[type[Event], Callable[[Any], None]]] = []
         self.rows: list[dict[str, Any]] = []  # of rounds.csv
         self._bought: dict[int, Bought] = {}
+        self._made: dict[int, Made] = {}
         self._labels: set[int] = set()
         self._last: Event | None = None
         self._begun: Begun | None = None
@@ -126,12 +128,20 @@ class Run:
     def bought(self, round_: int) -> Tensor | None:
         return torch.tensor(self._bought[round_].id, dtype=torch.int64) if round_ in self._bought else None
 
+    def made(self, round_: int, ids: Tensor, images: Tensor) -> None:
+        self._add(Made(round_, ids.tolist(), [*images.shape[1:]], packed(images.cpu().numpy())))
+
+    def made_images(self, round_: int) -> Tensor | None:
+        return torch.from_numpy(unpacked(self._made[round_])) if round_ in self._made else None
+
     def predicted(self, round_: int, ids: Tensor, classes: Tensor, confidence: Tensor) -> None:
         shares = [round(share, 6) for share in confidence.tolist()]
         self._add(Predicted(round_, ids.tolist(), classes.tolist(), shares))
 
     def buy(self, round_: int, ids: Tensor, labels: Tensor, seconds: float, facts: Mapping[str, float]) -> None:
-        files = [self._files[id_] for id_ in ids.tolist()] if self._files else None
+        names = self._files
+        # An image that a strategy made has no file; its id is after those of the data set.
+        files = [names[id_] if id_ < len(names) else "" for id_ in ids.tolist()] if names else None
         self._add(Bought(round_, ids.tolist(), labels.tolist(), seconds, dict(facts), files))
 
     def measured(self, round_: int) -> bool:
@@ -166,7 +176,9 @@ class Run:
                 self._begun = event
             case Bought():
                 self._bought[event.round] = event
-                self._labels.update(event.label)
+                self._labels.update(label for label in event.label if label >= 0)
+            case Made():
+                self._made[event.round] = event
             case Measured():
                 self.rows.append(event.row)
 

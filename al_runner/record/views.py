@@ -117,7 +117,8 @@ def _rows(event: Event, said: Predicted | None) -> Iterator[tuple[str, Sequence[
         case Bought():
             files = event.file or [""] * len(event.id)
             for image in zip(event.id, event.label, files, strict=True):
-                yield "acquired.csv", (event.round, *image)
+                if image[1] >= 0:  # else an image that the oracle could not tell
+                    yield "acquired.csv", (event.round, *image)
             if said is not None and said.round == event.round:
                 for triple in zip(said.id, said.prediction, said.confidence, strict=True):
                     yield "predicted.csv", (event.round, *triple)

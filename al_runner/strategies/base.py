@@ -16,7 +16,7 @@ class Strategy:
     """Chooses what to label next. A new strategy overrides `select` and declares what it needs.
 
     It overrides `plan`, `wrap`, `check` or `query` only if it changes those steps, too. The declarations `needs`,
-    `draws` and `chooses_sets` may be class attributes, or properties if they depend on options.
+    `draws`, `chooses_sets` and `makes_images` may be class attributes, or properties if they depend on options.
     """
 
     @property
@@ -32,6 +32,11 @@ class Strategy:
     @property
     def chooses_sets(self) -> bool:
         """Whether the strategy can choose among `pool.sets` (budget.sets), not only among single images."""
+        return False
+
+    @property
+    def makes_images(self) -> bool:
+        """Whether a query consists of images that the strategy makes, so that it chooses none of the pool's."""
         return False
 
     @property

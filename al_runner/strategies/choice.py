@@ -16,6 +16,7 @@ class Choice(NamedTuple):
 
     chosen: Tensor  # int64 [n]: ids, or positions if a function is called without a pool
     facts: Mapping[str, float] = MappingProxyType({})
+    made: Tensor | None = None  # images to be labelled in place of the pool's, uint8 [n, C, H, W]; `chosen` is empty
 
 
 def checked(answer: object, pool: Pool, n: int, name: str) -> Choice:
@@ -23,7 +24,7 @@ def checked(answer: object, pool: Pool, n: int, name: str) -> Choice:
 
     Raises UsageError unless the answer is `n` distinct candidates, and all facts are numbers.
     """
-    chosen, facts = answer if isinstance(answer, Choice) else (answer, {})
+    chosen, facts, made = answer if isinstance(answer, Choice) else (answer, {}, None)
     wanted = f"{name} returned {{}}; a query returns {n} distinct ids of pool.candidates, as int64 [{n}]"
     try:
         ids = torch.as_tensor(chosen, device=pool.candidates.device)
@@ -31,6 +32,8 @@ def checked(answer: object, pool: Pool, n: int, name: str) -> Choice:
     except (TypeError, ValueError, RuntimeError, AttributeError) as error:
         returned = " ".join(f"{type(chosen).__name__} with the facts {facts} ({error})".split())
         raise UsageError(wanted.format(returned)) from error
+    if made is not None:
+        return Choice(ids, numbers, checked_images(made, pool, n, name))
     if ids.ndim != 1:
         raise UsageError(wanted.format(f"ids of shape {list(ids.shape)}"))
     if len(ids) != n:
@@ -44,3 +47,14 @@ def checked(answer: object, pool: Pool, n: int, name: str) -> Choice:
     if len(ids.unique()) != n:
         raise UsageError(wanted.format("the same id twice"))
     return Choice(ids, numbers)
+
+
+def checked_images(made: Tensor, pool: Pool, n: int, name: str) -> Tensor:
+    """Images that a strategy made; UsageError unless they are `n` of the kind that the pool has."""
+    like = pool.x(pool.candidates[:1])
+    if made.shape != (n, *like.shape[1:]) or made.dtype != like.dtype:
+        raise UsageError(
+            f"{name} made images {made.dtype} of shape {list(made.shape)}; "
+            f"a query has {n} of them, {like.dtype} [{n}, {', '.join(map(str, like.shape[1:]))}]"
+        )
+    return made

@@ -7,7 +7,15 @@ from torch import nn
 from torch.func import functional_call, vmap
 
 from al_runner.errors import UsageError
-from al_runner.models.layers import Cutout, FlipAndShift, SeededDropout, flip_shift_cutout, seed_layers, seeded_layers
+from al_runner.models.layers import (
+    Cutout,
+    FlipAndShift,
+    SeededDropout,
+    TurnAndShift,
+    flip_shift_cutout,
+    seed_layers,
+    seeded_layers,
+)
 from al_runner.rng import hashed_bits, stream
 
 
@@ -167,3 +175,62 @@ def test_flip_and_shift_come_before_cutout_and_draw_from_their_own_streams() -> 
     assert torch.equal(both(images), second(first(images)))
     with pytest.raises(UsageError, match=r"training\.augment\.cutout is 0"):
         flip_shift_cutout(cutout=0)
+
+
+class Given(TurnAndShift):
+    """The layer with draws given as shares of the most, in (-1, 1): turn, down, right."""
+
+    draws: tuple[float, float, float]
+
+    def bits(self, count: int) -> torch.Tensor:
+        return torch.tensor(self.draws).mul(32768).repeat_interleave(count // 3)
+
+
+def moved(x: torch.Tensor, draws: tuple[float, float, float], pixels: float, degrees: float) -> torch.Tensor:
+    net = Given(pixels, degrees)
+    net.draws = draws
+    return net(x)
+
+
+def test_whole_pixels_move_an_image_and_zeros_move_in() -> None:
+    x = torch.randint(1, 256, (3, 2, 5, 7), dtype=torch.uint8)
+    out = moved(x, (0.3, 0.5, -0.25), 4, 0)  # values come from 2 rows below and 1 column to the left
+    torch.testing.assert_close(out[:, :, :-2, 1:], x[:, :, 2:, :-1].float(), rtol=1e-4, atol=1e-3)
+    assert float(out[:, :, -2:].abs().max()) < 0.01 and float(out[..., 0].abs().max()) < 0.01
+
+
+@pytest.mark.parametrize("share", [1.0, -1.0])
+def test_a_quarter_turn_is_a_quarter_turn(share: float) -> None:
+    x = torch.rand(2, 1, 6, 6)
+    torch.testing.assert_close(moved(x, (share, 0, 0), 2, 90), torch.rot90(x, int(share), (3, 2)), rtol=0, atol=1e-4)
+
+
+def test_turns_and_shifts_are_drawn_evenly_up_to_the_most() -> None:
+    """A dot in the middle of the image moves by up to 2 pixels; one at the edge tells the turn."""
+    x = torch.zeros(4000, 1, 21, 21)
+    x[:, :, 10, 10] = 1
+    net = TurnAndShift(pixels=2, degrees=10)
+    net.stream.fill_(3)
+    places = torch.arange(21.0) - 10
+    out = net(x)
+    for axis in (2, 3):
+        shift = (out.sum(axis) * places).sum(-1) / out.sum((2, 3))
+        assert 1.9 < float(shift.max()) < 2.3 and -2.3 < float(shift.min()) < -1.9
+        assert abs(float(shift.mean())) < 4 * 2 / (3 * 4000) ** 0.5
+    x = torch.zeros(4000, 1, 21, 21)
+    x[:, :, 10, 20] = 1
+    net.pixels = 0
+    out = net(x)
+    degrees = torch.rad2deg(torch.asin(((out.sum(3) * places).sum(-1) / out.sum((2, 3))).clamp(-10, 10) / 10))
+    assert 9 < float(degrees.max()) < 11 and -11 < float(degrees.min()) < -9
+    assert torch.equal(net.eval()(x), x)
+
+
+def test_turning_is_the_same_in_a_stack() -> None:
+    x = torch.randint(0, 256, (3, 8, 1, 6, 6), dtype=torch.uint8)
+    net = TurnAndShift()
+    streams = torch.tensor([4, 5, 6])
+    stacked = vmap(lambda key, images: functional_call(net, {"stream": key}, (images,)))(streams, x)
+    for key, images, wanted in zip(streams, x, stacked, strict=True):
+        net.stream = key
+        torch.testing.assert_close(net(images), wanted)

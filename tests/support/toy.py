@@ -100,6 +100,7 @@ class Memory:
         self.ids: list[Tensor] = []
         self.rows: list[dict[str, float]] = []
         self.facts: list[dict[str, float]] = []
+        self.images: dict[int, Tensor] = {}
         self.predictions: list[tuple[Tensor, Tensor]] = []
 
     def bought(self, round_: int) -> Tensor | None:
@@ -110,6 +111,13 @@ class Memory:
         assert round_ == 0 or self.said == ids.tolist()
         self.ids.append(ids)
         self.facts.append(dict(facts))
+
+    def made(self, round_: int, ids: Tensor, images: Tensor) -> None:
+        assert round_ == len(self.ids) and len(ids) == len(images)
+        self.images[round_] = images
+
+    def made_images(self, round_: int) -> Tensor | None:
+        return self.images.get(round_)
 
     def predicted(self, round_: int, ids: Tensor, classes: Tensor, confidence: Tensor) -> None:
         assert round_ == len(self.ids)

@@ -1,0 +1,145 @@
+"""What learners have in common that train a classifier together with nets that make images for it.
+
+N images, K posterior samples, Y classes.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Annotated, ClassVar
+
+import torch
+from pydantic import InstanceOf
+from torch import Tensor, nn
+
+from al_runner.errors import UsageError
+from al_runner.generative.nets import Bottleneck, Sizes
+from al_runner.generative.parts import BuildParts, Makers, Making, Parts, stored
+from al_runner.learners.dropout import DropoutNet, has_dropout
+from al_runner.learners.plain import RECIPE, SingleNet
+from al_runner.models.inputs import NetBuilder
+from al_runner.needs import Gives
+from al_runner.rng import Streams
+from al_runner.settings.kinds import Count, Few, Means, Takes
+from al_runner.types import Fit, Fitted, OptimiserOptions, Recipe, Schedule, TrainData, trained
+
+Score = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Generated:
+    """A trained classifier as a posterior, and the nets that were trained with it.
+
+    It tells of a purchase how informative the bought images are, and images that the generator makes for their labels.
+    """
+
+    classifier: SingleNet | DropoutNet
+    parts: Parts
+    score: Score
+    joint: Making
+    streams: Streams
+
+    @property
+    def steps(self) -> int:
+        return self.classifier.steps
+
+    def log_probs(self, x: Tensor) -> Tensor:
+        """Uint8 [N, C, H, W] -> [N, K, Y]."""
+        return self.classifier.log_probs(x)
+
+    def features(self, x: Tensor) -> Tensor:
+        return self.classifier.features(x)
+
+    def network(self) -> nn.Module:
+        return self.classifier.network()
+
+    def facts(self, x: Tensor, y: Tensor) -> dict[str, float]:
+        """Mean scores of what is bought, uint8 [n, C, H, W] and [n], and of as many generated images."""
+        return {"bought_score": self.scores(x).mean().item(), "made_score": self.scores(self.made(y)).mean().item()}
+
+    def scores(self, x: Tensor) -> Tensor:
+        """How informative images are, uint8 [n, C, H, W] -> [n]."""
+        return self.score(self.log_probs(x))
+
+    def made(self, y: Tensor) -> Tensor:
+        """Images g(z, y), the same at every call, int64 [n] -> uint8 [n, C, H, W]."""
+        z = self.joint.latents(len(y), self.streams("made")).to(y.device)
+        with torch.inference_mode():
+            return stored(self.parts.generator(z, y))
+
+
+@dataclass(frozen=True)
+class Generating:
+    """A classifier by `recipe`, trained with nets that make images; subclasses say which, in `joint`.
+
+    With `samples` above 1 the classifier's dropout is its posterior, as with learner=dropout.
+    """
+
+    build: NetBuilder
+    recipe: Annotated[InstanceOf[Recipe], Means(RECIPE)]
+    optimizer: Annotated[
+        Callable[..., torch.optim.Optimizer],
+        Means("what moves the nets that make and judge images; the classifier has training.optimizer"),
+        Takes(OptimiserOptions),
+    ]
+    score: Annotated[
+        Score, Means("the a(x) of proposition 2.1, by which bought and generated images are compared in queries.csv")
+    ]
+    schedule: Annotated[Schedule | None, Means("factors of that optimiser's learning rate; null: a constant rate")] = (
+        None
+    )
+    samples: Annotated[Few, Means("draws of the classifier's dropout masks; 1: none, its plain prediction")] = 20
+    shared_masks: Annotated[bool, Means("in a draw all images have the same masks")] = True
+    latent: Annotated[Count, Means("numbers of a latent code")] = 100
+    maps: Annotated[Count, Means("filters of the generative nets' first convolution; the second has twice as many")] = (
+        64
+    )
+    units: Annotated[Count, Means("units of the generative nets' dense layers")] = 1024
+    bottleneck: ClassVar[Bottleneck | None] = None
+
+    def __post_init__(self) -> None:
+        if self.recipe.augment is not None:
+            raise UsageError(
+                "training.augment changes images, and this learner makes images of its own; use learner=dropout or "
+                "plain with it, or a training= without it"
+            )
+        if self.samples > 1 and not has_dropout(self.build):
+            raise UsageError(
+                f"learner.samples is {self.samples}, and the net has no dropout layers; "
+                "use model.dropout=0.5 where the model has that option, model=lenet5, or learner.samples=1"
+            )
+        with torch.random.fork_rng(devices=[]):
+            self.build_parts()
+
+    @property
+    def continues(self) -> bool:
+        return False
+
+    @property
+    def gives(self) -> Gives:
+        return Gives(samples=self.samples, consistent=self.samples == 1 or self.shared_masks)
+
+    @property
+    def makers(self) -> Makers:
+        return Makers(self.optimizer, self.schedule)
+
+    @property
+    def joint(self) -> Making:
+        """How the nets are trained together."""
+        raise NotImplementedError
+
+    @property
+    def build_parts(self) -> BuildParts:
+        return BuildParts(self.build, Sizes(self.latent, self.maps, self.units), self.bottleneck, self.recipe.init)
+
+    async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None = None) -> Generated:
+        recipe = replace(self.recipe, init=None)  # which the builder applies, to the classifier alone
+        (result,) = await trained([Fit(self.build_parts, recipe, data, streams, joint=self.joint)])
+        parts = result.net.eval()
+        assert isinstance(parts, Parts)
+        classifier = self.posterior(parts.classifier, result.steps, streams)
+        return Generated(classifier, parts, self.score, self.joint, streams)
+
+    def posterior(self, net: nn.Module, steps: int, streams: Streams) -> SingleNet | DropoutNet:
+        if self.samples == 1:
+            return SingleNet(net, steps)
+        return DropoutNet.of(net, steps, self.samples, self.shared_masks, streams("posterior masks"))

@@ -1,0 +1,83 @@
+"""VAE-ACGAN: a classifier trained on generated images and on twins of what was bought (Tran et al., 2019).
+
+N images.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+from torch import Tensor
+
+from al_runner.generative import vae_acgan
+from al_runner.generative.losses import distances
+from al_runner.generative.nets import Bottleneck
+from al_runner.generative.parts import WHITE, stored
+from al_runner.learners.generating import Generated, Generating
+from al_runner.rng import Streams
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import Means, NotNegative
+from al_runner.types import Fitted, TrainData, mean_log_probs
+
+
+@dataclass(frozen=True)
+class Kept(Generated):
+    """A fit, and the twins of purchases among what it was trained on.
+
+    Of a purchase it tells how far a twin is from its image (figure 3), and how informative it is (proposition 2.1).
+    """
+
+    x: Tensor  # uint8 [N, C, H, W]
+    y: Tensor  # int64 [N]
+
+    def facts(self, x: Tensor, y: Tensor) -> dict[str, float]:
+        """As of any fit, and of the twins: the mean ||x' - x||, a(x'), |a(x') - a(x)|, and the share with c(x') = y."""
+        twins = self.parts.twins(x, y)
+        scores, score_gaps = self.scores(stored(twins)), (self.scores(stored(twins)) - self.scores(x)).abs()
+        agreed = mean_log_probs(self.log_probs(stored(twins))).argmax(1) == y
+        return super().facts(x, y) | {
+            "twin_distance": distances(twins, x / WHITE).mean().item(),
+            "twin_score": scores.mean().item(),
+            "twin_score_gap": score_gaps.mean().item(),
+            "twin_agreement": agreed.double().mean().item(),
+        }
+
+
+@options("learner")
+@dataclass(frozen=True)
+class VaeAcgan(Generating):
+    """A classifier, a generator, a discriminator and an encoder, trained together from scratch in every round.
+
+    In every step the classifier sees a minibatch of what was bought, as many generated images of its labels, and its
+    twins x' = g(e(x), y), made anew. With `keep` the training set itself grows too, as in the paper's text: every query
+    adds {(x*, y), (x', y)}, where x' is made by the nets of the round before and stays as it is.
+    """
+
+    bottleneck: Annotated[  # type: ignore[misc]  # a choice here, where there is an encoder
+        Bottleneck, Means("of the encoder; demo: the published demo's, one number for an image of 28 x 28 pixels")
+    ] = "none"
+    divergence_weight: Annotated[
+        NotNegative, Means("of the code's divergence from N(0, 1) beside the encoder's other loss")
+    ] = 1.0
+    reconstruction_weight: Annotated[
+        NotNegative, Means("of the twins' distance beside the generator's other losses")
+    ] = 0.75
+    keep: Annotated[
+        bool, Means("train on a twin for good of every image a query bought; a resumed run then does all fits again")
+    ] = False
+
+    @property
+    def continues(self) -> bool:
+        return self.keep
+
+    @property
+    def joint(self) -> vae_acgan.VaeAcgan:
+        return vae_acgan.VaeAcgan(self.makers, self.latent, self.divergence_weight, self.reconstruction_weight)
+
+    async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None = None) -> Kept:
+        x, y = data.x[:0], data.y[:0]
+        if self.keep and isinstance(previous, Kept):
+            bought = data.x[data.old :], data.y[data.old :]
+            x, y = torch.cat([previous.x, stored(previous.parts.twins(*bought))]), torch.cat([previous.y, bought[1]])
+        fitted = await super().fit(data.plus(x, y), streams, previous)
+        return Kept(**vars(fitted), x=x, y=y)
