@@ -59,7 +59,7 @@ def test_the_help_has_every_option_of_the_choice_with_its_value_and_sentence(al_
     lines = " ".join(output.split())
     assert "first: largest the first image: the longest gradient, or one drawn at random (largest or random)" in lines
     assert "query: 7 labels bought in every later round (a whole number, 1 or more)" in lines
-    assert "pixels: 4 an image is shifted by up to so many pixels each way (a whole number, 0 or more)" in lines
+    assert "pixels: 4 the most pixels by which an image is shifted each way (a whole number, 0 or more)" in lines
     assert "recipe: ${training}" in lines
     for group in ("strategy", "budget", "training", "dataset", "model", "learner"):
         for key in map(str, composed("strategy=badge", "training=adam_augmented")[group]):
