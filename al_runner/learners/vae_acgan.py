@@ -42,6 +42,10 @@ class Kept(Generated):
             "twin_agreement": agreed.double().mean().item(),
         }
 
+    def shown(self, x: Tensor, y: Tensor) -> dict[str, Tensor]:
+        """As of any fit, and the twins."""
+        return super().shown(x, y) | {"twins": stored(self.parts.twins(x, y))}
+
 
 @options("learner")
 @dataclass(frozen=True)

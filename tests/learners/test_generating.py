@@ -117,6 +117,8 @@ def test_a_query_s_facts_are_those_of_its_images_twins_and_generated_images() ->
         },
         rel=1e-5,
     )
+    for name, images in (("bought", x), ("twins", stored(twins)), ("generated", made)):
+        assert torch.equal(memory.shown[2, name], images)
     assert set(run(experiment(Acgan))[0].facts[1]) == {"bought_score", "made_score"}
 
 
