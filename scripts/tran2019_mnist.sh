@@ -15,4 +15,7 @@ sweep learner=acgan_small                                   # AL w. ACGAN
 sweep learner=acgan_small strategy=random                   # BDA (partial)
 sweep learner=vae_acgan_small                               # AL w. VAE-ACGAN
 
-al-plot "$runs" --out outputs/reproduced/tran2019_mnist
+out=outputs/reproduced/tran2019_mnist
+al-plot "$runs" --across learner,training --accuracy --difference --out "$out"
+python "$(dirname "$0")/tran2019_twins.py" "$runs" --out "$out"
+python "$(dirname "$0")/made_images.py" "$runs" --out "$out"
