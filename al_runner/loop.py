@@ -137,8 +137,8 @@ class Experiment:
             confidence, classes = mean_log_probs(fitted.log_probs(pool.x(ids))).exp().max(1)
             record.predicted(round_, ids, classes, confidence)
         labels = await self.label(pool, ids)
-        if fitted is not None:
-            told = labels != UNKNOWN
+        told = labels != UNKNOWN
+        if fitted is not None and bool(told.any()):
             x, y = pool.x(ids[told]), labels[told]
             facts = {**facts, **fitted.facts(x, y)}
             for name, images in fitted.shown(x[:SHOWN], y[:SHOWN]).items():
