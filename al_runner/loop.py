@@ -19,6 +19,9 @@ from al_runner.strategies.base import Strategy
 from al_runner.strategies.choice import Choice, checked
 from al_runner.types import UNKNOWN, DataSet, Fitted, Judge, Learner, Oracle, TrainData, mean_log_probs
 
+QUERY = "query"  # the name of images that are bought
+SHOWN = 10  # images of a purchase that are recorded for people to look at
+
 
 class Record(Protocol):
     """The record of a run. What it holds already is not done again."""
@@ -29,11 +32,14 @@ class Record(Protocol):
     def buy(self, round_: int, ids: Tensor, labels: Tensor, seconds: float, facts: Mapping[str, float]) -> None:
         """Record a purchase, the seconds that the choice took, and numbers that the strategy reports about it."""
 
-    def made(self, round_: int, ids: Tensor, images: Tensor) -> None:
-        """Images of the purchase to come that the strategy made, uint8 [n, C, H, W], and their ids."""
+    def made(self, round_: int, name: str, ids: Tensor, images: Tensor) -> None:
+        """Images that were made for the purchase to come, uint8 [n, C, H, W].
 
-    def made_images(self, round_: int) -> Tensor | None:
-        """Those of a purchase, or None where its images are the pool's."""
+        Of the name "query" they are what is bought, and the ids are theirs; of other names, only looked at.
+        """
+
+    def queried(self, round_: int) -> Tensor | None:
+        """The images of a purchase that the strategy made, or None where they are the pool's."""
 
     def predicted(self, round_: int, ids: Tensor, classes: Tensor, confidence: Tensor) -> None:
         """Record the model's classes and confidence for the images of the next `buy`; nothing depends on them."""
@@ -126,14 +132,17 @@ class Experiment:
         ids, facts, made = choice
         if made is not None:
             ids = pool.add(made)
-            record.made(round_, ids, made)
+            record.made(round_, QUERY, ids, made)
         if fitted is not None:
             confidence, classes = mean_log_probs(fitted.log_probs(pool.x(ids))).exp().max(1)
             record.predicted(round_, ids, classes, confidence)
         labels = await self.label(pool, ids)
-        if fitted is not None:
-            told = labels != UNKNOWN
-            facts = {**facts, **fitted.facts(pool.x(ids[told]), labels[told])}
+        told = labels != UNKNOWN
+        if fitted is not None and bool(told.any()):
+            x, y = pool.x(ids[told]), labels[told]
+            facts = {**facts, **fitted.facts(x, y)}
+            for name, images in fitted.shown(x[:SHOWN], y[:SHOWN]).items():
+                record.made(round_, name, ids[told][:SHOWN], images)
         if made is not None:
             facts = {**facts, "undecided": float((labels == UNKNOWN).sum())}
         record.buy(round_, ids, labels, seconds, facts)
@@ -188,7 +197,7 @@ class Experiment:
 def bought_again(record: Record, pool: Pool, round_: int) -> Tensor | None:
     """The ids of a recorded purchase, images that were made put back into the pool; None where it is still to come."""
     ids = record.bought(round_)
-    made = None if ids is None else record.made_images(round_)
+    made = None if ids is None else record.queried(round_)
     if made is not None:
         pool.add(made)
     return ids

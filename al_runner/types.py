@@ -271,10 +271,13 @@ class Fitted(Protocol):
 
 @runtime_checkable
 class Telling(Protocol):
-    """A fit that has something to tell of a purchase once the labels are known."""
+    """A fit that has something to tell, and to show, of a purchase once the labels are known."""
 
     def facts(self, x: Tensor, y: Tensor) -> Mapping[str, float]:
         """Named numbers of what is bought, uint8 [n, C, H, W] and [n], recorded with the query (queries.csv)."""
+
+    def shown(self, x: Tensor, y: Tensor) -> Mapping[str, Tensor]:
+        """Named rows of images to look at, one an image bought, uint8 [n, C, H, W] each, drawn in the report."""
 
 
 class Oracle(Protocol):

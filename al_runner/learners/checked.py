@@ -66,6 +66,10 @@ class CheckedFit:
         """What the fit tells of a purchase, nothing where it has nothing to tell."""
         return self.fitted.facts(x, y) if isinstance(self.fitted, Telling) else {}
 
+    def shown(self, x: Tensor, y: Tensor) -> Mapping[str, Tensor]:
+        """The images that the fit shows of a purchase, none where it has none."""
+        return self.fitted.shown(x, y) if isinstance(self.fitted, Telling) else {}
+
 
 @dataclass(frozen=True)
 class Checked:

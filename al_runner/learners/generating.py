@@ -56,6 +56,10 @@ class Generated:
         """Mean scores of what is bought, uint8 [n, C, H, W] and [n], and of as many generated images."""
         return {"bought_score": self.scores(x).mean().item(), "made_score": self.scores(self.made(y)).mean().item()}
 
+    def shown(self, x: Tensor, y: Tensor) -> dict[str, Tensor]:
+        """What is bought, uint8 [n, C, H, W] and [n], and generated images of the same labels."""
+        return {"bought": x, "generated": self.made(y)}
+
     def scores(self, x: Tensor) -> Tensor:
         """How informative images are, uint8 [n, C, H, W] -> [n]."""
         return self.score(self.log_probs(x))

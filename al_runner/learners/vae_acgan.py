@@ -33,14 +33,18 @@ class Kept(Generated):
     def facts(self, x: Tensor, y: Tensor) -> dict[str, float]:
         """As of any fit, and of the twins: the mean ||x' - x||, a(x'), |a(x') - a(x)|, and the share with c(x') = y."""
         twins = self.parts.twins(x, y)
-        scores, score_gaps = self.scores(stored(twins)), (self.scores(stored(twins)) - self.scores(x)).abs()
+        scores = self.scores(stored(twins))
         agreed = mean_log_probs(self.log_probs(stored(twins))).argmax(1) == y
         return super().facts(x, y) | {
             "twin_distance": distances(twins, x / WHITE).mean().item(),
             "twin_score": scores.mean().item(),
-            "twin_score_gap": score_gaps.mean().item(),
+            "twin_score_gap": (scores - self.scores(x)).abs().mean().item(),
             "twin_agreement": agreed.double().mean().item(),
         }
+
+    def shown(self, x: Tensor, y: Tensor) -> dict[str, Tensor]:
+        """As of any fit, and the twins."""
+        return super().shown(x, y) | {"twins": stored(self.parts.twins(x, y))}
 
 
 @options("learner")

@@ -26,9 +26,14 @@ class Begun(NamedTuple):
 
 
 class Made(NamedTuple):
-    """Images of the purchase to come that a strategy made; the last ones before a purchase count."""
+    """Images that were made for the purchase to come; the last ones of a name before a purchase count.
+
+    Of the name "query" they are what is bought, and the ids are theirs; of other names the ids are those of the images
+    bought that they were made for.
+    """
 
     round: int
+    name: str
     id: list[int]
     shape: list[int]  # of one image, [C, H, W]
     pixels: str  # of all images one after another, uint8, compressed by zlib and in base64

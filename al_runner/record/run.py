@@ -128,10 +128,10 @@ class Run:
     def bought(self, round_: int) -> Tensor | None:
         return torch.tensor(self._bought[round_].id, dtype=torch.int64) if round_ in self._bought else None
 
-    def made(self, round_: int, ids: Tensor, images: Tensor) -> None:
-        self._add(Made(round_, ids.tolist(), [*images.shape[1:]], packed(images.cpu().numpy())))
+    def made(self, round_: int, name: str, ids: Tensor, images: Tensor) -> None:
+        self._add(Made(round_, name, ids.tolist(), [*images.shape[1:]], packed(images.cpu().numpy())))
 
-    def made_images(self, round_: int) -> Tensor | None:
+    def queried(self, round_: int) -> Tensor | None:
         return torch.from_numpy(unpacked(self._made[round_])) if round_ in self._made else None
 
     def predicted(self, round_: int, ids: Tensor, classes: Tensor, confidence: Tensor) -> None:
@@ -177,7 +177,7 @@ class Run:
             case Bought():
                 self._bought[event.round] = event
                 self._labels.update(label for label in event.label if label >= 0)
-            case Made():
+            case Made(name="query"):
                 self._made[event.round] = event
             case Measured():
                 self.rows.append(event.row)

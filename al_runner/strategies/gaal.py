@@ -64,7 +64,7 @@ class Gaal(Strategy):
 
     async def query(self, fitted: Fitted, pool: Pool, n: int, streams: Streams) -> Choice:
         net = fitted.network()
-        if not isinstance(net, Generating):
+        if not isinstance(net, NetAndGenerator):
             raise TypeError("gaal makes images with the generator that its own wrap(learner) has trained")
         first = torch.randn(n, self.latent, generator=streams("query")).to(pool.candidates.device)
         z, steps = self.search(net.difference, first)
@@ -102,7 +102,7 @@ def apart(images: Tensor) -> float:
     return distances.mean().item() if len(distances) else 0.0
 
 
-class Generating(nn.Module):
+class NetAndGenerator(nn.Module):
     """A net of two classes with a generator beside it; as a net it is the net alone."""
 
     def __init__(self, net: nn.Module, generator: nn.Module):
@@ -146,7 +146,7 @@ class Beside:
         return self.fitted.features(x)
 
     def network(self) -> nn.Module:
-        return Generating(self.fitted.network(), self.generator).eval()
+        return NetAndGenerator(self.fitted.network(), self.generator).eval()
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,8 @@ from al_runner.learners.vae_acgan import VaeAcgan
 from al_runner.loop import Experiment
 from al_runner.models.inputs import net_builder
 from al_runner.models.layers import FlipAndShift
+from al_runner.models.preact_resnet import preact_resnet
+from al_runner.models.resnet import resnet
 from al_runner.rng import Streams
 from al_runner.strategies.bayesian import Disagreement, bald
 from al_runner.strategies.random import Random
@@ -117,6 +119,8 @@ def test_a_query_s_facts_are_those_of_its_images_twins_and_generated_images() ->
         },
         rel=1e-5,
     )
+    for name, images in (("bought", x), ("twins", stored(twins)), ("generated", made)):
+        assert torch.equal(memory.shown[2, name], images)
     assert set(run(experiment(Acgan))[0].facts[1]) == {"bought_score", "made_score"}
 
 
@@ -180,6 +184,21 @@ def test_a_loss_that_is_not_finite_ends_the_run_at_its_step(kind: type[Generatin
     with pytest.raises(NonFiniteLoss, match="not finite at step 5"):
         run(wanted, memory)
     assert memory.rows == []
+
+
+@pytest.mark.parametrize("kind", BOTH)
+@pytest.mark.parametrize("model", [resnet, preact_resnet], ids=lambda model: model.__name__)
+def test_a_residual_net_with_dropout_before_its_last_layer_has_posterior_samples(
+    kind: type[Generating], model: Any
+) -> None:
+    build = net_builder(toy.data_set(), partial(model, blocks=[1, 1], width=2, dropout=0.5))
+    *_, dropout, last = build().modules()
+    assert isinstance(dropout, nn.Dropout) and dropout.p == 0.5 and isinstance(last, nn.Linear)
+    data = toy.experiment().train_data(toy.bought(toy.data_set(), toy.data_set().train[:12]))
+    made = learner(kind, build=build, recipe=toy.recipe(max_checks=1))
+    fitted = drive(made.fit(data, Streams(0, 0), None), train_all)
+    log_probs = fitted.log_probs(toy.data_set().images[:7])
+    assert log_probs.shape == (7, 4, 3) and float(log_probs.std(1).max()) > 0
 
 
 @pytest.mark.parametrize("kind", BOTH)

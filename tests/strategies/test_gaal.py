@@ -20,7 +20,7 @@ from al_runner.models.inputs import net_builder
 from al_runner.oracle.classifier import Classifier
 from al_runner.oracle.simulated import Simulated
 from al_runner.pool import UNKNOWN
-from al_runner.strategies.gaal import Gaal, Generating
+from al_runner.strategies.gaal import Gaal, NetAndGenerator
 from al_runner.types import DataSet, Fit, Recipe, Trained
 
 ADAM = partial(torch.optim.Adam, lr=1e-3, betas=(0.5, 0.999))
@@ -72,13 +72,13 @@ def run(wanted: Experiment, memory: toy.Memory | None = None) -> tuple[toy.Memor
     return memory, engine.fits
 
 
-def net(bias: float = 0.3) -> Generating:
+def net(bias: float = 0.3) -> NetAndGenerator:
     torch.manual_seed(0)
     layer, generator = nn.Linear(6, 2), nn.Sequential(nn.Linear(4, 6), nn.Sigmoid())
     with torch.no_grad():
         layer.weight.copy_(torch.tensor([[0.0], [0.1]]) * torch.tensor([1.0, -2, 1, 0.5, -1, 1]))
         layer.bias.copy_(torch.tensor([0.0, bias]))
-    return Generating(layer, generator).eval()
+    return NetAndGenerator(layer, generator).eval()
 
 
 def test_a_search_ends_near_the_boundary_and_no_code_goes_on_once_it_is_near_enough() -> None:

@@ -28,7 +28,7 @@ def run(path: Path) -> None:
 
 def test_images_come_back_as_they_were() -> None:
     images = torch.randint(0, 256, (3, 2, 4, 5), dtype=torch.uint8)
-    event = Made(1, [7, 8, 9], [2, 4, 5], packed(images.numpy()))
+    event = Made(1, "query", [7, 8, 9], [2, 4, 5], packed(images.numpy()))
     assert torch.equal(torch.from_numpy(unpacked(json.loads(json.dumps(event)) and event)), images)
 
 

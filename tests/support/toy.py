@@ -101,6 +101,7 @@ class Memory:
         self.rows: list[dict[str, float]] = []
         self.facts: list[dict[str, float]] = []
         self.images: dict[int, Tensor] = {}
+        self.shown: dict[tuple[int, str], Tensor] = {}
         self.predictions: list[tuple[Tensor, Tensor]] = []
 
     def bought(self, round_: int) -> Tensor | None:
@@ -112,11 +113,14 @@ class Memory:
         self.ids.append(ids)
         self.facts.append(dict(facts))
 
-    def made(self, round_: int, ids: Tensor, images: Tensor) -> None:
+    def made(self, round_: int, name: str, ids: Tensor, images: Tensor) -> None:
         assert round_ == len(self.ids) and len(ids) == len(images)
-        self.images[round_] = images
+        if name == "query":
+            self.images[round_] = images
+        else:
+            self.shown[round_, name] = images
 
-    def made_images(self, round_: int) -> Tensor | None:
+    def queried(self, round_: int) -> Tensor | None:
         return self.images.get(round_)
 
     def predicted(self, round_: int, ids: Tensor, classes: Tensor, confidence: Tensor) -> None:

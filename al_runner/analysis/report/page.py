@@ -12,6 +12,7 @@ from al_runner.analysis.draw.style import pens
 from al_runner.analysis.report.checklist import checklist
 from al_runner.analysis.report.evidence import WARNING, Check, Evidence
 from al_runner.analysis.report.images import Images
+from al_runner.analysis.report.made import made_sheets
 from al_runner.analysis.report.sheets import contact_sheet
 from al_runner.analysis.report.source import Source, case_images, purchase_measures
 from al_runner.analysis.report.views import bought_views, error_views, time_views, view_data
@@ -73,6 +74,9 @@ def section(source: Source, place: int, tables: Sequence[Shown]) -> dict[str, An
         f"time{place}": [view_data(view, pen, source.names) for view in time_views(runs)],
     }
     sheet = contact_sheet(source, case, images) if isinstance(images, Images) else None
+    titles = {
+        row["folder"]: f"{source.names(row['curve'])}, seed {row['seed']}" for row in case.each.to_dict("records")
+    }
     return {
         "place": place,
         "title": title,
@@ -81,6 +85,7 @@ def section(source: Source, place: int, tables: Sequence[Shown]) -> dict[str, An
         "tables": [table for table in tables if table.where == title],
         "time": spent(case, source.names),
         "sheet": sheet,
+        "made": made_sheets(source.directory, titles),
         "no_images": images if isinstance(images, str) else "",
         "runs": [run["title"] for run in sheet["runs"]] if sheet else [],
     }

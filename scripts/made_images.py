@@ -1,0 +1,28 @@
+"""Contact sheets of images made in runs: figure 6 of Tran et al. (2019), the queries of Zhu & Bento (2017).
+
+    python scripts/made_images.py RUNS --out outputs/reproduced/tran2019_mnist [--seed 0]
+
+A PNG for every run of that seed in whose journal there are such images, named by its folder; what its rows are is
+printed.
+"""
+
+from argparse import ArgumentParser
+from base64 import b64decode
+from pathlib import Path
+
+from al_runner.analysis.report.made import made_sheet
+from al_runner.analysis.table.runs import run_folders
+
+if __name__ == "__main__":
+    parser = ArgumentParser(description=__doc__)
+    parser.add_argument("runs", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    for folder in run_folders(options.runs):
+        found = made_sheet(folder) if folder.name == f"seed{options.seed}" else None
+        if found is not None:
+            file = options.out / f"images_{'_'.join(folder.relative_to(options.runs).parts)}.png"
+            file.write_bytes(b64decode(found.uri.partition(",")[2]))
+            print(f"{file}: {found.caption}")

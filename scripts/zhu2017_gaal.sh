@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# GAAL (Zhu & Bento, 2017) from an empty folder: 5 against 7 of MNIST, tested on MNIST and on USPS, beside the margin of the
+# pool, random and all data; ten paired seeds. Interrupted, it resumes; SEEDS=0,1 is less.
+set -euo pipefail
+runs=${RUNS:-outputs/zhu2017_gaal}
+for dataset in mnist_two_digits mnist_usps_two_digits; do
+    sweep() { al-run -m experiment=zhu2017_gaal dataset=$dataset results="$runs" seed="${SEEDS:-range(10)}" ${OPTIONS:-} "$@"; }
+    sweep strategy=gaal,margin,random
+    sweep strategy=full
+done
+
+al-plot "$runs" --out outputs/reproduced/zhu2017_gaal
+python "$(dirname "$0")/made_images.py" "$runs" --out outputs/reproduced/zhu2017_gaal
