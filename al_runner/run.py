@@ -1,26 +1,29 @@
 """The command al-run: Hydra's composition, and errors as one line."""
 
-import errno
-import logging
-import os
-import sys
-from collections.abc import Sequence
-from pathlib import Path
+from al_runner.system.start import shortage, starting
 
-import hydra
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
-from omegaconf import DictConfig
+with starting("al-run"):
+    import errno
+    import logging
+    import os
+    import sys
+    from collections.abc import Sequence
+    from pathlib import Path
 
-from al_runner.errors import UsageError
-from al_runner.record.leftovers import clear
-from al_runner.record.state import LAUNCH
-from al_runner.settings import registered  # noqa: F401 - what Hydra must know before it composes
-from al_runner.settings.command_line import config_dir, hydras_words
-from al_runner.settings.explain import USER_ERRORS, explain
-from al_runner.settings.groups import conf_dir
-from al_runner.system.console import silence_broken_pipe
-from al_runner.system.signals import Stopped, listening
+    import hydra
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+    from omegaconf import DictConfig
+
+    from al_runner.errors import UsageError
+    from al_runner.record.leftovers import clear
+    from al_runner.record.state import LAUNCH
+    from al_runner.settings import registered  # noqa: F401 - what Hydra must know before it composes
+    from al_runner.settings.command_line import config_dir, hydras_words
+    from al_runner.settings.explain import USER_ERRORS, explain, of_composition
+    from al_runner.settings.groups import conf_dir
+    from al_runner.system.console import silence_broken_pipe
+    from al_runner.system.signals import Stopped, held, listening
 
 DEFAULT_LAUNCHER = "auto"  # of conf/config.yaml
 FOLDER_TROUBLE = (errno.EEXIST, errno.ENOTDIR, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
@@ -31,15 +34,19 @@ def start(cfg: DictConfig) -> None:
     hydra = HydraConfig.get()
     try:
         require_sweep(hydra.mode, hydra.runtime.choices["hydra/launcher"])
-        from al_runner.job import run_alone  # noqa: PLC0415 - torch, see above
+        with held():
+            from al_runner.job import run_alone  # noqa: PLC0415 - torch, see above
 
         run_alone(cfg)
-    except USER_ERRORS as error:
+    except Exception as error:
+        line = explain(error) if isinstance(error, USER_ERRORS) else shortage(error)
+        if line is None:
+            raise
         if hydra.mode is RunMode.RUN:  # past Hydra, which would add lines of its own
             clear(Path(hydra.runtime.output_dir), Path(str(cfg.results)).expanduser().absolute())
-            sys.exit(f"al-run: {explain(error)}")
+            sys.exit(f"al-run: {line}")
         # The way back from a worker process drops an exception's cause, which may hold the message.
-        raise UsageError(explain(error)) from error
+        raise UsageError(line) from error
 
 
 def require_sweep(mode: RunMode | None, launcher: str) -> None:
@@ -80,12 +87,13 @@ def main() -> None:
         sys.exit(f"al-run: {explain(error)}")
     except BrokenPipeError:  # `al-run --help | head`: nobody reads on
         sys.exit(silence_broken_pipe())
-    except OSError as error:
-        if not isinstance(error, PermissionError) and error.errno not in FOLDER_TROUBLE:
+    except Exception as error:
+        line = shortage(error) or of_composition(error)
+        if line is None and (isinstance(error, PermissionError) or getattr(error, "errno", 0) in FOLDER_TROUBLE):
+            line = f"{error.filename} can't be written ({error.strerror}); choose another folder with results=..."
+        if line is None:
             raise
-        sys.exit(
-            f"al-run: {error.filename} can't be written ({error.strerror}); choose another folder with results=..."
-        )
+        sys.exit(f"al-run: {line}")
 
 
 if __name__ == "__main__":

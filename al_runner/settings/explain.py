@@ -2,6 +2,7 @@
 
 import re
 import sys
+import traceback
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -17,6 +18,7 @@ from al_runner.settings.groups import SEE_HELP, conf_dir, no_option
 
 USER_ERRORS = (UsageError, HydraException, OmegaConfBaseException)  # what the user can mend
 
+COMPOSERS = ("hydra", "omegaconf", "antlr4", "yaml")  # packages that read what the user wrote
 PLACES = "lie in the folder where al-run is started, in that of --config-dir, or there beside its YAML file"
 
 
@@ -43,6 +45,14 @@ def explain(error: BaseException) -> str:
     if isinstance(chain[-1], ImportError | SyntaxError):  # of the user's own module
         return f"{line.partition(', set env var')[0]}: {type(chain[-1]).__name__}: {chain[-1]}"
     return line
+
+
+def of_composition(error: BaseException) -> str | None:
+    """The line for what Hydra's or OmegaConf's own code failed at, a word of the command line; None for others."""
+    where = [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    if where and where[-1].partition(".")[0] in COMPOSERS:
+        return f"this can't be composed: {' '.join(str(error).split()) or type(error).__name__}; {SEE_HELP}"
+    return None
 
 
 def unknown_option(name: str) -> str:
@@ -78,7 +88,7 @@ def source_of(config: DictConfig, name: str) -> str:
     """What the option `name` is an interpolation of, as `training` in `${training}`; empty where it is none."""
     above, _, last = name.rpartition(".")
     node = OmegaConf.select(config, above) if above else config
-    if not OmegaConf.is_interpolation(node, last):
+    if not isinstance(node, DictConfig) or not OmegaConf.is_interpolation(node, last):
         return ""
     text = str(cast(dict[str, Any], OmegaConf.to_container(node, resolve=False))[last])
     return text.removeprefix("${").removesuffix("}")

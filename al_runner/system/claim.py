@@ -126,8 +126,9 @@ class Claim:
                 json.dump(asdict(self._me), stream)
                 stream.flush()
                 os.fsync(file)
-        except OSError:  # a full disk: half a note would keep others waiting
+        except OSError as error:  # a full disk: half a note would keep others waiting
             self._note.unlink(missing_ok=True)
+            error.filename = str(self._note)
             raise
         return True
 
