@@ -70,6 +70,13 @@ def find_modules(words: Sequence[str]) -> None:
         sys.path += [str(root), *(str(place) for place in sorted(root.glob("*/")) if any(place.glob("*.py")))]
 
 
+def folder_trouble(error: Exception) -> str | None:
+    """The line for a folder of results that can't be written; None for another error."""
+    if isinstance(error, OSError) and (isinstance(error, PermissionError) or error.errno in FOLDER_TROUBLE):
+        return f"{error.filename} can't be written ({error.strerror}); choose another folder with results=..."
+    return None
+
+
 def main() -> None:
     """Run al-run's command line; exit code 1 and one line where something is the user's to mend."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra then leaves exceptions to us
@@ -88,9 +95,7 @@ def main() -> None:
     except BrokenPipeError:  # `al-run --help | head`: nobody reads on
         sys.exit(silence_broken_pipe())
     except Exception as error:
-        line = shortage(error) or of_composition(error)
-        if line is None and (isinstance(error, PermissionError) or getattr(error, "errno", 0) in FOLDER_TROUBLE):
-            line = f"{error.filename} can't be written ({error.strerror}); choose another folder with results=..."
+        line = shortage(error) or of_composition(error) or folder_trouble(error)
         if line is None:
             raise
         sys.exit(f"al-run: {line}")

@@ -16,20 +16,31 @@ from al_runner.settings.groups import conf_dir
 QUICK = ["model=usps_cnn", "budget.max_rounds=1", "training.max_checks=1", "training.check_every=1", "strategy=random"]
 PATIENCE = 60  # seconds that a command may take; one that trains for longer must then end by a signal
 VALUES = (
-    "", "0", "1", "2", "-1", "0.5", "1e-9", "1e400", "nan", "inf", "-inf", "null", "true", "x", "''", '"', "'", "[", "]",
+    "", "0", "1", "2", "-1", "0.5", "1e-9", "1e400", "nan", "inf", "-inf", "null", "true", "x",
+    "''", '"', "'", "[", "]",
     "[1,2]", "[[[[1]]]]", "{}", "{a:1}", "{a:{b:[c]}}", "{_target_:os.getcwd}", "${seed}", "${nothing}", "${seed",
-    "${oc.env:NOTHING}", "${oc.env:HOME}", "???", "=", "a=b", ",", "1,", "1,2", "range(3)", "glob(*)", "choice(1,2)",
-    "99999999999999999999999", "9" * 400, "1_000", "0x10", "1e5", "a b", "a\tb", "a\nb", "\x1b[2J", "\u202e", "\u4e00" * 20, "~",
-    "../../x", "/nowhere/x", "-", "--", "+", "@", "%", "*", "\\", "#", "!!python/name:os.system", "x" * 3000, "[" * 200,
+    "${oc.env:NOTHING}", "${oc.env:HOME}", "???", "=", "a=b", ",", "1,", "1,2", "range(3)",
+    "glob(*)", "choice(1,2)",
+    "99999999999999999999999", "9" * 400, "1_000", "0x10", "1e5", "a b", "a\tb", "a\nb", "\x1b[2J",
+    "\u202e", "\u4e00" * 20, "~",
+    "../../x", "/nowhere/x", "-", "--", "+", "@", "%", "*", "\\", "#", "!!python/name:os.system",
+    "x" * 3000, "[" * 200,
 )  # fmt: skip
 ODD = (
-    "strategy=random, uncertainty", "--strategy random", "strategy random", "+foo=3", "++foo.bar=3", "~strategy", "~seed",
-    "budget.qurey=40", "strategy=rnadom", "dataset=", "=", "==", "seed", "-", "--", "-x", "--cfg=job", "--help", "--info",
-    "--version", "--resolve", "--package=x", "-c", "-p", "-h", "--config-dir=/nowhere", "--config-name=nothing", "-cd", "-cp=x",
-    "hydra.run.dir=x", "hydra/launcher=lockstep", "hydra/launcher=nothing", "hydra.verbose=true", "hydra.job.chdir=true",
-    "hydra.sweep.subdir=x", "experiment=nothing", "+experiment=usps", "logger=tensorboard", "hydra.searchpath=[x]", "@x=1",
-    "strategy@strategy=random", "dataset@x=digits", "model/model=x", "training.optimizer._target_=torch.optim.Nothing",
-    "model._target_=nothing.at.all", "strategy._target_=random", "learner._target_=al_runner", "seed=1 seed=2", "\udcff=1",
+    "strategy=random, uncertainty", "--strategy random", "strategy random", "+foo=3",
+    "++foo.bar=3", "~strategy", "~seed",
+    "budget.qurey=40", "strategy=rnadom", "dataset=", "=", "==", "seed", "-", "--", "-x",
+    "--cfg=job", "--help", "--info",
+    "--version", "--resolve", "--package=x", "-c", "-p", "-h", "--config-dir=/nowhere",
+    "--config-name=nothing", "-cd", "-cp=x",
+    "hydra.run.dir=x", "hydra/launcher=lockstep", "hydra/launcher=nothing", "hydra.verbose=true",
+    "hydra.job.chdir=true",
+    "hydra.sweep.subdir=x", "experiment=nothing", "+experiment=usps", "logger=tensorboard",
+    "hydra.searchpath=[x]", "@x=1",
+    "strategy@strategy=random", "dataset@x=digits", "model/model=x",
+    "training.optimizer._target_=torch.optim.Nothing",
+    "model._target_=nothing.at.all", "strategy._target_=random", "learner._target_=al_runner",
+    "seed=1 seed=2", "\udcff=1",
 )  # fmt: skip
 
 

@@ -38,7 +38,8 @@ class Embeddings:
 
     @cached_property
     def _lengths(self) -> Tensor:
-        return torch.linalg.vector_norm(self.h, dim=1)
+        lengths: Tensor = torch.linalg.vector_norm(self.h, dim=1)
+        return lengths
 
     def squared_distances(self, centre: Tensor, to: Tensor | None = None) -> Tensor:
         """Of all vectors, or those at the positions `to`, to that at `centre`, [N]; none below 0 by rounding."""

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from al_runner.system.signals import held
 
 FILES = (errno.EMFILE, errno.ENFILE)
+NONE_LEFT = (errno.ENOMEM, errno.EAGAIN)
 MEMORY = ("failed to map segment", "cannot allocate memory", "can't allocate memory", "can't start new thread")
 
 
@@ -36,11 +37,8 @@ def shortage(error: BaseException) -> str | None:
         text = " ".join(str(link).split())
         if (isinstance(link, OSError) and link.errno in FILES) or "Too many open files" in text:
             return f"this process may open no more files ({text}); raise the limit (ulimit -n)"
-        out = isinstance(link, MemoryError) or (
-            isinstance(link, OSError) and link.errno in (errno.ENOMEM, errno.EAGAIN)
-        )
+        out = isinstance(link, MemoryError) or (isinstance(link, OSError) and link.errno in NONE_LEFT)
         if out or any(words in text.lower() for words in MEMORY):
-            return (
-                f"this process gets no more memory ({text or 'MemoryError'}); free some, or raise the limit (ulimit -v)"
-            )
+            reason = text or "MemoryError"
+            return f"this process gets no more memory ({reason}); free some, or raise the limit (ulimit -v)"
     return None

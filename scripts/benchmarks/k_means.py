@@ -4,6 +4,7 @@ Against the same rule without bounds, as the published code has it: the distance
 the factors of the gradients. Equal choices first. Goal: at least 5 times.
 """
 
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -39,13 +40,13 @@ def main() -> None:
     repeats = start(__doc__, "plain", "bounded")
     points = made()
 
-    def choose(rule: "partial[Tensor]") -> Tensor:
+    def choose(rule: Callable[[Embeddings, int, torch.Generator], Tensor]) -> Tensor:
         fresh = Embeddings(points.a, points.h)  # nothing kept from the call before
         return rule(fresh, 100, stream(0, "query"))
 
-    rules = [partial(choose, partial(rule)) for rule in (plain, k_means_plus_plus)]
-    assert torch.equal(rules[0](), rules[1]())
-    print(paired(*rules, repeats).line("100 of 40,000: plain (A), bounded (B)", "at least 5"))
+    first, second = partial(choose, plain), partial(choose, k_means_plus_plus)
+    assert torch.equal(first(), second())
+    print(paired(first, second, repeats).line("100 of 40,000: plain (A), bounded (B)", "at least 5"))
 
 
 if __name__ == "__main__":

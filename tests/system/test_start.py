@@ -61,7 +61,7 @@ def test_a_signal_during_the_start_ends_it_with_130(tmp_path: Path, seconds: flo
         (ValueError("a mistake"), None),
         (OSError(errno.ENOSPC, "No space left on device"), None),
     ],
-    ids=lambda value: str(value),
+    ids=str,
 )
 def test_only_a_shortage_is_one(error: Exception, words: str | None) -> None:
     for shown in (error, behind(error)):
