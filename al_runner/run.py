@@ -22,7 +22,7 @@ with starting("al-run"):
     from al_runner.settings.command_line import config_dir, hydras_words
     from al_runner.settings.explain import USER_ERRORS, explain, of_composition
     from al_runner.settings.groups import conf_dir
-    from al_runner.system.console import silence_broken_pipe
+    from al_runner.system.console import plain, silence_broken_pipe
     from al_runner.system.signals import Stopped, held, listening
 
 DEFAULT_LAUNCHER = "auto"  # of conf/config.yaml
@@ -44,7 +44,7 @@ def start(cfg: DictConfig) -> None:
             raise
         if hydra.mode is RunMode.RUN:  # past Hydra, which would add lines of its own
             clear(Path(hydra.runtime.output_dir), Path(str(cfg.results)).expanduser().absolute())
-            sys.exit(f"al-run: {line}")
+            sys.exit(plain(f"al-run: {line}"))
         # The way back from a worker process drops an exception's cause, which may hold the message.
         raise UsageError(line) from error
 
@@ -91,14 +91,14 @@ def main() -> None:
             print("al-run: interrupted; the same command resumes where it stopped", file=sys.stderr)
         sys.exit(128 + stop.signum)
     except USER_ERRORS as error:
-        sys.exit(f"al-run: {explain(error)}")
+        sys.exit(plain(f"al-run: {explain(error)}"))
     except BrokenPipeError:  # `al-run --help | head`: nobody reads on
         sys.exit(silence_broken_pipe())
     except Exception as error:
         line = shortage(error) or of_composition(error) or folder_trouble(error)
         if line is None:
             raise
-        sys.exit(f"al-run: {line}")
+        sys.exit(plain(f"al-run: {line}"))
 
 
 if __name__ == "__main__":

@@ -43,6 +43,15 @@ ODD = (
     "seed=1 seed=2", "\udcff=1",
 )  # fmt: skip
 
+ONCE = (  # each ended in a traceback, or steered the terminal
+    ["experiment.learner.first.optimizer=-1"],
+    ["strategy.uncertain.one_sample={a:1}"],
+    ["budget=-1"],
+    ["learner=true", "device=1"],
+    ["dataset.images=1", "pool=1,2", "-m", "hydra/launcher=basic"],
+    ["strategy.of._target_=\x1b[2J"],
+)
+
 
 def keys() -> list[str]:
     """Options and groups of the configuration."""
@@ -95,9 +104,10 @@ def test_no_command_line_ends_in_a_traceback_or_elsewhere(
     monkeypatch.chdir(here)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.delenv("AL_DATA", raising=False)
-    tried, codes, faults = times(40, 600), dict[int, int](), list[str]()
-    for number in range(tried):
-        words, log = command_line(rng, names), tmp_path / "logs" / f"{number}"
+    lines = [*([*QUICK, *words] for words in ONCE), *(command_line(rng, names) for _ in range(times(12, 500)))]
+    tried, codes, faults = len(lines), dict[int, int](), list[str]()
+    for number, words in enumerate(lines):
+        log = tmp_path / "logs" / f"{number}"
         code = ended(Child([f"results={here / 'results'}", *words], log))
         said = log.read_text(errors="replace")
         codes[code] = codes.get(code, 0) + 1

@@ -62,7 +62,7 @@ def unknown_option(name: str) -> str:
     try:
         with hydra.initialize_config_dir(str(conf_dir()), version_base="1.3"):
             config = hydra.compose("config", [*map(without_sweep, words)], return_hydra_config=True)
-    except (HydraException, OmegaConfBaseException):  # another mistake beside this one
+    except (HydraException, OmegaConfBaseException, ValueError):  # another mistake beside this one
         return f"there is no option {name}; {SEE_HELP}"
     parent, _, last = name.rpartition(".")
     source = source_of(config, parent) if parent else ""
@@ -88,7 +88,7 @@ def source_of(config: DictConfig, name: str) -> str:
     """What the option `name` is an interpolation of, as `training` in `${training}`; empty where it is none."""
     above, _, last = name.rpartition(".")
     node = OmegaConf.select(config, above) if above else config
-    if not isinstance(node, DictConfig) or not OmegaConf.is_interpolation(node, last):
+    if not isinstance(node, DictConfig) or last not in {*node} or not OmegaConf.is_interpolation(node, last):
         return ""
     text = str(cast(dict[str, Any], OmegaConf.to_container(node, resolve=False))[last])
     return text.removeprefix("${").removesuffix("}")
