@@ -198,6 +198,12 @@ def torch_device(name: str, job: int) -> torch.device:
     if name == "cuda" and cuda:
         return torch.device("cuda", job % torch.cuda.device_count())
     try:
+        torch.device(name)
+    except RuntimeError as error:
+        raise UsageError(
+            f"device={name} is no name of a device; use auto, cpu, cuda, or cuda:1 for the second"
+        ) from error
+    try:
         torch.empty(1, device=name)
     except (RuntimeError, AssertionError) as error:
         gpus = torch.cuda.device_count()

@@ -1,26 +1,29 @@
 """The command al-run: Hydra composes the configuration, and an error is one line."""
 
-import errno
-import logging
-import os
-import sys
-from collections.abc import Sequence
-from pathlib import Path
+from al_runner.system.start import shortage, starting
 
-import hydra
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
-from omegaconf import DictConfig
+with starting("al-run"):
+    import errno
+    import logging
+    import os
+    import sys
+    from collections.abc import Sequence
+    from pathlib import Path
 
-from al_runner.errors import UsageError
-from al_runner.plugins import registered  # noqa: F401 - what Hydra must know before it composes
-from al_runner.record.leftovers import clear
-from al_runner.record.state import LAUNCH
-from al_runner.settings.command_line import config_dir, hydras_words
-from al_runner.settings.explain import USER_ERRORS, explain
-from al_runner.settings.groups import conf_dir
-from al_runner.system.console import silence_broken_pipe
-from al_runner.system.signals import Stopped, listening
+    import hydra
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+    from omegaconf import DictConfig
+
+    from al_runner.errors import UsageError
+    from al_runner.plugins import registered  # noqa: F401 - what Hydra must know before it composes
+    from al_runner.record.leftovers import clear
+    from al_runner.record.state import LAUNCH
+    from al_runner.settings.command_line import config_dir, hydras_words
+    from al_runner.settings.explain import USER_ERRORS, explain, of_composition
+    from al_runner.settings.groups import conf_dir
+    from al_runner.system.console import plain, silence_broken_pipe
+    from al_runner.system.signals import Stopped, held, listening
 
 DEFAULT_LAUNCHER = "auto"  # of conf/config.yaml
 FOLDER_TROUBLE = (errno.EEXIST, errno.ENOTDIR, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
@@ -31,15 +34,19 @@ def start(cfg: DictConfig) -> None:
     hydra = HydraConfig.get()
     try:
         require_sweep(hydra.mode, hydra.runtime.choices["hydra/launcher"])
-        from al_runner.job import run_alone  # noqa: PLC0415 - imports torch, which the checks above need not wait for
+        with held():
+            from al_runner.job import run_alone  # noqa: PLC0415 - imports torch, which the checks above need not wait for
 
         run_alone(cfg)
-    except USER_ERRORS as error:
+    except Exception as error:
+        line = explain(error) if isinstance(error, USER_ERRORS) else shortage(error)
+        if line is None:
+            raise
         if hydra.mode is RunMode.RUN:  # ends the program here, since Hydra would add its own lines
             clear(Path(hydra.runtime.output_dir), Path(str(cfg.results)).expanduser().absolute())
-            sys.exit(f"al-run: {explain(error)}")
+            sys.exit(plain(f"al-run: {line}"))
         # A worker process sends back an exception without its cause, which may hold the message.
-        raise UsageError(explain(error)) from error
+        raise UsageError(line) from error
 
 
 def require_sweep(mode: RunMode | None, launcher: str) -> None:
@@ -63,6 +70,13 @@ def find_modules(words: Sequence[str]) -> None:
         sys.path += [str(root), *(str(place) for place in sorted(root.glob("*/")) if any(place.glob("*.py")))]
 
 
+def folder_trouble(error: Exception) -> str | None:
+    """The line for a folder of results that can't be written; None for another error."""
+    if isinstance(error, OSError) and (isinstance(error, PermissionError) or error.errno in FOLDER_TROUBLE):
+        return f"{error.filename} can't be written ({error.strerror}); choose another folder with results=..."
+    return None
+
+
 def main() -> None:
     """Run the command al-run. A mistake of the user ends it with one line and exit code 1."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra then leaves exceptions to us
@@ -77,15 +91,14 @@ def main() -> None:
             print("al-run: interrupted; the same command resumes where it stopped", file=sys.stderr)
         sys.exit(128 + stop.signum)
     except USER_ERRORS as error:
-        sys.exit(f"al-run: {explain(error)}")
+        sys.exit(plain(f"al-run: {explain(error)}"))
     except BrokenPipeError:  # the reader has gone, as in `al-run --help | head`
         sys.exit(silence_broken_pipe())
-    except OSError as error:
-        if not isinstance(error, PermissionError) and error.errno not in FOLDER_TROUBLE:
+    except Exception as error:
+        line = shortage(error) or of_composition(error) or folder_trouble(error)
+        if line is None:
             raise
-        sys.exit(
-            f"al-run: {error.filename} can't be written ({error.strerror}); choose another folder with results=..."
-        )
+        sys.exit(plain(f"al-run: {line}"))
 
 
 if __name__ == "__main__":

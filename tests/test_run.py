@@ -99,7 +99,10 @@ def test_strategies_of_one_seed_share_round_0(al_run: Command, tmp_path: Path) -
         (["dataset=npz"], "dataset.path=FILE.npz"),
         (["dataset=npz", "dataset.path=nowhere.npz"], "nowhere.npz does not exist"),
         (["dataset=folder"], "dataset.path=FOLDER"),
-        (["device=abacus"], "use device=cpu or device=auto"),
+        (["device=abacus"], "device=abacus is no name of a device; use auto, cpu, cuda"),
+        (["device=gpu"], "device=gpu is no name of a device; use auto, cpu, cuda"),
+        (["strategy.uncertain.one_sample=1"], "there is no option strategy.uncertain.one_sample"),
+        (["budget=-1"], "this can't be composed: Config group override must be a string or a list. Got int"),
         (["model=mnist_cnn"], "too small for this net; use model=small_cnn"),
         (["+model.norm=1"], "there is no option model.norm; model has channels, hidden"),
         (

@@ -2,6 +2,7 @@
 
 import re
 import sys
+import traceback
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -17,6 +18,7 @@ from al_runner.settings.groups import SEE_HELP, conf_dir, no_option
 
 USER_ERRORS = (UsageError, HydraException, OmegaConfBaseException)  # mistakes that the user can correct
 
+COMPOSERS = ("hydra", "omegaconf", "antlr4", "yaml")  # packages that read what the user wrote
 PLACES = "lie in the folder where al-run is started, in that of --config-dir, or there beside its YAML file"
 
 
@@ -50,6 +52,14 @@ def reason(error: BaseException) -> BaseException | None:
     return error.__cause__ or (error.__context__ if isinstance(error, OmegaConfBaseException) else None)
 
 
+def of_composition(error: BaseException) -> str | None:
+    """The line for what Hydra's or OmegaConf's own code failed at, a word of the command line; None for others."""
+    where = [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    if where and where[-1].partition(".")[0] in COMPOSERS:
+        return f"this can't be composed: {' '.join(str(error).split()) or type(error).__name__}; {SEE_HELP}"
+    return None
+
+
 def unknown_option(name: str) -> str:
     """The message for a dotted name on the command line that is no option of the configuration."""
     words = [word for word in sys.argv[1:] if "=" in word and word[0] not in "-+~" and not word.startswith(name)]
@@ -57,7 +67,7 @@ def unknown_option(name: str) -> str:
     try:
         with hydra.initialize_config_dir(str(conf_dir()), version_base="1.3"):
             config = hydra.compose("config", [*map(without_sweep, words)], return_hydra_config=True)
-    except (HydraException, OmegaConfBaseException):  # another mistake beside this one
+    except (HydraException, OmegaConfBaseException, ValueError):  # another mistake beside this one
         return f"there is no option {name}; {SEE_HELP}"
     parent, _, last = name.rpartition(".")
     source = source_of(config, parent) if parent else ""
@@ -83,7 +93,7 @@ def source_of(config: DictConfig, name: str) -> str:
     """The name inside the interpolation that `name` holds, such as `training` of `${training}`; empty if none."""
     above, _, last = name.rpartition(".")
     node = OmegaConf.select(config, above) if above else config
-    if not OmegaConf.is_interpolation(node, last):
+    if not isinstance(node, DictConfig) or last not in {*node} or not OmegaConf.is_interpolation(node, last):
         return ""
     text = str(cast(dict[str, Any], OmegaConf.to_container(node, resolve=False))[last])
     return text.removeprefix("${").removesuffix("}")

@@ -19,6 +19,10 @@ from al_runner.strategies.features import features_of
 from al_runner.strategies.ranges import finite
 from al_runner.types import Fitted, mean_log_probs
 
+SKETCH, SAMPLED = 32, 1024  # axes that features are bounded on, and features that these are found from
+ROUNDING = 1e-5  # of a bound in single precision, at most
+FEW = 4
+
 
 @dataclass(frozen=True)
 class Embeddings:
@@ -29,13 +33,56 @@ class Embeddings:
 
     @cached_property
     def squared_norms(self) -> Tensor:
-        """Squared lengths of the vectors, [N]; raises ArithmeticError if one is not finite."""
-        return finite(self.a.square().sum(1) * self.h.square().sum(1), "a gradient")
+        """[N]; ArithmeticError where one is not finite."""
+        return finite(self.a.square().sum(1) * self._lengths.square(), "a gradient")
 
-    def squared_distances(self, centre: Tensor) -> Tensor:
-        """Squared distances to the vector at position `centre`, [N]; never below 0, in spite of rounding."""
-        products = (self.a @ self.a[centre]) * (self.h @ self.h[centre])
-        return (self.squared_norms + self.squared_norms[centre] - 2 * products).clamp_min(0)
+    @cached_property
+    def _lengths(self) -> Tensor:
+        lengths: Tensor = torch.linalg.vector_norm(self.h, dim=1)
+        return lengths
+
+    def squared_distances(self, centre: Tensor, to: Tensor | None = None) -> Tensor:
+        """Of all vectors, or those at the positions `to`, to that at `centre`, [N]; none below 0 by rounding."""
+        a, h, norms = (self.a, self.h, self.squared_norms) if to is None else self._part(to)
+        products = (a @ self.a[centre]) * (h @ self.h[centre])
+        return (norms + self.squared_norms[centre] - 2 * products).clamp_min(0)
+
+    def _part(self, to: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return self.a[to], self.h[to], self.squared_norms[to]
+
+    @cached_property
+    def _sketch(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The a; the h on a few axes that hold most of them, [N, SKETCH]; the length of what lies off those; the norms.
+
+        In single precision, which `ROUNDING` allows for.
+        """
+        some = self.h[:: max(1, len(self.h) // SAMPLED)]
+        axes = some[:SKETCH].T
+        for _ in range(2):  # power iterations: the axes turn to where the h are long
+            axes = torch.linalg.qr(some.T @ (some @ axes))[0]
+        along = (self.h @ axes).float()
+        off = (self._lengths.square() - along.square().sum(1)).clamp_min(0).sqrt().float()
+        return self.a.float(), along, off, self.squared_norms.float()
+
+    def least_squared_distances(self, centre: Tensor) -> Tensor:
+        """What no distance of `squared_distances` is below, [N], at a fraction of its cost.
+
+        h.h' is at most o.o' + |r| |r'| by Cauchy and Schwarz, o being what lies on the axes of the sketch, r the rest.
+        """
+        a, along, off, norms = self._sketch
+        share = a @ a[centre]
+        most = share * (along @ along[centre]) + share.abs() * (off * off[centre])
+        return (norms + norms[centre]) * (1 - ROUNDING) - 2 * most
+
+    def lower(self, least: Tensor, centre: Tensor) -> None:
+        """Where the vector at `centre` is nearer than `least`, [N], says, put its squared distance there."""
+        near = (self.least_squared_distances(centre) < least).nonzero()[:, 0]
+        some = near if len(near) * FEW < len(least) else None  # of many, picking out the rows costs more than it saves
+        distances = self.squared_distances(centre, some)
+        if some is None:
+            torch.minimum(least, distances, out=least)
+        else:
+            least[some] = torch.minimum(least[some], distances)
 
 
 def gradient_embeddings(log_probs: Tensor, features: Tensor) -> Embeddings:
@@ -53,7 +100,8 @@ def k_means_plus_plus(points: Embeddings, n: int, rng: torch.Generator, largest_
 
     Each point is drawn with a chance in proportion to its squared distance to the nearest point chosen before. The
     first is the longest vector, or is drawn with equal chances. If all remaining points coincide with chosen ones, the
-    next ones are drawn with equal chances. Time O(n N (Y + D)); memory besides the vectors O(N).
+    next ones are drawn with equal chances. A bound rules out most distances (Elkan, 2003, has such bounds for k-means):
+    time O(n N (Y + SKETCH)), at worst O(n N (Y + D)); memory besides the vectors O(N SKETCH).
     """
     norms = points.squared_norms
     chances = (norms == norms.max()) if largest_first else torch.ones_like(norms)
@@ -62,7 +110,9 @@ def k_means_plus_plus(points: Embeddings, n: int, rng: torch.Generator, largest_
     for _ in range(n):
         chosen.append(drawn(chances if bool(chances.any()) else left, rng))
         left[chosen[-1]] = 0
-        least = torch.minimum(least, points.squared_distances(chosen[-1]))
+        if len(chosen) == n:
+            break
+        points.lower(least, chosen[-1])
         chances = least * left
     return torch.stack(chosen)
 

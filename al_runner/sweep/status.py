@@ -18,7 +18,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from al_runner.analysis.table.runs import read_rounds
+from al_runner.analysis.table.rows import read_rounds
 from al_runner.errors import UsageError
 from al_runner.record.state import DONE, FAILED, NAME, RUNNING, STOPPED, WAITING, State, sound
 from al_runner.sweep.worker import AL_RUN

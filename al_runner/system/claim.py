@@ -127,8 +127,9 @@ class Claim:
                 json.dump(asdict(self._me), stream)
                 stream.flush()
                 os.fsync(file)
-        except OSError:  # such as a full disk: with half a note others would wait
+        except OSError as error:  # such as a full disk: with half a note others would wait
             self._note.unlink(missing_ok=True)
+            error.filename = str(self._note)
             raise
         return True
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import ParamSpec, TextIO
 
 from al_runner.errors import UsageError
+from al_runner.system.start import shortage
 
 P = ParamSpec("P")
 
@@ -28,6 +29,12 @@ def command(name: str) -> Callable[[Callable[P, int]], Callable[P, int]]:
                 return 2
             except BrokenPipeError:
                 return silence_broken_pipe()
+            except (OSError, MemoryError) as error:
+                line = shortage(error)
+                if line is None:
+                    raise
+                say(f"{name}: {line}", file=sys.stderr)
+                return 2
             return code
 
         return main

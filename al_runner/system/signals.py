@@ -46,6 +46,19 @@ def listening(quiet: bool = False) -> Iterator[None]:
 
 
 @contextmanager
+def held() -> Iterator[None]:
+    """Let signals wait for the end of the block: an import that is interrupted half-way ends in any error at all."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
 def finishing() -> Iterator[None]:
     """In the block, the first signal is only noted, for `stop_point` and `noted_signal`."""
     _Received.finishing += 1

@@ -6,7 +6,8 @@ from time import sleep
 import numpy as np
 import pytest
 
-from al_runner.data.arrays import Arrays
+from al_runner.data.archive import sha256
+from al_runner.data.arrays import Arrays, DataFile
 from al_runner.data.prepared import prepared, read
 from al_runner.errors import UsageError
 
@@ -15,7 +16,8 @@ PREPARE = """
 import os, resource, signal, sys, time
 from pathlib import Path
 import numpy as np
-from al_runner.data.arrays import Arrays
+from al_runner.data.archive import sha256
+from al_runner.data.arrays import Arrays, DataFile
 from al_runner.data.prepared import prepared
 from al_runner.errors import UsageError
 
@@ -62,9 +64,10 @@ def names(folder: Path) -> set[str]:
 def test_second_reading_gives_the_same_and_makes_nothing(tmp_path):
     first = prepared(tmp_path / "new" / "root", "toy", toy)
     again = prepared(tmp_path / "new" / "root", "toy", never)
-    for made, left, right in zip(toy(), first, again, strict=True):
+    for made, left, right in zip(toy()[:-1], first[:-1], again[:-1], strict=True):
         assert np.array_equal(made, left)
         assert np.array_equal(made, right)
+    assert first.file == again.file == DataFile("toy.npz", sha256(tmp_path / "new" / "root" / "toy.npz"))
     assert again.train_labels.dtype == np.int64
 
 

@@ -131,3 +131,19 @@ def test_the_strategy_draws_among_the_gradients_of_its_candidates(first: str, ne
 def test_an_unknown_value_of_first_is_refused() -> None:
     with pytest.raises(UsageError, match="it must be largest or random"):
         Badge(first="smallest")
+
+
+@pytest.mark.parametrize("kind", ["random", "one axis", "equal", "tiny", "few"])
+def test_no_distance_is_below_its_bound_and_pruning_changes_nothing(kind: str) -> None:
+    some = points(7 if kind == "few" else 600, seed=3)
+    h = {"one axis": some.h * torch.tensor([1.0, 0, 0, 0, 0]), "equal": torch.ones_like(some.h), "tiny": 1e-9 * some.h}
+    some = Embeddings(some.a, h.get(kind, some.h.repeat(1, 20)))
+    plain = torch.full_like(some.squared_norms, torch.inf)
+    pruned = plain.clone()
+    for place in range(0, len(plain), 7):
+        centre = torch.tensor(place)
+        exact = some.squared_distances(centre)
+        assert (some.least_squared_distances(centre) <= exact).all()
+        plain = torch.minimum(plain, exact)
+        some.lower(pruned, centre)
+        torch.testing.assert_close(pruned, plain, rtol=1e-12, atol=1e-12 * float(some.squared_norms.max()))

@@ -67,8 +67,14 @@ class Case:
 
     def values(self, curve: str, measure: str) -> "pd.Series[float]":
         """A measure by seed, of the finished runs."""
-        rows = self.each[(self.each["curve"] == curve) & self.each["finished"]].dropna(subset=[measure])
-        return rows.set_index("seed")[measure]
+        rows = self._finished.get(curve, self.each[:0])[measure]
+        return rows[rows.notna()]
+
+    @cached_property
+    def _finished(self) -> dict[str, pd.DataFrame]:
+        """`each` of the finished runs, by curve and then by seed."""
+        done = self.each[self.each["finished"]]
+        return {str(name): part.set_index("seed") for name, part in done.groupby("curve", sort=False)}
 
     def test(self, left: str, right: str, measure: str) -> Test:
         """`left` minus `right`, paired by seed."""

@@ -5,7 +5,7 @@ A budget is a number of labels. Errors are fractions; a run's curve is straight 
 
 from collections.abc import Sequence
 from math import nan
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -76,27 +76,41 @@ def measures(runs: pd.DataFrame, budget: Budget) -> pd.DataFrame:
     `final` is the mean error over the budget's late counts, `last` the error at its end. A run is finished where it
     reaches the end; `final`, `last` and `area` are NaN where it does not.
     """
+    keys = [curve_names(runs).rename("curve"), "seed"]
     rows = []
-    for (curve, seed), run in runs.groupby([curve_names(runs).rename("curve"), "seed"], sort=True):
-        within = run[run["labelled"] <= budget.end]
-        later = within[within["round"] > 0]  # the initial set is drawn, not selected
+    for (curve, seed), run in runs.groupby(keys, sort=True):
+        errors, labelled = errors_at(run, budget.late), int(run["labelled"].max())
         rows.append(
             {
                 "curve": curve,
                 "seed": seed,
                 "folder": run["folder"].iloc[0],
-                "labelled": int(run["labelled"].max()),
-                "finished": int(run["labelled"].max()) >= budget.end,
-                "final": float(errors_at(run, budget.late).mean()),
-                "last": float(errors_at(run, budget.late)[-1]),
+                "labelled": labelled,
+                "finished": labelled >= budget.end,
+                "final": float(errors.mean()),
+                "last": float(errors[-1]),
                 "area": area(run, budget),
-                "wall_seconds": (within["fit_seconds"] + within["select_seconds"].fillna(0.0)).sum(min_count=1),
-                "fit_seconds": within["fit_seconds"].median(),
-                "select_seconds": later["select_seconds"].median(),
-                "energy_joules": within["energy_joules"].sum(min_count=1) if "energy_joules" in within else nan,
             }
         )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).merge(_costs(runs, keys, budget), on=["curve", "seed"], how="left")
+
+
+def _costs(runs: pd.DataFrame, keys: list[Any], budget: Budget) -> pd.DataFrame:
+    """Seconds and joules of every run within the budget, a row a curve and seed; NaN where none is known."""
+    within = runs["labelled"] <= budget.end
+    wall = (runs["fit_seconds"] + runs["select_seconds"].fillna(0.0)).where(within)
+    costs = pd.DataFrame(
+        {
+            "wall_seconds": wall,
+            "fit_seconds": runs["fit_seconds"].where(within),
+            "select_seconds": runs["select_seconds"].where(within & (runs["round"] > 0)),  # at first nothing is chosen
+            "energy_joules": runs["energy_joules"].where(within) if "energy_joules" in runs else nan,
+        }
+    )
+    groups = costs.groupby([keys[0], runs["seed"]], sort=True)
+    sums, medians = groups.sum(min_count=1), groups.median()
+    found = sums[["wall_seconds"]].join(medians[["fit_seconds", "select_seconds"]]).join(sums[["energy_joules"]])
+    return found.reset_index()
 
 
 def _columns(run: pd.DataFrame) -> tuple[Floats, Floats]:

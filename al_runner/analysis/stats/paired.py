@@ -9,8 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
-from statsmodels.stats.multitest import multipletests
+from scipy import special, stats
 
 from al_runner.analysis.stats.intervals import Floats, interval, mean_and_half
 
@@ -65,10 +64,9 @@ def seeds_needed(mean: float, deviation: float) -> float:
     effect = abs(mean) / deviation
 
     def enough(count: int) -> bool:
-        edge = stats.t.ppf(1 - LEVEL / 2, count - 1)
-        shift = effect * sqrt(count)
-        wrong_side = np.nan_to_num(stats.nct.cdf(-edge, count - 1, shift))  # NaN where it is too small for scipy
-        return bool(stats.nct.sf(edge, count - 1, shift) + wrong_side >= POWER)
+        edge, shift = special.stdtrit(count - 1, 1 - LEVEL / 2), effect * sqrt(count)
+        wrong_side = np.nan_to_num(special.nctdtr(count - 1, shift, -edge))  # NaN where it is too small for scipy
+        return bool(1 - special.nctdtr(count - 1, shift, edge) + wrong_side >= POWER)
 
     high = 2
     while not enough(high):
@@ -86,9 +84,9 @@ def holm(p: ArrayLike) -> Floats:
     """P values corrected for their number (Holm, 1979), NaN where NaN, which do not count."""
     values = np.asarray(p, dtype=np.float64)
     corrected = np.full_like(values, nan)
-    known = np.isfinite(values)
-    if known.any():
-        corrected[known] = multipletests(values[known], alpha=LEVEL, method="holm")[1]
+    order = np.argsort(values, kind="stable")[: np.isfinite(values).sum()]  # NaN comes last
+    raised = values[order] * np.arange(len(order), 0, -1)
+    corrected[order] = np.minimum(np.maximum.accumulate(raised), 1)
     return corrected
 
 

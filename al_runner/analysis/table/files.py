@@ -1,19 +1,16 @@
 """Writing whole files or none."""
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from zlib import crc32
 
 import pandas as pd
 
+from al_runner.analysis.table.rows import FORMULA
 from al_runner.errors import UsageError
 from al_runner.system.atomic import replace_file
 
 LONG = 200  # bytes of a file's name; most systems take 255
-FORMULA = re.compile(
-    r"'*[=+\-@\t\r]"
-)  # the beginning of a text that a spreadsheet would compute, or seems marked as one
 
 
 def stem(what: str, names: Sequence[str]) -> str:
@@ -48,8 +45,3 @@ def as_csv(frame: pd.DataFrame) -> bytes:
 
 def _inert(value: object) -> object:
     return f"'{value}" if isinstance(value, str) and FORMULA.match(value) else value
-
-
-def as_written(cell: str) -> str:
-    """A text of a table as it was before `as_csv`."""
-    return cell[1:] if cell.startswith("'") and FORMULA.match(cell) else cell

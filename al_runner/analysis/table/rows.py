@@ -1,6 +1,8 @@
 """Rows of CSV files, checked cell by cell; and what foreign tables lack, filled in."""
 
 import csv
+import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from io import StringIO
 from itertools import pairwise
@@ -8,7 +10,6 @@ from math import isnan, nan
 from pathlib import Path
 from typing import Any
 
-from al_runner.analysis.table.files import as_written
 from al_runner.errors import UsageError
 from al_runner.record.run_id import RunId
 from al_runner.system.foreign import TABLE, WHOLE, content
@@ -23,6 +24,8 @@ COUNTS = ("seed", "round", "labelled", "steps")
 TIDY = (*KEYS, *COLUMNS, "folder")
 EXTRA = ("energy_joules", "pool_images", "test_images")  # kept where one of the runs has a number there
 MOST = 2**53  # of a count or a measurement, beyond which it is damage and nothing computes with it exactly
+# The beginning of a text that a spreadsheet would compute, or that seems to be marked as one.
+FORMULA = re.compile(r"'*[=+\-@\t\r]")
 LONG = 60  # characters of a cell that a message shows
 NEEDED = ("dataset", "strategy", "seed", "labelled", "test_error")  # of a results.csv that was made elsewhere
 
@@ -171,6 +174,21 @@ def require_sound(rows: Sequence[Row], where: str) -> None:
             raise UsageError(f"{where}: best_test_error is not the lowest test_error so far in round {expected}")
     if any(after["labelled"] <= before["labelled"] for before, after in pairwise(rows)):
         raise UsageError(f"{where}: labelled does not grow from round to round; restore it from a copy")
+
+
+def read_rounds(folder: Path) -> list[Row]:
+    """The rows of a run without what tells it from others, none before its first finished round."""
+    file = folder / "rounds.csv"
+    if not os.path.lexists(file):
+        return []
+    rows = read_csv(file, COLUMNS)
+    require_sound(rows, str(file))
+    return rows
+
+
+def as_written(cell: str) -> str:
+    """A text of a table as it was before `files.as_csv`."""
+    return cell[1:] if cell.startswith("'") and FORMULA.match(cell) else cell
 
 
 def one_line(error: Exception) -> str:

@@ -1,6 +1,5 @@
 """Run folders, or the results.csv made of them, as one tidy table."""
 
-import os
 from collections.abc import Mapping, Sequence
 from math import isnan, nan
 from pathlib import Path
@@ -10,7 +9,6 @@ import pandas as pd
 
 from al_runner.analysis.table.names import curve_names
 from al_runner.analysis.table.rows import (
-    COLUMNS,
     EXTRA,
     KEYS,
     NEEDED,
@@ -18,6 +16,7 @@ from al_runner.analysis.table.rows import (
     Row,
     completed,
     read_csv,
+    read_rounds,
     require_sound,
     run_key,
 )
@@ -95,16 +94,6 @@ def run_folders(directory: Path) -> list[Path]:
 def read_run(folder: Path, root: Path) -> list[Row]:
     """One run's rows, none before its first finished round; `folder` is given relative to `root`."""
     return _rows(folder, folder.relative_to(root).as_posix(), read_config(folder))
-
-
-def read_rounds(folder: Path) -> list[Row]:
-    """The rows of a run without what tells it from others, none before its first finished round."""
-    file = folder / "rounds.csv"
-    if not os.path.lexists(file):
-        return []
-    rows = read_csv(file, COLUMNS)
-    require_sound(rows, str(file))
-    return rows
 
 
 def _rows(folder: Path, name: str, config: Mapping[str, Any]) -> list[Row]:

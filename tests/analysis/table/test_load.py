@@ -199,5 +199,6 @@ def test_torch_is_never_imported():
         *(f"al_runner.data.{name}" for name in ("archive", "arrays", "bundled", "labels", "layout")),
     ]
     needed += ["al_runner.errors", "al_runner.record", "al_runner.record.run_id"]
-    needed += ["al_runner.system", *(f"al_runner.system.{name}" for name in ("atomic", "console", "foreign"))]
+    system = ("atomic", "console", "foreign", "signals", "start")
+    needed += ["al_runner.system", *(f"al_runner.system.{name}" for name in system)]
     assert answer.stdout.splitlines() == ["[]", str(needed), "False"]
