@@ -11,7 +11,8 @@ from al_runner.types import UNKNOWN, DataSet
 class Pool:
     """The training ids of a data set, and the labels of those that were bought; it holds no others.
 
-    `labelled` holds the bought ids in order of purchase, the first `old` of them from before the newest purchase;
+    `labelled` holds the bought ids in order of purchase, the first `old` of them from before the newest purchase, and
+    `asked` counts the images that the oracle was asked about, which are more where it could not tell;
     `unlabelled` all others in ascending order, `candidates` those of the unlabelled that the next query may choose
     from. All int64 ids into `DataSet.images`; images that a strategy `made` itself have the ids after those, and are
     neither unlabelled nor candidates.
@@ -20,7 +21,7 @@ class Pool:
     def __init__(self, data: DataSet):
         self._images, self._train = data.images, data.train
         self._labels = data.train.new_full((len(data.images),), UNKNOWN)
-        self.labelled, self.old = data.train[:0], 0
+        self.labelled, self.old, self.asked = data.train[:0], 0, 0
         self.unlabelled = data.train
         self.candidates = data.train
         self.made = data.train[:0]
@@ -90,6 +91,7 @@ class Pool:
             raise ValueError(f"id {int(foreign[0])} is not an unlabelled id of the pool")
         if labels.dtype != torch.int64 or labels.shape != ids.shape or bool((labels < made.long().neg()).any()):
             raise ValueError(f"{len(ids)} labels of 0 or more, int64, are wanted; the oracle gave {labels}")
+        self.asked += len(ids)
         ids, labels = ids[labels != UNKNOWN], labels[labels != UNKNOWN]
         self._labels[ids] = labels
         self.old = len(self.labelled)
