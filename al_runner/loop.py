@@ -182,7 +182,7 @@ class Experiment:
         data = self.data
         test_error, test_nll = score(fitted, data.images[data.test], data.labels[data.test])
         return {
-            "labelled": len(pool.labelled),
+            "labelled": pool.asked,  # an answer that is no label costs as much
             "test_error": test_error,
             "test_accuracy": 1 - test_error,
             "val_error": score(fitted, *data.validation)[0],

@@ -12,15 +12,16 @@ class Pool:
     """The training ids of a data set, and the labels of those that were bought. It holds no other labels.
 
     `labelled` holds the bought ids in order of purchase; the first `old` of them are from before the newest purchase.
-    `unlabelled` holds all others in ascending order. `candidates` are the unlabelled ids that the next query may choose
-    from. All are int64 ids into `DataSet.images`. Images that a strategy `made` itself have the ids after those; they
-    are neither unlabelled nor candidates.
+    `asked` counts the images that the oracle was asked about, some of which it could perhaps not tell. `unlabelled`
+    holds all others in ascending order. `candidates` are the unlabelled ids that the next query may choose from. All
+    are int64 ids into `DataSet.images`. Images that a strategy `made` itself have the ids after those; they are neither
+    unlabelled nor candidates.
     """
 
     def __init__(self, data: DataSet):
         self._images, self._train = data.images, data.train
         self._labels = data.train.new_full((len(data.images),), UNKNOWN)
-        self.labelled, self.old = data.train[:0], 0
+        self.labelled, self.old, self.asked = data.train[:0], 0, 0
         self.unlabelled = data.train
         self.candidates = data.train
         self.made = data.train[:0]
@@ -91,6 +92,7 @@ class Pool:
             raise ValueError(f"id {int(foreign[0])} is not an unlabelled id of the pool")
         if labels.dtype != torch.int64 or labels.shape != ids.shape or bool((labels < made.long().neg()).any()):
             raise ValueError(f"the oracle must give {len(ids)} int64 labels of 0 or more, but it gave {labels}")
+        self.asked += len(ids)
         ids, labels = ids[labels != UNKNOWN], labels[labels != UNKNOWN]
         self._labels[ids] = labels
         self.old = len(self.labelled)

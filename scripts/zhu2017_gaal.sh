@@ -3,7 +3,7 @@
 # pool, random and all data; ten paired seeds. Interrupted, it resumes; SEEDS=0,1 is less.
 set -euo pipefail
 runs=${RUNS:-outputs/zhu2017_gaal}
-for dataset in mnist_two_digits mnist_usps_two_digits; do
+for dataset in mnist_5_7 mnist_5_7_usps; do
     sweep() { al-run -m experiment=zhu2017_gaal dataset=$dataset results="$runs" seed="${SEEDS:-range(10)}" ${OPTIONS:-} "$@"; }
     sweep strategy=gaal,margin,random
     sweep strategy=full

@@ -17,11 +17,13 @@ from al_runner.generative.dcgan import Dcgan
 from al_runner.learners.linear_svm import LinearSvm
 from al_runner.loop import Experiment
 from al_runner.models.inputs import net_builder
+from al_runner.needs import Gives
 from al_runner.oracle.classifier import Classifier
 from al_runner.oracle.simulated import Simulated
 from al_runner.pool import UNKNOWN
+from al_runner.rng import Streams
 from al_runner.strategies.gaal import Gaal, NetAndGenerator
-from al_runner.types import DataSet, Fit, Recipe, Trained
+from al_runner.types import DataSet, Fit, Fitted, Learner, Recipe, TrainData, Trained
 
 ADAM = partial(torch.optim.Adam, lr=1e-3, betas=(0.5, 0.999))
 GAAL = Gaal(Recipe(ADAM, batch_size=20, check_passes=3, max_checks=1), latent=4, maps=2, units=8, steps=40)
@@ -55,6 +57,26 @@ def experiment(oracle: Any = None) -> Experiment:
     data = two_classes()
     learner = LinearSvm(net_builder(data, toy.model))
     return replace(toy.experiment(GAAL), data=data, learner=learner, oracle=oracle or Oracle(data))
+
+
+@dataclass
+class Watched:
+    """A learner, and what it was given to train on."""
+
+    base: Learner
+    seen: list[TrainData] = field(default_factory=list)
+
+    @property
+    def continues(self) -> bool:
+        return self.base.continues
+
+    @property
+    def gives(self) -> Gives:
+        return self.base.gives
+
+    async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None) -> Fitted:
+        self.seen.append(data)
+        return await self.base.fit(data, streams, previous)
 
 
 @dataclass
@@ -108,14 +130,22 @@ def test_one_step_is_adam_s_on_the_absolute_difference() -> None:
 
 def test_made_images_have_ids_of_their_own_and_are_bought_unless_the_oracle_can_t_tell() -> None:
     wanted = experiment()
+    watched = Watched(wanted.learner)
     before = wanted.data.images.clone()
-    memory, fits = run(wanted)
+    memory, fits = run(replace(wanted, learner=watched))
     first_id = len(wanted.data.images)
     assert [ids.tolist() for ids in memory.ids[1:]] == [
         [*range(first_id + 5 * k, first_id + 5 * k + 5)] for k in range(4)
     ]
     assert bool(torch.isin(memory.ids[0], wanted.data.train).all())
-    assert [row["labelled"] for row in memory.rows] == [6, 10, 14, 18, 22]  # of five the third is undecided
+    assert [row["labelled"] for row in memory.rows] == [6, 11, 16, 21, 26]  # that the oracle was asked about
+    assert [len(data.y) for data in watched.seen] == [6, 10, 14, 18, 22]  # of five the third is undecided
+    last = watched.seen[-1]
+    for round_, images in memory.images.items():
+        told = images[torch.tensor([0, 1, 3, 4])]
+        assert torch.equal(last.x[2 + 4 * round_ : 6 + 4 * round_], told)
+        labels = (told.double().mean((1, 3))[:, 2] > told.double().mean((1, 3))[:, 0]).long()
+        assert torch.equal(last.y[2 + 4 * round_ : 6 + 4 * round_], labels)
     assert [facts["undecided"] for facts in memory.facts[1:]] == [1, 1, 1, 1]
     assert all(images.dtype == torch.uint8 and images.shape == (5, 1, 6, 6) for images in memory.images.values())
     assert torch.equal(wanted.data.images, before)

@@ -67,7 +67,8 @@ def made_sheet(folder: Path) -> MadeSheet | None:
     places = np.linspace(0, len(rounds) - 1, min(len(rounds), max(1, MOST_ROWS // len(names))))
     kept = [rounds[place] for place in places.round().astype(int)]
     shown = [row for row in rows if row.round in kept]
-    counted = f"{len(kept)} of {len(rounds)} rounds" if len(kept) < len(rounds) else f"{len(rounds)} rounds"
+    of = f"{len(kept)} of " if len(kept) < len(rounds) else ""
+    counted = f"{of}{len(rounds)} round{'s' if len(rounds) > 1 else ''}"
     each = f"rows of each: {', '.join(names)}" if len(names) > 1 else f"a row each: {names[0]}"
     marked = (
         "; a white bar below an image that the oracle could not tell" if any(row.undecided for row in shown) else ""
