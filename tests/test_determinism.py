@@ -27,12 +27,13 @@ DROPOUT = ["model=gal2017_cnn", "learner=dropout"]
 
 
 def accepted(names: list[str], learner: Callable[..., Learner]) -> list[str]:
-    """The strategies that take a learner."""
-    taken = []
+    """The strategies that take a learner, and choose among images of any number of classes."""
+    build, taken = net_builder(toy.data_set(), toy.model), []
     for name in names:
         strategy = instantiate(configs.composed(f"strategy={name}").strategy)
         with suppress(UsageError):
-            strategy.check_learner(strategy.wrap(learner(net_builder(toy.data_set(), toy.model), toy.recipe())))
+            strategy.check(build().eval(), toy.data_set().images[:2])
+            strategy.check_learner(strategy.wrap(learner(build, toy.recipe())))
             taken.append(name)
     return taken
 

@@ -67,7 +67,7 @@ def test_second_reading_gives_the_same_and_makes_nothing(tmp_path):
     for made, left, right in zip(toy()[:-1], first[:-1], again[:-1], strict=True):
         assert np.array_equal(made, left)
         assert np.array_equal(made, right)
-    assert first.file == again.file == DataFile("toy.npz", sha256(tmp_path / "new" / "root" / "toy.npz"))
+    assert first.source == again.source == DataFile("toy.npz", sha256(tmp_path / "new" / "root" / "toy.npz"))
     assert again.train_labels.dtype == np.int64
 
 
@@ -154,7 +154,7 @@ def test_a_broken_file_placed_by_hand_gets_none(tmp_path):
 
 
 def test_what_a_source_makes_wrong_is_not_kept(tmp_path):
-    with pytest.raises(UsageError, match=r"toy: train_images is float64 \(6, 4, 4\); uint8"):
+    with pytest.raises(UsageError, match=r"toy: train_images is float64 \(6, 4, 4\); it must be uint8"):
         prepared(tmp_path, "toy", lambda: toy()._replace(train_images=np.zeros((6, 4, 4))))
     assert names(tmp_path) == {"toy.lock"}
 

@@ -187,7 +187,7 @@ def test_own_arrays_are_shown_as_the_run_read_them(tmp_path):
     parts = {"train": slice(0, 5), "test": slice(5, 7), "val": slice(7, 9)}
     arrays = {f"{part}_images": np.moveaxis(images, -1, 1)[rows] for part, rows in parts.items()}
     np.savez(tmp_path / "own.npz", **arrays, **{f"{part}_labels": labels[rows] for part, rows in parts.items()})
-    assert "channels first by its sizes" in find_images(started(tmp_path / "own.npz"), tmp_path)
+    assert "its channels seem to be first" in find_images(started(tmp_path / "own.npz"), tmp_path)
     found = find_images(started(tmp_path / "own.npz", channels="first", relabel=True), tmp_path)
     assert np.array_equal(found.images, images)
     assert found.labels.tolist() == [0, 1, 0, 1, 0, 1, 0, 1, 0]

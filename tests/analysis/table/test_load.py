@@ -198,7 +198,11 @@ def test_torch_is_never_imported():
         "al_runner.data",
         *(f"al_runner.data.{name}" for name in ("archive", "arrays", "bundled", "labels", "layout")),
     ]
-    needed += ["al_runner.errors", "al_runner.record", "al_runner.record.run_id"]
+    needed += [
+        "al_runner.errors",
+        "al_runner.record",
+        *(f"al_runner.record.{name}" for name in ("journal", "pixels", "run_id")),
+    ]
     system = ("atomic", "console", "foreign", "signals", "start")
     needed += ["al_runner.system", *(f"al_runner.system.{name}" for name in system)]
     assert answer.stdout.splitlines() == ["[]", str(needed), "False"]
