@@ -39,7 +39,7 @@ class Record(Protocol):
         """
 
     def queried(self, round_: int) -> Tensor | None:
-        """The images of a purchase that the strategy made, or None where they are the pool's."""
+        """The images of a purchase that the strategy made, or None if they are the pool's."""
 
     def predicted(self, round_: int, ids: Tensor, classes: Tensor, confidence: Tensor) -> None:
         """Record the model's classes and confidence for the images of the next `buy`; nothing depends on them."""
@@ -107,15 +107,17 @@ class Experiment:
         fitted: CheckedFit | None = None
         for round_, size in enumerate(self.purchases):
             ids, selecting = bought_again(record, pool, round_), 0.0
-            if ids is None:
+            if ids is not None:
+                ids = ids.to(self.data.images.device)
+                labels = await self.label(pool, ids)
+            else:
                 if fitted is None and round_ > 0:  # resumed between a measurement and the next purchase
                     fitted = await learner.fit(self.train_data(pool), Streams(self.seed, round_ - 1), None)
                 start = clock()
                 choice = await self.choose(fitted, pool, size, round_)
                 selecting = clock() - start
-                ids = await self.purchase(record, pool, fitted, choice, round_, selecting)
-            ids = ids.to(self.data.images.device)
-            pool.buy(ids, await self.label(pool, ids))
+                ids, labels = await self.purchase(record, pool, fitted, choice, round_, selecting)
+            pool.buy(ids, labels)
             if record.measured(round_) and not learner.continues:
                 continue
             start = clock()
@@ -127,9 +129,9 @@ class Experiment:
 
     async def purchase(
         self, record: Record, pool: Pool, fitted: CheckedFit | None, choice: Choice, round_: int, seconds: float
-    ) -> Tensor:
-        """Record what was chosen and what the oracle says of it; its ids."""
-        ids, facts, made = choice
+    ) -> tuple[Tensor, Tensor]:
+        """Record what was chosen and what the oracle says of it; its ids and labels, int64 [n] each."""
+        ids, facts, made = choice.chosen.to(self.data.images.device), choice.facts, choice.made
         if made is not None:
             ids = pool.add(made)
             record.made(round_, QUERY, ids, made)
@@ -146,10 +148,10 @@ class Experiment:
         if made is not None:
             facts = {**facts, "undecided": float((labels == UNKNOWN).sum())}
         record.buy(round_, ids, labels, seconds, facts)
-        return ids
+        return ids, labels
 
     async def label(self, pool: Pool, ids: Tensor) -> Tensor:
-        """The oracle's labels, int64 [n]; of images that the strategy made, UNKNOWN where it can't tell."""
+        """The oracle's labels, int64 [n]; of images that the strategy made, UNKNOWN if it can't tell."""
         if not bool((ids >= len(self.data.images)).any()):
             return await self.oracle.label(ids)
         if not isinstance(self.oracle, Judge):
@@ -195,7 +197,7 @@ class Experiment:
 
 
 def bought_again(record: Record, pool: Pool, round_: int) -> Tensor | None:
-    """The ids of a recorded purchase, images that were made put back into the pool; None where it is still to come."""
+    """The ids of a recorded purchase, images that were made put back into the pool; None if it is still to come."""
     ids = record.bought(round_)
     made = None if ids is None else record.queried(round_)
     if made is not None:

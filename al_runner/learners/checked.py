@@ -6,12 +6,12 @@ N images, K posterior samples, Y classes.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from al_runner.errors import UsageError
-from al_runner.needs import Gives
 from al_runner.rng import Streams
-from al_runner.types import Fitted, Learner, Telling, TrainData
+from al_runner.types import Fitted, Telling, TrainData
+from al_runner.wrapped import Wrapped, WrappedFit
 
 TOLERANCE = 1e-3  # for sums of probabilities: far above float32's rounding, far below the error that logits give
 CHUNK = 4096  # images checked at once
@@ -42,49 +42,29 @@ def require_distributions(log_probs: Tensor, images: int, samples: int, learner:
 
 
 @dataclass(frozen=True)
-class CheckedFit:
+class CheckedFit(WrappedFit):
     """A fit whose predictions are checked every time they are computed."""
 
-    fitted: Fitted
     samples: int
     learner: str
-
-    @property
-    def steps(self) -> int:
-        return self.fitted.steps
 
     def log_probs(self, x: Tensor) -> Tensor:
         return require_distributions(self.fitted.log_probs(x), len(x), self.samples, self.learner)
 
-    def features(self, x: Tensor) -> Tensor:
-        return self.fitted.features(x)
-
-    def network(self) -> nn.Module:
-        return self.fitted.network()
-
     def facts(self, x: Tensor, y: Tensor) -> Mapping[str, float]:
-        """What the fit tells of a purchase, nothing where it has nothing to tell."""
+        """What the fit tells of a purchase, nothing if it has nothing to tell."""
         return self.fitted.facts(x, y) if isinstance(self.fitted, Telling) else {}
 
     def shown(self, x: Tensor, y: Tensor) -> Mapping[str, Tensor]:
-        """The images that the fit shows of a purchase, none where it has none."""
+        """The images that the fit shows of a purchase, none if it has none."""
         return self.fitted.shown(x, y) if isinstance(self.fitted, Telling) else {}
 
 
 @dataclass(frozen=True)
-class Checked:
+class Checked(Wrapped):
     """A learner that fits as `base` does and checks the predictions; errors call it `learner`."""
 
-    base: Learner
     learner: str
-
-    @property
-    def continues(self) -> bool:
-        return self.base.continues
-
-    @property
-    def gives(self) -> Gives:
-        return self.base.gives
 
     async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None) -> CheckedFit:
         if isinstance(previous, CheckedFit):

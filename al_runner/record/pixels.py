@@ -1,7 +1,7 @@
 """Images in a line of text, as a journal has those that a strategy made."""
 
 from base64 import b64decode, b64encode
-from zlib import compress, decompress
+from zlib import compress, decompressobj
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,14 @@ def packed(images: NDArray[np.uint8]) -> str:
     return b64encode(compress(images.tobytes())).decode()
 
 
-def unpacked(event: Made) -> NDArray[np.uint8]:
-    """The images of an event, uint8 [n, C, H, W]."""
-    pixels = np.frombuffer(decompress(b64decode(event.pixels)), dtype=np.uint8)
-    return pixels.reshape(len(event.id), *event.shape).copy()
+def unpacked(event: Made, most: int | None = None) -> NDArray[np.uint8]:
+    """The images of an event, uint8 [n, C, H, W]; no more bytes are unpacked than these have.
+
+    Raises ValueError if there are more than `most` bytes, or fewer than the event says; zlib.error if they are damaged.
+    """
+    channels, height, width = event.shape
+    size = len(event.id) * channels * height * width
+    if size < 1 or (most is not None and size > most):
+        raise ValueError(f"{size:,} bytes, and 1 to {most or size:,} are read")
+    pixels = np.frombuffer(decompressobj().decompress(b64decode(event.pixels), size), dtype=np.uint8)
+    return pixels.reshape(len(event.id), channels, height, width).copy()

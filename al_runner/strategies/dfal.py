@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from al_runner.needs import Needs
 from al_runner.pool import Pool
@@ -13,8 +13,8 @@ from al_runner.settings.declare import options
 from al_runner.settings.kinds import Count, Means, NotNegative
 from al_runner.strategies.base import ByScore
 from al_runner.strategies.deepfool import DeepFool
-from al_runner.strategies.wrapped import Wrapped
 from al_runner.types import Fitted, Learner, TrainData
+from al_runner.wrapped import Wrapped, WrappedFit
 
 
 @options("strategy")
@@ -45,25 +45,11 @@ class Dfal(ByScore):
 
 
 @dataclass(frozen=True)
-class Twinned:
+class Twinned(WrappedFit):
     """A learner's fit, and the adversarial twins that it was trained on."""
 
-    fitted: Fitted
     x: Tensor  # the twins, [N, C, H, W], and their labels, [N]
     y: Tensor
-
-    @property
-    def steps(self) -> int:
-        return self.fitted.steps
-
-    def log_probs(self, x: Tensor) -> Tensor:
-        return self.fitted.log_probs(x)
-
-    def features(self, x: Tensor) -> Tensor:
-        return self.fitted.features(x)
-
-    def network(self) -> nn.Module:
-        return self.fitted.network()
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ from al_runner.settings.declare import options
 from al_runner.settings.kinds import Count, Means, Positive
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.choice import Choice
-from al_runner.strategies.wrapped import Wrapped
 from al_runner.types import Fit, Fitted, Learner, Recipe, TrainData, trained
+from al_runner.wrapped import Wrapped, WrappedFit
 
 
 @options("strategy")
@@ -69,9 +69,9 @@ class Gaal(Strategy):
         first = torch.randn(n, self.latent, generator=streams("query")).to(pool.candidates.device)
         z, steps = self.search(net.difference, first)
         with torch.no_grad():
-            found, before = net.difference(z).abs(), net.difference(first).abs()
+            after, before = net.difference(z).abs(), net.difference(first).abs()
         facts = {
-            "difference": found.mean().item(),
+            "difference": after.mean().item(),
             "difference_before": before.mean().item(),
             "search_steps": float(steps),
             "distance_apart": apart(net.made(z)),
@@ -84,14 +84,14 @@ class Gaal(Strategy):
         optimizer = torch.optim.Adam([z], lr=self.rate)
         for step in range(self.steps):
             size = difference(z).abs()
-            open_ = size.detach() >= self.enough
-            if not bool(open_.any()):
+            far = size.detach() >= self.enough
+            if not bool(far.any()):
                 return z.detach(), step
             before = z.detach().clone()
             (z.grad,) = torch.autograd.grad(size.sum(), z)
             optimizer.step()
             with torch.no_grad():
-                z.copy_(torch.where(open_[:, None], z, before))
+                z.copy_(torch.where(far[:, None], z, before))
         return z.detach(), self.steps
 
 
@@ -129,21 +129,10 @@ class NetAndGenerator(nn.Module):
 
 
 @dataclass(frozen=True)
-class Beside:
+class Beside(WrappedFit):
     """What a learner returned, and the generator."""
 
-    fitted: Fitted
     generator: nn.Module
-
-    @property
-    def steps(self) -> int:
-        return self.fitted.steps
-
-    def log_probs(self, x: Tensor) -> Tensor:
-        return self.fitted.log_probs(x)
-
-    def features(self, x: Tensor) -> Tensor:
-        return self.fitted.features(x)
 
     def network(self) -> nn.Module:
         return NetAndGenerator(self.fitted.network(), self.generator).eval()

@@ -17,8 +17,8 @@ from al_runner.strategies.base import ByScore
 from al_runner.strategies.loss_prediction import Build, WithLossPrediction, feature_maps, with_ranking
 from al_runner.strategies.ranges import finite
 from al_runner.strategies.rewriting import rewriting
-from al_runner.strategies.wrapped import Wrapped
 from al_runner.types import Fit, Fitted, Learner, TrainData, chunks, least_minibatch
+from al_runner.wrapped import Wrapped
 
 NEVER = 2**62  # more forward passes than any training has
 

@@ -34,14 +34,14 @@ def content(path: Path, most: int) -> bytes:
         with os.fdopen(descriptor, "rb") as file:
             held = os.fstat(descriptor)
             if not stat.S_ISREG(held.st_mode):
-                raise _unreadable(path, "it is no plain file")
+                raise unreadable(path, "it is no plain file")
             if held.st_size > most:
-                raise _unreadable(path, f"it has {held.st_size:,} bytes, more than the {most:,} that are read")
-            return file.read(most)
+                raise unreadable(path, f"it has {held.st_size:,} bytes, more than the {most:,} that are read")
+            return file.read(held.st_size)  # a buffer of this size is made, however little there is to read
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise _unreadable(path, "it is a link" if path.is_symlink() else str(error.strerror or error)) from error
+        raise unreadable(path, "it is a link" if path.is_symlink() else str(error.strerror or error)) from error
 
 
 def from_yaml(path: Path) -> Any:
@@ -61,7 +61,7 @@ def _parsed(path: Path, most: int, parse: Callable[[bytes], Any]) -> Any:
         _require_plain(value, DEEP)
         return value
     except Exception as error:  # damage raises whatever the parser or a number's constructor meets first
-        raise _unreadable(path, " ".join(str(error).split()) or type(error).__name__) from error
+        raise unreadable(path, " ".join(str(error).split()) or type(error).__name__) from error
 
 
 def _yaml(text: bytes) -> Any:
@@ -93,7 +93,8 @@ def _require_plain(value: Any, levels: int) -> None:
         raise ValueError("a whole number is beyond 64 bits")
 
 
-def _unreadable(path: Path, reason: str) -> Unreadable:
+def unreadable(path: Path, reason: str) -> Unreadable:
+    """The error for a file that can't be used for this `reason`."""
     return Unreadable(f"{path} can't be read ({reason}); restore it from a copy, or move it away")
 
 

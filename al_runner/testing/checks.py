@@ -27,6 +27,7 @@ from al_runner.testing.case import (
     untrained,
 )
 from al_runner.types import DataSet, Fitted
+from al_runner.wrapped import WrappedFit
 
 SEEDS = 6  # random streams with which a choice is repeated
 LARGE = 2400  # images in a large data set, so that a strategy that draws images draws only a part of the pool
@@ -184,26 +185,18 @@ class Watched:
 
 
 @dataclass(frozen=True)
-class Declared:
+class Declared(WrappedFit):
     """A fit that gives its predictions, and otherwise only what a strategy declared in `needs`."""
 
-    fitted: Fitted
     needs: Needs
-
-    @property
-    def steps(self) -> int:
-        return self.fitted.steps
-
-    def log_probs(self, x: Tensor) -> Tensor:
-        return self.fitted.log_probs(x)
 
     def features(self, x: Tensor) -> Tensor:
         require(self.needs.features, "it asks for features; declare needs = Needs(features=True)")
-        return self.fitted.features(x)
+        return super().features(x)
 
     def network(self) -> nn.Module:
         require(self.needs.network, "it asks for network(); declare needs = Needs(network=True)")
-        return self.fitted.network()
+        return super().network()
 
 
 def nets(fitted: Fitted) -> list[nn.Module]:

@@ -1,13 +1,13 @@
 """learner=vae_acgan and learner=acgan in whole experiments: what they train on, what is counted, and what repeats."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import pytest
 import torch
 import toy
+from made_fits import watched
 from torch import nn
 
 from al_runner.engine.drive import drive
@@ -30,7 +30,7 @@ from al_runner.models.resnet import resnet
 from al_runner.rng import Streams
 from al_runner.strategies.bayesian import Disagreement, bald
 from al_runner.strategies.random import Random
-from al_runner.types import Fit, Trained
+from al_runner.types import Trained
 
 ADAM = partial(torch.optim.Adam, lr=1e-3, betas=(0.5, 0.999))
 BUILD = net_builder(toy.data_set(), toy.model)
@@ -47,28 +47,11 @@ def experiment(kind: type[Generating], **options: Any) -> Experiment:
     return replace(toy.experiment(Disagreement(bald)), learner=learner(kind, **options))
 
 
-@dataclass
-class Watching:
-    """The one-by-one engine, and the fits it was asked for."""
-
-    fits: list[Fit] = field(default_factory=list)
-
-    def __call__(self, fits: Sequence[Fit]) -> list[Trained | Exception]:
-        self.fits += fits
-        return train_all(fits)
-
-
-def run(wanted: Experiment, memory: toy.Memory | None = None) -> tuple[toy.Memory, list[Fit]]:
-    memory, engine = memory or toy.Memory(), Watching()
-    drive(wanted.run(memory), engine)
-    return memory, engine.fits
-
-
 @pytest.mark.parametrize("kind", BOTH)
 def test_bald_runs_with_it_and_what_is_made_is_neither_labelled_nor_anywhere_else(kind: type[Generating]) -> None:
     wanted = experiment(kind)
     before = wanted.data.images.clone()
-    memory, fits = run(wanted)
+    memory, fits = watched(wanted)
     assert [row["labelled"] for row in memory.rows] == [6, 11, 16, 21, 26]
     for round_, fit in enumerate(fits):
         ids = torch.cat(memory.ids[: round_ + 1])
@@ -81,7 +64,7 @@ def test_bald_runs_with_it_and_what_is_made_is_neither_labelled_nor_anywhere_els
 def test_twins_that_are_kept_are_added_and_not_labelled() -> None:
     """One for every image of a query, under its label, as the nets of the round before made it."""
     wanted = experiment(VaeAcgan, keep=True)
-    memory, fits = run(wanted)
+    memory, fits = watched(wanted)
     assert [row["labelled"] for row in memory.rows] == [6, 11, 16, 21, 26]
     assert [fit.data.added for fit in fits] == [0, 5, 10, 15, 20]
     images, labels = wanted.data.images, wanted.data.labels
@@ -99,7 +82,7 @@ def test_twins_that_are_kept_are_added_and_not_labelled() -> None:
 def test_a_query_s_facts_are_those_of_its_images_twins_and_generated_images() -> None:
     """Figure 3 and proposition 2.1 of the paper, with the fit that chose; nothing is told of the first purchase."""
     wanted = experiment(VaeAcgan)
-    memory, fits = run(wanted)
+    memory, fits = watched(wanted)
     x, y = wanted.data.images[memory.ids[2]], wanted.data.labels[memory.ids[2]]
     parts = train(fits[1]).net.eval()
     twins = parts.twins(x, y)  # type: ignore[operator]
@@ -121,7 +104,7 @@ def test_a_query_s_facts_are_those_of_its_images_twins_and_generated_images() ->
     )
     for name, images in (("bought", x), ("twins", stored(twins)), ("generated", made)):
         assert torch.equal(memory.shown[2, name], images)
-    assert set(run(experiment(Acgan))[0].facts[1]) == {"bought_score", "made_score"}
+    assert set(watched(experiment(Acgan))[0].facts[1]) == {"bought_score", "made_score"}
 
 
 @pytest.mark.parametrize(
@@ -131,13 +114,13 @@ def test_a_resumed_run_has_the_same_rows(kind: type[Generating], options: dict[s
     wanted = experiment(kind, **options)
     if options.get("samples") == 1:
         wanted = replace(wanted, strategy=Random())
-    whole, _ = run(wanted)
+    whole, _ = watched(wanted)
     torch.rand(7)
-    again, _ = run(wanted)
+    again, _ = watched(wanted)
     assert again.untimed() == whole.untimed() and again.facts == whole.facts
     cut = toy.Memory()
     cut.ids, cut.rows, cut.facts = whole.ids[:3], whole.rows[:2], whole.facts[:3]
-    resumed, _ = run(wanted, cut)
+    resumed, _ = watched(wanted, cut)
     assert resumed.untimed() == whole.untimed()
     assert torch.equal(torch.cat(resumed.ids), torch.cat(whole.ids))
 
@@ -182,7 +165,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_at_its_step(kind: type[Generatin
     wanted = experiment(kind, optimizer=partial(torch.optim.SGD, lr=1e-3), schedule=Drops(after=[1], by=1e30))
     memory = toy.Memory()
     with pytest.raises(NonFiniteLoss, match="not finite at step 5"):
-        run(wanted, memory)
+        watched(wanted, memory)
     assert memory.rows == []
 
 

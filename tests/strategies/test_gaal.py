@@ -1,6 +1,5 @@
 """GAAL: the search against its aim, the generator trained once, and a whole run whose images no data set has."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -8,22 +7,22 @@ from typing import Any
 import pytest
 import torch
 import toy
+from made_fits import Watching, watched
 from torch import Tensor, nn
 
 from al_runner.engine.drive import drive
-from al_runner.engine.one_by_one import train_all
 from al_runner.errors import UsageError
 from al_runner.generative.dcgan import Dcgan
 from al_runner.learners.linear_svm import LinearSvm
 from al_runner.loop import Experiment
 from al_runner.models.inputs import net_builder
-from al_runner.needs import Gives
 from al_runner.oracle.classifier import Classifier
 from al_runner.oracle.simulated import Simulated
 from al_runner.pool import UNKNOWN
 from al_runner.rng import Streams
 from al_runner.strategies.gaal import Gaal, NetAndGenerator
-from al_runner.types import DataSet, Fit, Fitted, Learner, Recipe, TrainData, Trained
+from al_runner.types import DataSet, Fitted, Recipe, TrainData
+from al_runner.wrapped import Wrapped
 
 ADAM = partial(torch.optim.Adam, lr=1e-3, betas=(0.5, 0.999))
 GAAL = Gaal(Recipe(ADAM, batch_size=20, check_passes=3, max_checks=1), latent=4, maps=2, units=8, steps=40)
@@ -59,39 +58,15 @@ def experiment(oracle: Any = None) -> Experiment:
     return replace(toy.experiment(GAAL), data=data, learner=learner, oracle=oracle or Oracle(data))
 
 
-@dataclass
-class Watched:
+@dataclass(frozen=True)
+class Watched(Wrapped):
     """A learner, and what it was given to train on."""
 
-    base: Learner
     seen: list[TrainData] = field(default_factory=list)
-
-    @property
-    def continues(self) -> bool:
-        return self.base.continues
-
-    @property
-    def gives(self) -> Gives:
-        return self.base.gives
 
     async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None) -> Fitted:
         self.seen.append(data)
         return await self.base.fit(data, streams, previous)
-
-
-@dataclass
-class Watching:
-    fits: list[Fit] = field(default_factory=list)
-
-    def __call__(self, fits: Sequence[Fit]) -> list[Trained | Exception]:
-        self.fits += fits
-        return train_all(fits)
-
-
-def run(wanted: Experiment, memory: toy.Memory | None = None) -> tuple[toy.Memory, list[Fit]]:
-    memory, engine = memory or toy.Memory(), Watching()
-    drive(wanted.run(memory), engine)
-    return memory, engine.fits
 
 
 def net(bias: float = 0.3) -> NetAndGenerator:
@@ -130,17 +105,17 @@ def test_one_step_is_adam_s_on_the_absolute_difference() -> None:
 
 def test_made_images_have_ids_of_their_own_and_are_bought_unless_the_oracle_can_t_tell() -> None:
     wanted = experiment()
-    watched = Watched(wanted.learner)
+    spy = Watched(wanted.learner)
     before = wanted.data.images.clone()
-    memory, fits = run(replace(wanted, learner=watched))
+    memory, fits = watched(replace(wanted, learner=spy))
     first_id = len(wanted.data.images)
     assert [ids.tolist() for ids in memory.ids[1:]] == [
         [*range(first_id + 5 * k, first_id + 5 * k + 5)] for k in range(4)
     ]
     assert bool(torch.isin(memory.ids[0], wanted.data.train).all())
     assert [row["labelled"] for row in memory.rows] == [6, 11, 16, 21, 26]  # that the oracle was asked about
-    assert [len(data.y) for data in watched.seen] == [6, 10, 14, 18, 22]  # of five the third is undecided
-    last = watched.seen[-1]
+    assert [len(data.y) for data in spy.seen] == [6, 10, 14, 18, 22]  # of five the third is undecided
+    last = spy.seen[-1]
     for round_, images in memory.images.items():
         told = images[torch.tensor([0, 1, 3, 4])]
         assert torch.equal(last.x[2 + 4 * round_ : 6 + 4 * round_], told)
@@ -158,13 +133,13 @@ def test_made_images_have_ids_of_their_own_and_are_bought_unless_the_oracle_can_
 
 @pytest.mark.parametrize(("ids", "rows"), [(3, 2), (3, 3), (2, 2), (1, 1)])
 def test_a_resumed_run_has_the_same_rows_and_images(ids: int, rows: int) -> None:
-    whole, _ = run(experiment())
-    again, _ = run(experiment())
+    whole, _ = watched(experiment())
+    again, _ = watched(experiment())
     assert again.untimed() == whole.untimed() and again.facts == whole.facts
     cut = toy.Memory()
     cut.ids, cut.rows, cut.facts = whole.ids[:ids], whole.rows[:rows], whole.facts[:ids]
     cut.images = {round_: images for round_, images in whole.images.items() if round_ < ids}
-    resumed, _ = run(experiment(), cut)
+    resumed, _ = watched(experiment(), cut)
     assert resumed.untimed() == whole.untimed() and resumed.facts == whole.facts
     assert all(torch.equal(resumed.images[round_], whole.images[round_]) for round_ in whole.images)
 
@@ -172,7 +147,7 @@ def test_a_resumed_run_has_the_same_rows_and_images(ids: int, rows: int) -> None
 def test_an_oracle_that_knows_the_data_set_alone_is_refused() -> None:
     wanted = experiment(Simulated(two_classes()))
     with pytest.raises(UsageError, match=r"Gaal makes images of its own.*use oracle=classifier"):
-        run(wanted)
+        watched(wanted)
 
 
 def test_more_than_two_classes_are_refused() -> None:

@@ -1,6 +1,7 @@
 """Fits small enough to be made one by one and stacked, and compared."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 
 import pytest
@@ -9,7 +10,10 @@ import toy
 from torch import nn
 
 from al_runner.engine import stacked
+from al_runner.engine.drive import drive
+from al_runner.engine.one_by_one import train_all
 from al_runner.engine.stacked import train_stack
+from al_runner.loop import Experiment
 from al_runner.models.inputs import NetBuilder, net_builder
 from al_runner.models.resnet import resnet
 from al_runner.rng import Streams
@@ -45,6 +49,24 @@ def fits(model: Model, recipe: Recipe, count: int = 4, n: int = 21, build: type[
         parts = TrainData(data.images[ids], data.labels[ids], *data.validation)
         asked.append(Fit(builder, recipe, parts, Streams(seed, 3)))
     return asked
+
+
+@dataclass
+class Watching:
+    """The one-by-one engine, and the fits it was asked for."""
+
+    fits: list[Fit] = field(default_factory=list)
+
+    def __call__(self, fits: Sequence[Fit]) -> list[Trained | Exception]:
+        self.fits += fits
+        return train_all(fits)
+
+
+def watched(experiment: Experiment, memory: toy.Memory | None = None) -> tuple[toy.Memory, list[Fit]]:
+    """Run an experiment; its record, and the fits that it asked for."""
+    memory, engine = memory or toy.Memory(), Watching()
+    drive(experiment.run(memory), engine)
+    return memory, engine.fits
 
 
 def batch_norm(shape: tuple[int, int, int], classes: int) -> nn.Module:

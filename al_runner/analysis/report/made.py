@@ -13,10 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from al_runner.errors import UsageError
 from al_runner.record.journal import NAME, Bought, Made, read
 from al_runner.record.pixels import unpacked
+from al_runner.system.foreign import content, unreadable
 
-MOST_ROWS = 30  # of a run's sheet: evenly spaced rounds where there are more
+MOST_ROWS = 30  # of a run's sheet: evenly spaced rounds if there are more
+MOST_JOURNAL, MOST_PIXELS = 2**28, 2**24  # bytes that are read of a journal, and unpacked of one row
 UNDECIDED = 3  # pixels of the bar below a query that the oracle could not tell
 
 
@@ -37,28 +40,29 @@ class MadeSheet(NamedTuple):
 
 
 def made_rows(folder: Path) -> list[Row]:
-    """The rows of a run, by round; only of purchases that were made, the last of a name where there are several."""
-    journal = folder / NAME
-    rows: dict[tuple[int, str], Row] = {}
-    bought: dict[int, Bought] = {}
-    for event in read(journal.read_bytes()).events if journal.is_file() else ():
-        if isinstance(event, Made):
-            rows[event.round, event.name] = Row(event.round, event.name, unpacked(event))
-        elif isinstance(event, Bought):
-            bought[event.round] = event
-    return [
-        row._replace(undecided=_undecided(bought[row.round])) if row.name == "query" else row
-        for row in sorted(rows.values(), key=lambda row: row.round)
-        if row.round in bought
-    ]
+    """The rows of a run, by round; only of purchases that were made. Of a name that was made twice, the last counts.
+
+    The journal may be a stranger's. Raises Unreadable if it, or its images, are not as al-run writes them.
+    """
+    try:
+        events = read(content(folder / NAME, MOST_JOURNAL)).events
+    except FileNotFoundError:
+        return []
+    made = {(event.round, event.name): event for event in events if isinstance(event, Made)}
+    bought = {event.round: event for event in events if isinstance(event, Bought)}
+    try:
+        return [_row(made[key], bought[key[0]]) for key in sorted(made) if key[0] in bought]
+    except Exception as error:  # fields of any type, and pixels of any kind
+        raise unreadable(folder / NAME, f"images that were made are damaged: {error}") from error
 
 
-def _undecided(event: Bought) -> list[int]:
-    return [place for place, label in enumerate(event.label) if label < 0]
+def _row(made: Made, bought: Bought) -> Row:
+    undecided = [place for place, label in enumerate(bought.label) if label < 0] if made.name == "query" else []
+    return Row(made.round, made.name, unpacked(made, MOST_PIXELS), undecided)
 
 
 def made_sheet(folder: Path) -> MadeSheet | None:
-    """A run's images as one picture and what its rows are; None where nothing was made."""
+    """A run's images as one picture and what its rows are; None if nothing was made. Raises Unreadable as above."""
     rows = made_rows(folder)
     if not rows:
         return None
@@ -73,7 +77,11 @@ def made_sheet(folder: Path) -> MadeSheet | None:
     marked = (
         "; a white bar below an image that the oracle could not tell" if any(row.undecided for row in shown) else ""
     )
-    return MadeSheet(data_uri(sheet(shown)), f"{counted}, from round {kept[0]} down to {kept[-1]}, {each}{marked}")
+    try:
+        picture = data_uri(sheet(shown))
+    except Exception as error:  # rows that do not fit together, or are no colours
+        raise unreadable(folder / NAME, f"images that were made can't be drawn: {error}") from error
+    return MadeSheet(picture, f"{counted}, from round {kept[0]} down to {kept[-1]}, {each}{marked}")
 
 
 def sheet(rows: Iterable[Row]) -> NDArray[np.uint8]:
@@ -107,5 +115,12 @@ def data_uri(image: NDArray[np.uint8]) -> str:
 
 def made_sheets(directory: Path, titles: Mapping[str, str]) -> list[tuple[str, MadeSheet]]:
     """The sheets of the runs, by folder and title, that have one."""
-    found = [(title, made_sheet(directory / folder)) for folder, title in titles.items()]
-    return [(title, made) for title, made in found if made is not None]
+    sheets = []
+    for folder, title in titles.items():
+        try:
+            made = made_sheet(directory / folder)
+        except UsageError as error:  # of a stranger's folder: the page goes on without it, and says so
+            made = MadeSheet("", str(error))
+        if made is not None:
+            sheets.append((title, made))
+    return sheets

@@ -1,15 +1,21 @@
 """Sheets of the images that were made in a run, pixel by pixel, from a journal."""
 
-from base64 import b64decode
+import tracemalloc
+from base64 import b64decode, b64encode
+from contextlib import nullcontext
 from io import BytesIO
 from pathlib import Path
+from zlib import compress
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 
-from al_runner.analysis.report.made import made_rows, made_sheet, sheet
+from al_runner.analysis.report.made import made_rows, made_sheet, made_sheets, sheet
+from al_runner.record.journal import NAME, Journal, Made, read
 from al_runner.record.run import Run
+from al_runner.system.foreign import Unreadable
 
 
 def images(first: int, count: int = 3, channels: int = 1) -> torch.Tensor:
@@ -81,3 +87,54 @@ def test_colours_stay(tmp_path: Path) -> None:
     assert (
         picture.shape == (7, 6, 3) and picture[0, 0].tolist() == [0, 20, 40] and picture[3, 4].tolist() == [19, 39, 59]
     )
+
+
+def stranger(folder: Path, **changes: object) -> Path:
+    """A journal, sound by its hashes, whose event of made images holds what al-run never writes."""
+    journal(folder, rounds=2)
+    events = read((folder / NAME).read_bytes()).events
+    (folder / NAME).unlink()
+    record = Journal(folder / NAME, "")
+    for event in events:
+        record.append(event._replace(**changes) if isinstance(event, Made) else event)
+    return folder
+
+
+STRANGE: dict[str, tuple[dict[str, object], str | None]] = {
+    "large": ({"shape": [1, 4096, 4096]}, "bytes, and 1 to"),
+    "negative": ({"shape": [1, -4, -5]}, "damaged"),
+    "shape of words": ({"shape": ["x"]}, "damaged"),
+    "no shape": ({"shape": []}, "damaged"),
+    "no base64": ({"pixels": "!"}, "damaged"),
+    "a bomb": ({"pixels": b64encode(compress(bytes(10**8))).decode()}, None),  # as much as the shape says is unpacked
+    "nothing": ({"pixels": b64encode(compress(b"")).decode()}, "damaged"),
+    "ids of a number": ({"id": 5}, "damaged"),
+    "five colours": ({"shape": [5, 4, 1]}, "drawn"),
+    "round of a word": ({"round": "x"}, None),  # no such purchase was made
+    "name of a number": ({"name": 3}, None),
+}
+
+
+@pytest.mark.parametrize("kind", STRANGE)
+def test_a_stranger_s_images_are_read_within_limits_or_named(tmp_path: Path, kind: str) -> None:
+    changes, words = STRANGE[kind]
+    folder = stranger(tmp_path, **changes)
+    tracemalloc.start()
+    try:
+        with nullcontext() if words is None else pytest.raises(Unreadable, match=f"journal.jsonl.*{words}"):
+            made_sheet(folder)
+        assert tracemalloc.get_traced_memory()[1] < 2**22
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_journal_that_is_a_link_is_named_and_the_page_goes_on(tmp_path: Path) -> None:
+    journal(tmp_path / "sound")
+    journal(tmp_path / "outside")
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / NAME).symlink_to(tmp_path / "outside" / NAME)
+    with pytest.raises(Unreadable, match="it is a link"):
+        made_rows(tmp_path / "linked")
+    (sound, named) = made_sheets(tmp_path, {"sound": "a", "linked": "b"})
+    assert sound[1].uri.startswith("data:image/png")
+    assert (named[0], named[1].uri, "it is a link" in named[1].caption) == ("b", "", True)
