@@ -78,6 +78,9 @@ def test_strategies_of_one_seed_share_round_0(al_run: Command, tmp_path: Path) -
     [
         (["strategy=kfac"], "'strategy/kfac' Available options in 'strategy': badge bait bald"),
         (["stratgy=random"], "there is no option stratgy; did you mean strategy?"),
+        (["strategy=badeg"], "there is no strategy=badeg; did you mean strategy=badge?"),
+        (["hydra/launcher=rays", "-m"], "there is no hydra/launcher=rays; did you mean hydra/launcher=ray?"),
+        (["budget=zzz"], "there is no budget=zzz; choose from beluch2018, cifar, "),
         (
             ["strategy.gama=1"],
             "there is no option strategy.gama; did you mean strategy.gamma?",

@@ -14,10 +14,12 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from al_runner.errors import UsageError
-from al_runner.settings.groups import SEE_HELP, conf_dir, no_option
+from al_runner.settings.groups import SEE_HELP, conf_dir, no_choice, no_option
 
 USER_ERRORS = (UsageError, HydraException, OmegaConfBaseException)  # mistakes that the user can correct
 
+# Hydra's message for a group's choice that is not there, with a line for each that is.
+CHOICE = re.compile(r"Could not find '([\w/]+)/([^'/]+)'\s+Available options in '\1':\s+([^\n]*(?:\n\t[^\n]+)*)")
 COMPOSERS = ("hydra", "omegaconf", "antlr4", "yaml")  # packages that read what the user wrote
 PLACES = "lie in the folder where al-run is started, in that of --config-dir, or there beside its YAML file"
 
@@ -34,6 +36,9 @@ def explain(error: BaseException) -> str:
     unknown = re.match(r"Could not override '([\w.]+)'", message)
     if unknown:
         return unknown_option(unknown[1])
+    choice = CHOICE.search(message)
+    if choice:
+        return no_choice(choice[1], choice[2], choice[3].split())
     # Hydra's list of the places where it searched tells no more than --help.
     line = " ".join(message.partition("\nConfig search path")[0].split())
     missing = chain[-1].name if isinstance(chain[-1], ModuleNotFoundError) else None

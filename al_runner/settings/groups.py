@@ -47,6 +47,14 @@ def no_option(name: str, beside: Iterable[str], everywhere: Iterable[str] = ()) 
     return f"there is no option {name}; {there}"
 
 
+def no_choice(group: str, name: str, choices: Iterable[str]) -> str:
+    """The message for a choice that its group does not have: the most similar one, else all that there are."""
+    choices = [*choices]
+    close = get_close_matches(name, choices, n=1, cutoff=0.7)
+    hint = f"did you mean {group}={close[0]}?" if close else f"choose from {', '.join(choices)}"
+    return f"there is no {group}={name}; {hint}"
+
+
 SEE_HELP = "al-run --help lists all groups and settings"
 GROUPS = tuple(default_choices())
 OPTIONAL = optional_groups()
