@@ -29,7 +29,7 @@ Score = Callable[[Tensor], Tensor]
 class Generated:
     """A trained classifier as a posterior, and the nets that were trained with it.
 
-    It tells of a purchase how informative the bought images are, and images that the generator makes for their labels.
+    It tells how informative bought images are, and how informative the generator's images of their labels are.
     """
 
     classifier: SingleNet | DropoutNet
@@ -91,9 +91,11 @@ class Generating:
     schedule: Annotated[Schedule | None, Means("factors of that optimiser's learning rate; null: a constant rate")] = (
         None
     )
-    samples: Annotated[Few, Means("draws of the classifier's dropout masks; 1: none, its plain prediction")] = 20
+    samples: Annotated[
+        Few, Means("how often the classifier predicts, with other dropout masks each time; 1: once, without masks")
+    ] = 20
     shared_masks: Annotated[bool, Means("in a draw all images have the same masks")] = True
-    latent: Annotated[Count, Means("numbers of a latent code")] = 100
+    latent: Annotated[Count, Means("how many numbers a latent code has")] = 100
     maps: Annotated[Count, Means("filters of the generative nets' first convolution; the second has twice as many")] = (
         64
     )
@@ -103,13 +105,13 @@ class Generating:
     def __post_init__(self) -> None:
         if self.recipe.augment is not None:
             raise UsageError(
-                "training.augment changes images, and this learner makes images of its own; use learner=dropout or "
-                "plain with it, or a training= without it"
+                "training.augment can't be used with a learner that makes images; use learner=dropout or "
+                "learner=plain, or a training= without augmentation"
             )
         if self.samples > 1 and not has_dropout(self.build):
             raise UsageError(
-                f"learner.samples is {self.samples}, and the net has no dropout layers; "
-                "use model.dropout=0.5 where the model has that option, model=lenet5, or learner.samples=1"
+                f"learner.samples is {self.samples}, but the net has no dropout layers; "
+                "use model.dropout=0.5 if the model has that option, model=lenet5, or learner.samples=1"
             )
         with torch.random.fork_rng(devices=[]):
             self.build_parts()

@@ -22,16 +22,16 @@ from al_runner.types import Fitted, TrainData, mean_log_probs
 
 @dataclass(frozen=True)
 class Kept(Generated):
-    """A fit, and the twins of purchases among what it was trained on.
+    """A fit, and the twins of bought images that it was trained on.
 
-    Of a purchase it tells how far a twin is from its image (figure 3), and how informative it is (proposition 2.1).
+    It also tells how far a bought image's twin is from it (figure 3), and how informative it is (proposition 2.1).
     """
 
     x: Tensor  # uint8 [N, C, H, W]
     y: Tensor  # int64 [N]
 
     def facts(self, x: Tensor, y: Tensor) -> dict[str, float]:
-        """As of any fit, and of the twins: the mean ||x' - x||, a(x'), |a(x') - a(x)|, and the share with c(x') = y."""
+        """What `Generated` tells, and the twins' mean ||x' - x||, a(x'), |a(x') - a(x)| and share with c(x') = y."""
         twins = self.parts.twins(x, y)
         scores = self.scores(stored(twins))
         agreed = mean_log_probs(self.log_probs(stored(twins))).argmax(1) == y
@@ -43,7 +43,7 @@ class Kept(Generated):
         }
 
     def shown(self, x: Tensor, y: Tensor) -> dict[str, Tensor]:
-        """As of any fit, and the twins."""
+        """What `Generated` shows, and the twins."""
         return super().shown(x, y) | {"twins": stored(self.parts.twins(x, y))}
 
 
@@ -58,16 +58,17 @@ class VaeAcgan(Generating):
     """
 
     bottleneck: Annotated[  # type: ignore[misc]  # a choice here, where there is an encoder
-        Bottleneck, Means("of the encoder; demo: the published demo's, one number for an image of 28 x 28 pixels")
+        Bottleneck,
+        Means(
+            "how narrow the encoder becomes; demo: one number for an image of 28 x 28 pixels, as in the published demo"
+        ),
     ] = "none"
     divergence_weight: Annotated[
-        NotNegative, Means("of the code's divergence from N(0, 1) beside the encoder's other loss")
+        NotNegative, Means("weight of the code's divergence from N(0, 1) in the encoder's loss")
     ] = 1.0
-    reconstruction_weight: Annotated[
-        NotNegative, Means("of the twins' distance beside the generator's other losses")
-    ] = 0.75
+    reconstruction_weight: Annotated[NotNegative, Means("weight of the twins' distance in the generator's loss")] = 0.75
     keep: Annotated[
-        bool, Means("train on a twin for good of every image a query bought; a resumed run then does all fits again")
+        bool, Means("keep a twin of every bought image in the training set; a resumed run then does all fits again")
     ] = False
 
     @property

@@ -29,20 +29,20 @@ from al_runner.wrapped import Wrapped, WrappedFit
 @options("strategy")
 @dataclass(frozen=True)
 class Gaal(Strategy):
-    """For every label of a query an image g(z) near the decision boundary: from a random z, |f(g(z))| made small.
+    """Makes images g(z) near the decision boundary: each search starts at a random z and makes |f(g(z))| small.
 
-    f is the difference of the two classes' logits; of a linear machine w'g(z) + b. 0 is reached from nearly every z, so
-    the search ends at `enough`: where it began is what tells the images of a query apart. The generator is trained
-    once, on the unlabelled images of the first round.
+    f is the difference of the two classes' logits, for a linear machine w'g(z) + b. Nearly every start can reach 0, so
+    a search ends as soon as |f| is below `enough`; the images of a query differ because their starts do. The generator
+    is trained once, on the unlabelled images of the first round.
     """
 
     recipe: Annotated[InstanceOf[Recipe], Means("how generator and discriminator are trained")]
-    latent: Annotated[Count, Means("numbers of a latent code")] = 100
+    latent: Annotated[Count, Means("how many numbers a latent code has")] = 100
     maps: Annotated[Count, Means("filters of the nets' first convolution; the second has twice as many")] = 64
     units: Annotated[Count, Means("units of the nets' dense layers")] = 1024
-    steps: Annotated[Count, Means("steps of Adam from a random latent code, at most")] = 100
+    steps: Annotated[Count, Means("the most steps of Adam in a search")] = 100
     rate: Annotated[Positive, Means("learning rate of these steps")] = 0.05
-    enough: Annotated[Positive, Means("the difference of the logits at which the search ends")] = 0.01
+    enough: Annotated[Positive, Means("a search ends when the logits differ by less than this")] = 0.01
     needs: ClassVar[Needs] = Needs(network=True)
     draws: ClassVar[bool] = True
     makes_images: ClassVar[bool] = True

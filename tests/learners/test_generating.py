@@ -186,7 +186,9 @@ def test_a_residual_net_with_dropout_before_its_last_layer_has_posterior_samples
 
 @pytest.mark.parametrize("kind", BOTH)
 def test_what_it_can_t_do_is_said_before_any_training(kind: type[Generating]) -> None:
-    with pytest.raises(UsageError, match=r"training\.augment changes images.*use learner=dropout"):
+    with pytest.raises(
+        UsageError, match=r"training\.augment can't be used with a learner that makes images; use learner=dropout"
+    ):
         learner(kind, recipe=toy.recipe(augment=FlipAndShift))
 
     def without(shape: tuple[int, int, int], classes: int) -> nn.Module:
@@ -194,7 +196,7 @@ def test_what_it_can_t_do_is_said_before_any_training(kind: type[Generating]) ->
 
     build = net_builder(toy.data_set(), without)
     with pytest.raises(
-        UsageError, match=r"learner\.samples is 4, and the net has no dropout layers; use model\.dropout"
+        UsageError, match=r"learner\.samples is 4, but the net has no dropout layers; use model\.dropout"
     ):
         learner(kind, build=build)
     assert learner(kind, build=build, samples=1).gives.samples == 1
