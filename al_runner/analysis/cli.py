@@ -28,14 +28,14 @@ from al_runner.system.console import command, say
 
 @command("al-plot")
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run al-plot's command line; 1 where a run is left out, 2 and a line on stderr for what the user must mend."""
+    """Run al-plot's command line. Returns 1 if a run is left out; 2, with a line on stderr, for a UsageError."""
     options = _parser().parse_args(argv)
-    found, out = find(options.directory), options.out or options.directory
-    frame = found.frame
+    contents, out = find(options.directory), options.out or options.directory
+    frame = contents.frame
     drawn = only(across(frame, options.across), options.only)
     drawn = common_seeds(drawn) if options.common else drawn
     look = _look(options, drawn)
-    for note in notes(found):
+    for note in notes(contents):
         say(f"al-plot: {note}", file=sys.stderr)
     summary = summarise(frame)
     written = [write(out / "results.csv", as_csv(frame)), write(out / "summary.csv", as_csv(summary))]
@@ -43,18 +43,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         written += [save(figure, out / f"{name}.{suffix}") for suffix in formats_of(options)]
     say("\n\n".join(table.as_text() for table in shown_results(summary, BASELINE)))
     say("", *map(str, written))
-    return found.code
+    return contents.code
 
 
 def _figures(frame: pd.DataFrame, look: Look, options: argparse.Namespace) -> Iterator[tuple[str, Picture]]:
-    """The figures with their file names, without suffix: for every combination, or one for all with facets."""
+    """The figures with their file names without suffix: some for every combination, or one for all with --facet."""
     if options.facet:
         yield _stem("facets", (), look), facets(frame, columns(options.facet, "--facet"), look)
         return
     combinations = {tuple(map(str, key)): runs for key, runs in frame.groupby(list(COMBINATION), sort=True)}
     for key, runs in combinations.items():
         if all_truth(runs):
-            say(f"al-plot: no figure for {', '.join(key)}: it has no strategy but full", file=sys.stderr)
+            say(f"al-plot: no figure for {', '.join(key)}: full is its only strategy", file=sys.stderr)
             continue
         title = look.names.title(case_title(key, list(combinations))) if options.title is None else options.title
         own = replace(look, title=title)
@@ -68,7 +68,7 @@ def _figures(frame: pd.DataFrame, look: Look, options: argparse.Namespace) -> It
 
 
 def _stem(kind: str, names: Sequence[str], look: Look) -> str:
-    """The file name of a figure; a running minimum is never filed as the test error."""
+    """The file name of a figure; a running minimum has another name than the test error."""
     accuracy = look.accuracy and kind != "difference"
     what = f"{'best_' if look.best else ''}test_{'accuracy' if accuracy else 'error'}{'_' if kind else ''}{kind}"
     return stem(what, names)

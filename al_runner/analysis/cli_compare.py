@@ -1,4 +1,4 @@
-"""The command al-compare: run folders in; who is better, by how much and how surely, as tables."""
+"""The command al-compare: run folders in; tables out that say who is better, by how much and how surely."""
 
 import argparse
 import sys
@@ -20,13 +20,13 @@ from al_runner.system.console import command, say
 
 @command("al-compare")
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run al-compare's command line; 1 where a run is left out, 2 and a line on stderr for what the user must mend."""
+    """Run al-compare's command line. Returns 1 if a run is left out; 2, with a line on stderr, for a UsageError."""
     options = _parser().parse_args(argv)
-    found = find(options.directory)
-    runs = only(across(found.frame, options.across), options.only)
+    contents = find(options.directory)
+    runs = only(across(contents.frame, options.across), options.only)
     look, columns = look_of(options, runs), chosen(options.columns)
     comparison = Comparison.of(runs, options.at, options.baseline, options.target, options.last)
-    for line in [*left_out(found), *all_gaps(comparison.cases)]:
+    for line in [*left_out(contents), *all_gaps(comparison.cases)]:
         say(f"al-compare: {line}", file=sys.stderr)
     out = options.out or options.directory
     written = save_tables(comparison, out, look.names, columns)
@@ -35,11 +35,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     tables = comparison.shown() if options.full else comparison.shown_results()
     say("\n\n".join([*comparison.verdicts(), *(table.as_text() for table in tables)]))
     say("", *map(str, written))
-    return found.code
+    return contents.code
 
 
 def target(word: str) -> float:
-    """An error, from percent in (0, 100)."""
+    """An error as a fraction, from percent in (0, 100). Raises ArgumentTypeError for any other text."""
     try:
         percent = float(word)
     except ValueError:
@@ -50,7 +50,7 @@ def target(word: str) -> float:
 
 
 def rounds(word: str) -> int:
-    """A number of rounds, 1 or more."""
+    """A number of rounds, 1 or more. Raises ArgumentTypeError for any other text."""
     if not word.isdecimal() or int(word) < 1:
         raise argparse.ArgumentTypeError(f"{word} is no number of rounds; give 1 or more")
     return int(word)

@@ -17,15 +17,15 @@ from al_runner.system.console import command, say
 
 @command("al-report")
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run al-report's command line; 1 where a run is left out, 2 and a line on stderr for what the user must mend."""
+    """Run al-report's command line. Returns 1 if a run is left out; 2, with a line on stderr, for a UsageError."""
     options = _parser().parse_args(argv)
     source = Source.of(options.directory, options.data.expanduser(), options.at, options.baseline)
     source = replace(source, names=names_of(options, source.frame))
-    for line in [*left_out(source.found), *source.unread]:
+    for line in [*left_out(source.contents), *source.unread]:
         say(f"al-report: {line}", file=sys.stderr)
     file = write(options.out or options.directory / "report.html", page(source).encode())
     say(f"{file} ({file.stat().st_size / 1e6:.1f} MB)")
-    return source.found.code
+    return source.contents.code
 
 
 def _parser() -> argparse.ArgumentParser:

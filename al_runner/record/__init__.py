@@ -1,1 +1,1 @@
-"""What a run leaves behind: its rows, who it is, what it is doing."""
+"""A run's folder: its journal and tables, its name, its state."""

@@ -1,4 +1,4 @@
-"""What a run's views still tell of its events, for a journal with damaged lines."""
+"""A run's events as its views still hold them, to mend damaged lines of its journal."""
 
 import csv
 import json
@@ -17,7 +17,7 @@ Row = dict[str, Any]
 
 
 def copies(folder: Path) -> list[str]:
-    """Lines of the journal, without their hashes, as the views have it: some may be wrong, which a hash shows."""
+    """Lines of the journal without their hashes, made from the views. Some may be wrong; a hash shows which."""
     tables = {name: _rows(folder / name, columns) for name, columns in TABLES.items()}
     seconds = {row["round"]: row["select_seconds"] for row in tables["rounds.csv"]}
     facts = {number: dict(zip(*columns[1:], strict=True)) for number, columns in _rounds(tables["queries.csv"])}
@@ -40,7 +40,7 @@ def _begun(folder: Path) -> Iterator[str]:
 
 
 def _rows(path: Path, columns: Sequence[str]) -> list[Row]:
-    """Those rows of a table that have every column; none where it can't be read."""
+    """The rows of a table that have every column; none if the table can't be read."""
     with suppress(OSError, csv.Error):
         lines = [*csv.reader(path.read_bytes().decode(errors="replace").splitlines()[1:])]
         return [dict(zip(columns, map(_value, line), strict=True)) for line in lines if len(line) == len(columns)]
@@ -48,7 +48,7 @@ def _rows(path: Path, columns: Sequence[str]) -> list[Row]:
 
 
 def _rounds(rows: Sequence[Row]) -> Iterator[tuple[Any, list[list[Any]]]]:
-    """Each round with the columns of its rows."""
+    """Each round's number, with the columns of its rows."""
     for number, group in groupby(rows, lambda row: row["round"]):
         yield number, [[*column] for column in zip(*(row.values() for row in group), strict=True)]
 
@@ -58,7 +58,7 @@ def _files(names: Sequence[Any]) -> list[str] | None:
 
 
 def _value(cell: str) -> Any:
-    """The number of a cell, its text where that is none."""
+    """The number in a cell, or its text if that is no number."""
     for kind in (int, float):
         with suppress(ValueError):
             return kind(cell)

@@ -1,7 +1,7 @@
-"""A run's journal: one line an event, each with a hash of itself and of the line before it.
+"""A run's journal: one line for each event, with a hash of the line itself and of the line before it.
 
-A line is {"hash": H, "event": ...}: H is the SHA-256 of the hash before it and of the line without H. So a line that
-was changed, removed, doubled or moved is found. Where only H is damaged, the hash of the next line proves the rest.
+A line is {"hash": H, "event": ...}. H is the SHA-256 of the hash before it and of the line without H. So a line that
+was changed, removed, doubled or moved is found. If only H is damaged, the hash of the next line proves the rest.
 """
 
 import json
@@ -26,21 +26,21 @@ class Begun(NamedTuple):
 
 
 class Made(NamedTuple):
-    """Images that were made for the purchase to come; the last ones of a name before a purchase count.
+    """Images that were made for the next purchase. Of each name, the last event before a purchase counts.
 
-    Of the name "query" they are what is bought, and the ids are theirs; of other names the ids are those of the images
-    bought that they were made for.
+    Images named "query" are themselves bought, and `id` gives them their ids. Images of another name were made after
+    images that are bought, and `id` names those.
     """
 
     round: int
     name: str
     id: list[int]
     shape: list[int]  # of one image, [C, H, W]
-    pixels: str  # of all images one after another, uint8, compressed by zlib and in base64
+    pixels: str  # of all images, one after another: uint8, compressed by zlib and in base64
 
 
 class Predicted(NamedTuple):
-    """What the model says of the images of the purchase to come; the last one before a purchase counts."""
+    """The model's predictions for the images of the next purchase; the last event before a purchase counts."""
 
     round: int
     id: list[int]
@@ -55,8 +55,8 @@ class Bought(NamedTuple):
     id: list[int]
     label: list[int]
     seconds: float  # that the choice took
-    facts: dict[str, float]  # what the strategy reported of its choice
-    file: list[str] | None = None  # from which each image was read; None if the images came as arrays
+    facts: dict[str, float]  # numbers that the strategy reported about its choice
+    file: list[str] | None = None  # the file of each image; None if the images came as arrays
 
 
 class Measured(NamedTuple):
@@ -67,7 +67,7 @@ class Measured(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """Every round that was asked for is measured."""
+    """Every planned round is measured."""
 
     rounds: int
 
@@ -79,18 +79,19 @@ KINDS: dict[str, type[Event]] = {
 
 
 class Reading(NamedTuple):
-    """What a journal holds, as far as it is sound."""
+    """The sound beginning of a journal."""
 
     events: list[Event]
-    text: str  # the lines of these events, as they must be
-    damaged: list[int]  # numbers of the lines that are not as they must be, the first line is 1
-    cut: int  # lines from the first that can't be proven on
+    text: str  # the correct lines of these events
+    damaged: list[int]  # numbers of the lines that are not correct; the first line is 1
+    cut: int  # how many lines are left out: the first line that can't be proven, and all after it
 
 
 def read(content: bytes, copies: Sequence[str] = ()) -> Reading:
-    """The events up to the first line that can't be proven; a last line without its end was never recorded.
+    """The events before the first line that can't be proven. A last line without its end counts as never recorded.
 
-    `copies` are what damaged lines may have said, each without its hash; only what a hash proves is taken.
+    `copies` are lines without their hashes that may replace damaged ones. A copy is taken only if a hash proves it.
+    Raises UsageError if another version of al-runner wrote an event.
     """
     lines = content.decode("ascii", "replace").split("\n")[:-1]
     events: list[Event] = []
@@ -111,14 +112,14 @@ def read(content: bytes, copies: Sequence[str] = ()) -> Reading:
 
 
 class Journal:
-    """The end of a journal that holds `text`: where the next event goes."""
+    """Adds events at the end of a journal that holds `text`."""
 
     def __init__(self, path: Path, text: str):
         self._path, self._size = path, len(text)
         self._before = text.splitlines()[-1][HASH] if text else ""
 
     def append(self, event: Event) -> None:
-        """Add one line and force it to disk, or OSError and nothing is added."""
+        """Add one line and force it to disk. Raises OSError if that fails; then nothing is added."""
         body = body_of(event)
         line = _line(self._before, body) + "\n"
         append_file(self._path, line.encode(), self._size)
@@ -131,9 +132,9 @@ def body_of(event: Event) -> str:
 
 
 def _event(body: str) -> Event:
-    held = json.loads(body)
+    fields = json.loads(body)
     try:
-        return KINDS[held.pop("event")](**held)
+        return KINDS[fields.pop("event")](**fields)
     except (KeyError, TypeError) as error:
         raise UsageError(f"another version of al-runner wrote this {NAME} ({error}); go on with that one") from error
 
@@ -147,6 +148,6 @@ def _hash(before: str, body: str) -> str:
 
 
 def _proven(before: str, body: str, line: str, after: str) -> bool:
-    """Whether the hash of its own line, or that of the line after it, shows that an event is as it was written."""
+    """Whether the hash of its own line, or of the line after it, shows that the event is unchanged."""
     own = _hash(before, body)
     return own == line[HASH] or (after != "" and _hash(own, "{" + after[BODY]) == after[HASH])

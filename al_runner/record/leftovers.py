@@ -1,4 +1,4 @@
-"""What a run leaves that was refused before it recorded anything: nothing."""
+"""Removes the folder of a run that was refused before it recorded anything."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -6,13 +6,13 @@ from pathlib import Path
 from al_runner.system.claim import Claim, Taken
 
 LOCK = ".lock"
-TRACES = {"state.json", "al-run.log"}  # of a start; all else in a run's folder is a record
+TRACES = {"state.json", "al-run.log"}  # every start writes these; all other files of a run's folder are records
 
 
 def clear(folder: Path, root: Path) -> None:
-    """Remove the folder of such a run, and the folders between it and `root` that held nothing else.
+    """Remove the folder of such a run, and the folders between it and `root` that are then empty.
 
-    What holds a record, or is another process's, stays.
+    A folder stays if it holds a record, or if it belongs to another process.
     """
     folder, root = folder.absolute(), root.absolute()
     with suppress(Taken, OSError):

@@ -1,7 +1,7 @@
-"""Where a run's rows go besides rounds.csv: TensorBoard or MLflow, both optional, neither needed by anything else.
+"""Sends a run's rows to TensorBoard or MLflow, besides rounds.csv. Both are optional, and no other code needs them.
 
-A step is a number of labels. What a resumed run recorded before is logged too, so that a log always holds the whole
-of rounds.csv.
+A step is a number of labels. A resumed run also logs its earlier rows, so that a log always holds the whole of
+rounds.csv.
 """
 
 import logging
@@ -24,16 +24,16 @@ Row = Mapping[str, Any]
 
 
 class Logger(Protocol):
-    """Takes a run's rows, one a round."""
+    """Takes a run's rows, one for each round."""
 
     def write(self, row: Row) -> None: ...
 
     def close(self, whole: bool) -> None:
-        """The process ends; `whole` where the run is done."""
+        """Finish when the process ends; `whole` says whether the run is done."""
 
 
 class Guarded:
-    """A logger whose failure is said once and never ends a run; none at all where `inner` is None."""
+    """A logger whose failure is logged once and never ends a run; it does nothing if `inner` is None."""
 
     def __init__(self, inner: Logger | None):
         self._inner = inner
@@ -49,14 +49,14 @@ class Guarded:
             return
         try:
             getattr(self._inner, name)(*arguments)
-        except Exception as error:  # a server that is away, a disk that is full
+        except Exception as error:  # a server that can't be reached, a full disk
             kind, self._inner = type(self._inner).__name__, None
             log.warning("%s can't be written (%s: %s); the run goes on without it", kind, type(error).__name__, error)
 
 
 @contextmanager
 def logged(logger: Logger | None, rows: Sequence[Row]) -> Iterator[Guarded]:
-    """The logger with these earlier rows in it, closed whatever way the run ends."""
+    """The logger, after it has logged these earlier rows. It is closed at any end of the run."""
     guarded = Guarded(logger)
     for row in rows:
         guarded.write(row)
@@ -69,7 +69,10 @@ def logged(logger: Logger | None, rows: Sequence[Row]) -> Iterator[Guarded]:
 
 
 class TensorBoard:
-    """Event files in `folder`/tensorboard, made anew at every start."""
+    """Event files in `folder`/tensorboard, made anew at every start.
+
+    Raises UsageError if tensorboard is not installed.
+    """
 
     def __init__(self, folder: Path, settings: Mapping[str, Any]):
         require("tensorboard", "logger=tensorboard")
@@ -91,7 +94,10 @@ class TensorBoard:
 
 
 class Mlflow:
-    """A run in the experiment of its data set, found again by its folder when it is resumed."""
+    """An MLflow run in the experiment of the data set. A resumed run replaces the one with the same folder.
+
+    Raises UsageError if mlflow is not installed.
+    """
 
     @options("logger")
     def __init__(
@@ -109,8 +115,8 @@ class Mlflow:
         run = RunId.of(settings["run"])
         experiment, name = self._experiment(run.dataset), f"{run.curve} seed {run.seed}"
         tag = {"al_runner.folder": folder.resolve().as_posix()}
-        found = self._client.search_runs([experiment], f"tags.`al_runner.folder` = '{tag['al_runner.folder']}'")
-        for old in found:  # its rows are logged again
+        earlier = self._client.search_runs([experiment], f"tags.`al_runner.folder` = '{tag['al_runner.folder']}'")
+        for old in earlier:  # its rows are logged again
             self._client.delete_run(old.info.run_id)
         self._id = self._client.create_run(experiment, run_name=name, tags=tag).info.run_id
         for key, value in flat(settings).items():
@@ -124,7 +130,7 @@ class Mlflow:
         self._client.set_terminated(self._id, "FINISHED" if whole else "KILLED")
 
     def _experiment(self, name: str) -> str:
-        """The id of the experiment of this name, made where missing, whoever of a sweep's processes comes first."""
+        """The id of the experiment of this name. If it is missing, the first of a sweep's processes makes it."""
         known = self._client.get_experiment_by_name(name)
         if known is None:
             try:
@@ -137,7 +143,7 @@ class Mlflow:
 
 
 def require(package: str, choice: str) -> None:
-    """UsageError where an optional package is not installed."""
+    """Raises UsageError if an optional package is not installed."""
     try:
         import_module(package)
     except ImportError as error:
@@ -145,13 +151,13 @@ def require(package: str, choice: str) -> None:
 
 
 def numbers(row: Row) -> dict[str, float]:
-    """The measurements of a row; what is unknown is left out."""
+    """The measurements of a row; unknown ones are left out."""
     return {name: float(value) for name, value in row.items() if name not in ("round", "labelled") and value != ""}
 
 
 def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested mapping -> {"a.b": value}."""
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for key, value in settings.items():
-        found |= flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
-    return found
+        values |= flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return values

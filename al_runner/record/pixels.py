@@ -1,4 +1,4 @@
-"""Images in a line of text, as a journal has those that a strategy made."""
+"""Images as one line of text. A journal holds the images that a strategy made in this form."""
 
 from base64 import b64decode, b64encode
 from zlib import compress, decompressobj
@@ -10,7 +10,7 @@ from al_runner.record.journal import Made
 
 
 def packed(images: NDArray[np.uint8]) -> str:
-    """Images one after another, compressed by zlib and in base64."""
+    """Images [n, C, H, W], one after another, compressed by zlib and in base64."""
     return b64encode(compress(images.tobytes())).decode()
 
 

@@ -14,11 +14,11 @@ import torch
 
 from al_runner.types import DataSet
 
-SAMPLED = 1000  # images of a fingerprint
+SAMPLED = 1000  # images that a fingerprint covers
 
 
 def fingerprint(data: DataSet) -> str:
-    """Hexadecimal, of all labels and of SAMPLED images evenly spread; other data have another one."""
+    """A hexadecimal hash of all labels and of SAMPLED evenly spread images. Other data have another fingerprint."""
     ids = torch.linspace(0, len(data.images) - 1, min(SAMPLED, len(data.images)), device=data.images.device).long()
     parts = data.labels, data.images[ids].contiguous()
     digest = blake2b(repr([*data.images.shape]).encode(), digest_size=16)
@@ -30,9 +30,9 @@ def fingerprint(data: DataSet) -> str:
 def provenance(
     device: torch.device, seed: int, words: Sequence[str], data: str, file: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Where, when and with what a run was made: by `al-run` and these `words`, on data of this fingerprint.
+    """Where, when and with what a run was made: by `al-run` with these `words`, on data with this fingerprint.
 
-    `file` says which file they were read from (`DataSet.source`).
+    `file` says from which file the data were read (`DataSet.source`).
     """
     names = ("al-runner", "torch", "numpy", "hydra-core")
     gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else ""
@@ -60,7 +60,7 @@ def _processor() -> str:
 
 
 def _git_commit() -> str | None:
-    """The checkout's commit, with -dirty where tracked files differ; None outside a checkout."""
+    """The checkout's commit, with -dirty if tracked files differ from it; None outside a checkout."""
     command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     with suppress(OSError):
         answer = subprocess.run(command, capture_output=True, text=True, check=False)

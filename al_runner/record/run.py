@@ -1,4 +1,4 @@
-"""One run's folder as the loop sees it: every event goes to the journal, then to the views, then to whoever listens."""
+"""The loop's view of a run's folder: every event goes to the journal, then to the views, then to the listeners."""
 
 import errno
 import json
@@ -22,10 +22,10 @@ from al_runner.system.claim import Claim
 
 REMEDY = "restore it from a copy, go on after its last sound round with recover=true, or start anew with overwrite=true"
 ANEW = "give this one name=..., or start anew with overwrite=true"
-OLD = "checksums.json"  # a folder that 0.1 made has it, and no journal
-# When a run ends does not change how it begins: these may differ where the purchases made so far stay as they are.
+OLD = "checksums.json"  # a folder of version 0.1 has this file, and no journal
+# These decide only when a run ends. They may change if the purchases made so far stay the same.
 ENDS = ("budget.max_labelled", "budget.max_fraction", "budget.max_rounds")
-# Where its data lies is not what a run is: the data's fingerprint is.
+# A run is tied to its data by their fingerprint, so their folder may change.
 NOT_IDENTITY = (*ENDS, "dataset.path")
 
 
@@ -33,10 +33,11 @@ Kind = TypeVar("Kind", Begun, Made, Predicted, Bought, Measured, Ended)
 
 
 class Run:
-    """One run: what its folder holds, and what is still to come.
+    """One run: its recorded events, and the recording of new ones.
 
-    `claim` is this process's on the folder, asked before every write. UsageError where the folder is damaged; with
-    `recover` the run goes on from the last sound event. Nothing is written before `settle`, which must come first.
+    `claim` is this process's claim on the folder; it is checked before every write. Raises UsageError if the folder is
+    damaged. With `recover`, the run goes on from the last sound event instead. `settle` must come before anything is
+    recorded; nothing is written before it.
     """
 
     def __init__(self, folder: Path, claim: Claim | None = None, recover: bool = False):
@@ -52,50 +53,51 @@ class Run:
         self._files: Sequence[str] = ()
         with writing(self._path):
             self._content = self._path.read_bytes() if self._path.exists() else b""
-            self._found = read(self._content, copies(folder) if recover else ())
+            self._reading = read(self._content, copies(folder) if recover else ())
             self._fault = self._find_fault()
         if self._fault and not recover:
             raise UsageError(f"{self._path}{self._fault} is damaged; {REMEDY}")
-        for event in self._found.events:
+        for event in self._reading.events:
             self._take(event)
 
     def _find_fault(self) -> str:
-        """What is wrong with the journal, empty where nothing is; UsageError for a folder that 0.1 made."""
-        if self._found.damaged:
-            return f": line {self._found.damaged[0]}"
+        """What is wrong with the journal, or "". Raises UsageError for a folder of version 0.1."""
+        if self._reading.damaged:
+            return f": line {self._reading.damaged[0]}"
         if not self._path.exists() and (self._folder / OLD).exists():
-            raise UsageError(f"{self._folder} holds a run of al-runner 0.1, which this one can't continue; {ANEW}")
-        longer = self._views.longer(self._found.events)
-        return f", whose last lines are missing since {longer[0]} has more," if longer else ""
+            raise UsageError(f"{self._folder} holds a run of al-runner 0.1, which this version can't continue; {ANEW}")
+        longer = self._views.longer(self._reading.events)
+        return f" has lost its last lines ({longer[0]} has more), so it" if longer else ""
 
     def require(self, config: Mapping[str, Any], plan: Sequence[int], data: str) -> None:
-        """UsageError unless what is asked now is the run that the folder holds, or goes on with it.
+        """Raises UsageError unless the run that is asked for is the folder's run, or continues it.
 
-        `plan` are the sizes of the purchases, of which those made so far must be the first; `data` is a fingerprint.
+        `plan` holds the sizes of all purchases, and must begin with the sizes of those made so far. `data` is a
+        fingerprint.
         """
         if self._begun is None:
             return
-        held, asked = flat(self._begun.config), flat(_plain(config))
-        changed = [key for key in sorted({*held, *asked} - {*NOT_IDENTITY}) if held.get(key) != asked.get(key)]
+        there, asked = flat(self._begun.config), flat(_plain(config))
+        changed = [key for key in sorted({*there, *asked} - {*NOT_IDENTITY}) if there.get(key) != asked.get(key)]
         if changed:
-            shown = "; ".join(f"{key}: {held.get(key)} there, {asked.get(key)} asked" for key in changed[:5])
+            shown = "; ".join(f"{key}: {there.get(key)} there, {asked.get(key)} asked" for key in changed[:5])
             more = f"; and {len(changed) - 5} more" if len(changed) > 5 else ""
             raise UsageError(f"{self._folder} holds a run of another configuration ({shown}{more}); {ANEW}")
         sizes = [len(bought.id) for bought in self._bought.values()]
         if sizes != list(plan[: len(sizes)]):
             raise UsageError(
-                f"{self._folder} holds purchases of {_sizes(sizes)}, and {_sizes(plan)} are asked: a run can be "
-                f"continued from whole queries, but not cut; {ANEW}"
+                f"{self._folder} holds purchases of {_sizes(sizes)} labels, but {_sizes(plan)} are asked for: a run "
+                f"can make more purchases, but those it has made must stay the same; {ANEW}"
             )
         if self._begun.start["data"] != data:
             raise UsageError(f"{self._folder} holds a run on other images or labels; restore them, {ANEW}")
 
     def settle(self) -> str:
-        """Make the folder's files sound; what was damaged in one line, empty where nothing was."""
-        kept, text = [], self._found.text
+        """Make the folder's files sound. Returns one line that says what was damaged, or ""."""
+        kept, text = [], self._reading.text
         with self._writing():
-            if self._found.damaged:
-                kept.append(f"{keep_copy(self._path)} (line {self._found.damaged[0]})")
+            if self._reading.damaged:
+                kept.append(f"{keep_copy(self._path)} (line {self._reading.damaged[0]})")
             if self._content != text.encode():
                 replace_file(self._path, text.encode())
             kept += self._views.mend()
@@ -103,25 +105,26 @@ class Run:
         return f"{' and '.join(kept)} damaged and set aside{self._lost()}" if kept else ""
 
     def _lost(self) -> str:
-        if self._found.cut:
-            return f"; {self._found.cut} events from line {self._found.damaged[-1]} on are lost, and done again"
-        more = self._fault and not self._found.damaged
-        return f"; what they have more than {NAME} counts for nothing" if more else ""
+        if self._reading.cut:
+            return f"; {self._reading.cut} events from line {self._reading.damaged[-1]} on are lost, and done again"
+        more = self._fault and not self._reading.damaged
+        return f"; lines that {NAME} does not have are ignored" if more else ""
 
     def on(self, kind: type[Kind], listener: Callable[[Kind], None]) -> None:
-        """Tell `listener` of every event of a kind once it is recorded."""
+        """Call `listener` with every event of a kind after it is recorded."""
         self._listeners.append((kind, listener))
 
     def begin(self, config: Mapping[str, Any], start: Mapping[str, Any], files: Sequence[str] = ()) -> None:
-        """A process takes the run up; `start` says when, where, with what code and, as `data`, on which data.
+        """Record that a process starts or continues the run.
 
-        `files` are the names of the images' files by id, recorded with every purchase; empty if there are none.
+        `start` says when, where, with what code and, as `data`, on which data. `files` are the names of the images'
+        files by id, which are recorded with every purchase; empty if there are none.
         """
         self._files = files
         self._add(Begun(_plain(config), _plain(start)))
 
     def end(self) -> None:
-        """All that was asked for is measured."""
+        """Record that every planned round is measured."""
         if not isinstance(self._last, Ended):
             self._add(Ended(len(self.rows)))
 
@@ -160,7 +163,7 @@ class Run:
         self._add(Measured(round_, {name: full[name] for name in COLUMNS}))
 
     def _add(self, event: Event) -> None:
-        """Record an event, forced to disk, and tell of it."""
+        """Force an event to disk, and call its listeners."""
         with self._writing():
             self._journal.append(event)
             self._views.append(event)
@@ -184,7 +187,7 @@ class Run:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """A block that writes; Taken where the folder is another process's now, UsageError as `writing`."""
+        """A block that writes. Raises Taken if another process now has the folder, and UsageError as `writing` does."""
         with writing(self._path):
             if self._claim is not None:
                 self._claim.require()
@@ -192,14 +195,14 @@ class Run:
 
 
 def discard(folder: Path) -> None:
-    """Forget the run that a folder holds, its journal last; UsageError where that can't be done."""
+    """Delete the files of a folder's run, the journal last. Raises UsageError if that fails."""
     with writing(folder):
         for name in (*VIEWS, NAME, OLD):
             (folder / name).unlink(missing_ok=True)
 
 
 def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
-    """As it is read back from the journal."""
+    """The configuration as it is read back from the journal."""
     plain: dict[str, Any] = json.loads(json.dumps(dict(config), default=str))
     return plain
 
@@ -212,7 +215,7 @@ def _sizes(plan: Sequence[int]) -> str:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """UsageError in place of an OSError while `path` is written."""
+    """Turns an OSError while `path` is written into a UsageError that names the fix."""
     try:
         yield
     except OSError as error:

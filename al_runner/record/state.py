@@ -1,4 +1,4 @@
-"""What a run is doing: state.json in its folder, written by the run and read by al-status."""
+"""The state of a run: state.json in its folder, which the run writes and al-status reads."""
 
 import json
 import os
@@ -20,33 +20,33 @@ from al_runner.system.foreign import from_json
 WAITING, RUNNING, DONE, FAILED, STOPPED = "waiting", "running", "done", "failed", "stopped"
 NAME = "state.json"
 JOB = re.compile(r".*/\d+", re.DOTALL)  # see scheduler.py
-LAUNCH = "AL_RUNNER_LAUNCH"  # in the environment of a process that carries out part of another one's sweep
-SILENT = 3600  # seconds without a word after which a run on another machine counts as stopped
+LAUNCH = "AL_RUNNER_LAUNCH"  # environment variable of a process that carries out a part of another process's sweep
+SILENT = 3600  # seconds without a new state after which a run on another machine counts as stopped
 
 
 @dataclass(frozen=True)
 class State:
-    """One moment of a run."""
+    """The state of a run at one moment."""
 
     state: str
     overrides: tuple[str, ...]  # of the command line, enough to run it again
-    cwd: str  # where it was given
-    rounds: int = 0  # in all, 0 where not known yet
+    cwd: str  # the folder in which the command was given
+    rounds: int = 0  # in all, 0 if not known yet
     error: str = ""  # of a failed run, one line
     host: str = ""
     pid: int = 0
-    born: float = 0.0  # when that process began, so that a later one of the same number is not taken for it
-    updated: str = ""  # UTC
-    launch: tuple[str, ...] = ()  # Hydra's part of the command line, -m first where it was a sweep's
+    born: float = 0.0  # when that process began, so that a later one with the same pid is not taken for it
+    updated: str = ""  # UTC, ISO 8601
+    launch: tuple[str, ...] = ()  # Hydra's part of the command line, -m first if it was a sweep's
     job: str = ""  # of a run that Slurm starts, see scheduler.py
 
     def now(self, state: str, **changes: Any) -> "State":
-        """The same run in another state, at this moment and in this process."""
+        """The same run in the given state, at this moment and in this process."""
         me: dict[str, Any] = {"host": socket.gethostname(), "pid": os.getpid(), "born": born(os.getpid())}
         return replace(self, **{"error": "", **me, **changes}, state=state, updated=datetime.now(UTC).isoformat())
 
     def reconciled(self) -> "State":
-        """As it must be read: a run that says it runs or waits, but whose process or job is gone, was stopped."""
+        """The true state: a run counts as stopped if it says that it runs or waits, but its process or job is gone."""
         if self.state in (DONE, FAILED):
             return self
         queued = scheduler.queued(self.job) if self.job else None
@@ -57,14 +57,17 @@ class State:
         return self if self.state == RUNNING and queued == scheduler.RUNNING else replace(self, state=WAITING)
 
     def _alive(self) -> bool:
-        """Whether the process that wrote this is still there; of another machine's, whether it spoke lately."""
+        """Whether the process that wrote this still runs; on another machine, whether it wrote in the last SILENT s."""
         if self.host != socket.gethostname():
             return (datetime.now(UTC) - datetime.fromisoformat(self.updated)).total_seconds() < SILENT
         return alive(self.pid, self.born)
 
 
 class Noted:
-    """Keeps the folder's state.json up to date while a run is under way, whatever way it ends."""
+    """A context that keeps the folder's state.json up to date, from the start of a run to any end of it.
+
+    `explain` turns an error into one line.
+    """
 
     def __init__(
         self,
@@ -77,23 +80,23 @@ class Noted:
         self._now = State(
             RUNNING, tuple(overrides), os.getcwd(), launch=tuple(launch), job=os.environ.get(scheduler.JOB, "")
         )
-        self._foreign = (folder / "config.yaml").exists()  # until this run is known to be the one that is held
+        self._foreign = (folder / "config.yaml").exists()  # until this run is known to be the folder's own
 
     def __enter__(self) -> "Noted":
         return self
 
     @property
     def words(self) -> list[str]:
-        """The command line of this run alone, without al-run."""
+        """The command line of this one run, without al-run."""
         return [*self._now.launch, *self._now.overrides]
 
     def runs(self, rounds: int) -> None:
-        """The run is the folder's own, and under way."""
+        """Note that the run is the folder's own, and has begun."""
         self._foreign = False
         self.write(RUNNING, rounds=rounds)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        if error is not None and (self._foreign or isinstance(error, Taken)):  # who took it over notes how that ends
+        if error is not None and (self._foreign or isinstance(error, Taken)):  # another process writes this state
             return
         if isinstance(error, Exception):
             self.write(FAILED, error=self._explain(error))
@@ -101,35 +104,35 @@ class Noted:
             self.write(STOPPED if error is not None else DONE)
 
     def write(self, state: str, **changes: Any) -> None:
-        """Replace state.json; where that fails, the run goes on without."""
+        """Replace state.json. If that fails, the run goes on without it."""
         self._now = self._now.now(state, **changes)
         with suppress(OSError):
             write(self._folder, self._now)
 
 
 def write(folder: Path, state: State) -> None:
-    """Replace the folder's state; OSError where it can't be written."""
+    """Replace the folder's state. Raises OSError if it can't be written."""
     replace_file(folder / "state.json", (json.dumps(asdict(state), indent=2) + "\n").encode())
 
 
 def read(folder: Path) -> State | None:
-    """The folder's state as it must be read now, None where there is none or it is damaged."""
+    """The folder's true state now (`reconciled`), or None if there is none or it is damaged."""
     with suppress(OSError, UsageError):
         return sound(folder)
     return None
 
 
 def sound(folder: Path) -> State:
-    """As `read`; FileNotFoundError where there is none, and UsageError names what is wrong with it."""
+    """As `read`, but raises FileNotFoundError if there is none, and UsageError that names what is wrong with it."""
     file = folder / NAME
-    held = from_json(file)
-    if not isinstance(held, dict) or not {"state", "overrides", "cwd"} <= held.keys() <= KINDS.keys():
-        raise UsageError(f"{file} has not the entries of a state; the run's own command writes it anew")
-    for name, value in held.items():
+    entries = from_json(file)
+    if not isinstance(entries, dict) or not {"state", "overrides", "cwd"} <= entries.keys() <= KINDS.keys():
+        raise UsageError(f"{file} does not have the entries of a state; the run's own command writes it anew")
+    for name, value in entries.items():
         if not KINDS[name](value):
             raise UsageError(f"{file}: {name} is {repr(value)[:60]}; the run's own command writes it anew")
-    lists = {name: tuple(held.get(name, ())) for name in ("overrides", "launch")}
-    return State(**{**held, **lists}).reconciled()
+    lists = {name: tuple(entries.get(name, ())) for name in ("overrides", "launch")}
+    return State(**{**entries, **lists}).reconciled()
 
 
 def _is_text(value: object) -> bool:
@@ -149,7 +152,7 @@ def _is_count(value: object) -> bool:
 
 
 def _is_moment(value: object) -> bool:
-    """Whether it is a time of a known zone, in ISO 8601, or empty."""
+    """Whether it is empty, or a time in ISO 8601 with its zone."""
     with suppress(ValueError):
         return value == "" or (isinstance(value, str) and datetime.fromisoformat(value).tzinfo is not None)
     return False
@@ -171,9 +174,9 @@ KINDS: dict[str, Callable[[object], bool]] = {
 
 
 def mark_waiting(folder: Path, overrides: Sequence[str], launch: Sequence[str] = (), job: str = "") -> None:
-    """Note that the run will be started, unless it is running or done."""
-    held = read(folder)
-    if held is None or held.state not in (RUNNING, DONE):
-        rounds = held.rounds if held else 0
+    """Note that the run will be started, unless it is running or done. Raises OSError if the state can't be written."""
+    now = read(folder)
+    if now is None or now.state not in (RUNNING, DONE):
+        rounds = now.rounds if now else 0
         new = State(WAITING, tuple(overrides), os.getcwd(), rounds, launch=tuple(launch), job=job)
         write(folder, new.now(WAITING))

@@ -1,6 +1,6 @@
 """The files that people and the analysis read, made from a run's journal.
 
-They hold nothing that the journal does not, so whatever becomes of them, they are written anew.
+They hold nothing that the journal does not hold, so they can always be written anew.
 """
 
 import csv
@@ -42,7 +42,7 @@ VIEWS = (*TABLES, CONFIG, STARTS)
 
 
 class Views:
-    """A folder's views, kept up with the events of its journal."""
+    """Keeps a folder's views in step with the events of its journal."""
 
     def __init__(self, folder: Path):
         self._folder = folder
@@ -53,15 +53,16 @@ class Views:
         self._sizes = dict.fromkeys(TABLES, 0)
 
     def longer(self, events: Iterable[Event]) -> list[str]:
-        """The tables that hold all that these events say and more, so that the journal must have said more."""
+        """The names of tables that hold everything from these events and more: the journal has then lost events."""
         self._forget()
         texts = dict.fromkeys(TABLES, b"") | self._added(events)
-        return [name for name, text in texts.items() if (held := self._held(name)) != text and held.startswith(text)]
+        return [name for name, text in texts.items() if (now := self._content(name)) != text and now.startswith(text)]
 
     def mend(self, keep: bool = True) -> list[str]:
-        """Write every view anew that is not what the journal says; the names of those of which a copy was kept.
+        """Write every view anew that differs from the journal. Returns the names of the views of which it kept a copy.
 
-        There is none of a view that only lacked its end, as after a crash. OSError where one can't be read or written.
+        A view that only lacks its end, as after a crash, needs no copy; `keep=False` keeps none at all. Raises OSError
+        if a view can't be read or written.
         """
         journal, kept = self._folder / NAME, []
         events = read(journal.read_bytes()).events if journal.exists() else []
@@ -69,17 +70,17 @@ class Views:
         texts = dict.fromkeys(VIEWS, b"") | self._added(events) | _starts(events)
         self._sizes = {name: len(texts[name]) for name in TABLES}
         for name, text in texts.items():
-            held = self._held(name)
-            if keep and not text.startswith(held):
+            now = self._content(name)
+            if keep and not text.startswith(now):
                 kept.append(keep_copy(self._folder / name))
             if not text:
                 (self._folder / name).unlink(missing_ok=True)
-            elif text != held:
+            elif text != now:
                 replace_file(self._folder / name, text)
         return kept
 
     def append(self, event: Event) -> None:
-        """Add what the journal's newest event says, once the views are mended; OSError where that can't be written."""
+        """Add the journal's newest event to the views, which must be mended. Raises OSError if a write fails."""
         if isinstance(event, Begun):
             self.mend(keep=False)
             return
@@ -87,11 +88,11 @@ class Views:
             for name, text in self._added([event]).items():
                 append_file(self._folder / name, text, self._sizes[name])
                 self._sizes[name] += len(text)
-        except (ChangedFile, FileNotFoundError):  # by somebody who looked at it
+        except (ChangedFile, FileNotFoundError):  # somebody edited or removed it
             self.mend()
 
     def _added(self, events: Iterable[Event]) -> dict[str, bytes]:
-        """What these events add to the tables, with its head where a table has no rows yet."""
+        """The text that these events add to each table, with the header if a table has no rows yet."""
         lines: dict[str, StringIO] = {}
         for event in events:
             for name, row in _rows(event, self._said):
@@ -104,20 +105,20 @@ class Views:
                 self._said = event
         return {name: text.getvalue().encode() for name, text in lines.items()}
 
-    def _held(self, name: str) -> bytes:
+    def _content(self, name: str) -> bytes:
         path = self._folder / name
         return path.read_bytes() if path.exists() else b""
 
 
 def _rows(event: Event, said: Predicted | None) -> Iterator[tuple[str, Sequence[object]]]:
-    """What an event adds to which table; what was `said` of images before it is shown once they are bought."""
+    """The tables and rows that an event adds. What was `said` of images before is added when they are bought."""
     match event:
         case Measured():
             yield "rounds.csv", [event.row[name] for name in COLUMNS]
         case Bought():
             files = event.file or [""] * len(event.id)
             for image in zip(event.id, event.label, files, strict=True):
-                if image[1] >= 0:  # else an image that the oracle could not tell
+                if image[1] >= 0:  # -1: the oracle could not label the image
                     yield "acquired.csv", (event.round, *image)
             if said is not None and said.round == event.round:
                 for triple in zip(said.id, said.prediction, said.confidence, strict=True):
@@ -127,7 +128,7 @@ def _rows(event: Event, said: Predicted | None) -> Iterator[tuple[str, Sequence[
 
 
 def _starts(events: Iterable[Event]) -> dict[str, bytes]:
-    """The files that tell of a run's starts: the newest one's configuration, the facts of all."""
+    """The files about a run's starts: the configuration of the newest one, and the facts of all."""
     begun = [event for event in events if isinstance(event, Begun)]
     if not begun:
         return {}
@@ -140,7 +141,7 @@ def _write(text: StringIO, row: Iterable[object]) -> None:
 
 
 def keep_copy(path: Path) -> str:
-    """Keep what a damaged file holds under another name beside it; its own name."""
+    """Keep a copy of a damaged file beside it under a new name. Returns the file's own name."""
     number = 1
     while (kept := path.with_name(f"{path.name}.damaged{number}")).exists():
         number += 1

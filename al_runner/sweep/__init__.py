@@ -1,1 +1,1 @@
-"""Sweeps: how they begin, the processes that carry them out, what their runs are doing."""
+"""Sweeps: how they begin and end, the processes that carry them out, and the state of their runs."""

@@ -1,4 +1,4 @@
-"""Batch scripts for Slurm, and their submission with its own command; no other package is needed."""
+"""Batch scripts for Slurm, and their submission with Slurm's own command; no other package is needed."""
 
 import shutil
 import subprocess
@@ -10,13 +10,13 @@ from al_runner.system.scheduler import JOB
 
 
 def require_slurm() -> None:
-    """UsageError where Slurm's commands are not there."""
+    """Raises UsageError if Slurm's commands are missing."""
     if shutil.which("sbatch") is None:
         raise UsageError("there is no sbatch here; submit from a machine of the cluster, or take hydra/launcher=auto")
 
 
 def submit(script: Path) -> str:
-    """Submit a batch script; the array job's number. UsageError where Slurm refuses it."""
+    """Submit a batch script. Returns the array job's number; raises UsageError if Slurm refuses the script."""
     try:
         done = subprocess.run(["sbatch", "--parsable", str(script)], capture_output=True, text=True, check=True)
     except subprocess.CalledProcessError as error:
@@ -32,10 +32,10 @@ def options(settings: Iterable[tuple[str, object]]) -> list[str]:
 
 
 def script(directives: Sequence[str], setup: Sequence[str], command: str, job: str, seconds: int) -> str:
-    """A batch script for `command` that puts itself into the queue again where Slurm wants its place or its time is up.
+    """A batch script for `command` that queues itself again if Slurm needs its place or its time is up.
 
-    Slurm then sends USR1. The command gets TERM, after which it has half of `seconds` to finish its rounds; a second
-    TERM ends it at once. Commands get shell words that may name $SLURM_ARRAY_TASK_ID.
+    Slurm then sends USR1. The command gets TERM, and has half of `seconds` to finish its rounds; a second TERM ends it
+    at once. The words of `command` and `setup` are for the shell and may name $SLURM_ARRAY_TASK_ID.
     """
     return "\n".join(
         [
@@ -50,7 +50,7 @@ def script(directives: Sequence[str], setup: Sequence[str], command: str, job: s
             *setup,
             f"{command} &",
             "run=$!",
-            '[ -n "$again" ] && kill -TERM $run  # told before there was anyone to tell',
+            '[ -n "$again" ] && kill -TERM $run  # the signal came before the command had started',
             "wait $run; code=$?",
             "while kill -0 $run 2>/dev/null; do wait $run; code=$?; done  # a trap ends `wait` early",
             "wait $run; last=$?; [ $last = 127 ] || code=$last",

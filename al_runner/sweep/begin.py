@@ -1,4 +1,4 @@
-"""How a sweep begins and ends, whichever launcher runs it."""
+"""How a sweep begins and ends, with any launcher."""
 
 import json
 import logging
@@ -23,7 +23,7 @@ RETRIES = "new starts for a run whose process or machine was lost; it goes on af
 
 
 def begin(config: DictConfig) -> Path:
-    """Set up Hydra's resolvers, the log and the folder of the sweep `config`, as every launcher must; the folder."""
+    """Set up Hydra's resolvers, the log and the folder of a sweep, as every launcher must. Returns the folder."""
     setup_globals()
     configure_log(config.hydra.hydra_logging, config.hydra.verbose)
     root = Path(str(config.hydra.sweep.dir))
@@ -32,7 +32,7 @@ def begin(config: DictConfig) -> Path:
 
 
 def folder_of(context: HydraContext, config: DictConfig, overrides: Sequence[str]) -> Path:
-    """Where a job of the sweep `config` leaves what it leaves."""
+    """The folder of a job of the sweep `config`."""
     job = context.config_loader.load_sweep_config(config, list(overrides))
     hydra = HydraConfig.instance()
     hydra.set_config(job)
@@ -43,9 +43,9 @@ def folder_of(context: HydraContext, config: DictConfig, overrides: Sequence[str
 
 
 def folders_of(context: HydraContext, config: DictConfig, job_overrides: Sequence[Sequence[str]]) -> list[Path | None]:
-    """Every job's folder, None for one that can't be composed, which says so when it runs.
+    """Every job's folder, or None if a job can't be composed; its error comes when it runs.
 
-    UsageError as `require_apart`.
+    Raises UsageError as `require_apart`.
     """
     folders: list[Path | None] = []
     for overrides in job_overrides:
@@ -57,7 +57,7 @@ def folders_of(context: HydraContext, config: DictConfig, job_overrides: Sequenc
 
 
 def require_apart(folders: Sequence[Path | None], job_overrides: Sequence[Sequence[str]]) -> None:
-    """UsageError where two jobs of a sweep have the same folder, which holds one run."""
+    """Raises UsageError if two jobs of a sweep have the same folder, because a folder holds one run."""
     first: dict[Path, Sequence[str]] = {}
     for folder, overrides in zip(folders, job_overrides, strict=True):
         if folder is not None and first.setdefault(folder, overrides) is not overrides:
@@ -65,7 +65,7 @@ def require_apart(folders: Sequence[Path | None], job_overrides: Sequence[Sequen
 
 
 def in_one_folder(folder: Path, one: Sequence[str], other: Sequence[str]) -> str:
-    """What to do about two jobs of one folder."""
+    """The error for two jobs with the same folder, with what to do."""
     differing = [word for word in other if word not in one]
     if not differing:
         return f"the sweep has the job {' '.join(one)} twice; name it once"
@@ -76,7 +76,7 @@ def in_one_folder(folder: Path, one: Sequence[str], other: Sequence[str]) -> str
 
 
 def announce(context: HydraContext, config: DictConfig, job_overrides: Sequence[Sequence[str]]) -> None:
-    """Note in every job's folder that it waits, for al-status; UsageError as `folders_of`."""
+    """Note in every job's folder that it waits, for al-status. Raises UsageError as `folders_of`."""
     for folder, overrides in zip(folders_of(context, config, job_overrides), job_overrides, strict=True):
         if folder is not None:
             with suppress(Exception):
@@ -84,12 +84,12 @@ def announce(context: HydraContext, config: DictConfig, job_overrides: Sequence[
 
 
 def note_waiting(folder: Path, overrides: Sequence[str], launch: Sequence[str], job: str = "") -> None:
-    """Note in its folder that a run waits; `job` where it does so in Slurm's queue."""
+    """Note in its folder that a run waits; `job` is its Slurm job, if it waits in Slurm's queue."""
     mark_waiting(folder, filter_overrides(overrides), launch, job)
 
 
 def outcome(overrides: Sequence[str], error: str | None) -> JobReturn:
-    """What became of a run, for Hydra; `error` is None, or why it failed in one line."""
+    """The result of a run, for Hydra; `error` is None, or one line that says why it failed."""
     result = JobReturn(overrides=list(filter_overrides(overrides)))
     result.status = JobStatus.COMPLETED if error is None else JobStatus.FAILED
     result.return_value = None if error is None else UsageError(error)
@@ -97,7 +97,7 @@ def outcome(overrides: Sequence[str], error: str | None) -> JobReturn:
 
 
 def ended(folder: Path, overrides: Sequence[str]) -> JobReturn:
-    """What became of a run that another process carried out, by its folder."""
+    """The result of a run that another process carried out, read from its folder."""
     state = read(folder)
     if state is None:
         return outcome(overrides, "it never began")
@@ -105,8 +105,8 @@ def ended(folder: Path, overrides: Sequence[str]) -> JobReturn:
 
 
 def launch_of(hydra: DictConfig) -> list[str]:
-    """What the command line held for Hydra: with a run's overrides behind it, it starts that run again."""
-    if LAUNCH in os.environ:  # this process carries out part of another one's sweep
+    """Hydra's part of the command line. Followed by a run's overrides, it starts that run again."""
+    if LAUNCH in os.environ:  # this process carries out a part of another process's sweep
         return [*json.loads(os.environ[LAUNCH])["launch"]]
     extra = [source.path for source in hydra.runtime.config_sources if source.provider == "command-line"]
     words = [word for word in hydra.overrides.hydra if not word.startswith("hydra.mode=")]
@@ -114,7 +114,7 @@ def launch_of(hydra: DictConfig) -> list[str]:
 
 
 def part_command(hydra: DictConfig, job_overrides: Sequence[Sequence[str]], *words: str) -> list[str]:
-    """The command that carries out some of a sweep's jobs elsewhere; `words` say how it gets and launches them."""
+    """The command for a process that carries out some of a sweep's jobs; `words` say how it gets and launches them."""
     theirs = ("hydra/launcher", "hydra.launcher", "hydra/sweeper", "hydra.sweeper", "-m")
     ours = [word for word in launch_of(hydra) if not word.lstrip("+~").startswith(theirs)]
     common = [word for word in filter_overrides(job_overrides[0]) if all(word in job for job in job_overrides)]
@@ -122,12 +122,12 @@ def part_command(hydra: DictConfig, job_overrides: Sequence[Sequence[str]], *wor
 
 
 def part_environment(hydra: DictConfig) -> dict[str, str]:
-    """What `part_command` finds in its environment."""
+    """The environment variables that the process of `part_command` needs."""
     return {LAUNCH: json.dumps({"launch": launch_of(hydra)})}
 
 
 def conclude(returns: Sequence[JobReturn]) -> None:
-    """Say that all jobs are done, or raise one UsageError that names every job that failed."""
+    """Log that all jobs are done, or raise one UsageError that names every failed job."""
     failed = [job for job in returns if job.status is JobStatus.FAILED]
     if failed:
         lines = [f"  {' '.join(job.overrides or [])}: {explain(job._return_value)}" for job in failed]

@@ -1,4 +1,4 @@
-"""What a user sees while runs are under way: a line a round, or a sweep as one live table."""
+"""The progress that a user sees: one line for each round, or a live table for a sweep."""
 
 import logging
 import sys
@@ -21,10 +21,10 @@ BARS = "▁▂▃▄▅▆▇█"
 
 
 class Lines:
-    """Progress as lines of the log."""
+    """Shows progress as lines of the log."""
 
     def opened(self, label: str, rounds: int, rows: Sequence[Row]) -> None:
-        """A run of `rounds` rounds begins, of which `rows` are recorded already."""
+        """A run of `rounds` rounds begins; `rows` are its recorded rounds."""
         if len(rows) == rounds:
             log.info("%s | finished already, nothing to do (overwrite=true starts anew)", label)
         elif rows:
@@ -46,16 +46,16 @@ class Lines:
         )
 
     def failed(self, label: str, why: str | None) -> None:
-        """A run ended by the exception that is being handled; `why` where the user can mend it, else its trace says."""
+        """The exception that is being handled ended a run. Shows `why`, or a trace if `why` is None."""
         log.error("%s failed: %s", label, why) if why else log.exception("%s failed", label)
 
     def handlers(self, handlers: Sequence[logging.Handler]) -> list[logging.Handler]:
-        """Those of a job's log handlers that are to be kept."""
+        """The log handlers of a job that stay in use."""
         return list(handlers)
 
 
 class LiveTable(Lines):
-    """A line a strategy, its seeds together, on the terminal; every run's own lines go to its log file alone."""
+    """Shows a table on the terminal with one line for all seeds of a strategy; a run's own lines go to its log file."""
 
     SECONDS = 0.5  # between two drawings
 
@@ -92,7 +92,7 @@ class LiveTable(Lines):
         return [handler for handler in handlers if isinstance(handler, logging.FileHandler)]
 
     def draw(self) -> None:
-        """Show the table as things stand."""
+        """Show the table as it is now."""
         self._drawn = monotonic()
         self._live.update(self.table(self._drawn - self._start), refresh=True)
 
@@ -129,7 +129,7 @@ class LiveTable(Lines):
         )
 
     def _curve(self, labels: Sequence[str]) -> str:
-        """The mean error over the seeds, round by round, as far as all that have begun have come."""
+        """The mean error over the runs that have begun, for the rounds that all of them have finished."""
         begun = [self._errors[label] for label in labels if self._errors.get(label)]
         return sparkline([mean(errors) for errors in zip(*begun, strict=False)])
 
@@ -144,13 +144,13 @@ class LiveTable(Lines):
 
 
 def span(values: Iterator[float]) -> str:
-    """One number, or the least and the greatest."""
-    found = sorted(map(int, values))
-    return f"{found[0]}" if found[0] == found[-1] else f"{found[0]}-{found[-1]}"
+    """The smallest and the largest number, or one number if all are equal; `values` must not be empty."""
+    numbers = sorted(map(int, values))
+    return f"{numbers[0]}" if numbers[0] == numbers[-1] else f"{numbers[0]}-{numbers[-1]}"
 
 
 def sparkline(values: Sequence[float], width: int = 24) -> str:
-    """A curve in one line of text, at most `width` of its values evenly spaced; its lowest value is the lowest bar."""
+    """A curve as one line of bars, for at most `width` evenly spaced values; the lowest bar is the lowest value."""
     last = len(values) - 1
     shown = [values[round(i * last / (width - 1))] for i in range(width)] if len(values) > width else list(values)
     low, high = min(shown, default=0.0), max(shown, default=0.0)
@@ -158,14 +158,14 @@ def sparkline(values: Sequence[float], width: int = 24) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Hours, minutes and seconds."""
+    """Seconds as hours, minutes and seconds, `1:02:03`."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
 
 
 @contextmanager
 def sweep_progress(jobs: int) -> Iterator[Lines]:
-    """A live table where somebody watches, lines of the log where not."""
+    """A live table if the output is a terminal, otherwise lines of the log."""
     console = Console(file=sys.stdout)
     if not console.is_terminal:
         yield Lines()

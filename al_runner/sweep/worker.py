@@ -1,4 +1,4 @@
-"""A process that carries out the runs of a sweep, one after another."""
+"""Processes that carry out the runs of a sweep, one run after another."""
 
 import json
 import os
@@ -7,12 +7,12 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
-# -P: without it the folder that a sweep is started in comes first on the path, and a queue.py there hides Python's own.
+# Without -P, Python first looks for modules in the current folder, and a queue.py there hides Python's own.
 AL_RUN = (sys.executable, "-P", "-m", "al_runner.run")
 
 
 class Lost(Exception):
-    """The worker ended in the middle of a run; `code` is its exit code, negative where a signal ended it."""
+    """The worker ended in the middle of a run. `code` is its exit code; -n if signal n ended it."""
 
     def __init__(self, code: int):
         super().__init__(code)
@@ -23,10 +23,10 @@ class Lost(Exception):
 
 
 class Worker:
-    """A process of `command` (hydra/sweeper=fed) that is fed with runs.
+    """A process of `command` (hydra/sweeper=fed) that gets its runs from this process.
 
-    It does not see the terminal's signals, so that they reach it once, from whoever feeds it; should that one die, it
-    stops at the end of its round.
+    It does not see the terminal's signals, so that it gets each signal once, from this process. If this process dies,
+    the worker stops at the end of its round.
     """
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], cwd: str | None = None):
@@ -34,7 +34,7 @@ class Worker:
             [*command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=1,  # what it prints goes where we print
+            stderr=1,  # its prints go to our standard output
             text=True,
             env={**os.environ, **environment},
             cwd=cwd,
@@ -42,7 +42,7 @@ class Worker:
         )
 
     def run(self, number: int, overrides: Sequence[str]) -> str | None:
-        """Carry out a run; None, or why it failed in one line. Lost where the process ends instead."""
+        """Carry out a run. Returns None, or one line that says why it failed; raises Lost if the process ends."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         try:
@@ -56,14 +56,14 @@ class Worker:
         return error
 
     def stop(self) -> None:
-        """Ask for its end, after the round it is in; a second time: at once."""
+        """Ask it to end after its round; a second call ends it at once."""
         self.process.terminate()
 
     def close(self) -> None:
-        """End it and wait for that."""
+        """End it after its run, and wait for its end."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        with suppress(BrokenPipeError):  # it died with a run unread
+        with suppress(BrokenPipeError):  # it died before it read a run
             self.process.stdin.close()
         self.process.wait()
         self.process.stdout.close()
@@ -72,7 +72,10 @@ class Worker:
 def carry_out(
     command: Sequence[str], environment: Mapping[str, str], cwd: str, number: int, overrides: Sequence[str]
 ) -> str | None:
-    """A run in a process of its own that ends with Ray's; None, or why it failed. Lost where it was killed."""
+    """Carry out a run in a new process, which ends if Ray's process ends.
+
+    Returns None, or one line that says why the run failed. Raises Lost if the process is killed.
+    """
     worker = Worker([sys.executable, *command[1:]], environment, cwd)
     try:
         return worker.run(number, overrides)

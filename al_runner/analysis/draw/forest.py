@@ -1,4 +1,4 @@
-"""The forest plot: every strategy's difference to the baseline as a point with its interval, for many strategies."""
+"""The forest plot: every strategy's difference to the baseline, as a point with its interval."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -17,28 +17,28 @@ from al_runner.analysis.table.files import stem
 from al_runner.errors import UsageError
 
 BETTER, UNCLEAR, WORSE = "#0072B2", "#555555", "#D55E00"
-FAR = 4.0  # what lies so many times farther out than the median strategy is drawn as an arrow at the edge
+FAR = 4.0  # a strategy this many times farther out than the median one is drawn as an arrow at the edge
 
 
-def forests(found: Sequence[Case], look: Look | None = None) -> Iterator[tuple[str, Picture]]:
-    """`forest` of every case in which something is paired with the baseline, with its file's name, without suffix.
+def forests(case_list: Sequence[Case], look: Look | None = None) -> Iterator[tuple[str, Picture]]:
+    """`forest` of every case in which a curve is paired with the baseline, with the file's name without suffix.
 
-    A `look` without a title gets the case's.
+    If `look` has no title, the case's title is used.
     """
     look = look or Look()
-    for case in found:
+    for case in case_list:
         table = results([case])
         if (table["pairs"] > 0).any():
             titled = replace(look, title=look.title or look.names.title(case.title))
-            yield stem("compare_forest", case.key if len(found) > 1 else ()), forest(table, case.baseline, titled)
+            yield stem("compare_forest", case.key if len(case_list) > 1 else ()), forest(table, case.baseline, titled)
 
 
 def forest(table: pd.DataFrame, baseline: str, look: Look | None = None) -> Picture:
-    """Final and mean error minus the baseline's, paired by seed, of one case's rows of `compare.results`, best first.
+    """Final and mean error minus the baseline's, paired by seed, for one case's rows of `results`, best first.
 
-    Points are means, bars 95% t intervals of single comparisons. A filled mark in blue or orange is significant at 5%
-    after Holm's correction for all comparisons with the baseline; an open grey one is not. UsageError where nothing
-    shares a seed with the baseline.
+    Points are means, and bars are 95% t intervals of single comparisons. A filled mark in blue or orange is significant
+    at 5% after Holm's correction for all comparisons with the baseline; an open grey mark is not. Raises UsageError if
+    no curve shares a seed with the baseline.
     """
     look = look or Look()
     rows = table[table["pairs"] > 0].sort_values("final_minus_baseline", kind="stable").set_index("curve")
@@ -82,9 +82,9 @@ def _draw(axes: Axes, rows: pd.DataFrame, column: str) -> None:
     low, high = _limits(mean, np.nan_to_num(half))
     axes.axvline(0, color="#000000", linewidth=1.0)
     axes.grid(axis="x", color="#E5E5E5", linewidth=0.6)
-    for at, (x, reach, told) in enumerate(zip(mean, half, sure, strict=True)):
-        colour = (BETTER if x < 0 else WORSE) if told else UNCLEAR
-        fill = colour if told else "white"
+    for at, (x, reach, clear) in enumerate(zip(mean, half, sure, strict=True)):
+        colour = (BETTER if x < 0 else WORSE) if clear else UNCLEAR
+        fill = colour if clear else "white"
         if abs(x) + np.nan_to_num(reach) <= max(-low, high):
             bar = None if np.isnan(reach) else reach
             axes.errorbar(x, at, xerr=bar, fmt="o", color=colour, markerfacecolor=fill, markersize=4)
@@ -100,7 +100,7 @@ def _draw(axes: Axes, rows: pd.DataFrame, column: str) -> None:
 
 
 def _limits(mean: NDArray[np.float64], width: NDArray[np.float64]) -> tuple[float, float]:
-    """From and to where differences are drawn to scale: 0, and all but those that lie far out."""
+    """The smallest and largest difference that is drawn to scale: 0 and all intervals lie between, except far ones."""
     near = np.abs(mean) + width <= FAR * np.median(np.abs(mean) + width)
     edges = np.concatenate([[0.0], (mean - width)[near], (mean + width)[near]])
     margin = 0.08 * max(edges.max() - edges.min(), 0.1)

@@ -1,4 +1,4 @@
-"""What a figure has around its curves: axes, ticks, legend and title."""
+"""The parts of a figure around its curves: axes, ticks, legend and title."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,8 +12,8 @@ from al_runner.analysis.draw.look import LABELLED, NARROW, Look
 from al_runner.analysis.draw.style import TRUTH, Picture
 from al_runner.analysis.stats.curves import Curve
 
-HEIGHT, LOW = 2.5, 2.2  # inches of a row of panels, legend and title not counted; of a narrow figure
-MOST_TICKED = 20  # rounds of a panel whose counts are ticks; of more, round numbers are
+HEIGHT, LOW = 2.5, 2.2  # inches of a row of panels without legend and title; LOW in narrow figures and with more rows
+MOST_TICKED = 20  # up to this many rounds, ticks are at the rounds' label counts; beyond, at round numbers
 
 
 def canvas(look: Look, rows: int = 1, columns: int = 1) -> tuple[Picture, list[Axes]]:
@@ -24,7 +24,7 @@ def canvas(look: Look, rows: int = 1, columns: int = 1) -> tuple[Picture, list[A
 
 
 def dress(axes: Axes, lines: Sequence[Curve], span: tuple[int, int], log: bool = False) -> None:
-    """Grid, and ticks at rounds."""
+    """Draw the grid, and set the ticks of the x axis; `log` makes the y axis logarithmic."""
     axes.grid(axis="y", color="#DDDDDD", linewidth=0.5)
     axes.set_xlabel(LABELLED)
     counts = np.unique(np.concatenate([line.labelled for line in lines]))
@@ -40,7 +40,7 @@ def dress(axes: Axes, lines: Sequence[Curve], span: tuple[int, int], log: bool =
 
 
 def log_limits(axes: Axes, lowest: float, highest: float) -> None:
-    """A logarithmic axis from and to these values, with ticks to read."""
+    """Set a logarithmic y axis between these values, with readable ticks."""
     low = lowest if lowest > 0 else 1.0
     limits = low / 1.05, max(highest, low) * 1.05
     axes.set_ylim(limits)
@@ -51,21 +51,21 @@ def log_limits(axes: Axes, lowest: float, highest: float) -> None:
 
 
 def finish(figure: Picture, panels: Sequence[Axes], look: Look, note: str, more: Sequence[Line2D] = ()) -> Picture:
-    """Title above and legend below, for which the figure grows: panels keep their height however many curves there are.
+    """Add the title above and the legend below. The figure grows for them, so panels keep their height.
 
-    Every label stands once, ground truth and `more` last; `note` says what is drawn of how many seeds.
+    The legend has every label once, with ground truth and `more` last. `note` says how many seeds are drawn, and how.
     """
-    held: dict[str, Any] = {}
+    handles: dict[str, Any] = {}
     for axes in panels:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
-            held.setdefault(label, handle)
-    held = dict(sorted(held.items(), key=lambda item: item[1].get_color() == TRUTH))
-    held |= {str(handle.get_label()): handle for handle in more}
-    for most in range(min(4, len(held)), 0, -1):  # the most that the figure is wide enough for
-        columns = -(-len(held) // -(-len(held) // most))  # fewer where that takes no more rows
+            handles.setdefault(label, handle)
+    handles = dict(sorted(handles.items(), key=lambda item: item[1].get_color() == TRUTH))
+    handles |= {str(handle.get_label()): handle for handle in more}
+    for most in range(min(4, len(handles)), 0, -1):  # as many columns as fit the figure's width
+        columns = -(-len(handles) // -(-len(handles) // most))  # fewer columns, if that takes no more rows
         legend = figure.legend(
-            held.values(),
-            held.keys(),
+            handles.values(),
+            handles.keys(),
             loc="outside lower center",
             ncols=columns,
             handlelength=2.8,

@@ -1,4 +1,4 @@
-"""How figures are to look: what a command's options say."""
+"""The look of figures, as a command's options choose it."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -11,13 +11,13 @@ LOWEST = "lowest test error so far{}\n(a running minimum)"
 HIGHEST = "highest test accuracy so far (%)\n(a running maximum)"
 LABELLED = "labelled images"
 WIDTH = 6.3  # inches, a page's text
-NARROW = 5.0  # inches, below which a figure is one of two columns and has no room for two panels
+NARROW = 5.0  # inches: a narrower figure is for a column of a page, and has no room for two panels
 UNITS = {"in": 1.0, "cm": 1 / 2.54, "mm": 1 / 25.4, "pt": 1 / 72.27}  # in inches; points are TeX's
 
 
 @dataclass(frozen=True)
 class Look:
-    """How curves are drawn; UsageError where two choices don't go together."""
+    """How curves are drawn. Raises UsageError if two choices don't go together."""
 
     best: bool = False  # the best so far, labelled as a running minimum
     accuracy: bool = False
@@ -43,7 +43,7 @@ class Look:
 
 
 def in_order(names: Iterable[str], order: Sequence[str]) -> list[str]:
-    """The names of `order` first, then the others as they come; UsageError for one that is not there."""
+    """The names of `order` first, then the others in their order. Raises UsageError if `order` has an unknown name."""
     there = list(names)
     missing = [name for name in order if name not in there]
     if missing:
@@ -52,7 +52,7 @@ def in_order(names: Iterable[str], order: Sequence[str]) -> list[str]:
 
 
 def inches(word: str) -> float:
-    """A width such as 3.25in, 8.3cm, 83mm or 252pt, in inches; UsageError where it is none, or too small or large."""
+    """A width such as 3.25in, 8.3cm, 83mm or 252pt, in inches. Raises UsageError if it is not in [1.5in, 20in]."""
     number, unit = word[:-2], word[-2:]
     try:
         width = float(number) * UNITS[unit]

@@ -1,4 +1,4 @@
-"""The picture that al-run leaves in a run's folder."""
+"""The figure that al-run draws into a run's folder."""
 
 from pathlib import Path
 
@@ -11,7 +11,10 @@ from al_runner.errors import UsageError
 
 
 def draw_run(folder: Path) -> Path:
-    """Draw one run's errors in percent against labelled images into `folder`/curve.png, and return that path."""
+    """Draw one run's errors in percent against labelled images into `folder`/curve.png, and return that path.
+
+    Raises UsageError if no round is finished yet.
+    """
     rows = read_run(Path(folder), Path(folder))
     if not rows:
         raise UsageError(f"{folder} has no finished round to draw yet; wait for the first")
@@ -19,7 +22,7 @@ def draw_run(folder: Path) -> Path:
     with sheet():
         figure = Picture(figsize=(5, 3.4), layout="constrained")
         axes = figure.subplots()
-        marker = "o" if len(run) == 1 else ""  # full: a single round is no line
+        marker = "o" if len(run) == 1 else ""  # strategy full has a single round, which gives no line
         shown = (
             ("val_error", "validation error", {"color": "#888888", "linewidth": 0.6}),
             ("best_test_error", LOWEST.format(""), {"color": "#000000", "linestyle": "--"}),

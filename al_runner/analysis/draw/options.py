@@ -1,4 +1,4 @@
-"""The options that al-plot and al-compare share: what figures are to look like in a paper."""
+"""The options that al-plot and al-compare share: the look of figures in a paper."""
 
 import argparse
 
@@ -13,7 +13,7 @@ FORMATS = ("png", "svg", "pdf")
 
 
 def add_look(parser: argparse.ArgumentParser) -> None:
-    """Add them to a command."""
+    """Add these options to a command."""
     add = parser.add_argument
     add_label(parser)
     add("--order", metavar="NAMES", help="curves that come first, in this order, with commas")
@@ -23,7 +23,7 @@ def add_look(parser: argparse.ArgumentParser) -> None:
 
 
 def add_label(parser: argparse.ArgumentParser) -> None:
-    """Add --label alone."""
+    """Add only --label."""
     parser.add_argument(
         "--label",
         metavar="NAME=SHOWN",
@@ -34,13 +34,13 @@ def add_label(parser: argparse.ArgumentParser) -> None:
 
 
 def names_of(options: argparse.Namespace, frame: pd.DataFrame) -> Names:
-    """The names of --label, of what is in the tidy table; UsageError for one that is not."""
+    """The names of --label. Raises UsageError for a name that is not in the tidy table."""
     parts = (set(frame[key]) for key in (*COMBINATION, "strategy"))
     return Names.of(options.label, set(curve_names(frame)).union(*parts))
 
 
 def look_of(options: argparse.Namespace, frame: pd.DataFrame) -> Look:
-    """What these options say of figures of the tidy table; UsageError for what is not in it."""
+    """The look that these options choose. Raises UsageError for a name that is not in the tidy table."""
     order = tuple(options.order.split(",")) if options.order else ()
     width = inches(options.width) if options.width else WIDTH
     return Look(names=names_of(options, frame), order=order, width=width, title=options.title or "")

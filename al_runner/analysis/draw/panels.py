@@ -1,4 +1,4 @@
-"""The parts that panels are made of: curves, bands, ground truth, limits. Values are in percent by default."""
+"""The parts of a panel: curves, bands, ground truth, limits. Values are in percent by default."""
 
 from collections.abc import Mapping, Sequence
 from itertools import cycle, islice
@@ -14,18 +14,18 @@ from al_runner.analysis.draw.look import Look
 from al_runner.analysis.draw.style import TRUTH, Pen
 from al_runner.analysis.stats.curves import Curve
 
-PUBLISHED_MARKERS = ("*", "8", "H", "D", "s")  # hollow and large, so no curve's
-MOST_BANDS = 6  # curves of a panel; the bands of more cover each other
+PUBLISHED_MARKERS = ("*", "8", "H", "D", "s")  # hollow and large, so no curve has such markers
+MOST_BANDS = 6  # curves of a panel that have bands; with more curves the bands would cover each other
 
 
-def has_bands(found: Sequence[Curve]) -> bool:
-    """Whether the curves of a panel are few enough for their intervals, or seeds, to be told apart."""
-    return sum(not curve.truth for curve in found) <= MOST_BANDS
+def has_bands(drawn: Sequence[Curve]) -> bool:
+    """Whether a panel has few enough curves to show their intervals, or their seeds."""
+    return sum(not curve.truth for curve in drawn) <= MOST_BANDS
 
 
-def seeds_note(found: Sequence[Curve], look: Look, bands: bool) -> str:
-    """What is drawn, of how many seeds, and what the bands are, where there are any."""
-    counts = sorted({curve.seeds for curve in found if not curve.truth})
+def seeds_note(drawn: Sequence[Curve], look: Look, bands: bool) -> str:
+    """How many seeds are drawn, and how, and what the bands are, if there are any."""
+    counts = sorted({curve.seeds for curve in drawn if not curve.truth})
     if counts[-1] == 1:
         return "one seed"
     of = f"{look.spread.centre} of {' to '.join(map(str, dict.fromkeys((counts[0], counts[-1]))))} seeds"
@@ -33,34 +33,34 @@ def seeds_note(found: Sequence[Curve], look: Look, bands: bool) -> str:
     return f"{of}, {kinds[look.spread.interval]}" if bands else of
 
 
-def label_of(curve: Curve, found: Sequence[Curve], look: Look) -> str:
-    """A curve's name, with its number of seeds where curves differ in it."""
-    counted = len({other.seeds for other in found}) > 1
+def label_of(curve: Curve, drawn: Sequence[Curve], look: Look) -> str:
+    """A curve's name, with its number of seeds if the curves have different numbers."""
+    counted = len({other.seeds for other in drawn}) > 1
     return f"{look.names(curve.name)}{f' (n = {curve.seeds})' if counted else ''}"
 
 
 def draw_lines(
     axes: Axes,
-    found: Sequence[Curve],
+    drawn: Sequence[Curve],
     pens: Mapping[str, Pen],
     span: tuple[int, int],
     look: Look,
     scale: float = 100.0,
     bands: bool = True,
 ) -> None:
-    """Every curve's centre times `scale`; with `bands`, its interval, or where it has none, its seeds as thin lines.
+    """Draw every curve's centre times `scale`. With `bands`, also its interval, or its seeds if it has no interval.
 
-    Ground truth is left to `draw_truths`. More than MOST_BANDS curves have neither, for nothing could be told apart.
+    Seeds are thin lines. `draw_truths` draws ground truth. More than MOST_BANDS curves have neither bands nor seeds.
     """
-    lines = [curve for curve in found if not curve.truth]
+    lines = [curve for curve in drawn if not curve.truth]
     for place, curve in enumerate(lines):
         pen = pens[curve.name]
-        if bands and has_bands(found):
+        if bands and has_bands(drawn):
             _spread(axes, curve, pen, scale)
         axes.plot(
             curve.labelled,
             scale * curve.centre,
-            label=label_of(curve, found, look),
+            label=label_of(curve, drawn, look),
             color=pen.colour,
             linestyle=pen.dashes,
             marker=pen.marker if len(curve.centre) > 1 else "o",
@@ -81,7 +81,7 @@ def _spread(axes: Axes, curve: Curve, pen: Pen, scale: float) -> None:
 
 
 def _sparse(curve: Curve, low: int, high: int, shift: float) -> list[int]:
-    """Indices of up to six rounds in the panel, shifted so that curves don't put their markers in one place."""
+    """Indices of up to six rounds in the panel, shifted so that markers of different curves don't overlap."""
     inside = np.flatnonzero((curve.labelled >= low) & (curve.labelled <= high))
     if len(inside) <= 6:
         return [int(i) for i in inside]
@@ -89,18 +89,18 @@ def _sparse(curve: Curve, low: int, high: int, shift: float) -> list[int]:
     return [int(inside[round(place)]) for place in places]
 
 
-def draw_truths(axes: Axes, found: Sequence[Curve], look: Look) -> None:
-    """Ground truth among the curves: what training on every label gives."""
-    truths = [curve for curve in found if curve.truth]
+def draw_truths(axes: Axes, drawn: Sequence[Curve], look: Look) -> None:
+    """Draw ground truth, the result of training on all labels, as lines."""
+    truths = [curve for curve in drawn if curve.truth]
     for curve, dashes in zip(truths, islice(cycle(((0, (4, 3)), (0, (1, 2)))), len(truths)), strict=True):
         if np.isfinite(curve.low[-1]):
             axes.axhspan(100 * curve.low[-1], 100 * curve.high[-1], color=TRUTH, alpha=0.12, linewidth=0)
-        label = label_of(curve, found, look)
+        label = label_of(curve, drawn, look)
         axes.axhline(100 * curve.centre[-1], color=TRUTH, linestyle=dashes, linewidth=1, label=label)
 
 
 def draw_published(axes: Axes, points: pd.DataFrame, pens: Mapping[str, Pen], accuracy: bool) -> None:
-    """Published results, as markers in their strategy's colour, a shape a paper."""
+    """Draw published results as markers: the colour shows the strategy, and the shape the paper."""
     for (_, paper), shape in zip(enumerate(points["paper"].unique()), cycle(PUBLISHED_MARKERS), strict=False):
         for strategy, own in points[points["paper"] == paper].groupby("strategy", sort=True):
             value = 100 * (1 - own["test_error"] if accuracy else own["test_error"])
@@ -109,21 +109,21 @@ def draw_published(axes: Axes, points: pd.DataFrame, pens: Mapping[str, Pen], ac
 
 
 def published_handles(points: pd.DataFrame) -> list[Line2D]:
-    """Legend entries of `draw_published`, one a paper."""
+    """Legend entries of `draw_published`, one for each paper."""
     return [
         Line2D([], [], ls="", marker=shape, ms=8, markerfacecolor="none", color=TRUTH, label=f"{paper}, published")
         for paper, shape in zip(points["paper"].unique(), cycle(PUBLISHED_MARKERS), strict=False)
     ]
 
 
-def limit(axes: Axes, found: Sequence[Curve], span: tuple[int, int], log: bool, floor: float | None = 0.0) -> None:
-    """Fit the panel to its centres, and to their bands as far as these leave the centres readable."""
+def limit(axes: Axes, drawn: Sequence[Curve], span: tuple[int, int], log: bool, floor: float | None = 0.0) -> None:
+    """Fit the axes to the curves' centres, and to their bands if the centres stay readable."""
     low, high = span
     margin = 0.03 * (high - low) or 1
     axes.set_xlim(low - margin, high + margin)
-    centre, below, above = (100 * part for part in _inside(found, low, high))
+    centre, below, above = (100 * part for part in _inside(drawn, low, high))
     bottom, top = float(centre.min()), float(centre.max())
-    room = max(top - bottom, 0.02 * abs(top), 0.01)  # a single or constant curve still wants some height
+    room = max(top - bottom, 0.02 * abs(top), 0.01)  # a constant curve also needs some height
     lowest = max(float(below.min()), bottom - room / 2)
     highest = min(float(above.max()), top + room / 2)
     if log:
@@ -133,10 +133,10 @@ def limit(axes: Axes, found: Sequence[Curve], span: tuple[int, int], log: bool, 
         axes.set_ylim(least if floor is None else max(floor, least), highest + 0.05 * room)
 
 
-def _inside(found: Sequence[Curve], low: int, high: int) -> list[NDArray[np.float64]]:
-    """Centres and ends of the intervals, or extremes of the seeds, of what is drawn between the label counts."""
+def _inside(drawn: Sequence[Curve], low: int, high: int) -> list[NDArray[np.float64]]:
+    """Centres and interval ends of the curves between two label counts; without an interval, the seeds' extremes."""
     parts: list[list[NDArray[np.float64]]] = [[], [], []]
-    for curve in found:
+    for curve in drawn:
         keep = slice(None) if curve.truth else (curve.labelled >= low) & (curve.labelled <= high)
         extremes = (curve.low, curve.each.min(axis=1)), (curve.high, curve.each.max(axis=1))
         ends = [np.where(np.isnan(end), extreme, end) for end, extreme in extremes]

@@ -1,4 +1,4 @@
-"""Figures as files."""
+"""Writes figures as files."""
 
 from io import BytesIO
 from pathlib import Path
@@ -17,7 +17,7 @@ def save(figure: Figure, path: Path) -> Path:
     FigureCanvasAgg(figure)
     stream = BytesIO()
     kind = path.suffix.removeprefix(".")
-    # Dates and random ids would make a committed figure differ at every drawing; the sheet fixes the latter.
+    # Dates and random ids would change a committed figure each time it is drawn; the style sheet fixes the ids.
     with sheet():
         figure.savefig(stream, format=kind, dpi=200, metadata=UNDATED.get(kind))
     return write(path, stream.getvalue())

@@ -1,4 +1,4 @@
-"""Where a figure's right panel begins."""
+"""The label count at which a figure's right panel begins."""
 
 from collections.abc import Sequence
 
@@ -6,13 +6,13 @@ import numpy as np
 
 from al_runner.analysis.stats.curves import Curve
 
-LEAST_ROUNDS = 12  # of which the halves are still curves; of fewer, a scale of their own magnifies noise
+LEAST_ROUNDS = 12  # needed for two panels: with fewer rounds, another scale would only magnify noise
 
 
 def automatic_split(drawn: Sequence[Curve], fallen: float = 0.95) -> int | None:
-    """Label count at which the finally best curve has fallen `fallen` of its way; None for under 12 rounds.
+    """The label count at which the curve that ends lowest has made the share `fallen` of its way down.
 
-    At least three of its rounds stay on either side, the split counting for both.
+    At least three of its rounds are on either side; the split counts for both. None if it has fewer than 12 rounds.
     """
     if not drawn:
         return None

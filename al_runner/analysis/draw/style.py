@@ -1,8 +1,8 @@
-"""What a curve looks like: told apart by colour, by marker and by dashes, so that grey paper shows as much.
+"""The look of a curve. Colour, marker and dashes differ between curves, so that they also differ without colour.
 
 A strategy looks the same in every figure and page. Those of `table/display.py` take colours and markers in turn, which
-gives 36 different pairs; a strategy that is not there takes them by a checksum of its name. A variant, or a learner
-where learners are compared, has the colour and the marker of its strategy and dashes of its own.
+gives 36 different pairs. For another strategy, a checksum of its name chooses them. A variant (or a learner, if
+learners are compared) has the colour and the marker of its strategy, but other dashes.
 """
 
 from collections.abc import Iterable
@@ -39,7 +39,7 @@ class Pen(NamedTuple):
 
 
 class Picture(Figure):
-    """A figure that a notebook shows by itself."""
+    """A figure that a notebook shows without further calls."""
 
     def _repr_png_(self) -> bytes:
         FigureCanvasAgg(self)
@@ -50,20 +50,20 @@ class Picture(Figure):
 
 
 def pens(names: Iterable[str]) -> dict[str, Pen]:
-    """A pen for every curve of a figure, the same for the same name in every figure.
+    """A pen for every curve of a figure. The same name has the same pen in nearly every figure.
 
-    Strategies of the table differ without colour too. Other names that come out alike, of which there are few, take the
-    next free pen, all but the first; where there are more names than pens, some share one.
+    Strategies of the table also differ without colour. If another name gets a pen that is taken, which is rare, it
+    takes the next free one. If there are more names than pens, some share one.
     """
-    held: dict[str, Pen] = {}
+    taken: dict[str, Pen] = {}
     for name in sorted(set(names), key=lambda name: (name not in STRATEGIES, name)):
         shifted = map(partial(pen_of, name), range(len(COLOURS) * TURN))
-        held[name] = next((pen for pen in shifted if pen not in held.values()), pen_of(name))
-    return held
+        taken[name] = next((pen for pen in shifted if pen not in taken.values()), pen_of(name))
+    return taken
 
 
 def pen_of(curve: str, shift: int = 0) -> Pen:
-    """A curve's own pen, or the one so many places after it, which has another marker, other dashes, another colour."""
+    """A curve's own pen, or the pen `shift` places after it, which has another marker, other dashes, another colour."""
     strategy, _, variant = curve.partition("-")
     place = KNOWN.index(strategy) - 1 if strategy in KNOWN else crc32(strategy.encode()) % (9 * TURN)
     other = 1 + crc32(variant.encode()) % (len(DASHES) - 1) if variant else 0
@@ -75,5 +75,5 @@ def pen_of(curve: str, shift: int = 0) -> Pen:
 
 
 def sheet() -> AbstractContextManager[None]:
-    """The style sheet, on matplotlib's own defaults whatever the user's matplotlibrc says."""
+    """A context with the style sheet on matplotlib's own defaults; the user's matplotlibrc is ignored."""
     return matplotlib.style.context(["default", str(SHEET)])

@@ -1,4 +1,4 @@
-"""What each run bought, from its acquired.csv and predicted.csv, and how balanced and how redundant that is.
+"""What each run bought, from its acquired.csv and predicted.csv, and how balanced and redundant its purchases are.
 
 N images, Y classes, D numbers an image.
 """
@@ -16,7 +16,7 @@ from al_runner.analysis.stats.intervals import Floats
 from al_runner.analysis.table.rows import Parser, count, number, read_columns
 from al_runner.errors import UsageError
 
-ROWS = 1000  # images compared with all others at a time
+ROWS = 1000  # images that are compared with all others at once
 BLOCK = 8  # images are shrunk to at most 8 x 8 before they are compared
 
 
@@ -70,13 +70,13 @@ def class_balance(bought: pd.DataFrame, classes: int) -> Floats:
 def nearest_distance(bought: pd.DataFrame, small: Mapping[int, Floats] | Floats) -> Floats:
     """Mean root-mean-square distance of every round's images to the nearest other image labelled by then.
 
-    `small` are the images by id, [D] each, on a scale of 0 to 255. Low values are a redundant purchase. NaN where there
-    is nothing to compare with.
+    `small` are the images by id, [D] each, on a scale of 0 to 255. Low values mean a redundant purchase. NaN if there
+    is no other image.
     """
     x = np.stack([small[id_] for id_ in bought["id"]]).astype(np.float32)
     squares = (x**2).sum(axis=1)
     rounds = bought["round"].to_numpy()
-    found = []
+    means = []
     for round_ in np.unique(rounds):
         all_new, known = np.flatnonzero(rounds == round_), np.flatnonzero(rounds <= round_)
         least = []
@@ -85,8 +85,8 @@ def nearest_distance(bought: pd.DataFrame, small: Mapping[int, Floats] | Floats)
             squared[known[None, :] == new[:, None]] = np.inf  # itself
             least.append(squared.min(axis=1))
         nearest = np.sqrt(np.maximum(np.concatenate(least), 0) / x.shape[1])
-        found.append(nearest[np.isfinite(nearest)].mean() if np.isfinite(nearest).any() else np.nan)
-    return np.array(found, dtype=np.float64)
+        means.append(nearest[np.isfinite(nearest)].mean() if np.isfinite(nearest).any() else np.nan)
+    return np.array(means, dtype=np.float64)
 
 
 def shrunk(images: NDArray[np.uint8]) -> Floats:

@@ -106,15 +106,15 @@ def test_data(evidence: Evidence) -> Check:
 def validation(evidence: Evidence) -> Check:
     """A validation set that one could have labelled."""
     name, source = "Validation set within the budget", "Oliver et al., 2018"
-    found: dict[tuple[str, float, int], None] = {}
+    sizes: dict[tuple[str, float, int], None] = {}
     for case in evidence.cases:
         for folder in case.each["folder"]:
             size = part_of(evidence.configs.get(folder, {}), "dataset", "split").get("val")
             if isinstance(size, int | float) and isfinite(size):
-                found[case.key[0], float(size), case.budget.end] = None
-    if not found:
+                sizes[case.key[0], float(size), case.budget.end] = None
+    if not sizes:
         return Check(name, UNKNOWN, "The size of the validation set is not recorded.", source)
-    sized = [(name_, int(size), end) for name_, size, end in found if size >= 1]
+    sized = [(name_, int(size), end) for name_, size, end in sizes if size >= 1]
     if not sized:
         return Check(
             name, UNKNOWN, "The validation set is a fraction of the training set, whose size is not recorded.", source
@@ -152,9 +152,9 @@ def _budget(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def whole(evidence: Evidence) -> Check:
     """Nothing missing, nothing cut short."""
-    found = all_gaps(evidence.cases)
-    if found:
-        return Check("No run missing or unfinished", WARNING, " ".join(f"{text}." for text in found))
+    missing = all_gaps(evidence.cases)
+    if missing:
+        return Check("No run missing or unfinished", WARNING, " ".join(f"{text}." for text in missing))
     return Check("No run missing or unfinished", PASS, "Every strategy has every seed, up to the whole budget.")
 
 

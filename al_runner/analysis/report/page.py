@@ -128,11 +128,11 @@ def origins(starts: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[tuple[str
             text = " ".join(map(str, value)) if isinstance(value, list) else str(value)
             facts.setdefault(key, {}).setdefault(text, 0)
             facts[key][text] += 1
-    found = [(key.replace("_", " "), sorted(held.items())) for key, held in facts.items()]
+    facts_shown = [(key.replace("_", " "), sorted(held.items())) for key, held in facts.items()]
     times = sorted(str(entry["started"]) for entry in entries if "started" in entry)
     if times:
-        found.insert(0, ("started", [(f"{times[0]} to {times[-1]}", len(times))]))
-    return found
+        facts_shown.insert(0, ("started", [(f"{times[0]} to {times[-1]}", len(times))]))
+    return facts_shown
 
 
 def _counts(checks: Iterable[Check]) -> str:

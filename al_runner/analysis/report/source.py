@@ -13,7 +13,7 @@ from al_runner.analysis.report.evidence import provenance
 from al_runner.analysis.report.images import Images, find_images, fits
 from al_runner.analysis.stats.case import Case
 from al_runner.analysis.table.display import Names
-from al_runner.analysis.table.runs import Found, find
+from al_runner.analysis.table.runs import Contents, find
 from al_runner.analysis.tell.comparison import Comparison
 from al_runner.errors import UsageError
 
@@ -25,7 +25,7 @@ class Source:
     """A folder as the page needs it."""
 
     directory: Path
-    found: Found
+    contents: Contents
     comparison: Comparison
     bought: Mapping[str, pd.DataFrame]
     starts: Mapping[str, list[dict[str, Any]]]
@@ -36,20 +36,20 @@ class Source:
     @classmethod
     def of(cls, directory: Path, data_root: Path, at: int | None = None, baseline: str | None = None) -> "Source":
         """Read the folder; UsageError as of `find` and `compare.cases`."""
-        found, unread = find(directory), list[str]()
-        comparison = Comparison.of(found.frame, at, baseline)
-        sound = {name: found.folders[name] for name in found.configs}
+        contents, unread = find(directory), list[str]()
+        comparison = Comparison.of(contents.frame, at, baseline)
+        sound = {name: contents.folders[name] for name in contents.configs}
         read = _each(sound, purchases, unread)
         bought = {name: held for name, held in read.items() if held is not None and len(held)}
-        return cls(directory, found, comparison, bought, _each(sound, provenance, unread), data_root, unread)
+        return cls(directory, contents, comparison, bought, _each(sound, provenance, unread), data_root, unread)
 
     @property
     def frame(self) -> pd.DataFrame:
-        return self.found.frame
+        return self.contents.frame
 
     @property
     def configs(self) -> Mapping[str, Mapping[str, Any]]:
-        return self.found.configs
+        return self.contents.configs
 
 
 def _each(folders: Mapping[str, Path], read: Callable[[Path], T], unread: list[str]) -> dict[str, T]:

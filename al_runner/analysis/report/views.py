@@ -70,23 +70,23 @@ def bought_views(measured: pd.DataFrame) -> list[View]:
         ),
         "wrong": ("surprise", "Share of a query's images that the model had predicted wrongly.", PERCENT),
     }
-    found = []
+    views = []
     for column, (name, note, unit) in notes.items():
         if column in measured and measured[column].notna().any():
             lines = curves(measured.dropna(subset=[column]), column)
-            found.append(View(name, unit, lines, scale=100.0 if unit == PERCENT else 1.0, note=note))
-    return [view for view in found if view.lines]
+            views.append(View(name, unit, lines, scale=100.0 if unit == PERCENT else 1.0, note=note))
+    return [view for view in views if view.lines]
 
 
 def time_views(runs: pd.DataFrame) -> list[View]:
     """Seconds a round."""
     once = Spread("median", "seeds")
     chosen = runs[runs["round"] > 0]
-    found = [
+    views = [
         View(name, SECONDS, curves(part, column, once), scale=1.0, log=True, band=False, note="Median over seeds.")
         for name, part, column in (("training", runs, "fit_seconds"), ("choosing", chosen, "select_seconds"))
     ]
-    return [view for view in found if view.lines]
+    return [view for view in views if view.lines]
 
 
 def view_data(view: View, pen: Mapping[str, Pen], names: Names) -> dict[str, Any]:

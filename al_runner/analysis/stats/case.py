@@ -1,7 +1,7 @@
 """A case: one combination of data set, model, learner, training and budget, and its strategies against each other.
 
-Runs are paired by seed, runs that stop short of the budget's end are left out, and nothing is ranked on fewer than
-three paired seeds.
+Runs are paired by seed. Runs that stop before the budget's end are left out. Nothing is ranked with fewer than three
+paired seeds.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ MEASURES = ("final", "area")
 
 
 class Pair(NamedTuple):
-    """`first` minus `second` by one measure, and p values that are corrected for the pair's family of comparisons."""
+    """`first` minus `second` by one measure, with p values corrected for the pair's family of comparisons."""
 
     measure: str
     first: str
@@ -37,12 +37,12 @@ class Pair(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """One combination's runs, up to the budget's end."""
+    """The runs of one combination, compared up to the budget's end."""
 
     key: tuple[str, ...]  # the values of COMBINATION
-    title: str  # as much of the key as tells the case from the others
+    title: str  # data set, model, and the other parts of the key that differ between cases
     runs: pd.DataFrame  # without ground truth
-    truth: pd.DataFrame  # ground truth alone, empty where it was not run
+    truth: pd.DataFrame  # only ground truth, empty if it was not run
     budget: Budget
     baseline: str
 
@@ -53,7 +53,7 @@ class Case:
 
     @cached_property
     def parts(self) -> dict[str, pd.DataFrame]:
-        """Rows of the finished runs by curve, the baseline first; none for a curve without a finished run."""
+        """Rows of the finished runs by curve, the baseline first; no rows for a curve without a finished run."""
         names = curve_names(self.runs)
         done = set(self.each.loc[self.each["finished"], "folder"])
         parts = {name: part[part["folder"].isin(done)] for name, part in split_by_curve(self.runs).items()}
@@ -66,18 +66,18 @@ class Case:
         return split_by_curve(self.truth) if len(self.truth) else {}
 
     def values(self, curve: str, measure: str) -> "pd.Series[float]":
-        """A measure by seed, of the finished runs."""
+        """A measure of the finished runs of a curve, by seed."""
         rows = self._finished.get(curve, self.each[:0])[measure]
         return rows[rows.notna()]
 
     @cached_property
     def _finished(self) -> dict[str, pd.DataFrame]:
-        """`each` of the finished runs, by curve and then by seed."""
+        """The rows of `each` that are finished, in a table for each curve, by seed."""
         done = self.each[self.each["finished"]]
         return {str(name): part.set_index("seed") for name, part in done.groupby("curve", sort=False)}
 
     def test(self, left: str, right: str, measure: str) -> Test:
-        """`left` minus `right`, paired by seed."""
+        """The test of `left` minus `right`, paired by seed."""
         difference = (self.values(left, measure) - self.values(right, measure)).dropna()
         return paired_test(difference.to_numpy(dtype=np.float64))
 
@@ -96,20 +96,20 @@ class Case:
         return [name for name in self.parts if name != self.baseline]
 
     def _tested(self, names: Sequence[tuple[str, str]]) -> list[Pair]:
-        """One family of comparisons: p values are corrected for all of them by one measure (Holm, 1979).
+        """One family of comparisons: p values are corrected for all of its pairs, measure by measure (Holm, 1979).
 
-        A pair belongs to one family, so it has one corrected p, wherever that is shown. There are two families, since
-        "is it better than the baseline?" is asked of fewer pairs than there are (Demsar, 2006, section 3.2.2).
+        A pair belongs to one family, so it has one corrected p, which is the same everywhere. There are two families,
+        because "is it better than the baseline?" is asked of only some pairs (Demsar, 2006, section 3.2.2).
         """
-        found = []
+        pairs = []
         for measure in MEASURES:
-            tests = [self.test(*pair, measure) for pair in names]
+            tests = [self.test(*two, measure) for two in names]
             corrected = zip(holm([t.t_p for t in tests]), holm([t.wilcoxon_p for t in tests]), strict=True)
-            found += [Pair(measure, *row[0], row[1], *row[2]) for row in zip(names, tests, corrected, strict=True)]
-        return found
+            pairs += [Pair(measure, *row[0], row[1], *row[2]) for row in zip(names, tests, corrected, strict=True)]
+        return pairs
 
     def gaps(self, measure: str) -> dict[str, Pair]:
-        """By curve, its comparison with the baseline."""
+        """Each curve's comparison with the baseline, by curve."""
         return {pair.first: pair for pair in self.with_baseline if pair.measure == measure}
 
     def corrected_p(self, left: str, right: str) -> float:
@@ -120,7 +120,10 @@ class Case:
 
     @cached_property
     def ranked(self) -> "pd.Series[float]":
-        """Mean final error by curve over the seeds that all ranked curves share, ascending; empty where refused."""
+        """Mean final error by curve over the seeds that all ranked curves share, ascending.
+
+        Curves need LEAST_PAIRS finished seeds. Empty if fewer than two curves have them, or if they share fewer seeds.
+        """
         finals = {name: self.values(name, "final") for name in self.parts}
         enough = {name: values for name, values in finals.items() if len(values) >= LEAST_PAIRS}
         shared = pd.DataFrame(enough).dropna()
@@ -130,12 +133,12 @@ class Case:
 
     @property
     def pool_images(self) -> int | None:
-        """How many labels could be bought in all; None where neither the rows nor ground truth tell."""
+        """How many labels could be bought in all; None if neither the rows nor ground truth say so."""
         return _largest(self.runs, "pool_images") or (int(self.truth["labelled"].max()) if len(self.truth) else None)
 
     @property
     def test_images(self) -> int | None:
-        """How many images the errors were measured on; None where the rows don't tell."""
+        """How many images the errors were measured on; None if the rows don't say so."""
         return _largest(self.runs, "test_images")
 
     @property
@@ -151,17 +154,17 @@ def _largest(runs: pd.DataFrame, column: str) -> int | None:
 def cases(
     frame: pd.DataFrame, at: int | None = None, baseline: str | None = None, last: int | None = None
 ) -> list[Case]:
-    """The combinations of a tidy table (`load`) that have a curve, compared up to `at` labels, or as far as any goes.
+    """The cases of a tidy table (`load`): every combination that has a curve.
 
-    `last` rounds make the final error, see `budget_of`.
-    Without a `baseline` it is random, whether it was run or not. UsageError where there is no curve, where `baseline`
-    is none of the curves, or where `at` is a budget that no run spans.
+    The budget ends at `at` labels, or at the most labels that a run has. The final error is the mean of the `last`
+    rounds, see `budget_of`. Without `baseline`, the baseline is random, even if it was not run. Raises UsageError if
+    there is no curve, if `baseline` is no curve, or if no run spans the budget `at`.
     """
     require_curve(frame, "compare")
     names = sorted(set(curve_names(frame[~is_truth(frame)])))
     if baseline not in (None, *names):
         raise UsageError(f"--baseline: there is no curve {baseline}; choose one of {', '.join(names)}")
-    found = []
+    case_list = []
     ordered = frame.sort_values([*KEYS, "round"])
     groups = {tuple(map(str, key)): runs for key, runs in ordered.groupby(list(COMBINATION), sort=True)}
     for key, runs in groups.items():
@@ -172,5 +175,6 @@ def cases(
         longest = int(runs.loc[~truth, "labelled"].max())
         if not budget.start <= budget.end <= longest:
             raise UsageError(f"--at is {at}; the curves of {', '.join(key)} go from {budget.start} to {longest} labels")
-        found.append(Case(key, case_title(key, list(groups)), runs[~truth], runs[truth], budget, baseline or BASELINE))
-    return found
+        title = case_title(key, list(groups))
+        case_list.append(Case(key, title, runs[~truth], runs[truth], budget, baseline or BASELINE))
+    return case_list

@@ -1,4 +1,4 @@
-"""Means and their intervals; half-widths are in the unit of the mean. S seeds."""
+"""Means and their intervals. R label counts, S seeds; half-widths are in the unit of the mean."""
 
 from collections.abc import Sequence
 from math import sqrt
@@ -13,7 +13,7 @@ Floats = NDArray[np.float64]
 
 
 class Interval(NamedTuple):
-    """A mean and the half-width of its 95% interval, NaN for a single value."""
+    """A mean and the half-width of its 95% interval; `half` is NaN for a single value."""
 
     mean: float
     half: float
@@ -33,7 +33,7 @@ def mean_and_half(values: Floats) -> tuple[Floats, Floats]:
 
 
 def interval(values: Any) -> Interval:
-    """`mean_and_half` of S numbers; NaN for none."""
+    """`mean_and_half` of S numbers; both are NaN if S = 0."""
     array = np.asarray(values, dtype=np.float64)
     if array.size == 0:
         return Interval(float("nan"), float("nan"))
@@ -42,7 +42,7 @@ def interval(values: Any) -> Interval:
 
 
 def mean_height(values: Floats, counts: Floats) -> Floats:
-    """Area under curves, divided by their width (trapezoid rule), [R, ...], [R] -> [...]; of one count, its value."""
+    """Area under curves, divided by their width (trapezoid rule), [R, ...], [R] -> [...]; the value itself if R = 1."""
     width = counts[-1] - counts[0]
     return np.asarray(trapezoid(values, counts, axis=0) / width if width else values[0], dtype=np.float64)
 
@@ -50,7 +50,7 @@ def mean_height(values: Floats, counts: Floats) -> Floats:
 def wilson(rate: float, count: int) -> tuple[float, float]:
     """Ends of the 95% interval of a rate that was measured on `count` independent images (Wilson, 1927).
 
-    It says how far the images that happen to be in a test set may move an error; NaN for a rate of NaN.
+    It shows how much an error depends on which images are in the test set. NaN if the rate is NaN.
     """
     z = float(stats.norm.ppf(0.975))
     middle = (rate + z**2 / (2 * count)) / (1 + z**2 / count)

@@ -1,4 +1,4 @@
-"""Labels that a strategy needs to reach an error, and what share of the baseline's that saves."""
+"""How many labels a strategy needs to reach an error, and what share of the baseline's labels this saves."""
 
 from collections.abc import Sequence
 from math import isnan, nan
@@ -14,16 +14,17 @@ from al_runner.record.run_id import COMBINATION
 TARGETS = (0.2, 0.1, 0.05, 0.02, 0.01)
 
 
-def labels_needed(found: Sequence[Case], targets: Sequence[float] | None = None) -> pd.DataFrame:
-    """Labels to the first test error of `target` or less, and the saving against the baseline, paired by seed.
+def labels_needed(case_list: Sequence[Case], targets: Sequence[float] | None = None) -> pd.DataFrame:
+    """Labels at the first test error of `target` or less, and the saving against the baseline, paired by seed.
 
-    The first target of a case is the baseline's final error in the same seed (NaN in the column `target`); the others
-    are `targets`, or those of 20, 10, 5, 2 and 1% that some run reaches after its start. `reached` of `seeds` runs
-    reach it; `labels` is their mean, `saving` is 1 - labels / the baseline's labels, a fraction, over the `pairs` in
-    which both reach it. Both are NaN unless all do: a mean over the lucky ones alone would flatter.
+    The first target of a case is the baseline's final error in the same seed (NaN in the column `target`). The others
+    are `targets` (fractions), or those of 20, 10, 5, 2 and 1% that some run reaches after its start. `reached` of
+    `seeds` runs reach the target, and `labels` is their mean. `saving` is the mean of 1 - labels / the baseline's
+    labels, a fraction, over the `pairs` in which both reach it. Each is NaN unless all of its runs or pairs reach the
+    target, because a mean of only the lucky ones would flatter.
     """
     rows = []
-    for case in found:
+    for case in case_list:
         levels: list[float] = [*([nan] if case.baseline in case.parts else []), *_targets(case, targets)]
         for target in levels:
             goals = case.values(case.baseline, "final") if isnan(target) else None
@@ -49,7 +50,7 @@ def _targets(case: Case, asked: Sequence[float] | None) -> list[float]:
 
 
 def _needed(case: Case, name: str, target: float, goals: "pd.Series[float] | None") -> "pd.Series[float]":
-    """Labels to the target by seed; `goals` has a target a seed where they differ, and the seeds that count."""
+    """Labels to the target by seed, or to each seed's own target in `goals`; only the seeds in `goals` then count."""
     needed = {
         seed: labels_to(run, target if goals is None else float(goals[seed]), case.budget.end)
         for seed, run in case.parts[name].groupby("seed", sort=True)

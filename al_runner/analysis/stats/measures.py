@@ -1,6 +1,6 @@
-"""What one run is worth: its final error, the area below its curve, the labels it needs to reach an error.
+"""Measures of one run: its final error, the area below its curve, the labels that it needs to reach an error.
 
-A budget is a number of labels. Errors are fractions; a run's curve is straight between its label counts.
+A budget is a number of labels. Errors are fractions. A run's curve is straight between its label counts.
 """
 
 from collections.abc import Sequence
@@ -13,28 +13,28 @@ import pandas as pd
 from al_runner.analysis.stats.intervals import Floats, mean_height
 from al_runner.analysis.table.names import curve_names
 
-MOST_LATE = 10  # rounds whose mean error is the final one, at most
+MOST_LATE = 10  # rounds: the final error is the mean of at most this many
 
 
 class Budget(NamedTuple):
     """The label counts that a comparison spans."""
 
-    start: int  # the first that every curve has
-    late: tuple[int, ...]  # ascending; the final error is the mean of the errors there
+    start: int  # the first count that every curve has
+    late: tuple[int, ...]  # ascending; the final error is the mean of the errors at these counts
 
     @property
     def end(self) -> int:
-        """Where the comparison ends."""
+        """The label count at which the comparison ends."""
         return self.late[-1]
 
 
 def budget_of(runs: pd.DataFrame, end: int | None = None, last: int | None = None) -> Budget:
-    """From the latest first count of the curves to `end`, or to the most labels that any of them has.
+    """From the largest first count of the curves to `end`, or to the most labels that a run has.
 
-    The error of a single round scatters, so the final error is the mean over the `last` rounds. Without a number it is
-    that of the last tenth: one round for fewer than 20, never more than 10. Rounds are those of the run that has the
-    fewest from the start to the end, of the runs that reach the end. So curves of different query sizes are held
-    against each other at the same counts.
+    The error of a single round scatters, so the final error is the mean over the `last` rounds. Without `last`, it is
+    the mean over the last tenth of the rounds: one round if there are fewer than 20, never more than 10. The rounds are
+    those of one run: of all runs that reach the end, the one with the fewest rounds from start to end. So curves with
+    different query sizes are compared at the same counts.
     """
     each = runs.groupby([curve_names(runs).rename("curve"), "seed"], sort=True)["labelled"]
     start, longest = int(each.min().max()), int(each.max().max())
@@ -46,14 +46,14 @@ def budget_of(runs: pd.DataFrame, end: int | None = None, last: int | None = Non
 
 
 def errors_at(run: pd.DataFrame, counts: Sequence[int]) -> Floats:
-    """A run's test errors with so many labels; NaN before its first and after its last round."""
+    """A run's test errors at these label counts; NaN before its first and after its last round."""
     return np.interp(counts, *_columns(run), left=nan, right=nan)
 
 
 def area(run: pd.DataFrame, budget: Budget) -> float:
-    """Area under the budget curve per label, which is the mean error over the budget (trapezoid rule).
+    """Area under the curve divided by the budget's width, which is the mean error over the budget (trapezoid rule).
 
-    NaN where the run does not span the budget.
+    NaN if the run does not span the budget.
     """
     labels, errors = _columns(run)
     if labels[0] > budget.start or labels[-1] < budget.end:
@@ -64,17 +64,18 @@ def area(run: pd.DataFrame, budget: Budget) -> float:
 
 
 def labels_to(run: pd.DataFrame, error: float, end: int) -> float:
-    """The first label count at which the run's test error is `error` or less; NaN where it is not by `end`."""
+    """The first label count at which the run's test error is `error` or less; NaN if there is none up to `end`."""
     labels, errors = _columns(run)
     reached = labels[(errors <= error) & (labels <= end)]
     return float(reached[0]) if len(reached) else nan
 
 
 def measures(runs: pd.DataFrame, budget: Budget) -> pd.DataFrame:
-    """One row a curve and seed of one combination: errors, area, seconds, and whether the run is finished.
+    """One row for each curve and seed of one combination: errors, area, seconds, and whether the run is finished.
 
-    `final` is the mean error over the budget's late counts, `last` the error at its end. A run is finished where it
-    reaches the end; `final`, `last` and `area` are NaN where it does not.
+    `final` is the mean error over the budget's late counts, and `last` the error at its end. A run is finished if it
+    reaches the end; otherwise `final`, `last` and `area` are NaN. `wall_seconds` and `energy_joules` are sums over the
+    rounds of the budget; `fit_seconds` and `select_seconds` are medians.
     """
     keys = [curve_names(runs).rename("curve"), "seed"]
     rows = []
@@ -96,14 +97,16 @@ def measures(runs: pd.DataFrame, budget: Budget) -> pd.DataFrame:
 
 
 def _costs(runs: pd.DataFrame, keys: list[Any], budget: Budget) -> pd.DataFrame:
-    """Seconds and joules of every run within the budget, a row a curve and seed; NaN where none is known."""
+    """Seconds and joules of every run within the budget, a row for each curve and seed; NaN if unknown."""
     within = runs["labelled"] <= budget.end
     wall = (runs["fit_seconds"] + runs["select_seconds"].fillna(0.0)).where(within)
     costs = pd.DataFrame(
         {
             "wall_seconds": wall,
             "fit_seconds": runs["fit_seconds"].where(within),
-            "select_seconds": runs["select_seconds"].where(within & (runs["round"] > 0)),  # at first nothing is chosen
+            "select_seconds": runs["select_seconds"].where(
+                within & (runs["round"] > 0)
+            ),  # no strategy chooses the initial set
             "energy_joules": runs["energy_joules"].where(within) if "energy_joules" in runs else nan,
         }
     )

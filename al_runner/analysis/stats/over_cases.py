@@ -1,4 +1,4 @@
-"""What strategies come to over all cases: pairwise penalties and average ranks."""
+"""Strategies compared over all cases: pairwise penalties and average ranks."""
 
 from collections.abc import Iterator, Sequence
 from math import isnan, nan
@@ -12,16 +12,16 @@ from al_runner.analysis.stats.measures import Budget
 from al_runner.analysis.stats.paired import ranks, share_beaten
 
 
-def penalties(found: Sequence[Case]) -> pd.DataFrame:
+def penalties(case_list: Sequence[Case]) -> pd.DataFrame:
     """The pairwise penalty matrix (Ash et al., 2020, section 4.2), row against column.
 
-    An entry sums over the cases the fraction of label counts at which the row's curve beats the column's beyond
-    chance (`share_beaten`); the last row is a column's mean, low for a curve that is seldom beaten. NaN where no case
-    has two pairs of both.
+    An entry is the fraction of label counts at which the row's curve beats the column's beyond chance
+    (`share_beaten`), summed over the cases. The last row is each column's mean, which is low for a curve that is seldom
+    beaten. An entry is NaN if no case has two seeds that both curves share.
     """
-    names = _curves(found)
+    names = _curves(case_list)
     matrix = pd.DataFrame(nan, index=names, columns=names)
-    for case in found:
+    for case in case_list:
         curves = {name: _by_seed(part, case.budget) for name, part in case.parts.items() if len(part)}
         for left, right in _ordered_pairs(curves):
             share = share_beaten(curves[left], curves[right])
@@ -35,27 +35,27 @@ def _by_seed(runs: pd.DataFrame, budget: Budget) -> pd.DataFrame:
     return within.pivot(index="labelled", columns="seed", values="test_error").dropna()
 
 
-def average_ranks(found: Sequence[Case]) -> pd.DataFrame:
-    """Mean rank by final error over the cases, of the curves that are ranked in every ranked one (Demsar, 2006).
+def average_ranks(case_list: Sequence[Case]) -> pd.DataFrame:
+    """Mean rank by final error over the ranked cases, for the curves that are ranked in all of them (Demsar, 2006).
 
-    Columns: curve, rank, cases, critical_difference, friedman_p. Empty for fewer than two such cases or curves.
+    Columns: curve, rank, cases, critical_difference, friedman_p. Empty with fewer than two such cases or curves.
     """
-    held = [case.ranked for case in found if len(case.ranked)]
-    names = sorted(set.intersection(*(set(means.index) for means in held))) if held else []
+    ranked = [case.ranked for case in case_list if len(case.ranked)]
+    names = sorted(set.intersection(*(set(means.index) for means in ranked))) if ranked else []
     columns = ["curve", "rank", "cases", "critical_difference", "friedman_p"]
-    if len(held) < 2 or len(names) < 2:
+    if len(ranked) < 2 or len(names) < 2:
         return pd.DataFrame(columns=columns)
-    found_ranks = ranks(np.array([[means[name] for name in names] for means in held]))
+    average = ranks(np.array([[means[name] for name in names] for means in ranked]))
     rows = [
-        (name, rank, len(held), found_ranks.critical, found_ranks.friedman_p)
-        for name, rank in zip(names, found_ranks.mean, strict=True)
+        (name, rank, len(ranked), average.critical, average.friedman_p)
+        for name, rank in zip(names, average.mean, strict=True)
     ]
     return pd.DataFrame(rows, columns=columns).sort_values(["rank", "curve"], ignore_index=True)
 
 
-def _curves(found: Sequence[Case]) -> list[str]:
-    names = dict.fromkeys(name for case in found for name in case.parts)
-    return sorted(names, key=lambda name: (name != found[0].baseline, name))
+def _curves(case_list: Sequence[Case]) -> list[str]:
+    names = dict.fromkeys(name for case in case_list for name in case.parts)
+    return sorted(names, key=lambda name: (name != case_list[0].baseline, name))
 
 
 def _ordered_pairs(names: Any) -> Iterator[tuple[str, str]]:

@@ -1,6 +1,7 @@
-"""Statistics of paired samples: S differences, one a seed, between two strategies.
+"""Statistics of paired samples: S differences between two strategies, one for each seed.
 
-A seed fixes the split, the initial set and the first weights, so what it does to both cancels in its difference.
+A seed fixes the split, the initial set and the first weights of both strategies. Its effect on both cancels in the
+difference.
 """
 
 from math import inf, nan, sqrt
@@ -14,32 +15,32 @@ from scipy import special, stats
 from al_runner.analysis.stats.intervals import Floats, interval, mean_and_half
 
 LEVEL = 0.05  # of every test
-POWER = 0.8  # that `seeds_needed` asks for
-LEAST_PAIRS = 3  # below which nothing is ranked: a variance of two values is hardly one
-DIGITS = 12  # decimals of a difference of two rates; those beyond come from rounding, and would tell ties apart
+POWER = 0.8  # of the test that `seeds_needed` plans
+LEAST_PAIRS = 3  # a ranking needs this many pairs: a variance of two values says very little
+DIGITS = 12  # decimals of a difference of two rates; later ones come from rounding and would break ties
 
 
 def rounded(values: ArrayLike) -> Floats:
-    """Without the rounding errors of a subtraction: .4 - .3 and .5 - .4 are then the same number, and zeros are 0."""
+    """Values without the rounding errors of a subtraction: .4 - .3 and .5 - .4 become equal, and -0 becomes 0."""
     return np.asarray(np.round(np.asarray(values, dtype=np.float64), DIGITS) + 0.0, dtype=np.float64)
 
 
 class Test(NamedTuple):
-    """A paired comparison; `half` is the 95% half-width of the mean difference, p values are two-sided."""
+    """A paired comparison. `half` is the 95% half-width of the mean difference; p values are two-sided."""
 
     pairs: int
     mean: float
     half: float
     t_p: float
     wilcoxon_p: float
-    seeds_needed: float  # see `seeds_needed`; inf for no difference, NaN where there is no variance to judge by
+    seeds_needed: float  # see `seeds_needed`; inf if there is no difference, NaN if the variance is 0 or unknown
 
 
 def paired_test(differences: ArrayLike) -> Test:
     """Student's paired t test (1908) and Wilcoxon's signed-rank test (1945) of S differences.
 
-    Wilcoxon's is exact for small S, ties included, and leaves zeros out. Equal samples have p = 1; differences that
-    are all the same but not zero have no variance, and a NaN for Student's p. Both are NaN for S < 2.
+    Wilcoxon's is exact for small S, also with ties, and leaves zeros out. Equal samples have p = 1. If all differences
+    are the same but not zero, their variance is 0 and Student's p is NaN. Both p are NaN if S < 2.
     """
     values = rounded(differences)
     mean, half = interval(values)
@@ -54,10 +55,10 @@ def paired_test(differences: ArrayLike) -> Test:
 
 
 def seeds_needed(mean: float, deviation: float) -> float:
-    """Pairs with which a two-sided paired t test at 5% sees a true difference of `mean` with 80% probability.
+    """How many pairs a two-sided paired t test at 5% needs to detect a true difference `mean` with 80% probability.
 
-    `deviation` is the standard deviation of the differences. The power comes from the non-central t distribution
-    (Cohen, 1988, section 2.3); at least 2, inf where `mean` is 0.
+    `deviation` is the standard deviation of the differences, above 0. The power comes from the non-central t
+    distribution (Cohen, 1988, section 2.3). At least 2; inf if `mean` is 0, or if 2^20 pairs are not enough.
     """
     if mean == 0:
         return inf
@@ -65,7 +66,7 @@ def seeds_needed(mean: float, deviation: float) -> float:
 
     def enough(count: int) -> bool:
         edge, shift = special.stdtrit(count - 1, 1 - LEVEL / 2), effect * sqrt(count)
-        wrong_side = np.nan_to_num(special.nctdtr(count - 1, shift, -edge))  # NaN where it is too small for scipy
+        wrong_side = np.nan_to_num(special.nctdtr(count - 1, shift, -edge))  # NaN if it is too small for scipy
         return bool(1 - special.nctdtr(count - 1, shift, edge) + wrong_side >= POWER)
 
     high = 2
@@ -81,7 +82,7 @@ def seeds_needed(mean: float, deviation: float) -> float:
 
 
 def holm(p: ArrayLike) -> Floats:
-    """P values corrected for their number (Holm, 1979), NaN where NaN, which do not count."""
+    """P values corrected for their number (Holm, 1979). NaN stays NaN and does not count."""
     values = np.asarray(p, dtype=np.float64)
     corrected = np.full_like(values, nan)
     order = np.argsort(values, kind="stable")[: np.isfinite(values).sum()]  # NaN comes last
@@ -91,41 +92,41 @@ def holm(p: ArrayLike) -> Floats:
 
 
 def share_beaten(left: pd.DataFrame, right: pd.DataFrame) -> float:
-    """Fraction of label counts at which `left` has less error than `right` beyond chance; NaN for under two pairs.
+    """Fraction of label counts at which `left` has less error than `right` beyond chance.
 
-    Both are [R, S] by label count and seed; only what both have is compared, by a two-sided paired t test at 5%
-    at every count, where the same difference in every seed counts as beyond chance. This is one entry of the penalty
-    matrix (Ash et al., 2020, section 4.2).
+    Both are [R, S] by label count and seed; only shared counts and seeds are compared. Each count has a two-sided
+    paired t test at 5%; the same difference in every seed also counts as beyond chance. NaN if there are fewer than two
+    pairs or no shared count. This is one entry of the penalty matrix (Ash et al., 2020, section 4.2).
     """
     seeds = left.columns.intersection(right.columns)
     counts = left.index.intersection(right.index)
     if len(seeds) < 2 or len(counts) == 0:
         return nan
     differences = rounded(left.loc[counts, seeds] - right.loc[counts, seeds])
-    mean, half = mean_and_half(differences)  # the 95% interval leaves out 0 where p < 5%
+    mean, half = mean_and_half(differences)  # p < 5% if the 95% interval does not contain 0
     same = np.ptp(differences, axis=1) == 0
     return float(((mean < 0) & (same | (mean + half < 0))).sum()) / len(counts)
 
 
 class Ranks(NamedTuple):
-    """Mean ranks of K strategies over N data sets, 1 the best."""
+    """Mean ranks of K strategies over N data sets; rank 1 is the best."""
 
     mean: Floats  # [K]
-    friedman_p: float  # that all are alike; NaN for K < 3 or N < 2
-    critical: float  # least difference of mean ranks that is beyond chance at 5%; NaN for N < 2
+    friedman_p: float  # of the hypothesis that all strategies are alike; NaN if K < 3 or N < 2
+    critical: float  # smallest difference of mean ranks that is beyond chance at 5%; NaN if K < 2 or N < 2
 
 
 def ranks(errors: NDArray[np.float64]) -> Ranks:
     """Average ranks, Friedman's test and Nemenyi's critical difference, errors [N, K] -> K ranks (Demsar, 2006).
 
-    Ties share their mean rank. CD = q sqrt(K (K + 1) / (6 N)), q the studentized range at 5% over sqrt(2).
+    Ties share their mean rank. CD = q sqrt(K (K + 1) / (6 N)); q is the studentized range at 5% divided by sqrt(2).
     """
-    sets, many = errors.shape
+    sets, strategies = errors.shape
     values = rounded(errors)
     mean = stats.rankdata(values, axis=1).mean(axis=0)
-    if sets < 2 or many < 2:
+    if sets < 2 or strategies < 2:
         return Ranks(mean, nan, nan)
-    q = stats.studentized_range.ppf(1 - LEVEL, many, inf) / sqrt(2)
-    critical = float(q * sqrt(many * (many + 1) / (6 * sets)))
-    friedman = float(stats.friedmanchisquare(*values.T).pvalue) if many > 2 else nan
+    q = stats.studentized_range.ppf(1 - LEVEL, strategies, inf) / sqrt(2)
+    critical = float(q * sqrt(strategies * (strategies + 1) / (6 * sets)))
+    friedman = float(stats.friedmanchisquare(*values.T).pvalue) if strategies > 2 else nan
     return Ranks(mean, friedman, critical)

@@ -1,4 +1,4 @@
-"""The tables of al-compare that say how good a strategy is and how surely it is better, a row a curve or a pair."""
+"""al-compare's tables of errors and of paired tests: one row for each curve, or for each pair of curves."""
 
 from collections.abc import Mapping, Sequence
 from math import nan
@@ -18,24 +18,24 @@ PAIR_COLUMNS = ("measure", "first", "second", *Test._fields, "t_holm", "wilcoxon
 
 
 def summarise(frame: pd.DataFrame) -> pd.DataFrame:
-    """`results` of everything in a tidy table against random, with combinations that have ground truth alone."""
+    """`results` of a tidy table with random as the baseline, and rows for combinations that have only ground truth."""
     groups = [(key, runs) for key, runs in frame.groupby(list(COMBINATION), sort=True) if all_truth(runs)]
     alone = [row for key, runs in groups for row in _truths(dict(zip(COMBINATION, key, strict=True)), runs)]
     curves = pd.DataFrame() if all_truth(frame) else results(cases(frame))
     return pd.concat([curves, pd.DataFrame(alone)], ignore_index=True) if alone else curves
 
 
-def results(found: Sequence[Case]) -> pd.DataFrame:
-    """One row a case and curve, ground truth last: errors with 95% t half-widths, paired differences to the baseline.
+def results(case_list: Sequence[Case]) -> pd.DataFrame:
+    """Errors with 95% t half-widths, and paired differences to the baseline: one row for each case and curve.
 
-    `final` is the mean error over the last `final_rounds` rounds of the budget, `last` the error at its end, `area` the
-    mean error over all of it. `final_test_low` and `_high` are the `wilson` interval of `final` for `test_images`.
-    `rank` is by final error over shared seeds; `..._minus_baseline_p` is Student's, corrected for the comparisons with
-    the baseline. Costs are medians over the runs: `wall_seconds` and `energy_joules` of a whole run, `fit_seconds` and
-    `select_seconds` of a run's median round.
+    Ground truth comes last in a case. `final` is the mean error over the last `final_rounds` rounds of the budget,
+    `last` the error at its end, `area` the mean error over all of it. `final_test_low` and `_high` are the `wilson`
+    interval of `final` for `test_images`. `rank` is by final error over shared seeds. `..._minus_baseline_p` is
+    Student's, corrected for the comparisons with the baseline. Costs are medians over the runs: `wall_seconds` and
+    `energy_joules` of a whole run, `fit_seconds` and `select_seconds` of a run's median round.
     """
     rows = []
-    for case in found:
+    for case in case_list:
         rows += [_curve(case, name) for name in case.parts]
         rows += _truths(case.where, case.truth)
     return pd.DataFrame(rows).astype({"rank": "Int64", "test_images": "Int64"})
@@ -62,7 +62,7 @@ def _curve(case: Case, name: str) -> dict[str, Any]:
 
 
 def _truths(where: Mapping[str, Any], runs: pd.DataFrame) -> list[dict[str, Any]]:
-    """A row a curve of ground truth, whose only round is the final one."""
+    """One row for each curve of ground truth; its only round is the final one."""
     rows = []
     for name, part in split_by_curve(runs).items() if len(runs) else ():
         last = part.sort_values("round").groupby("seed").last()
@@ -73,14 +73,14 @@ def _truths(where: Mapping[str, Any], runs: pd.DataFrame) -> list[dict[str, Any]
     return rows
 
 
-def paired_tests(found: Sequence[Case]) -> pd.DataFrame:
-    """One row a case, measure and pair of curves: the difference first - second, and its paired tests by seed.
+def paired_tests(case_list: Sequence[Case]) -> pd.DataFrame:
+    """The difference first - second and its paired tests: one row for each case, measure and pair of curves.
 
-    Pairs with the baseline come first. `t_p` and `wilcoxon_p` are two-sided; `t_holm` and `wilcoxon_holm` are corrected
-    for the pair's family: all pairs with the baseline, or all the others. `seeds_needed`: with how many pairs a t test
-    at 5% would see this difference with 80% probability.
+    Pairs with the baseline come first. `t_p` and `wilcoxon_p` are two-sided. `t_holm` and `wilcoxon_holm` are corrected
+    for the pair's family: all pairs with the baseline, or all other pairs. `seeds_needed` is the number of pairs with
+    which a t test at 5% would detect this difference with 80% probability.
     """
-    rows = [case.where | _pair(pair) for case in found for pair in (*case.with_baseline, *case.without_baseline)]
+    rows = [case.where | _pair(pair) for case in case_list for pair in (*case.with_baseline, *case.without_baseline)]
     return pd.DataFrame(rows, columns=[*COMBINATION, *PAIR_COLUMNS])
 
 

@@ -1,4 +1,4 @@
-"""What strategies, data sets and nets are called in figures, pages and papers; names that are not here stay."""
+"""The names of strategies, data sets and nets in figures, pages and papers. Other names stay as they are."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from al_runner.analysis.table.names import EVERYTHING
 from al_runner.errors import UsageError
 
-# The order gives colours and markers (draw/style.py), so a new name goes to the end.
+# The order decides colours and markers (draw/style.py), so add a new name at the end.
 STRATEGIES = {
     "random": "Random",
     "uncertainty": "Uncertainty",
@@ -61,13 +61,16 @@ OTHERS = {
 
 @dataclass(frozen=True)
 class Names:
-    """Turns the names of a configuration into those of a paper; `own` come before the table's."""
+    """Turns the names of a configuration into those of a paper. Names in `own` replace those of the tables above."""
 
     own: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, words: Sequence[str], known: Iterable[str]) -> "Names":
-        """From words such as `kfac_vfe=KFAC-VFE`; UsageError where one is not of that form, or names nothing known."""
+        """From words such as `kfac_vfe=KFAC-VFE`.
+
+        Raises UsageError if a word does not have this form, names nothing in `known`, or gives two things one name.
+        """
         own = dict(word.partition("=")[::2] for word in words)
         there = sorted(set(filter(None, known)))
         for word, (name, shown) in zip(words, own.items(), strict=False):
@@ -75,14 +78,14 @@ class Names:
                 raise UsageError(f'--label is {word}; give it as --label name="what is shown"')
             if name not in there:
                 raise UsageError(f"--label: nothing here is called {name}; choose some of {', '.join(there)}")
-        drawn = [cls(own)(name) for name in there]
-        twice = [name for name in own if drawn.count(own[name]) > 1]
+        all_shown = [cls(own)(name) for name in there]
+        twice = [name for name in own if all_shown.count(own[name]) > 1]
         if twice:
-            raise UsageError(f"--label: {own[twice[0]]} would be the name of two; give {twice[0]} another one")
+            raise UsageError(f"--label: {own[twice[0]]} would be the name of two things; give {twice[0]} another name")
         return cls(own)
 
     def __call__(self, curve: str) -> str:
-        """Of a curve, or of a part of a run's name: kfac_vfe-all_layers is KFAC-VFE (all layers)."""
+        """The shown name of a curve, or of a part of a run's name: kfac_vfe-all_layers gives KFAC-VFE (all layers)."""
         if curve in self.own:
             return self.own[curve]
         strategy, _, variant = curve.partition("-")
@@ -92,6 +95,6 @@ class Names:
         return f"{base} ({variant.replace('_', ' ')})" if variant else base
 
     def title(self, words: str) -> str:
-        """Of a case's title: data set and net, then what else tells it apart, which keeps its name."""
+        """A case's title with the shown names of data set and net; its other parts stay as they are."""
         first = words.split(", ")
         return ", ".join([*map(self, first[:2]), *first[2:]])

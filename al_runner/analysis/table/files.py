@@ -1,4 +1,4 @@
-"""Writing whole files or none."""
+"""Writes files as a whole or not at all."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,19 +10,19 @@ from al_runner.analysis.table.rows import FORMULA
 from al_runner.errors import UsageError
 from al_runner.system.atomic import replace_file
 
-LONG = 200  # bytes of a file's name; most systems take 255
+LONG = 200  # bytes of a file's name; most systems allow 255
 
 
 def stem(what: str, names: Sequence[str]) -> str:
-    """A file's name without suffix, of what it shows of the case with these names."""
+    """A file's name without suffix: what it shows, then the names of the case; shortened by a checksum if too long."""
     whole = "-".join((what, *(name.replace("/", "_") for name in names)))
     return whole if len(whole.encode()) <= LONG else f"{whole[: LONG // 4]}-{crc32(whole.encode()):08x}"
 
 
 def write(path: Path, content: bytes) -> Path:
-    """Replace the file in one step, its folder made where missing; UsageError, and the old file kept, where it can't.
+    """Replace the file in one step; a missing folder is made. Returns `path`.
 
-    Returns `path`.
+    Raises UsageError if the file can't be written; the old file then stays.
     """
     try:
         replace_file(path, content)
@@ -32,9 +32,9 @@ def write(path: Path, content: bytes) -> Path:
 
 
 def as_csv(frame: pd.DataFrame) -> bytes:
-    """The table as UTF-8 CSV whose numbers read back exactly, and its texts by `as_written`.
+    """The table as UTF-8 CSV. Its numbers read back exactly, and its texts read back by `as_written`.
 
-    A text that a spreadsheet would compute as a formula has an apostrophe before it, at which it does not.
+    A text that a spreadsheet would compute as a formula gets an apostrophe before it, which prevents that.
     """
     texts = frame.select_dtypes(["object", "string"]).columns
     safe = frame.copy(deep=False)

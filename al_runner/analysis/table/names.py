@@ -1,4 +1,4 @@
-"""What the rows of the tidy table belong to: which curve, which case, and which are ground truth."""
+"""Which curve and which case a row of the tidy table belongs to, and which rows are ground truth."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ EVERYTHING = "full"  # the strategy that buys every label at once
 
 
 def is_truth(frame: pd.DataFrame) -> "pd.Series[bool]":
-    """Which rows are ground truth: trained once on every label, a line in a figure and no curve."""
+    """Which rows are ground truth: trained once on all labels, and shown as a line, not as a curve."""
     return frame["strategy"] == EVERYTHING
 
 
@@ -21,36 +21,36 @@ def all_truth(frame: pd.DataFrame) -> bool:
 
 
 def require_curve(frame: pd.DataFrame, task: str) -> None:
-    """UsageError unless some row belongs to a curve; `task` is what one was wanted for, such as `draw`."""
+    """Raises UsageError if no row belongs to a curve; `task` is the verb of the error, such as `draw`."""
     if all_truth(frame):
         raise UsageError(
-            f"no curve to {task}: there is no strategy but {EVERYTHING}; run another one, e.g. strategy=random"
+            f"no curve to {task}: {EVERYTHING} is the only strategy; run another one, e.g. strategy=random"
         )
 
 
 def curve_names(frame: pd.DataFrame) -> "pd.Series[str]":
-    """What each row's curve is called, see `RunId.curve`."""
+    """The name of each row's curve, see `RunId.curve`."""
     names = [curve_name(strategy, name) for strategy, name in zip(frame["strategy"], frame["name"], strict=True)]
     return pd.Series(names, index=frame.index, dtype=object)
 
 
 def across(frame: pd.DataFrame, keys: str | None) -> pd.DataFrame:
-    """Runs that differ in `keys` (of COMBINATION but dataset, commas between) as curves of one combination.
+    """The table with runs that differ in `keys` as curves of one combination.
 
-    Every curve is then called by its values of those keys too: random-plain and bald-ensemble across learners.
-    UsageError for a key that is none.
+    `keys` are names of COMBINATION except dataset, with commas between them. A curve's name then includes its values of
+    those keys: random-plain and bald-ensemble across learners. Raises UsageError for an unknown key.
     """
     if keys is None:
         return frame
     wanted = columns(keys, "--across", COMBINATION[1:])
-    told = [key for key in wanted if frame[key].nunique() > 1]
-    parts = zip(frame["name"], *(frame[key] for key in told), strict=True)
+    varied = [key for key in wanted if frame[key].nunique() > 1]
+    parts = zip(frame["name"], *(frame[key] for key in varied), strict=True)
     names = [curve_name(*map(str, row)) for row in parts]
-    return frame.assign(name=names, **dict.fromkeys(told, ""))
+    return frame.assign(name=names, **dict.fromkeys(varied, ""))
 
 
 def columns(keys: str, option: str, choices: Sequence[str] = COMBINATION) -> tuple[str, ...]:
-    """The keys of an option, with commas between; UsageError for one that is none of `choices`."""
+    """The keys of an option, which have commas between them. Raises UsageError for a key that is not in `choices`."""
     wanted = tuple(keys.split(","))
     if not set(wanted) <= set(choices):
         raise UsageError(f"{option} is {keys}; give some of {', '.join(choices)}, with commas")
@@ -58,7 +58,10 @@ def columns(keys: str, option: str, choices: Sequence[str] = COMBINATION) -> tup
 
 
 def only(frame: pd.DataFrame, names: str | None) -> pd.DataFrame:
-    """The rows of the curves in `names`, with commas between; of all for None. UsageError for a name that is none."""
+    """The rows of the curves in `names`, which have commas between them; all rows for None.
+
+    Raises UsageError for a name that is no curve.
+    """
     if names is None:
         return frame
     wanted, curves = names.split(","), curve_names(frame)
@@ -70,9 +73,9 @@ def only(frame: pd.DataFrame, names: str | None) -> pd.DataFrame:
 
 
 def common_seeds(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the seeds that all curves of a combination share, and ground truth.
+    """Ground truth, and the rows of the seeds that all curves of a combination share.
 
-    UsageError where a combination has no such seed.
+    Raises UsageError if a combination has no such seed.
     """
     parts = []
     for key, runs in frame.groupby(list(COMBINATION), sort=False):
@@ -87,6 +90,6 @@ def common_seeds(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def case_title(key: Sequence[str], others: Sequence[Sequence[str]]) -> str:
-    """Data set and model of a case, and whatever else tells it from the others; `key` the values of COMBINATION."""
-    tells = [i < 2 or len({other[i] for other in others}) > 1 for i in range(len(key))]
-    return ", ".join(part for part, told in zip(key, tells, strict=True) if part and told)
+    """Data set and model of a case, and the other parts that differ from the others; `key` has COMBINATION's values."""
+    shown = [i < 2 or len({other[i] for other in others}) > 1 for i in range(len(key))]
+    return ", ".join(part for part, show in zip(key, shown, strict=True) if part and show)

@@ -1,4 +1,4 @@
-"""Rows of CSV files, checked cell by cell; and what foreign tables lack, filled in."""
+"""Reads the rows of CSV files, checks them cell by cell, and completes the tables of other programs."""
 
 import csv
 import os
@@ -14,7 +14,7 @@ from al_runner.errors import UsageError
 from al_runner.record.run_id import RunId
 from al_runner.system.foreign import TABLE, WHOLE, content
 
-BASELINE = "random"  # what the others are held against
+BASELINE = "random"  # the strategy that the others are compared with
 KEYS = RunId._fields
 RATES = ("test_error", "test_accuracy", "best_test_error", "val_error", "train_error")
 COLUMNS = ("round", "labelled", *RATES, "test_nll", "steps", "fit_seconds", "select_seconds", "classes")
@@ -22,12 +22,12 @@ UNKNOWN = ("select_seconds", "classes", "energy_joules", "pool_images", "test_im
 WHOLE_OR_BLANK = ("classes", "pool_images", "test_images")
 COUNTS = ("seed", "round", "labelled", "steps")
 TIDY = (*KEYS, *COLUMNS, "folder")
-EXTRA = ("energy_joules", "pool_images", "test_images")  # kept where one of the runs has a number there
-MOST = 2**53  # of a count or a measurement, beyond which it is damage and nothing computes with it exactly
-# The beginning of a text that a spreadsheet would compute, or that seems to be marked as one.
+EXTRA = ("energy_joules", "pool_images", "test_images")  # columns that are kept if a run has a number there
+MOST = 2**53  # a count or a measurement of this size or more is damage: a float holds whole numbers exactly up to here
+# The beginning of a text that a spreadsheet would compute, or that looks as if `as_csv` had marked it.
 FORMULA = re.compile(r"'*[=+\-@\t\r]")
 LONG = 60  # characters of a cell that a message shows
-NEEDED = ("dataset", "strategy", "seed", "labelled", "test_error")  # of a results.csv that was made elsewhere
+NEEDED = ("dataset", "strategy", "seed", "labelled", "test_error")  # columns of another program's results.csv
 
 Row = dict[str, Any]
 Columns = dict[str, list[Any]]
@@ -35,7 +35,7 @@ Parser = Callable[[str], Any]
 
 
 def completed(rows: Sequence[Row]) -> list[Row]:
-    """Rows of a foreign table with what TIDY has beyond them: counted, computed, empty or NaN."""
+    """The rows of another program's table with all columns of TIDY. New values are counted, computed, empty or NaN."""
     runs: dict[tuple[Any, ...], list[Row]] = {}
     for row in rows:
         for key in KEYS:
@@ -54,28 +54,29 @@ def completed(rows: Sequence[Row]) -> list[Row]:
 
 
 def run_key(row: Row) -> tuple[Any, ...]:
-    """What the rows of one run in one folder share."""
+    """The values that all rows of one run in one folder share."""
     return tuple(row[key] for key in (*KEYS, "folder"))
 
 
 def read_csv(file: Path, columns: Sequence[str], optional: Sequence[str] = ()) -> list[Row]:
-    """A file's rows: `columns`, which it must have, and those of `optional` that it has, where cells may be empty.
+    """A file's rows: `columns`, which it must have, and those of `optional` that it has; these may have empty cells.
 
-    UsageError as of `read_columns`.
+    Raises UsageError as `read_columns`.
     """
     own = not optional
     wanted = {name: _parser(name, own) for name in columns if name != "classes"}
     more = {name: _parser(name, own) for name in (*optional, *EXTRA) if name not in columns}
-    held = read_columns(file, wanted, more | {"classes": _parser("classes", own)})
-    if "classes" in columns and "classes" not in held:  # a run of 0.1.0
-        held["classes"] = [nan] * len(held["round"])
-    return [dict(zip(held, row, strict=True)) for row in zip(*held.values(), strict=True)]
+    values = read_columns(file, wanted, more | {"classes": _parser("classes", own)})
+    if "classes" in columns and "classes" not in values:  # a run of 0.1.0
+        values["classes"] = [nan] * len(values["round"])
+    return [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
 
 
 def read_columns(file: Path, wanted: Mapping[str, Parser], more: Mapping[str, Parser] | None = None) -> Columns:
-    """The columns of a CSV file that are `wanted`, and those of `more` that it has, each as its parser reads a cell.
+    """The columns of a CSV file that are `wanted`, and those of `more` that it has, each read by its parser.
 
-    UsageError where a column is missing, or where a parser raises ValueError; FileNotFoundError where there is no file.
+    Raises UsageError if a wanted column is missing, or if a parser raises ValueError; FileNotFoundError if there is no
+    file.
     """
     try:
         text = StringIO(content(file, TABLE).decode("utf-8"), newline="")
@@ -87,14 +88,16 @@ def read_columns(file: Path, wanted: Mapping[str, Parser], more: Mapping[str, Pa
         raise UsageError(f"{file} has no column {missing[0]}; restore it from a copy, or move it away")
     wrong = next((line for line, cells in enumerate(lines, start=2) if len(cells) != len(header)), 0)
     if wrong:
-        raise UsageError(f"{file}, line {wrong}: the fields are not those of the header; restore the file from a copy")
+        raise UsageError(
+            f"{file}, line {wrong}: it has more or fewer cells than the header; restore the file from a copy"
+        )
     cells = dict(zip(header, zip(*lines, strict=True) if lines else [()] * len(header), strict=True))
     parsers = {name: parse for name, parse in {**wanted, **(more or {})}.items() if name in cells}
     return {name: _parsed(name, cells[name], parse, file) for name, parse in parsers.items()}
 
 
 def _parsed(name: str, cells: Sequence[str], parse: Parser, file: Path) -> list[Any]:
-    """The values of a column; UsageError names the first cell that is none."""
+    """The values of a column. Raises UsageError that names the first wrong cell."""
     values: list[Any] = []
     try:
         values.extend(map(parse, cells))
@@ -117,7 +120,7 @@ def _parser(name: str, own: bool) -> Parser:
 
 
 def count(text: str) -> int:
-    """A whole number from 0 on that a float holds exactly, else ValueError."""
+    """A whole number from 0 to below 2^53. Raises ValueError for any other text."""
     value = int(text)
     if not 0 <= value < MOST:
         raise ValueError("no count")
@@ -125,9 +128,9 @@ def count(text: str) -> int:
 
 
 def number(text: str) -> float:
-    """A measurement, finite and of a size that computes, else ValueError."""
+    """A measurement: a finite number between -2^53 and 2^53. Raises ValueError for any other text."""
     value = float(text)
-    if not -MOST < value < MOST:  # as it is not for NaN
+    if not -MOST < value < MOST:  # NaN fails this, too
         raise ValueError("no measurement")
     return value
 
@@ -148,7 +151,7 @@ def _number_or_nan(text: str) -> float:
 
 
 def _loss(text: str) -> float:
-    """It may be infinite."""
+    """A loss, which may be infinite. Raises ValueError for NaN and for a text that is no number."""
     value = float(text)
     if isnan(value):
         raise ValueError("NaN")
@@ -156,16 +159,19 @@ def _loss(text: str) -> float:
 
 
 def shortened(cell: str) -> str:
-    """A cell as a message shows it."""
-    return repr(cell) if len(cell) < LONG else f"{cell[:LONG]!r} and {len(cell) - LONG} characters more"
+    """A cell, short enough for a message."""
+    return repr(cell) if len(cell) < LONG else f"{cell[:LONG]!r} and {len(cell) - LONG} more characters"
 
 
 def require_sound(rows: Sequence[Row], where: str) -> None:
-    """UsageError unless one run's rows are rounds 0, 1, ... of a growing labelled set, with rates that are rates."""
+    """Raises UsageError unless the rows are rounds 0, 1, ... of one run, with a growing labelled set and sound rates.
+
+    Rates are in [0, 1]; `best_test_error` is the lowest so far. `where` is the beginning of the error.
+    """
     best = 1.0
     for expected, row in enumerate(rows):
         if row["round"] != expected:
-            raise UsageError(f"{where}: round {row['round']} stands where {expected} should; restore it from a copy")
+            raise UsageError(f"{where}: round {row['round']} is in the place of {expected}; restore it from a copy")
         wrong = next((name for name in RATES if not (0 <= row[name] <= 1 or isnan(row[name]))), None)
         if wrong:
             raise UsageError(f"{where}: {wrong} is {row[wrong]} in round {expected}; it must be a fraction in [0, 1]")

@@ -1,4 +1,4 @@
-"""Run folders, or the results.csv made of them, as one tidy table."""
+"""Run folders, or a results.csv, as one tidy table."""
 
 from collections.abc import Mapping, Sequence
 from math import isnan, nan
@@ -24,39 +24,39 @@ from al_runner.errors import UsageError
 from al_runner.record.run_id import COMBINATION, RunId
 from al_runner.system.foreign import folders_with, from_yaml
 
-MOST_CURVES = 200  # of one figure and one comparison: more can't be told apart, and every pair is compared
+MOST_CURVES = 200  # in one figure and one comparison: readers can't distinguish more, and every pair is compared
 
 
-class Found(NamedTuple):
-    """What a directory holds, as far as it is sound."""
+class Contents(NamedTuple):
+    """The sound runs of a directory, and what is wrong with the others."""
 
     frame: pd.DataFrame  # see `load`
-    folders: Mapping[str, Path]  # of all runs, by their place in the directory
-    configs: Mapping[str, Mapping[str, Any]]  # of the sound ones
-    damaged: Sequence[str]  # a line for every run that is left out, naming its file
+    folders: Mapping[str, Path]  # of all runs, by their path below the directory
+    configs: Mapping[str, Mapping[str, Any]]  # of the sound runs
+    damaged: Sequence[str]  # a line for every run that is left out, which names the damaged file
 
     @property
     def code(self) -> int:
-        """A command's exit code: 1 where something was left out."""
+        """A command's exit code: 1 if a run was left out, otherwise 0."""
         return int(bool(self.damaged))
 
 
 def load(directory: Path) -> pd.DataFrame:
-    """Every run under `directory`, one row a run and round, columns TIDY, sorted by them.
+    """Every run below `directory`: one row for each run and round, with the columns TIDY, sorted by them.
 
-    Errors are fractions, seconds are per round, `classes` are those labelled; what UNKNOWN names may be NaN. A
-    directory without run folders is read from its results.csv; one made elsewhere needs only the columns NEEDED, a row
-    a run and round: other measurements are then NaN, rounds are counted, other keys empty. UsageError where there is no
-    run, or a file is damaged or foreign.
+    Errors are fractions, seconds are per round, and `classes` is the number of classes with a label. The columns
+    UNKNOWN may be NaN. If the directory has no run folders, its results.csv is read. A results.csv of another program
+    needs only the columns NEEDED: other measurements are then NaN, rounds are counted, and other keys are empty. Raises
+    UsageError if there is no run, or if a file is damaged or was not written by al-run.
     """
-    found = find(directory)
-    if found.damaged:
-        raise UsageError(found.damaged[0])
-    return found.frame
+    contents = find(directory)
+    if contents.damaged:
+        raise UsageError(contents.damaged[0])
+    return contents.frame
 
 
-def find(directory: Path) -> Found:
-    """As `load`, but without the runs that are damaged, as long as one is sound."""
+def find(directory: Path) -> Contents:
+    """As `load`, but leaves damaged runs out; raises UsageError if no run is sound."""
     directory = Path(directory)
     folders = {folder.relative_to(directory).as_posix(): folder for folder in run_folders(directory)}
     rows: list[Row] = []
@@ -83,16 +83,16 @@ def find(directory: Path) -> Found:
     frame = table(rows)
     _require_distinct(frame, directory)
     _require_few(frame, directory)
-    return Found(frame, folders, configs, damaged)
+    return Contents(frame, folders, configs, damaged)
 
 
 def run_folders(directory: Path) -> list[Path]:
-    """Folders at any depth that hold an acquired.csv or a rounds.csv, hidden ones left out, sorted."""
+    """Folders at any depth that hold an acquired.csv or a rounds.csv, sorted; hidden folders are left out."""
     return folders_with(directory, ("acquired.csv", "rounds.csv"))
 
 
 def read_run(folder: Path, root: Path) -> list[Row]:
-    """One run's rows, none before its first finished round; `folder` is given relative to `root`."""
+    """One run's rows, with its folder relative to `root`; none if no round is finished yet."""
     return _rows(folder, folder.relative_to(root).as_posix(), read_config(folder))
 
 
@@ -102,7 +102,7 @@ def _rows(folder: Path, name: str, config: Mapping[str, Any]) -> list[Row]:
 
 
 def read_config(folder: Path) -> Mapping[str, Any]:
-    """The run's configuration, whose mapping `run` is a RunId; UsageError where it is not."""
+    """The run's configuration. Raises UsageError if it is missing, or if its mapping `run` is no RunId."""
     file = folder / "config.yaml"
     try:
         config = from_yaml(file)
@@ -121,7 +121,7 @@ def read_config(folder: Path) -> Mapping[str, Any]:
 
 
 def table(rows: Sequence[Row]) -> pd.DataFrame:
-    """Rows -> the tidy table, in an order that does not depend on theirs."""
+    """The rows as the tidy table, always in the same order."""
     extra = [name for name in EXTRA if not all(isnan(row.get(name, nan)) for row in rows)]
     return pd.DataFrame(rows, columns=[*TIDY, *extra]).sort_values([*KEYS, "round", "folder"], ignore_index=True)
 
@@ -137,7 +137,7 @@ def _read_results(file: Path) -> list[Row]:
 
 
 def _require_distinct(frame: pd.DataFrame, directory: Path) -> None:
-    """UsageError where two folders hold the same run: its seed would count twice in a mean."""
+    """Raises UsageError if two folders hold the same run, because its seed would count twice in a mean."""
     identity = [*COMBINATION, "curve", "seed"]
     runs = frame.assign(curve=curve_names(frame)).drop_duplicates([*identity, "folder"])
     same = runs[runs.duplicated(identity, keep=False)]
@@ -151,12 +151,12 @@ def _require_distinct(frame: pd.DataFrame, directory: Path) -> None:
 
 
 def _require_few(frame: pd.DataFrame, directory: Path) -> None:
-    """UsageError where a figure would have more curves than can be drawn and compared."""
+    """Raises UsageError if a figure would have more than MOST_CURVES curves."""
     counts = curve_names(frame).groupby([frame[key] for key in COMBINATION], sort=False).nunique()
     if counts.max() > MOST_CURVES:
         (key, *_) = counts[counts == counts.max()].reset_index()[list(COMBINATION)].itertuples(index=False)
         where = ", ".join(filter(None, map(str, key)))
         raise UsageError(
-            f"{directory} holds {counts.max():,} strategies and variants of {where}; {MOST_CURVES} are compared at "
-            "most: move some into a folder of their own"
+            f"{directory} holds {counts.max():,} strategies and variants of {where}, but at most {MOST_CURVES} can "
+            "be compared; move some into another folder"
         )

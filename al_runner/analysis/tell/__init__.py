@@ -1,1 +1,1 @@
-"""What the numbers come to, in sentences and in printed tables."""
+"""The results in sentences and in printed tables."""

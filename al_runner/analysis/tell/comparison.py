@@ -20,7 +20,7 @@ from al_runner.analysis.tell.verdict import Naming, verdict
 
 @dataclass(frozen=True)
 class Comparison:
-    """The tables of a folder and what they come to; `load` gives the frame to build it from."""
+    """All tables of a folder, and their verdicts. `Comparison.of` builds it from a table of `load`."""
 
     cases: list[Case]
     baseline: str
@@ -39,19 +39,19 @@ class Comparison:
         targets: Sequence[float] | None = None,
         last: int | None = None,
     ) -> "Comparison":
-        """Compare the runs of a tidy table up to `at` labels; errors to reach in `targets` are fractions.
+        """Compare the runs of a tidy table up to `at` labels; the errors to reach in `targets` are fractions.
 
-        `last` rounds make the final error, see `budget_of`.
+        The final error is the mean of the `last` rounds, see `budget_of`. Raises UsageError as `cases`.
         """
-        found = cases(frame, at, baseline, last)
+        case_list = cases(frame, at, baseline, last)
         return cls(
-            found,
-            found[0].baseline,
-            results(found),
-            labels_needed(found, targets),
-            paired_tests(found),
-            penalties(found),
-            average_ranks(found),
+            case_list,
+            case_list[0].baseline,
+            results(case_list),
+            labels_needed(case_list, targets),
+            paired_tests(case_list),
+            penalties(case_list),
+            average_ranks(case_list),
         )
 
     @property
@@ -65,7 +65,7 @@ class Comparison:
         return shown_results(_named(self.results, names), names(self.baseline))
 
     def shown(self, names: Naming = str) -> list[Shown]:
-        """All tables as they are shown, with curves called by `names`."""
+        """All tables as they are shown; `names` gives the shown names of curves."""
         baseline, penalties = names(self.baseline), self.penalties.rename(names, axis=0).rename(names, axis=1)
         return [
             *self.shown_results(names),
@@ -76,7 +76,7 @@ class Comparison:
         ]
 
     def verdicts(self, names: Naming = str) -> list[str]:
-        """A sentence or three a case, which begins with the case's name."""
+        """One to three sentences for each case, which begin with its title."""
         return [f"{case.title}: {verdict(case, names)}" for case in self.cases]
 
 
@@ -88,7 +88,7 @@ def _named(table: pd.DataFrame, names: Naming) -> pd.DataFrame:
 def save_tables(
     comparison: Comparison, out: Path, names: Names | None = None, columns: tuple[str, ...] = DEFAULT
 ) -> list[Path]:
-    """compare_*.csv, compare.md, and compare.tex of these columns in `out`; the paths."""
+    """Write compare_*.csv, compare.md, and compare.tex with these columns into `out`. Returns the paths."""
     written = [write(out / f"compare_{name}.csv", as_csv(table)) for name, table in comparison.frames.items()]
     marked = [*map(markdown, comparison.verdicts()), *(table.as_markdown() for table in comparison.shown())]
     latex = ["% needs \\usepackage{booktabs}"]

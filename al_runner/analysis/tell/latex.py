@@ -1,4 +1,4 @@
-"""The table of errors as LaTeX prints it in a paper's column."""
+"""The table of errors as LaTeX, for a column of a paper."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -17,8 +17,8 @@ from al_runner.errors import UsageError
 
 Row = Mapping[Any, Any]
 DEFAULT = ("final", "area", "final_gap")
-LABEL = re.compile(r"[^A-Za-z0-9:._-]")  # what a label may not have
-LONG = 20  # characters of a name, beyond which it is broken into lines
+LABEL = re.compile(r"[^A-Za-z0-9:._-]")  # characters that a label may not have
+LONG = 20  # characters: a longer name is broken into lines
 SPECIAL = {"\\": r"\textbackslash{}", "^": r"\^{}", "~": r"\~{}", "<": "$<$", ">": "$>$"}
 
 
@@ -28,7 +28,7 @@ class Column:
 
     head: str
     cell: Callable[[Row], str]
-    best: str = ""  # the number of which the lowest is bold
+    best: str = ""  # the column of `results` whose lowest number is bold; empty for none
 
 
 def _mean(name: str, gap: bool = False) -> Callable[[Row], str]:
@@ -64,7 +64,7 @@ COLUMNS = {
 
 
 def chosen(names: str | None) -> tuple[str, ...]:
-    """The columns of --columns, with commas between; UsageError for one that is none."""
+    """The columns of --columns, which have commas between them. Raises UsageError for an unknown column."""
     wanted = tuple(names.split(",")) if names else DEFAULT
     unknown = [name for name in wanted if name not in COLUMNS]
     if unknown:
@@ -73,7 +73,7 @@ def chosen(names: str | None) -> tuple[str, ...]:
 
 
 def latex_table(case: Case, names: Names, columns: tuple[str, ...] = DEFAULT) -> str:
-    """A float with caption and label that wants the package booktabs; with few columns it fits one of two columns."""
+    """A LaTeX table with caption and label. It needs the package booktabs, and fits a narrow column if it has few."""
     table = results([case])
     parts = [COLUMNS[name] for name in columns]
     long = max(len(names(curve)) for curve in table["curve"]) > LONG
@@ -113,14 +113,14 @@ def caption(case: Case, names: Names, columns: tuple[str, ...]) -> str:
         words.append(f"The mean error is that from {case.budget.start:,} labels on.")
     text = escaped(" ".join(words))
     if {"final_gap", "area_gap"} & set(columns):
-        many = len(case.parts) - 1
+        others = len(case.parts) - 1
         text += rf" $\Delta$: difference to {escaped(names(case.baseline))} in points, paired by seed;"
-        text += rf" $^{{*}}$: $p < {LEVEL:g}$ by a $t$ test with Holm's correction for {many} comparisons."
+        text += rf" $^{{*}}$: $p < {LEVEL:g}$ by a $t$ test with Holm's correction for {others} comparisons."
     if not case.ranked.empty and any(COLUMNS[name].best for name in columns):
         text += " The lowest error of a column is bold."
     return text
 
 
 def escaped(text: str) -> str:
-    """Plain text for LaTeX."""
+    """Plain text with LaTeX's special characters escaped."""
     return "".join(SPECIAL.get(c, f"\\{c}" if c in "&%$#_{}" else c) for c in text)

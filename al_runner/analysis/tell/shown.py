@@ -1,9 +1,9 @@
-"""A table of strings for a terminal, for Markdown and for the page."""
+"""Tables of strings for a terminal, for Markdown and for the page."""
 
 import re
 from dataclasses import dataclass
 
-# What begins something in GitHub's Markdown; a single _ inside a name, and a < before a number, begin nothing.
+# Characters that have a meaning in GitHub's Markdown; a single _ inside a name and a < before a number have none.
 MARKS = re.compile(r"<(?=[A-Za-z/!?])|&(?=[A-Za-z#])|[\\`*\[\]|~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 ENTITIES = {"<": "&lt;", "&": "&amp;"}
 
@@ -21,11 +21,11 @@ class Shown:
 
     @property
     def heading(self) -> str:
-        """The title, with the case where there is one."""
+        """The title, with the case if there is one."""
         return ": ".join(filter(None, (self.title, self.where)))
 
     def as_text(self) -> str:
-        """For a terminal."""
+        """The table as plain text for a terminal."""
         widths = [max(map(len, column)) for column in zip(self.head, *self.rows, strict=True)]
         lines = [
             "  ".join(
@@ -46,5 +46,5 @@ class Shown:
 
 
 def markdown(text: str) -> str:
-    """Plain text for Markdown: no tag, no entity, no link, no emphasis, no end of a table's cell."""
-    return MARKS.sub(lambda found: ENTITIES.get(found[0], f"\\{found[0]}"), text)
+    """Plain text escaped for Markdown: no tag, no entity, no link, no emphasis, no end of a table's cell."""
+    return MARKS.sub(lambda mark: ENTITIES.get(mark[0], f"\\{mark[0]}"), text)

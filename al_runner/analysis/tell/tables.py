@@ -19,7 +19,7 @@ PAIRED_NOTE = (
 
 
 def shown_results(table: pd.DataFrame, baseline: str) -> list[Shown]:
-    """`compare.results`, one table a case."""
+    """`results` as shown, one table for each case."""
     errors = ("final error", "last round", "mean error (area)", f"final - {baseline}", "p", f"area - {baseline}", "p")
     costs = ("run time", "select a round", "energy")
     head = ("strategy", "rank", "n", "labels", *errors, "final error, 95% by test set", *costs)
@@ -37,7 +37,7 @@ def _final_note(part: pd.DataFrame) -> str:
 def _test_note(part: pd.DataFrame) -> str:
     images = part["test_images"].dropna().unique()
     if len(images) == 0:
-        return "The size of the test set is not recorded, so the interval that it gives an error is not shown."
+        return "The size of the test set is not recorded, so the interval by test set is not shown."
     return f"By test set: Wilson's interval of an error that is measured on {int(images[0]):,} images."
 
 
@@ -69,7 +69,7 @@ def _ends(low: float, high: float) -> str:
 
 
 def shown_labels(table: pd.DataFrame, baseline: str) -> list[Shown]:
-    """`compare.labels_needed`, one table a case: a column of labels and one of savings a target."""
+    """`labels_needed` as shown, one table for each case: a column of labels and one of savings for each target."""
     tables = []
     for key, part in table.groupby(list(COMBINATION), sort=False):
         targets = list(dict.fromkeys(-1.0 if isnan(target) else target for target in part["target"]))
@@ -97,7 +97,7 @@ def _needed(row: Row) -> tuple[str, str]:
 
 
 def shown_tests(table: pd.DataFrame, baseline: str) -> list[Shown]:
-    """`compare.paired_tests` of the final error, one table a case, pairs without two shared seeds left out."""
+    """`paired_tests` of the final error as shown, one table for each case; pairs need two shared seeds."""
     head = ("first", "second", "pairs", "first - second", "t", "t, Holm", "Wilcoxon", "Wilcoxon, Holm", "seeds for 80%")
     note = (
         f"Two-sided p values of paired tests by seed; Holm: corrected for all pairs with {baseline}, or else for all "
@@ -115,7 +115,7 @@ def _test(row: Row) -> tuple[str, ...]:
 
 
 def shown_penalties(matrix: pd.DataFrame, cases: int) -> list[Shown]:
-    """`compare.penalties`; none where there is no entry."""
+    """`penalties` as shown; empty if there is no entry."""
     matrix = matrix.dropna(axis="columns", how="all").dropna(axis="index", how="all")
     if matrix.empty:
         return []
@@ -131,7 +131,7 @@ def shown_penalties(matrix: pd.DataFrame, cases: int) -> list[Shown]:
 
 
 def shown_ranks(table: pd.DataFrame) -> list[Shown]:
-    """`compare.average_ranks`; none where there are no ranks."""
+    """`average_ranks` as shown; empty if there are no ranks."""
     if table.empty:
         return []
     first = table.iloc[0]

@@ -1,4 +1,4 @@
-"""Numbers and lists as readers want them."""
+"""Numbers and lists as text for readers."""
 
 from collections.abc import Sequence
 from math import ceil, isfinite, isnan
@@ -29,19 +29,19 @@ def _with_half(mean: float, half: float, unit: str, signed: bool) -> str:
 
 
 def p_value(p: float) -> str:
-    """`p = 0.03`, `p < 0.001`, or that there is none."""
+    """`p = 0.03`, `p < 0.001`, or `p not defined` for NaN."""
     if isnan(p):
         return "p not defined"
     return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
 
 
 def short_p(p: float) -> str:
-    """A p value in a table's cell."""
+    """A p value in a table's cell; a dash for NaN."""
     return "-" if isnan(p) else "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def seconds(value: float) -> str:
-    """Seconds, in minutes or hours where that reads better."""
+    """Seconds as text, in minutes from 2 minutes on, in hours from 2 hours on; a dash for NaN."""
     if isnan(value):
         return "-"
     if value < 120:
@@ -50,13 +50,13 @@ def seconds(value: float) -> str:
 
 
 def listed(names: Sequence[str], most: int = 8) -> str:
-    """The first names, and how many more there are."""
+    """The first `most` names, and how many more there are."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
 
 
 def seeds_text(count: float) -> str:
-    """`seeds_needed` to read; a dash where it is unknown."""
+    """`seeds_needed` as text; a dash if it is unknown."""
     if isnan(count):
         return "-"
     return f"{ceil(count):,}" if isfinite(count) else "over a million"

@@ -1,4 +1,4 @@
-"""What the tables come to, in sentences; and what is missing of them."""
+"""The result of a comparison in sentences, and a list of missing runs."""
 
 from collections.abc import Callable, Sequence
 from math import isfinite, isnan
@@ -10,37 +10,37 @@ from al_runner.analysis.stats.intervals import interval
 from al_runner.analysis.stats.paired import LEAST_PAIRS, LEVEL, Test
 from al_runner.analysis.tell.text import listed, p_value, percent, points, seeds_text
 
-Naming = Callable[[str], str]  # from what a curve is called in a configuration to what is shown
-NEARLY_ALL = 0.8  # of all labels, from where on strategies are about to meet
-FEW_IMAGES = 1000  # of a test set, below which one image is more than 0.1 points
+Naming = Callable[[str], str]  # from a curve's name in a configuration to its shown name
+NEARLY_ALL = 0.8  # share of all labels from which on strategies are about to meet
+FEW_IMAGES = 1000  # in a smaller test set one image is more than 0.1 points
 
 
 def verdict(case: Case, names: Naming = str) -> str:
     """Which curve of a case ends lowest, by how much and how surely; or why nothing is ranked.
 
-    Curves are called by `names`.
+    `names` gives the shown names of curves.
     """
     said = [refusal(case, names)] if case.ranked.empty else [_at_the_end(case, names), *_on_the_way(case, names)]
     return " ".join([*said, *cautions(case)])
 
 
 def cautions(case: Case) -> list[str]:
-    """What makes any difference at this budget small or doubtful: little left to buy, or few test images."""
-    found = []
+    """Warnings that differences at this budget are small or doubtful: few labels left to buy, or few test images."""
+    warnings = []
     pool, images = case.pool_images, case.test_images
     if pool and case.budget.end >= NEARLY_ALL * pool:
-        found.append(
+        warnings.append(
             f"Caution: {case.budget.end:,} of all {pool:,} labels are bought by then, and with all of them every "
             "strategy is the same; compare them with fewer labels (--at)."
         )
     if images and images < FEW_IMAGES:
         one = f"{100 / images:.2g} points"
-        found.append(f"Caution: errors are measured on {images:,} test images, of which one is {one}.")
-    return found
+        warnings.append(f"Caution: errors are measured on {images:,} test images, of which one is {one}.")
+    return warnings
 
 
 def _on_the_way(case: Case, names: Naming) -> list[str]:
-    """One sentence where another curve than the finally best has the least error on average over the budget."""
+    """One sentence if the curve with the lowest mean error over the budget is not the one that ends lowest."""
     means = pd.Series({str(name): case.values(str(name), "area").mean() for name in case.ranked.index}).dropna()
     if means.empty or means.idxmin() == case.ranked.index[0]:
         return []
@@ -50,7 +50,7 @@ def _on_the_way(case: Case, names: Naming) -> list[str]:
 
 
 def _at_the_end(case: Case, names: Naming) -> str:
-    """One sentence on the finally best curve, against the baseline and the next best."""
+    """One sentence that compares the curve that ends lowest with the baseline and the next best."""
     best = str(case.ranked.index[0])
     final = percent(*interval(case.values(best, "final")))
     start = f"With {case.budget.end:,} labels {names(best)} ends lowest, at {final}{_of_rounds(case)}"
@@ -63,7 +63,7 @@ def _at_the_end(case: Case, names: Naming) -> str:
 
 
 def _leads(case: Case, names: Naming, best: str, others: Sequence[str]) -> str:
-    """Clauses on `best` against the others: leads beyond chance first, then those that may be chance; and equals."""
+    """Clauses that compare `best` with the others: equal ones, then leads beyond chance, then leads by chance."""
     sure, unsure, equal = [], [], []
     for other in others:
         test = case.test(best, other, "final")
@@ -82,7 +82,7 @@ def _leads(case: Case, names: Naming, best: str, others: Sequence[str]) -> str:
 
 
 def _needed(test: Test) -> str:
-    """How many seeds; of a single test, so that it may be no more than the ones that a correction left unsure."""
+    """How many seeds would be enough, for a single test: after a correction it may be less than the seeds there are."""
     if not isfinite(test.seeds_needed):
         return "no number of"
     return f"about {seeds_text(test.seeds_needed)}" if test.seeds_needed > test.pairs else "a few more"
@@ -94,7 +94,7 @@ def _of_rounds(case: Case) -> str:
 
 
 def refusal(case: Case, names: Naming = str) -> str:
-    """Why a case is not ranked, how many seeds its variance asks for, and what would help."""
+    """Why a case is not ranked, how many seeds it needs by its variance, and what would help."""
     counts = {name: len(case.values(name, "final")) for name in case.parts}
     have = ", ".join(f"{names(name)} {count}" for name, count in counts.items())
     if len(counts) < 2:
@@ -113,20 +113,20 @@ def _variance(case: Case, names: Naming) -> str:
     held = [(name, case.test(name, case.baseline, "final")) for name in others] if case.baseline in case.parts else []
     judged = [(name, test) for name, test in held if test.pairs >= 2 and isfinite(test.seeds_needed)]
     if not judged:
-        return f"One seed shows no variance, so how many it takes can't be told; begin with {LEAST_PAIRS}"
+        return f"One seed shows no variance, so the number of seeds it takes is unknown; begin with {LEAST_PAIRS}"
     needs = [f"{names(name)} {max(LEAST_PAIRS, int(test.seeds_needed)):,}" for name, test in judged]
     name = names(case.baseline)
     return f"To tell a strategy from {name}, the observed variance asks for about this many: {listed(needs)}"
 
 
 def _other_budget(case: Case) -> list[str]:
-    """The longest budget that would be ranked, where there is one."""
+    """A sentence on the largest budget that would be ranked; empty if there is none."""
     at = rankable(case)
     return [] if at is None else [f"With --at {at} there are {LEAST_PAIRS} paired seeds of every curve"]
 
 
 def rankable(case: Case) -> int | None:
-    """The most labels that three shared seeds of every curve reach, None where there are no such seeds."""
+    """The most labels that three shared seeds of every curve reach; None if there are no such seeds."""
     ends = case.each.pivot(index="seed", columns="curve", values="labelled").dropna().min(axis=1)
     if len(ends) < LEAST_PAIRS:
         return None
@@ -135,7 +135,7 @@ def rankable(case: Case) -> int | None:
 
 
 def gaps(case: Case) -> list[str]:
-    """Runs that a case lacks: seeds that other curves have, and runs that stop short of the budget's end."""
+    """Lines on missing runs of a case: seeds that only other curves have, and runs that stop before the budget ends."""
     where = case.title
     seeds = set(case.each["seed"])
     absent = [
@@ -145,14 +145,14 @@ def gaps(case: Case) -> list[str]:
     ]
     short = case.each[~case.each["finished"]]
     unfinished = [f"{row['curve']} seed {row['seed']} (to {row['labelled']:,})" for row in short.to_dict("records")]
-    found = [f"{where}: missing, though other strategies have it: {listed(absent)}"] if absent else []
+    lines = [f"{where}: missing, though other strategies have it: {listed(absent)}"] if absent else []
     if unfinished:
-        found.append(f"{where}: left out, short of {case.budget.end:,} labels: {listed(unfinished)}")
+        lines.append(f"{where}: left out, short of {case.budget.end:,} labels: {listed(unfinished)}")
     if case.baseline not in case.parts:
-        found.append(f"{where}: no strategy {case.baseline} to compare with; run it, or name another --baseline")
-    return found
+        lines.append(f"{where}: no strategy {case.baseline} to compare with; run it, or name another --baseline")
+    return lines
 
 
-def all_gaps(found: Sequence[Case]) -> list[str]:
+def all_gaps(case_list: Sequence[Case]) -> list[str]:
     """`gaps` of every case."""
-    return [gap for case in found for gap in gaps(case)]
+    return [gap for case in case_list for gap in gaps(case)]

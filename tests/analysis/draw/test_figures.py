@@ -94,7 +94,7 @@ def test_curves_are_named_as_papers_do_or_as_the_user_says(tmp_path):
     [
         ("kfac_vfe", 'give it as --label name="what is shown"'),
         ("badge=B", "nothing here is called badge; choose some of kfac_vfe, random"),
-        ("kfac_vfe=Random", "Random would be the name of two; give kfac_vfe another one"),
+        ("kfac_vfe=Random", "Random would be the name of two things; give kfac_vfe another name"),
     ],
 )
 def test_a_label_of_nothing_or_of_two_is_refused(word, message):
@@ -244,7 +244,7 @@ def test_the_same_runs_give_the_same_bytes(tmp_path):
 
 
 def test_only_full_is_no_figure(tmp_path):
-    with pytest.raises(UsageError, match="no strategy but full"):
+    with pytest.raises(UsageError, match="full is the only strategy"):
         learning_curves(runs(tmp_path, []))
 
 

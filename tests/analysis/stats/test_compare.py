@@ -171,7 +171,7 @@ def test_an_impossible_budget_and_a_lone_full_are_refused(tmp_path):
     for at in (7, 25):
         with pytest.raises(UsageError, match=f"--at is {at}; the curves of usps, .* go from 8 to 24 labels"):
             cases(frame, at=at)
-    with pytest.raises(UsageError, match="no strategy but full"):
+    with pytest.raises(UsageError, match="full is the only strategy"):
         cases(frame.assign(strategy="full"))
 
 

@@ -140,14 +140,14 @@ def test_the_classes_of_a_run_of_0_1_0_are_unknown(tmp_path):
     ("before", "after", "message"),
     [
         ("test_nll", "nll", "no column test_nll"),
-        ("\n2,24,", "\n3,24,", "round 3 stands where 2 should"),
+        ("\n2,24,", "\n3,24,", "round 3 is in the place of 2"),
         ("\n2,24,", "\n2,16,", "labelled does not grow"),
         ("\n2,24,0.2,", "\n2,24,20,", r"test_error is 20.0 in round 2; it must be a fraction"),
         ("\n2,24,0.2,", "\n2,24,nan,", "line 4: test_error is 'nan'"),
         ("\n2,24,0.2,", "\n2,24,,", "line 4: test_error is ''"),
-        ("\n2,24,0.2,", "\n2,24,0.2,0.3,", "line 4: the fields"),
+        ("\n2,24,0.2,", "\n2,24,0.2,0.3,", "line 4: it has more or fewer cells"),
         ("\n2,24,0.2,", "\n2,24,0.05,", "best_test_error is not the lowest"),
-        (",3\n2,", "\n2,", "line 3: the fields"),
+        (",3\n2,", "\n2,", "line 3: it has more or fewer cells"),
         ("\n2,24,", '\n2,"24,', "can't be read"),
     ],
 )
@@ -168,7 +168,7 @@ def test_the_same_run_twice_is_refused(tmp_path):
         load(tmp_path)
     results = tmp_path / "both" / "results.csv"
     write(results, as_csv(pd.concat([load(tmp_path / "a"), load(tmp_path / "b")])))
-    with pytest.raises(UsageError, match="round 0 stands where 3 should"):
+    with pytest.raises(UsageError, match="round 0 is in the place of 3"):
         load(tmp_path / "both")
 
 
