@@ -1,7 +1,7 @@
 """The experiment: acquire, label, train from scratch, measure, record."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from time import perf_counter
 from typing import Protocol
@@ -25,6 +25,12 @@ class Record(Protocol):
 
     def bought(self, round_: int) -> Tensor | None:
         """Ids bought in `round_`, or None where that purchase is still to come."""
+
+    def asked(self, round_: int) -> tuple[Tensor, float, Mapping[str, float]] | None:
+        """The choice of `round_`, its seconds and facts, where labels were asked for already."""
+
+    def ask(self, round_: int, ids: Tensor, seconds: float, facts: Mapping[str, float]) -> None:
+        """A choice whose labels may be long in coming."""
 
     def buy(self, round_: int, ids: Tensor, labels: Tensor, seconds: float, facts: Mapping[str, float]) -> None:
         """A purchase, the seconds that choosing took, and what the strategy reports of its choice."""
@@ -56,7 +62,8 @@ class Experiment:
     @cached_property
     def purchases(self) -> list[int]:
         """Labels bought in every round; UsageError where the budget does not fit the data set."""
-        sizes = self.plan.purchases(len(self.data.train))
+        plan = replace(self.plan, initial=len(self.data.given)) if self.starts_given else self.plan
+        sizes = plan.purchases(len(self.data.train))
         if self.plan.balanced:
             self.simulated("budget.balanced").require_every_class(sizes[0], self.known)
         if self.plan.sets:
@@ -67,6 +74,11 @@ class Experiment:
                     "use a strategy that can buy sets, such as strategy=emoc or entropy, or set budget.sets=null"
                 )
         return sizes
+
+    @property
+    def starts_given(self) -> bool:
+        """Whether the first purchase are the images that had their labels beforehand."""
+        return len(self.data.given) > 0 and self.plan.initial != "all"
 
     @property
     def known(self) -> int:
@@ -96,15 +108,19 @@ class Experiment:
         for round_, size in enumerate(self.purchases):
             ids, selecting = record.bought(round_), 0.0
             if ids is None:
-                if fitted is None and round_ > 0:  # resumed between a measurement and the next purchase
+                asked = record.asked(round_)
+                if asked is None and fitted is None and round_ > 0:  # resumed after a measurement, before the choice
                     fitted = await learner.fit(self.train_data(pool), Streams(self.seed, round_ - 1), None)
-                start = clock()
-                ids, facts = await self.choose(fitted, pool, size, round_)
-                selecting = clock() - start
-                if fitted is not None:
-                    confidence, classes = mean_log_probs(fitted.log_probs(self.data.images[ids])).exp().max(1)
-                    record.predicted(round_, ids, classes, confidence)
-                record.buy(round_, ids, await self.oracle.label(ids), selecting, facts)
+                ids, selecting, facts = asked or await self.chosen(fitted, pool, size, round_, record, clock)
+                labels = await self.oracle.label(ids.to(self.data.images.device))
+                told = (labels >= 0).to(ids.device)
+                if round_ == 0 and not bool(told.any()):
+                    raise UsageError(
+                        f"none of the first {len(ids)} images got a label, so there is nothing to train on; "
+                        "raise budget.initial and start anew with overwrite=true"
+                    )
+                ids, labels = ids[told], labels[labels >= 0]
+                record.buy(round_, ids, labels, selecting, facts)
             ids = ids.to(self.data.images.device)
             pool.buy(ids, await self.oracle.label(ids))
             if record.measured(round_) and not learner.continues:
@@ -116,6 +132,20 @@ class Experiment:
                 row = {**self.measurements(fitted, pool), "fit_seconds": fitting}
                 record.measure(round_, row, joules(fitting + selecting))
 
+    async def chosen(
+        self, fitted: Fitted | None, pool: Pool, size: int, round_: int, record: Record, clock: Callable[[], float]
+    ) -> tuple[Tensor, float, Mapping[str, float]]:
+        """The next purchase, the seconds that choosing took, and its facts; recorded where its labels are to come."""
+        start = clock()
+        ids, facts = await self.choose(fitted, pool, size, round_)
+        selecting = clock() - start
+        if fitted is not None:
+            confidence, classes = mean_log_probs(fitted.log_probs(self.data.images[ids])).exp().max(1)
+            record.predicted(round_, ids, classes, confidence)
+        if not isinstance(self.oracle, Simulated):  # who may take a week: what is asked then stays as it is
+            record.ask(round_, ids, selecting, facts)
+        return ids, selecting, facts
+
     def train_data(self, pool: Pool) -> TrainData:
         unlabelled = ImagesOf(pool, pool.unlabelled)
         return TrainData(pool.x(pool.labelled), pool.y(pool.labelled), *self.data.validation, unlabelled, pool.old)
@@ -125,6 +155,8 @@ class Experiment:
         streams = Streams(self.seed, round_)
         if fitted is None:
             rng = streams("initial")
+            if self.starts_given:
+                return Choice(self.data.given)
             if not self.plan.balanced:
                 return Choice(random_ids(pool, size, rng))
             simulated = self.simulated("budget.balanced")

@@ -5,9 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from al_runner.types import DataSet
-
-UNKNOWN = -1  # in place of a label that was not bought
+from al_runner.types import UNKNOWN, DataSet
 
 
 class Pool:

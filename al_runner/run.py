@@ -12,7 +12,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from al_runner.errors import UsageError
+from al_runner.errors import UsageError, Waiting
 from al_runner.plugins import registered  # noqa: F401 - what Hydra must know before it composes
 from al_runner.record.leftovers import clear
 from al_runner.record.state import LAUNCH
@@ -22,6 +22,7 @@ from al_runner.settings.groups import conf_dir
 from al_runner.system.console import silence_broken_pipe
 from al_runner.system.signals import Stopped, listening
 
+WAITS = 3  # exit code of a run that can't go on before somebody has labelled images
 DEFAULT_LAUNCHER = "auto"  # of conf/config.yaml
 FOLDER_TROUBLE = (errno.EEXIST, errno.ENOTDIR, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 
@@ -34,6 +35,8 @@ def start(cfg: DictConfig) -> None:
         from al_runner.job import run_alone  # noqa: PLC0415 - torch, see above
 
         run_alone(cfg)
+    except Waiting:
+        sys.exit(WAITS)
     except USER_ERRORS as error:
         if hydra.mode is RunMode.RUN:  # past Hydra, which would add lines of its own
             clear(Path(hydra.runtime.output_dir), Path(str(cfg.results)).expanduser().absolute())

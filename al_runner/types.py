@@ -19,6 +19,10 @@ from al_runner.rng import Streams
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Count, Many, Means, NotNegative, Positive, Share, Takes
 
+UNKNOWN = -1  # in place of a label that nobody has given yet
+UNSURE = -2  # in place of a label that whoever was asked could not give
+NO_IDS = torch.zeros(0, dtype=torch.int64)
+
 
 @dataclass(frozen=True, eq=False)
 class DataSet:
@@ -29,15 +33,16 @@ class DataSet:
     """
 
     images: Tensor  # uint8 [N, C, H, W], channels last in memory
-    labels: Tensor  # int64 [N], 0 .. Y-1
+    labels: Tensor  # int64 [N], 0 .. Y-1, or UNKNOWN, or UNSURE
     train: Tensor  # ids that may be bought, int64, ascending
     val: Tensor  # ids for early stopping only
     test: Tensor  # ids for the record only
     classes: tuple[str, ...]
     files: tuple[str, ...] = ()  # where each image was read from, by id; empty if the images came as arrays
+    given: Tensor = NO_IDS  # ids of `train` that have labels beforehand, where others have none
 
     def to(self, device: torch.device) -> "DataSet":
-        tensors = ("images", "labels", "train", "val", "test")
+        tensors = ("images", "labels", "train", "val", "test", "given")
         return replace(self, **{name: getattr(self, name).to(device) for name in tensors})
 
     @cached_property

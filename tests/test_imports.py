@@ -14,7 +14,7 @@ LAYERS = {
     "needs": {"errors"},
     "types": {"errors", "rng", "needs", "settings"},
     "pool": {"types", "errors"},
-    "oracle": {"types", "pool", "errors"},
+    "oracle": {"types", "pool", "errors", "settings"},
     "budget": {"errors", "settings"},
     "data": {"types", "rng", "errors", "system", "settings"},
     "models": {"types", "errors", "rng", "settings"},
@@ -25,6 +25,7 @@ LAYERS = {
     "loop": {"types", "rng", "pool", "oracle", "learners", "budget", "strategies", "errors"},
     "testing": {"types", "needs", "rng", "pool", "models", "learners", "engine", "strategies", "errors"},
     "record": {"errors", "system", "types", "settings"},
+    "labelling": {"errors", "system", "types", "oracle", "record"},
     "analysis": {"errors", "system", "record", "data"},
     "sweep": {"errors", "system", "record", "settings", "analysis"},
 }

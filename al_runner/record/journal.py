@@ -34,6 +34,25 @@ class Predicted(NamedTuple):
     confidence: list[float]
 
 
+class Asked(NamedTuple):
+    """Images were chosen, and somebody is asked for their labels: the purchase to come."""
+
+    round: int
+    id: list[int]
+    seconds: float  # that the choice took
+    facts: dict[str, float]  # what the strategy reported of its choice
+
+
+class Answered(NamedTuple):
+    """Somebody gave labels, of images that were asked for or of those that are kept to measure with."""
+
+    answer: int  # how many there were before
+    id: list[int]
+    label: list[int]  # UNSURE where whoever was asked can't tell
+    name: list[str]  # the label in words, "" for UNSURE
+    file: list[str] | None = None
+
+
 class Bought(NamedTuple):
     """Images were chosen and labelled."""
 
@@ -58,8 +77,10 @@ class Ended(NamedTuple):
     rounds: int
 
 
-Event = Begun | Predicted | Bought | Measured | Ended
-KINDS: dict[str, type[Event]] = {kind.__name__.lower(): kind for kind in (Begun, Predicted, Bought, Measured, Ended)}
+Event = Begun | Predicted | Asked | Answered | Bought | Measured | Ended
+KINDS: dict[str, type[Event]] = {
+    kind.__name__.lower(): kind for kind in (Begun, Predicted, Asked, Answered, Bought, Measured, Ended)
+}
 
 
 class Reading(NamedTuple):

@@ -18,11 +18,11 @@ from rich.text import Text
 
 from al_runner.analysis.table.runs import read_run
 from al_runner.errors import UsageError
-from al_runner.record.state import DONE, FAILED, RUNNING, STOPPED, WAITING, State, read
+from al_runner.record.state import ASKING, DONE, FAILED, RUNNING, STOPPED, WAITING, State, read
 from al_runner.sweep.worker import AL_RUN
 from al_runner.system.console import command
 
-COLOURS = {RUNNING: "cyan", DONE: "green", FAILED: "red", STOPPED: "yellow", WAITING: ""}
+COLOURS = {RUNNING: "cyan", DONE: "green", FAILED: "red", STOPPED: "yellow", WAITING: "", ASKING: "magenta"}
 UNREADABLE = State(FAILED, (), "", error="state.json can't be read; the run's own command writes it anew")
 LAST = 5  # rounds whose time the rest is reckoned from
 

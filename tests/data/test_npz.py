@@ -47,7 +47,11 @@ def test_without_test_images_a_fifth_is_held_out(tmp_path, load):
         ),
         ({"train_labels": np.zeros(29, np.int64)}, r"train_labels is int64 \(29,\); 30 integers are wanted"),
         ({"train_labels": np.zeros(30)}, "train_labels is float64"),
-        ({"train_labels": np.full(30, -1)}, r"labels are -1 \.\. 3; 0 \.\. 3 is wanted"),
+        ({"train_labels": np.full(30, -2)}, r"labels are -2 \.\. 3; 0 \.\. 3 is wanted"),
+        (
+            {"train_labels": np.full(30, -1), "classes": np.array(["a", "b", "c"])},
+            r"labels are 0 \.\. 3; 0 \.\. 2 is wanted, one for each class, and -1 for an image without a label",
+        ),
         ({"classes": np.array(["a", "b", "c"])}, r"labels are 0 \.\. 3; 0 \.\. 2 is wanted, one for each class"),
         ({"test_images": np.zeros((10, 4, 4, 3), np.uint8)}, "train and test images differ in size"),
         ({"train_images": np.zeros((0, 5, 4, 3), np.uint8), "train_labels": np.zeros(0, int)}, "train_images is empty"),
@@ -305,7 +309,5 @@ def test_arrays_that_nothing_reads_are_named(tmp_path, load, caplog):
 def test_names_of_files_may_stand_beside_the_images_one_for_each(tmp_path, load):
     names = [f"photo {number}.jpg" for number in range(40)]
     assert list(load("npz", tmp_path, save(tmp_path, files=np.array(names))[0]).files) == names
-    with pytest.raises(
-        InstantiationException, match=r"files has shape \[39\], but there are 40 images"
-    ):
+    with pytest.raises(InstantiationException, match=r"files has shape \[39\], but there are 40 images"):
         load("npz", tmp_path, save(tmp_path, files=np.array(names[1:]))[0])
