@@ -122,9 +122,12 @@ class Exchange:
         """What stands in the query that is there, and in what was taken in before: of a run that had to begin again."""
         found = Answers(classes=[*self.person.names])
         for path in (*sorted((self.folder / KEPT).glob("*.csv")), self.folder / TABLE):
+            said: dict[int, set[str]] = {}
             with suppress(UsageError):  # it is not there, or no table any more
-                rows = [row for row in rows_of(path) if row.get("id", "").isdecimal() and row["label"]]
-                found.refused |= {int(row["id"]): row["label"] for row in rows}
+                for row in rows_of(path):
+                    if row.get("id", "").isdecimal():
+                        said.setdefault(int(row["id"]), set()).add(row["label"])
+            found.refused |= {id_: labels.pop() if len(labels) == 1 else "" for id_, labels in said.items()}
         return found
 
     def _keep(self, content: bytes) -> None:

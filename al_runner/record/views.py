@@ -129,8 +129,9 @@ def _rows(event: Event, said: Predicted | None) -> Iterator[tuple[str, Sequence[
             for id_ in event.id:
                 yield "asked.csv", (event.round, id_, event.seconds, json.dumps(event.facts))
         case Answered():
-            for image in zip(event.id, event.label, event.name, event.file or [""] * len(event.id), strict=True):
-                yield "answered.csv", (event.answer, *image)
+            files = event.file or [""] * len(event.id)
+            for answer in zip(event.id, event.label, event.name, files, strict=True):
+                yield "answered.csv", (event.answer, *answer)
 
 
 def _starts(events: Iterable[Event]) -> dict[str, bytes]:
