@@ -52,7 +52,8 @@ class Person:
     def open(self, ids: Tensor) -> Tensor:
         """Which of `ids`, and of the images to measure with, have no label yet: ids, each once, ascending."""
         wanted = torch.cat([ids, self.data.val, self.data.test]).unique()
-        return wanted[self.data.labels[wanted] == UNKNOWN]
+        found: Tensor = wanted[self.data.labels[wanted] == UNKNOWN]
+        return found
 
 
 def answered(data: DataSet, labels: Mapping[int, int], classes: Sequence[str]) -> DataSet:

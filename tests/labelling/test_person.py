@@ -97,7 +97,7 @@ def test_a_simulated_run_on_the_same_labels_gives_the_same_rows(al_run: Command,
 
 
 def test_wrong_missing_double_and_new_labels(al_run: Command, root: Path, tmp_path: Path) -> None:
-    """Half an answer with every mistake: what is sound is kept, a line for each mistake, and the rest is asked again."""
+    """Half an answer with every mistake: what is sound is kept, a mistake gets a line, the rest is asked again."""
     al_run(*words(root, tmp_path, "oracle.classes=[red,green,blue]"))
     folder, filled = run_folder(tmp_path), tmp_path / "my labels, 1=x.csv"
     query = rows(folder / "query.csv")

@@ -30,7 +30,8 @@ def colour_of(file: str) -> str:
 def words(root: Path, results: Path, *more: str) -> list[str]:
     """A run on them: 6 images at first, then two queries of 4; 8 to test and 5 to validate on."""
     return [
-        "dataset=folder", f"dataset.path={root}", f"results={results}", f"data_root={results / 'data'}", "oracle=person",
+        "dataset=folder", f"dataset.path={root}", f"results={results}", f"data_root={results / 'data'}",
+        "oracle=person",
         "dataset.split.test=8", "dataset.split.val=5", "budget.initial=6", "budget.query=4", "budget.max_rounds=2",
         "strategy=entropy", "training.max_checks=2", "training.check_every=2", *more,
     ]  # fmt: skip
