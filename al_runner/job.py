@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from time import perf_counter
@@ -21,6 +21,7 @@ from al_runner.engine.stacked import Stacked
 from al_runner.engine.stopping import NonFiniteLoss
 from al_runner.errors import UsageError, Waiting
 from al_runner.labelling.exchange import NOTHING, Exchange, Told
+from al_runner.learners.committee import networks
 from al_runner.loop import Experiment
 from al_runner.models.inputs import NetBuilder, net_builder
 from al_runner.models.outputs import require_outputs
@@ -31,6 +32,7 @@ from al_runner.record.provenance import fingerprint, provenance
 from al_runner.record.run import Run, discard
 from al_runner.record.run_id import RunId
 from al_runner.record.state import RUNNING, Noted
+from al_runner.record.weights import Saved, keep, state_of
 from al_runner.settings.check import require_options
 from al_runner.settings.explain import USER_ERRORS, explain
 from al_runner.sweep.begin import launch_of
@@ -38,12 +40,24 @@ from al_runner.sweep.progress import Lines
 from al_runner.system.claim import Claim, Taken
 from al_runner.system.energy import Meter, counter_of
 from al_runner.system.signals import finishing, stop_point
-from al_runner.types import DataSet, Oracle
+from al_runner.types import DataSet, Fitted, Oracle
 
 log = logging.getLogger(__name__)
+Seen = Callable[[int, Fitted, Mapping[str, float]], None]
 
 # Where a run happens does not change what it is: these may differ when it is resumed.
-PLACE = ("data_root", "results", "device", "threads", "deterministic", "overwrite", "recover", "name", "logger")
+PLACE = (
+    "data_root",
+    "results",
+    "device",
+    "threads",
+    "deterministic",
+    "overwrite",
+    "recover",
+    "name",
+    "logger",
+    "save_weights",
+)
 
 
 def run_alone(cfg: DictConfig) -> None:
@@ -79,7 +93,8 @@ async def run_job(cfg: DictConfig, clock: Callable[[], float], progress: Lines, 
                 record.on(Measured, lambda event: noted.write(RUNNING))
                 record.on(Measured, lambda event: progress.measured(label, rounds, event.row))
                 try:
-                    await carry_out(experiment, record, clock, Meter(counter_of(device)), logger)
+                    seen = keeper(cfg.save_weights, folder, experiment, record)
+                    await carry_out(experiment, record, clock, Meter(counter_of(device)), logger, seen)
                 except Waiting:
                     assert exchange is not None
                     exchange.ask()
@@ -156,18 +171,43 @@ def identity(cfg: DictConfig) -> dict[str, Any]:
 
 
 async def carry_out(
-    experiment: Experiment, record: Run, clock: Callable[[], float], meter: Meter, logger: Logger | None
+    experiment: Experiment,
+    record: Run,
+    clock: Callable[[], float],
+    meter: Meter,
+    logger: Logger | None,
+    seen: Seen,
 ) -> None:
     """Every round that is still to come; a signal ends it where nothing has to be done twice."""
     record.on(Bought, lambda event: stop_point())  # the round before is recorded, and what was chosen after it
     try:
         with logged(logger, record.rows) as also, finishing():
             record.on(Measured, lambda event: also.write(event.row))
-            await experiment.run(record, clock, meter.joules)
+            await experiment.run(record, clock, meter.joules, seen)
     except NonFiniteLoss as error:
         raise UsageError(
             f"round {len(record.rows)}: {error}; lower training.optimizer.lr (every earlier round is kept)"
         ) from error
+
+
+def keeper(which: str | None, folder: Path, experiment: Experiment, record: Run) -> Seen:
+    """What saves the weights of every round as `save_weights` says; a learner without nets is named once."""
+    data, told = experiment.data, [False]
+
+    def seen(round_: int, fitted: Fitted, row: Mapping[str, float]) -> None:
+        if which is None:
+            return
+        try:
+            names = [*experiment.learner.build().state_dict()]
+            states = [state_of(net, names) for net in networks(fitted)]
+        except (UsageError, AttributeError) as error:
+            if not told[0]:
+                log.warning("save_weights=%s: %s", which, error)
+            told[0] = True
+            return
+        keep(folder, which, Saved(states, data.classes, data.image_shape, round_), row, record.rows)
+
+    return seen
 
 
 def show(folder: Path) -> None:

@@ -96,11 +96,13 @@ class Experiment:
         record: Record,
         clock: Callable[[], float] = perf_counter,
         joules: Callable[[float], float | None] = lambda seconds: None,
+        seen: Callable[[int, Fitted, Mapping[str, float]], None] = lambda round_, fitted, row: None,
     ) -> None:
         """Every round in turn; rounds that `record` holds are replayed from it, not done again.
 
         `clock` gives the seconds spent on this run, which is not alone where many runs share a process; `joules` tells
-        what the device used for so many seconds of this run.
+        what the device used for so many seconds of this run; `seen` is shown every model with its measurements, before
+        they are recorded.
         """
         learner = Checked(self.strategy.wrap(self.learner), type(self.learner).__name__)
         pool = Pool(self.data)
@@ -130,7 +132,22 @@ class Experiment:
             fitting = clock() - start
             if not record.measured(round_):
                 row = {**self.measurements(fitted, pool), "fit_seconds": fitting}
+                seen(round_, fitted, row)
                 record.measure(round_, row, joules(fitting + selecting))
+
+    async def again(self, record: Record) -> tuple[Fitted, Pool]:
+        """The model of the newest round that `record` holds, fitted again, and its pool; UsageError where none is."""
+        learner = Checked(self.strategy.wrap(self.learner), type(self.learner).__name__)
+        pool, fitted, round_ = Pool(self.data), None, 0
+        while record.measured(round_) and (ids := record.bought(round_)) is not None:
+            ids = ids.to(self.data.images.device)
+            pool.buy(ids, await self.oracle.label(ids))
+            if learner.continues or not record.measured(round_ + 1):
+                fitted = await learner.fit(self.train_data(pool), Streams(self.seed, round_), fitted)
+            round_ += 1
+        if fitted is None:
+            raise UsageError("no round is measured yet, so there is no model; let the run go on first")
+        return fitted, pool
 
     async def chosen(
         self, fitted: Fitted | None, pool: Pool, size: int, round_: int, record: Record, clock: Callable[[], float]

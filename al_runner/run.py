@@ -12,6 +12,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from al_runner.callable import make_callable
 from al_runner.errors import UsageError, Waiting
 from al_runner.plugins import registered  # noqa: F401 - what Hydra must know before it composes
 from al_runner.record.leftovers import clear
@@ -25,6 +26,8 @@ from al_runner.system.signals import Stopped, listening
 WAITS = 3  # exit code of a run that can't go on before somebody has labelled images
 DEFAULT_LAUNCHER = "auto"  # of conf/config.yaml
 FOLDER_TROUBLE = (errno.EEXIST, errno.ENOTDIR, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
+
+make_callable(__name__, "al_runner.api.runs", "run")
 
 
 def start(cfg: DictConfig) -> None:
