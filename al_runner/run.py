@@ -69,11 +69,25 @@ def find_modules(words: Sequence[str]) -> None:
         sys.path += [str(root), *(str(place) for place in sorted(root.glob("*/")) if any(place.glob("*.py")))]
 
 
+def export(words: Sequence[str]) -> None:
+    """`al-run --export FOLDER`; UsageError where that is not what the words are."""
+    if len(words) != 2 or words[0] != "--export":
+        raise UsageError(
+            "--export takes the folder of one run and nothing else, as in al-run --export outputs/.../seed0"
+        )
+    from al_runner.api.export import export as carry_out  # noqa: PLC0415 - torch, see above
+
+    print(carry_out(Path(words[1]).expanduser()))
+
+
 def main() -> None:
     """Run al-run's command line; exit code 1 and one line where something is the user's to mend."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra then leaves exceptions to us
     logging.raiseExceptions = False  # a log that can't be written is no trouble; a record that can't be says so itself
     try:
+        if "--export" in sys.argv[1:]:
+            export(sys.argv[1:])
+            return
         sys.argv[1:] = hydras_words(sys.argv[1:])
         find_modules(sys.argv[1:])
         with listening(quiet=LAUNCH in os.environ):

@@ -122,7 +122,9 @@ def data_of(net: nn.Module, pool: Tensor, labelled: tuple[Tensor, Tensor] | None
     """The labelled inputs, then the pool, as a data set."""
     x, y = (pool[:0], NO_IDS.to(pool.device)) if labelled is None else labelled
     if y.dtype != torch.int64 or y.ndim != 1 or len(x) != len(y):
-        raise UsageError(f"labelled is inputs and int64 labels, one each; these are {list(x.shape)} and {list(y.shape)}")
+        raise UsageError(
+            f"labelled is inputs and int64 labels, one each; these are {list(x.shape)} and {list(y.shape)}"
+        )
     classes = net(pool[:2]).shape[-1]
     labels = torch.cat([y, y.new_zeros(len(pool))])
     ids = torch.arange(len(labels), device=pool.device)

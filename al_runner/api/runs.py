@@ -66,7 +66,6 @@ def sweep(*words: str, **options: object) -> list[RunFolder]:
             folders.append(Path(HydraConfig.get().runtime.output_dir))
     done = subprocess.run([*AL_RUN, "-m", *given], capture_output=True, text=True, check=False)
     if done.returncode:
-        lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-        told = [line.removeprefix("al-run: ") for line in lines if line.startswith("al-run: ")]
-        raise UsageError("\n".join(told or lines[-1:]))
+        told = done.stderr.rpartition("al-run: ")[2].strip()
+        raise UsageError(told or f"the sweep ended with exit code {done.returncode}")
     return [RunFolder(folder) for folder in folders]
