@@ -40,7 +40,7 @@ from al_runner.sweep.progress import Lines
 from al_runner.system.claim import Claim, Taken
 from al_runner.system.energy import Meter, counter_of
 from al_runner.system.signals import finishing, stop_point
-from al_runner.types import DataSet, Fitted, Oracle
+from al_runner.types import DataSet, Fitted, Learner, Oracle
 
 log = logging.getLogger(__name__)
 Seen = Callable[[int, Fitted, Mapping[str, float]], None]
@@ -198,9 +198,8 @@ def keeper(which: str | None, folder: Path, experiment: Experiment, record: Run)
         if which is None:
             return
         try:
-            names = [*experiment.learner.build().state_dict()]
-            states = [state_of(net, names) for net in networks(fitted)]
-        except (UsageError, AttributeError) as error:
+            states = states_of(experiment.learner, fitted)
+        except UsageError as error:
             if not told[0]:
                 log.warning("save_weights=%s: %s", which, error)
             told[0] = True
@@ -208,6 +207,15 @@ def keeper(which: str | None, folder: Path, experiment: Experiment, record: Run)
         keep(folder, which, Saved(states, data.classes, data.image_shape, round_), row, record.rows)
 
     return seen
+
+
+def states_of(learner: Learner, fitted: Fitted) -> list[dict[str, Tensor]]:
+    """The weights of every net behind a fit, under the names of the model's own; UsageError where there is no net."""
+    build = getattr(learner, "build", None)
+    if build is None:
+        raise UsageError(f"{type(learner).__name__} builds no net, so there are no weights to save")
+    names = [*build().state_dict()]
+    return [state_of(net, names) for net in networks(fitted)]
 
 
 def show(folder: Path) -> None:

@@ -37,7 +37,7 @@ class Sampled(SingleNet):
     def log_probs(self, x: Tensor) -> Tensor:
         layers = [layer for layer in self.net.modules() if isinstance(layer, DROPOUT)]
         devices = [x.device] if x.is_cuda else []
-        parts = []
+        parts: list[Tensor] = []
         try:
             for layer in layers:
                 layer.train()
@@ -74,6 +74,7 @@ def choose(
     with usage_errors():
         chosen_by = strategy if isinstance(strategy, Strategy) else named(strategy, options)
     modes = [(one, one.training) for one in nets]
+    hooks = [one.register_forward_pre_hook(in_own_precision) for one in nets]
     try:
         for one in nets:
             one.eval()
@@ -86,8 +87,18 @@ def choose(
         query = asked(chosen_by, fitted, data, ours, n, Streams(seed, 1))
         return query - ours
     finally:
+        for hook in hooks:
+            hook.remove()
         for one, training in modes:
             one.train(training)
+
+
+def in_own_precision(net: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """A hook: inputs in the precision of the net, of which some strategies make a copy in double precision."""
+    weights = next((weight for weight in net.parameters() if weight.is_floating_point()), None)
+    if weights is None:
+        return inputs
+    return tuple(x.to(weights.dtype) if x.is_floating_point() else x for x in inputs)
 
 
 def named(name: str, options: Mapping[str, object]) -> Strategy:
@@ -117,7 +128,6 @@ def posterior(nets: Sequence[nn.Module], samples: int | None) -> tuple[Fitted, G
     return Sampled(nets[0], 0, samples), Gives(samples=samples, consistent=False)
 
 
-@torch.inference_mode()
 def data_of(net: nn.Module, pool: Tensor, labelled: tuple[Tensor, Tensor] | None) -> DataSet:
     """The labelled inputs, then the pool, as a data set."""
     x, y = (pool[:0], NO_IDS.to(pool.device)) if labelled is None else labelled
@@ -125,7 +135,8 @@ def data_of(net: nn.Module, pool: Tensor, labelled: tuple[Tensor, Tensor] | None
         raise UsageError(
             f"labelled is inputs and int64 labels, one each; these are {list(x.shape)} and {list(y.shape)}"
         )
-    classes = net(pool[:2]).shape[-1]
+    with torch.inference_mode():
+        classes = net(pool[:2]).shape[-1]
     labels = torch.cat([y, y.new_zeros(len(pool))])
     ids = torch.arange(len(labels), device=pool.device)
     return DataSet(torch.cat([x, pool]), labels, ids, ids[:0], ids[:0], tuple(map(str, range(classes))))
@@ -141,4 +152,6 @@ def asked(strategy: Strategy, fitted: Fitted, data: DataSet, known: int, n: int,
         raise UsageError(
             f"{strategy.name} chooses by what it has changed about training ({error}); use al_runner.run instead"
         ) from error
+    except NotImplementedError as error:
+        raise UsageError(f"{strategy.name} never chooses, as it buys all at once; use al_runner.run instead") from error
     return checked(answer, pool, n, strategy.name).chosen

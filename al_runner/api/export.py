@@ -11,8 +11,8 @@ from torch import Tensor
 from al_runner.api.folder import RunFolder
 from al_runner.api.nets import again
 from al_runner.errors import UsageError
-from al_runner.learners.committee import networks
-from al_runner.record.weights import Saved, keep, state_of
+from al_runner.job import states_of
+from al_runner.record.weights import Saved, keep
 from al_runner.system.atomic import replace_file
 from al_runner.types import Fitted, mean_log_probs
 
@@ -43,10 +43,10 @@ def export(folder: Path) -> str:
     replace_file(out / "config.yaml", (folder / "config.yaml").read_bytes())  # so that load_net reads this folder
     lines = [f"{out / LABELLED}: {len(known)} labels", f"{out / PREDICTIONS}: {len(said)} predictions"]
     try:
-        states = [state_of(net, [*experiment.learner.build().state_dict()]) for net in networks(fitted)]
+        states = states_of(experiment.learner, fitted)
         keep(out, "last", Saved(states, data.classes, data.image_shape, last), {}, [])
         lines.append(f"{out / 'weights' / 'last.safetensors'}: the net of the last round")
-    except (UsageError, AttributeError) as error:
+    except UsageError as error:
         lines.append(f"no weights: {error}")
     low, high = binomtest(wrong, len(data.test)).proportion_ci(0.95, "wilson")
     lines.append(

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import torch
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from al_runner.api.compose import composed, usage_errors
@@ -80,7 +80,7 @@ def again(folder: Path) -> tuple[Experiment, Fitted, Pool]:
         if word.partition("=")[0] in ("data_root", "device", "threads")
     ]
     with usage_errors(), composed(where) as base:
-        cfg = cast(DictConfig, OmegaConf.create({**{name: base.get(name) for name in PLACE}, **held}))
+        cfg = OmegaConf.create({**{name: base.get(name) for name in PLACE}, **held})
         set_torch(cfg)
         record = Run(folder)
         experiment = build(cfg, torch_device(cfg.device, 0), Told.of(record))

@@ -7,7 +7,6 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
@@ -49,17 +48,19 @@ def run(*words: str, callback: Told | None = None, **options: object) -> RunFold
 
 
 def sweep(*words: str, **options: object) -> list[RunFolder]:
-    """Run `al-run -m WORDS`, several values of an option with commas between, and give its runs in Hydra's order.
+    """Run `al-run -m WORDS`, several values of an option with commas between, and give its runs, by seed.
 
     The runs are processes of their own, side by side where the launcher says so. UsageError where one failed; the
     others are recorded, and the same call goes on.
     """
     lists = {name: value for name, value in options.items() if isinstance(value, list | tuple)}
     spread = [f"{name}={','.join(map(str, value))}" for name, value in lists.items()]
+    from hydra_plugins.al_runner_seeds import SeedsOutermost  # noqa: PLC0415 - found once al_runner.plugins is loaded
+
     with usage_errors():
         given = words_of([*words, *spread], {name: value for name, value in options.items() if name not in lists})
         overrides = OverridesParser.create().parse_overrides(given)
-        jobs = [job for part in BasicSweeper.split_arguments(overrides, None) for job in part]
+        (jobs,) = SeedsOutermost.split_arguments(overrides, None)
     folders = []
     for job in jobs:
         with usage_errors(), composed(job):
