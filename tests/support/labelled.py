@@ -11,11 +11,11 @@ COLOURS = ("red", "green", "blue")
 COUNT = 48
 
 
-def photos(root: Path) -> Path:
+def photos(root: Path, count: int = COUNT) -> Path:
     """Images of three colours in a sub-folder called unlabelled; the name of each begins with its number."""
     rng = np.random.default_rng(0)
     (root / "unlabelled").mkdir(parents=True)
-    for number in range(COUNT):
+    for number in range(count):
         pixels = rng.integers(0, 100, (8, 8, 3), dtype=np.uint8)
         pixels[..., number % 3] += 100
         Image.fromarray(pixels).save(root / "unlabelled" / f"{number:02d}.png")

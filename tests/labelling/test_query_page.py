@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from command import Command
+from labelled import COLOURS, colour_of, photos, run_folder, words
+from labelled import rows as labelled_rows
 
 from al_runner.labelling.pictures import data_url
 from al_runner.labelling.query import Item, Query, table, task, tasks_config, write
@@ -163,3 +166,26 @@ def test_a_picture_is_the_file_itself_where_it_is_there(tmp_path: Path) -> None:
     assert (found.size, found.getpixel((5, 5))) == ((640, 320), (255, 255, 255))  # on white, not black
     (tmp_path / "broken.png").write_bytes(b"no image")
     assert shown(data_url(pixels, tmp_path / "broken.png")).size == (5, 4)
+
+
+def test_from_start_to_end_in_a_browser(browser: Any, al_run: Command, tmp_path: Path) -> None:
+    """Sixty images of a real run: every query is labelled on its page, saved, and handed in with --labels."""
+    root, results = photos(tmp_path / "photos", 72), tmp_path / "results"
+    sizes = ["dataset.split.test=20", "dataset.split.val=10", "budget.initial=10", "budget.query=10"]
+    command = words(root, results, *sizes)
+    code, clicks = al_run(*command)[0], 0
+    while code == 3:
+        folder = run_folder(results)
+        tab = opened(browser, folder / "query.html", [])
+        for name in [] if clicks else COLOURS:
+            tab.locator("#name").fill(name)
+            tab.locator("#name").press("Enter")
+        while not tab.locator("#count").inner_text().endswith(" 0 left"):
+            colour = colour_of(tab.locator("#image").get_attribute("alt"))
+            tab.locator(f"#classes button[data-name={colour}]").click()
+            clicks += 1
+        saved(tab, tmp_path / "saved.csv")
+        code = al_run(*command, "--labels", str(tmp_path / "saved.csv"))[0]
+    assert (code, clicks) == (0, 60)
+    assert all(row["class"] == colour_of(row["file"]) for row in labelled_rows(folder / "answered.csv"))
+    assert [row["labelled"] for row in labelled_rows(folder / "rounds.csv")] == ["10", "20", "30"]
