@@ -28,7 +28,8 @@ class Person:
         Sequence[str], Means("names of classes beside those that the data set has; more may be added while labelling")
     ] = ()
     labels: Annotated[
-        str | None, Means("a filled query.csv; null: the one in the run's folder. --labels FILE means the same")
+        str | None,
+        Means("a filled query.csv; null: the one in the run's folder; the flag --labels FILE means the same"),
     ] = None
 
     async def label(self, ids: Tensor) -> Tensor:

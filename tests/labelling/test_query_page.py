@@ -171,7 +171,13 @@ def test_a_picture_is_the_file_itself_where_it_is_there(tmp_path: Path) -> None:
 def test_from_start_to_end_in_a_browser(browser: Any, al_run: Command, tmp_path: Path) -> None:
     """Sixty images of a real run: every query is labelled on its page, saved, and handed in with --labels."""
     root, results = photos(tmp_path / "photos", 72), tmp_path / "results"
-    sizes = ["dataset.split.test=20", "dataset.split.val=10", "budget.initial=10", "budget.query=10"]
+    sizes = [
+        "dataset.split.test=20",
+        "dataset.split.val=10",
+        "budget.initial=10",
+        "budget.query=10",
+        "budget.max_fraction=1",
+    ]
     command = words(root, results, *sizes)
     code, clicks = al_run(*command)[0], 0
     while code == 3:
