@@ -19,6 +19,10 @@ from al_runner.rng import Streams
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Count, Many, Means, NotNegative, Positive, Share, Takes
 
+UNKNOWN = -1  # in place of a label that was not bought, that nobody has given yet, or that a net can't tell
+UNSURE = -2  # in place of a label that the person who was asked could not give
+NO_IDS = torch.zeros(0, dtype=torch.int64)
+
 
 @dataclass(frozen=True, eq=False)
 class DataSet:
@@ -29,16 +33,17 @@ class DataSet:
     """
 
     images: Tensor  # uint8 [N, C, H, W], channels last in memory
-    labels: Tensor  # int64 [N], 0 .. Y-1
+    labels: Tensor  # int64 [N], 0 .. Y-1, or UNKNOWN, or UNSURE
     train: Tensor  # ids that may be bought, int64, ascending
     val: Tensor  # ids for early stopping only
     test: Tensor  # ids for the measured test error only
     classes: tuple[str, ...]
     files: tuple[str, ...] = ()  # where each image was read from, by id; empty if the images came as arrays
     source: Mapping[str, Any] | None = None  # the file that holds all images, for the journal; None if unknown
+    given: Tensor = NO_IDS  # ids of `train` that have labels beforehand, where others have none
 
     def to(self, device: torch.device) -> "DataSet":
-        tensors = ("images", "labels", "train", "val", "test")
+        tensors = ("images", "labels", "train", "val", "test", "given")
         return replace(self, **{name: getattr(self, name).to(device) for name in tensors})
 
     @cached_property
@@ -51,9 +56,6 @@ class DataSet:
         """(C, H, W)."""
         channels, height, width = self.images.shape[1:]
         return channels, height, width
-
-
-UNKNOWN = -1  # in place of a label that was not bought, or that nobody can tell
 
 
 class Images(Protocol):

@@ -23,6 +23,14 @@ class Simulated:
 
     data: DataSet
 
+    def __post_init__(self) -> None:
+        unlabelled = int((self.data.labels < 0).sum())
+        if unlabelled:
+            raise UsageError(
+                f"{unlabelled} images have no label, and oracle=simulated answers with the data set's own; "
+                "take oracle=person to label them yourself, or leave them out"
+            )
+
     async def label(self, ids: Tensor) -> Tensor:
         return self.data.labels[ids]
 

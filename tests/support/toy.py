@@ -107,6 +107,12 @@ class Memory:
     def bought(self, round_: int) -> Tensor | None:
         return self.ids[round_] if round_ < len(self.ids) else None
 
+    def asked(self, round_: int) -> tuple[Tensor, float, Mapping[str, float]] | None:
+        return None
+
+    def ask(self, round_: int, ids: Tensor, seconds: float, facts: Mapping[str, float]) -> None:
+        raise AssertionError("the simulated oracle answers at once, so that nothing is asked")
+
     def buy(self, round_: int, ids: Tensor, labels: Tensor, seconds: float, facts: Mapping[str, float]) -> None:
         assert round_ == len(self.ids)
         assert round_ == 0 or self.said == ids.tolist()
