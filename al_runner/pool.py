@@ -37,7 +37,7 @@ class Pool:
         return self.candidates.sort().values
 
     def x(self, ids: Tensor) -> Tensor:
-        """Images, uint8 [N, C, H, W]."""
+        """Images, [N, C, H, W]."""
         return self._images[ids]
 
     def y(self, ids: Tensor) -> Tensor:
@@ -96,7 +96,7 @@ def shuffled(ids: Tensor, rng: torch.Generator) -> Tensor:
 
 @dataclass(frozen=True)
 class ImagesOf:
-    """The images of a pool's `ids`, read when they are asked for, uint8."""
+    """The images of a pool's `ids`, read when they are asked for."""
 
     pool: Pool
     ids: Tensor

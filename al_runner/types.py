@@ -22,13 +22,13 @@ from al_runner.settings.kinds import Count, Many, Means, NotNegative, Positive, 
 
 @dataclass(frozen=True, eq=False)
 class DataSet:
-    """Every image of a data set and who is used for what.
+    """Every image of a data set and who is used for what. A vector of D numbers is an image [D, 1, 1].
 
     An id is a row of `images`, int64, and stays the same whatever the split: the prepared file's
     train images come first, its test images follow, then its validation images, if it has any.
     """
 
-    images: Tensor  # uint8 [N, C, H, W], channels last in memory
+    images: Tensor  # uint8, or float16 or float32, [N, C, H, W], channels last in memory
     labels: Tensor  # int64 [N], 0 .. Y-1
     train: Tensor  # ids that may be bought, int64, ascending
     val: Tensor  # ids for early stopping only
@@ -62,11 +62,11 @@ class Images(Protocol):
 class TrainData(NamedTuple):
     """All that one fit may use: bought examples, validation examples for early stopping, images without labels."""
 
-    x: Tensor  # uint8 [N, C, H, W]
+    x: Tensor  # [N, C, H, W], of the data set's type, as all images below
     y: Tensor  # int64 [N]
     val_x: Tensor
     val_y: Tensor
-    unlabelled: Images | None = None  # the pool's other images, uint8, for learners that use them
+    unlabelled: Images | None = None  # the pool's other images, for learners that use them
     old: int = 0  # the first so many examples were there before the newest purchase
     added: int = 0  # the last so many were not bought: pseudo-labelled, generated or adversarial ones
 
@@ -237,10 +237,10 @@ class Fitted(Protocol):
         """Optimiser steps taken."""
 
     def log_probs(self, x: Tensor) -> Tensor:
-        """Log class probabilities in nats, uint8 [N, C, H, W] -> [N, K, Y]; K = 1 for a single net."""
+        """Log class probabilities in nats, [N, C, H, W] -> [N, K, Y]; K = 1 for a single net."""
 
     def features(self, x: Tensor) -> Tensor:
-        """What the last dense layer sees, uint8 [N, C, H, W] -> [N, D]; UsageError where there is no such layer."""
+        """What the last dense layer sees, [N, C, H, W] -> [N, D]; UsageError where there is no such layer."""
 
     def network(self) -> nn.Module:
         """The single net behind the predictions, in evaluation mode; UsageError where there is none."""

@@ -9,6 +9,7 @@ from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
 from al_runner.data.arrays import ARRAYS, OPTIONAL, Arrays, checked
+from al_runner.data.layout import Values
 from al_runner.errors import UsageError
 
 log = logging.getLogger(__name__)
@@ -23,26 +24,27 @@ NO_OBJECTS = {
 }
 
 
-def read(path: Path, channels: str | None = None, relabel: bool = False) -> Arrays:
+def read(path: Path, channels: str | None = None, relabel: bool = False, values: Values = "uint8") -> Arrays:
     """The arrays of a file in the prepared form, options as in `checked`; UsageError says what is wrong with it.
 
     A line of the log names arrays that nothing reads.
     """
     found: dict[str, NDArray[Any]] = {}
-    with _opened(path) as file:
+    with opened(path) as file:
         for name in (*ARRAYS, *OPTIONAL):
             if name in file.files:
-                found[name] = _array(path, file, name)
+                found[name] = array(path, file, name)
         other = sorted({*file.files} - {*found})
     if not found:
-        raise UsageError(f"{path} has {_few(other)}; {WANTED}")
-    arrays = checked(path, found, channels, relabel)
+        raise UsageError(f"{path} has {few(other)}; {WANTED}")
+    arrays = checked(path, found, channels, relabel, values)
     if other:
-        log.warning("%s: nothing reads %s", path, _few(other))
+        log.warning("%s: nothing reads %s", path, few(other))
     return arrays
 
 
-def _opened(path: Path) -> NpzFile:
+def opened(path: Path, wanted: str = WANTED) -> NpzFile:
+    """The file, to be closed by the caller; UsageError unless it is an .npz file, with `wanted` said."""
     try:
         file = np.load(path, allow_pickle=False)
     except FileNotFoundError as error:
@@ -54,26 +56,27 @@ def _opened(path: Path) -> NpzFile:
     except Exception as error:  # whatever numpy, zipfile or zlib meets first
         # numpy takes whatever it does not know for a pickle, and advises to load it unsafely.
         reason = "" if "pickle" in str(error) else f" ({one_line(error)})"
-        raise UsageError(f"{path} can't be read as an .npz file{reason}; {WANTED}") from error
+        raise UsageError(f"{path} can't be read as an .npz file{reason}; {wanted}") from error
     if isinstance(file, NpzFile):
         return file
-    raise UsageError(f"{path} holds one array, {file.dtype} {file.shape}; {WANTED}")
+    raise UsageError(f"{path} holds one array, {file.dtype} {file.shape}; {wanted}")
 
 
-def _array(path: Path, file: NpzFile, name: str) -> NDArray[Any]:
+def array(path: Path, file: NpzFile, name: str) -> NDArray[Any]:
+    """An array of the file; UsageError where it is damaged, or holds Python objects."""
     try:
         return np.asarray(file[name])
     except Exception as error:  # whatever numpy, zipfile or zlib meets first
         if "allow_pickle" in str(error):
             kind = name.rpartition("_")[2]
-            raise UsageError(f"{path}: {name} holds Python objects; save {NO_OBJECTS[kind]}") from error
+            raise UsageError(f"{path}: {name} holds Python objects; save {NO_OBJECTS.get(kind, 'numbers')}") from error
         raise UsageError(
             f"{path}: {name} can't be read ({one_line(error)}); the file was changed or cut off after it was written: "
             "write it again, or name another with dataset.path=..."
         ) from error
 
 
-def _few(names: list[str]) -> str:
+def few(names: list[str]) -> str:
     """The first few of an archive's names."""
     return f"{', '.join(names[:5]) or 'no array'}{f' and {len(names) - 5} more' if len(names) > 5 else ''}"
 

@@ -13,7 +13,7 @@ LOCAL_HEADER = 30  # bytes of a zip member's own header before its name and extr
 
 
 def mapped(path: Path, name: str) -> NDArray[Any]:
-    """Array `name` of the file, copy on write; UsageError where it is missing, compressed, or in Fortran order."""
+    """Array `name` of the file, copy on write; UsageError where it is missing, compressed or in Fortran order."""
     with zipfile.ZipFile(path) as archive, path.open("rb") as file:
         if f"{name}.npy" not in archive.namelist():
             raise UsageError(f"{path} has no array {name!r}; it has {', '.join(archive.namelist())}")
@@ -26,6 +26,8 @@ def mapped(path: Path, name: str) -> NDArray[Any]:
         file.seek(skipped, 1)
         read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
         shape, fortran, dtype = read_header[np.lib.format.read_magic(file)](file)
+        if dtype.hasobject:
+            raise UsageError(f"{path}: {name!r} holds Python objects and can't be mapped; save numbers or words")
         if fortran:
             raise UsageError(f"{path}: {name!r} is in Fortran order; write numpy.ascontiguousarray of it")
         return np.memmap(path, dtype, "c", file.tell(), shape)

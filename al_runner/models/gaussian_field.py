@@ -1,8 +1,8 @@
 """Gaussian fields over images, and the risk that a label would leave (Zhu, Ghahramani & Lafferty, 2003).
 
 L labelled and U unlabelled images, C classes; float64. Images are the nodes of a graph whose edges weigh
-w_ij = exp(-d_ij / scale^2), d the mean squared difference of pixels in [0, 1]. The harmonic function f is, at an
-unlabelled node, the weighted mean of its neighbours' f, at a labelled one its label: f_u is the chance that a walk
+w_ij = exp(-d_ij / scale^2), d the mean squared difference of pixels in [0, 1], or of floats as they are. The harmonic
+function f is, at an unlabelled node, the weighted mean of its neighbours' f, at a labelled one its label: f_u is the chance that a walk
 from u, its steps as likely as their edges are heavy, meets a label of that class first. P are the steps' chances. With
 chance LOST a step ends the walk in any class: images that no label reaches have an answer too, which is doubt.
 """
@@ -21,8 +21,8 @@ ENTRIES = 2**22  # of the largest tensor that is held, beside U x U
 
 
 def log_weights(x: Tensor, y: Tensor, scale: float) -> Tensor:
-    """ln w of every pair, uint8 [N, ...] and [M, ...] -> [N, M]."""
-    x, y = (images.flatten(1).double() / 255 for images in (x, y))
+    """ln w of every pair, [N, ...] and [M, ...] -> [N, M]."""
+    x, y = (images.flatten(1).double() / (255 if images.dtype == torch.uint8 else 1) for images in (x, y))
     squared = x.square().sum(1)[:, None] + y.square().sum(1) - 2 * x @ y.T
     return -squared.clamp_min_(0) / (x.shape[1] * scale**2)
 

@@ -13,7 +13,7 @@ from al_runner.types import DataSet, at_once
 
 
 class Standardise(nn.Module):
-    """uint8 [N, C, H, W] -> float of zero mean and unit variance a channel; the first layer of every net."""
+    """[N, C, H, W] of any type -> float of zero mean and unit variance a channel; the first layer of every net."""
 
     scale: Tensor
     shift: Tensor
@@ -45,7 +45,7 @@ def channel_statistics(data: DataSet, chunk: int = 8192) -> tuple[Tensor, Tensor
 
 @dataclass(frozen=True)
 class NetBuilder:
-    """Builds `model` for images of one shape, uint8 in, logits out; equal reprs mean equal architectures."""
+    """Builds `model` for images of one shape, their values in, logits out; equal reprs mean equal architectures."""
 
     model: Callable[[tuple[int, int, int], int], nn.Module]
     image_shape: tuple[int, int, int]

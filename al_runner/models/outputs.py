@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 def require_outputs(net: nn.Module, images: Tensor, classes: int, name: str) -> None:
     """UsageError unless the net gives logits [N, Y], in training and evaluation mode and for one image alone.
 
-    `images` are two or more, uint8 [N, C, H, W]. A line of the log names a net that gives probabilities: the loss takes
+    `images` are two or more, [N, C, H, W]. A line of the log names a net that gives probabilities: the loss takes
     the softmax itself. The net is left in evaluation mode.
     """
     wanted = f"a tensor of logits [n, {classes}] is wanted, a row an image"

@@ -47,7 +47,7 @@ class Strategy:
         return learner
 
     def check(self, net: nn.Module, x: Tensor) -> None:
-        """UsageError where the method can't treat nets such as `net`, on images such as `x`, uint8 [2, C, H, W].
+        """UsageError where the method can't treat nets such as `net`, on images such as `x`, [2, C, H, W].
 
         Asked before any training, with a net of its own in evaluation mode.
         """

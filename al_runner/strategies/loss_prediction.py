@@ -99,26 +99,30 @@ def outputs(net: nn.Module, layers: Sequence[str]) -> Iterator[dict[str, Tensor]
 def feature_maps(net: nn.Module, x: Tensor, layers: Sequence[str] | None) -> dict[str, int]:
     """Channels by layer of the maps that the module reads; without `layers`, the last map of every size.
 
-    For a ResNet those are the ends of its stages. UsageError where a layer is not of the net, is not used by it, or
-    where the net has no map.
+    For a ResNet those are the ends of its stages. A net of dense layers has the last of its hidden layers of every
+    width in place of maps. UsageError where a layer is not of the net, is not used by it, or where the net has neither.
     """
     known = [name for name, _ in net.named_modules() if name]
     for name in layers or ():
         if name not in known:
             raise UsageError(f"strategy.layers: the net has no layer {name!r}; its layers are {', '.join(known)}")
     with outputs(net, layers or known) as found, torch.enable_grad():
-        net(x)
+        logits = net(x)
     for name in layers or ():
         if name not in found:
             raise UsageError(f"strategy.layers: {name!r} takes no part in the forward pass; leave it out")
     if layers:
         return {name: found[name].shape[1] for name in layers}
     # What needs no gradient has no weights before it: the image itself.
-    maps = {name: values for name, values in found.items() if values.ndim > 2 and values.requires_grad}
+    made = {name: values for name, values in found.items() if values.requires_grad and values is not logits}
+    maps = {name: values for name, values in made.items() if values.ndim > 2}
     last = {values.shape[2:]: name for name, values in maps.items()}
     if not last:
+        maps, last = made, {values.shape[1:]: name for name, values in made.items()}
+    if not last:
         raise UsageError(
-            "learning loss reads feature maps, and this net has none; give strategy.layers or another model"
+            "learning loss reads feature maps or hidden layers, and this net has none; give strategy.layers or another "
+            "model"
         )
     return {name: maps[name].shape[1] for name in last.values()}
 

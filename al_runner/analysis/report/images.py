@@ -31,6 +31,8 @@ def find_images(config: Mapping[str, Any], data_root: Path) -> Images | str:
     dataset = config.get("dataset")
     source = str(dataset.get("_target_", "")) if isinstance(dataset, Mapping) else ""
     kind = source.rpartition(".")[2]
+    if isinstance(dataset, Mapping) and (kind == "embeddings" or dataset.get("values") == "float"):
+        return "the data set holds vectors, or numbers that are no pixels, and these have no pictures"
     if not isinstance(dataset, Mapping) or kind not in ("digits", "npz", "folder", "vision"):
         return f"the data set's source {source or 'is not recorded, so it'} is not one whose images can be read back"
     if kind == "digits":
