@@ -20,7 +20,7 @@ from al_runner.engine.drive import drive
 from al_runner.engine.stacked import Stacked
 from al_runner.engine.stopping import NonFiniteLoss
 from al_runner.errors import UsageError
-from al_runner.loop import Experiment
+from al_runner.loop import DRAWN, Experiment
 from al_runner.models.inputs import NetBuilder, net_builder
 from al_runner.models.outputs import require_outputs
 from al_runner.record.journal import Bought, Measured
@@ -31,6 +31,7 @@ from al_runner.record.run_id import RunId
 from al_runner.record.state import RUNNING, Noted
 from al_runner.settings.check import require_options
 from al_runner.settings.explain import USER_ERRORS, explain
+from al_runner.strategies.base import Strategy
 from al_runner.sweep.begin import launch_of
 from al_runner.sweep.progress import Lines
 from al_runner.system.claim import Claim, Taken
@@ -39,6 +40,8 @@ from al_runner.system.signals import finishing, stop_point
 from al_runner.types import DataSet
 
 log = logging.getLogger(__name__)
+
+INITIAL_BY = "use random, balanced, or a strategy that needs no fit, such as budget.initial_by=typiclust"
 
 # Where a run happens does not change what it is: these may differ when it is resumed.
 PLACE = ("data_root", "results", "device", "threads", "deterministic", "overwrite", "recover", "name", "logger")
@@ -130,7 +133,7 @@ def build(cfg: DictConfig, device: torch.device) -> Experiment:
     builder = net_builder(data, instantiate(cfg.model))
     learner = instantiate(cfg.learner, _partial_=True)(build=builder)
     oracle = instantiate(cfg.oracle, _partial_=True)(data=data)
-    experiment = Experiment(data, learner, strategy, budget, cfg.seed, oracle)
+    experiment = Experiment(data, learner, strategy, budget, cfg.seed, oracle, first_strategy(budget.initial_by))
     first = experiment.purchases[0]
     strategy.check_learner(strategy.wrap(learner))
     images = data.images[:2].cpu()
@@ -138,6 +141,20 @@ def build(cfg: DictConfig, device: torch.device) -> Experiment:
     strategy.check(net, images)
     require_trainable(cfg, net, images, first)
     return experiment
+
+
+def first_strategy(name: str) -> Strategy | None:
+    """The strategy that budget.initial_by names, with the options of its file; UsageError unless it needs no fit."""
+    if name in DRAWN:
+        return None
+    folders = [Path(source.path) for source in HydraConfig.get().runtime.config_sources if source.schema == "file"]
+    files = [file for folder in folders if (file := folder / "strategy" / f"{name}.yaml").is_file()]
+    if not files:
+        raise UsageError(f"budget.initial_by is {name}, and there is no strategy of that name; {INITIAL_BY}")
+    strategy: Strategy = instantiate(OmegaConf.load(files[0]))
+    if not strategy.without_fit:
+        raise UsageError(f"budget.initial_by is {name}, which chooses by a fitted model; {INITIAL_BY}")
+    return strategy
 
 
 @lru_cache(maxsize=4)

@@ -17,7 +17,9 @@ from al_runner.pool import ImagesOf, Pool, random_ids
 from al_runner.rng import Streams
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.choice import Choice, checked
-from al_runner.types import DataSet, Fitted, Learner, Oracle, TrainData, mean_log_probs
+from al_runner.types import DataSet, Fitted, Learner, Oracle, TrainData, Unfitted, mean_log_probs
+
+DRAWN = ("random", "balanced")  # of budget.initial_by, what is no strategy
 
 
 class Record(Protocol):
@@ -48,6 +50,7 @@ class Experiment:
     budget: Budget
     seed: int
     oracle: Oracle
+    first: Strategy | None = None  # chooses the initial set where budget.initial_by names a strategy
 
     @cached_property
     def plan(self) -> Budget:
@@ -58,7 +61,9 @@ class Experiment:
         """Labels bought in every round; UsageError where the budget does not fit the data set."""
         sizes = self.plan.purchases(len(self.data.train))
         if self.plan.balanced:
-            self.simulated("budget.balanced").require_every_class(sizes[0], self.known)
+            self.simulated("budget.initial_by=balanced").require_every_class(sizes[0], self.known)
+        if self.plan.initial_by not in DRAWN and self.first is None:
+            raise UsageError(f"budget.initial_by is {self.plan.initial_by}, and no such strategy was given")
         if self.plan.sets:
             self.simulated("budget.sets")
             if not self.strategy.chooses_sets:
@@ -124,16 +129,23 @@ class Experiment:
         """The next purchase: the initial set, then what the strategy selects; UsageError unless it can be bought."""
         streams = Streams(self.seed, round_)
         if fitted is None:
-            rng = streams("initial")
-            if not self.plan.balanced:
-                return Choice(random_ids(pool, size, rng))
-            simulated = self.simulated("budget.balanced")
-            return Choice(simulated.balanced_ids(size, self.known, rng, streams("initial classes")))
+            return await self.initial(pool, size, streams)
         rng = streams("candidates")
         pool.draw_candidates(self.plan.candidate_count, rng)
         if self.plan.sets:
             pool.offer(self.simulated("budget.sets").one_class_sets(pool.candidates, self.plan.sets, size, rng))
         return checked(await self.strategy.query(fitted, pool, size, streams), pool, size, self.strategy.name)
+
+    async def initial(self, pool: Pool, size: int, streams: Streams) -> Choice:
+        """The initial set, by budget.initial_by: at random, by class, or by a strategy, from all of the pool."""
+        rng = streams("initial")
+        if self.plan.balanced:
+            simulated = self.simulated("budget.initial_by=balanced")
+            return Choice(simulated.balanced_ids(size, self.known, rng, streams("initial classes")))
+        if self.first is None or self.plan.initial_by == "random":
+            return Choice(random_ids(pool, size, rng))
+        pool.draw_candidates(len(pool.unlabelled), streams("candidates"))
+        return checked(await self.first.query(Unfitted(), pool, size, streams), pool, size, self.first.name)
 
     def measurements(self, fitted: Fitted, pool: Pool) -> dict[str, float]:
         data = self.data

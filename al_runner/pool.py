@@ -19,7 +19,7 @@ class Pool:
     """
 
     def __init__(self, data: DataSet):
-        self._images, self._train = data.images, data.train
+        self._images, self._train, self._features = data.images, data.train, data.features
         self._labels = data.train.new_full((len(data.images),), UNKNOWN)
         self.labelled, self.old = data.train[:0], 0
         self.unlabelled = data.train
@@ -39,6 +39,12 @@ class Pool:
     def x(self, ids: Tensor) -> Tensor:
         """Images, [N, C, H, W]."""
         return self._images[ids]
+
+    def features(self, ids: Tensor) -> Tensor:
+        """Features that no fit is needed for, float32 [N, D]: the data set's own, or else the images' values."""
+        if self._features is None:
+            return self._images[ids].flatten(1).float()
+        return self._features[ids].float()
 
     def y(self, ids: Tensor) -> Tensor:
         """Labels of bought ids, int64 [N]; ValueError where one was not bought."""

@@ -34,9 +34,10 @@ class DataSet:
     val: Tensor  # ids for early stopping only
     test: Tensor  # ids for the record only
     classes: tuple[str, ...]
+    features: Tensor | None = None  # [N, D], by which a method may choose while the net sees the images
 
     def to(self, device: torch.device) -> "DataSet":
-        tensors = ("images", "labels", "train", "val", "test")
+        tensors = ("images", "labels", "train", "val", "test", *(() if self.features is None else ("features",)))
         return replace(self, **{name: getattr(self, name).to(device) for name in tensors})
 
     @cached_property
@@ -244,6 +245,21 @@ class Fitted(Protocol):
 
     def network(self) -> nn.Module:
         """The single net behind the predictions, in evaluation mode; UsageError where there is none."""
+
+
+class Unfitted:
+    """In place of a fit where nothing is labelled yet: UsageError for whoever asks it."""
+
+    steps = 0
+
+    def log_probs(self, x: Tensor) -> Tensor:
+        raise UsageError("nothing is fitted before the initial set is bought; choose budget.initial_by=random")
+
+    def features(self, x: Tensor) -> Tensor:
+        return self.log_probs(x)
+
+    def network(self) -> nn.Module:
+        raise UsageError("no net is trained before the initial set is bought; choose budget.initial_by=random")
 
 
 class Oracle(Protocol):

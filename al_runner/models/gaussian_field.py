@@ -2,9 +2,10 @@
 
 L labelled and U unlabelled images, C classes; float64. Images are the nodes of a graph whose edges weigh
 w_ij = exp(-d_ij / scale^2), d the mean squared difference of pixels in [0, 1], or of floats as they are. The harmonic
-function f is, at an unlabelled node, the weighted mean of its neighbours' f, at a labelled one its label: f_u is the chance that a walk
-from u, its steps as likely as their edges are heavy, meets a label of that class first. P are the steps' chances. With
-chance LOST a step ends the walk in any class: images that no label reaches have an answer too, which is doubt.
+function f is, at an unlabelled node, the weighted mean of its neighbours' f, at a labelled one its label: f_u is the
+chance that a walk from u, its steps as likely as their edges are heavy, meets a label of that class first. P are the
+steps' chances. With chance LOST a step ends the walk in any class: images that no label reaches have an answer too,
+which is doubt.
 """
 
 from dataclasses import dataclass

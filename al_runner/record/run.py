@@ -15,6 +15,7 @@ from al_runner.errors import UsageError
 from al_runner.record.copies import copies
 from al_runner.record.journal import NAME, Begun, Bought, Ended, Event, Journal, Measured, Predicted, read
 from al_runner.record.loggers import flat
+from al_runner.record.older import renewed
 from al_runner.record.views import COLUMNS, VIEWS, Views, keep_copy
 from al_runner.system.atomic import replace_file
 from al_runner.system.claim import Claim
@@ -72,7 +73,7 @@ class Run:
         """
         if self._begun is None:
             return
-        held, asked = flat(self._begun.config), flat(_plain(config))
+        held, asked = renewed(flat(self._begun.config)), flat(_plain(config))
         changed = [key for key in sorted({*held, *asked} - {*NOT_IDENTITY}) if held.get(key) != asked.get(key)]
         if changed:
             shown = "; ".join(f"{key}: {held.get(key)} there, {asked.get(key)} asked" for key in changed[:5])

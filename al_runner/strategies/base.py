@@ -29,6 +29,11 @@ class Strategy:
         return False
 
     @property
+    def without_fit(self) -> bool:
+        """Whether it chooses without a look at the fit, so that it can choose the initial set (budget.initial_by)."""
+        return False
+
+    @property
     def chooses_sets(self) -> bool:
         """Whether it chooses among `pool.sets` (budget.sets), not only among single images."""
         return False

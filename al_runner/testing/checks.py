@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from al_runner.learners.checked import CheckedFit
 from al_runner.learners.committee import Committee
 from al_runner.needs import Needs
+from al_runner.pool import Pool
 from al_runner.testing import toy
 from al_runner.testing.case import (
     BUILD,
@@ -26,7 +27,7 @@ from al_runner.testing.case import (
     other_test_images,
     untrained,
 )
-from al_runner.types import DataSet, Fitted
+from al_runner.types import DataSet, Fitted, Unfitted
 
 SEEDS = 6  # streams that a choice is looked at under
 LARGE = 2400  # images of a data set, so that what is drawn from the pool is part of it alone
@@ -161,6 +162,16 @@ def buys_whole_sets_if_it_says_so(case: Case) -> None:
         require(chosen in pool.sets.tolist(), f"it declares chooses_sets, but {chosen} is no row of pool.sets")
 
 
+def chooses_from_nothing_if_it_says_so(case: Case) -> None:
+    """With `without_fit`, the fit is not asked, and a pool of which nothing was bought will do."""
+    if case.strategy.without_fit:
+        pool = Pool(toy.data_set())
+        chosen = case.query(Unfitted(), pool, 7)
+        known = set(pool.candidates.tolist())
+        require(len(set(chosen) & known) == 7 == len(chosen), f"from an empty labelled set it chose {chosen}")
+        case.query(Unfitted(), bought(toy.data_set()), 7)
+
+
 def asks_only_what_it_declares(case: Case) -> None:
     """With every learner that it accepts by its declaration."""
     for name in LEARNERS:
@@ -224,5 +235,6 @@ CHECKS: tuple[Check, ...] = (
     stands_images_that_are_all_alike,
     chooses_alike_in_single_and_double_precision,
     buys_whole_sets_if_it_says_so,
+    chooses_from_nothing_if_it_says_so,
     asks_only_what_it_declares,
 )

@@ -404,3 +404,15 @@ def test_a_folder_that_another_process_took_over_is_not_written_to(tmp_path: Pat
         (tmp_path / ".own.owner").mkdir()  # it can't be read: nobody took anything over
         with pytest.raises(UsageError, match=r"journal.jsonl can't be written \(Is a directory\)"):
             record.end()
+
+
+def test_a_run_of_an_older_version_goes_on(tmp_path):
+    """Its options had other names, or were not there."""
+    older = {"budget": {"balanced": True, "initial": 6}, "dataset": {"_target_": "al_runner.data.npz.npz"}}
+    opened(tmp_path, older).begin(older, {"data": "1f"})
+    dataset = {"_target_": "al_runner.data.npz.npz", "values": "uint8"}
+    opened(tmp_path, {"budget": {"initial_by": "balanced", "initial": 6}, "dataset": dataset})
+    for budget, values in (("random", "uint8"), ("balanced", "float")):
+        other = {"budget": {"initial_by": budget, "initial": 6}, "dataset": {**dataset, "values": values}}
+        with pytest.raises(UsageError, match="holds a run of another configuration"):
+            opened(tmp_path, other)
