@@ -20,6 +20,7 @@ class Pool:
 
     def __init__(self, data: DataSet):
         self._images, self._train, self._features = data.images, data.train, data.features
+        self.classes = len(data.classes)
         self._labels = data.train.new_full((len(data.images),), UNKNOWN)
         self.labelled, self.old = data.train[:0], 0
         self.unlabelled = data.train

@@ -17,54 +17,27 @@ from al_runner.settings.declare import options
 from al_runner.settings.kinds import Count, Means
 from al_runner.strategies.base import Strategy, Through
 from al_runner.strategies.features import features_of
+from al_runner.strategies.lazy_greedy import BLOCK, cover, lazy_greedy
 from al_runner.types import Fitted
-
-BLOCK = 2048  # rows and columns of likeness that are held at once
-STALE = 16  # images whose gain is computed anew at once
 
 
 def facility_location(x: Tensor, others: Tensor, n: int, labelled: Tensor | None = None) -> Tensor:
     """Positions in `x` of `n` greedy choices for the most of sum_j max_i cos(x_i, others_j), [K, D], [N, D] -> [n].
 
     At least 1 - 1/e of the most there is, where no cosine is negative (Nemhauser, Wolsey & Fisher, 1978). Images
-    `labelled`, [L, D], count as chosen before. Ties fall to the earlier position. Lazy (Minoux, 1978): a gain only ever
-    falls, so that one computed earlier bounds it. Memory beyond the features O(K + N).
+    `labelled`, [L, D], count as chosen before. Ties fall to the earlier position.
     """
     x, others = normalize(x), normalize(others)
     # The least cosine there is: the first choice then gains its sum plus N, also where cosines are negative.
     covered = others.new_full((len(others),), -1.0)
     for part in normalize(labelled).split(BLOCK) if labelled is not None else ():
-        cover(covered, part, others)
-    bounds = gains(x, others, covered)
-    fresh = torch.ones_like(bounds, dtype=torch.bool)
-    chosen: list[Tensor] = []
-    while len(chosen) < n:
-        best = bounds.argmax()
-        if fresh[best]:
-            chosen.append(best)
-            cover(covered, x[best][None], others)
-            bounds[best] = -torch.inf
-            fresh.zero_()
-        else:
-            stale = bounds.masked_fill(fresh, -torch.inf).topk(min(STALE, len(bounds)))
-            at = stale.indices[stale.values > -torch.inf]
-            bounds[at], fresh[at] = gains(x[at], others, covered), True
-    return torch.stack(chosen)
+        cover(covered, part, others, cosines)
+    return lazy_greedy(x, others, n, covered, cosines)
 
 
-def cover(covered: Tensor, chosen: Tensor, others: Tensor) -> None:
-    """Raise `covered`, the greatest cosine with a choice, [N], by more choices, unit rows [M, D] and [N, D]."""
-    for part, held in zip(others.split(BLOCK), covered.split(BLOCK), strict=True):
-        torch.maximum(held, (part @ chosen.T).amax(1), out=held)
-
-
-def gains(x: Tensor, others: Tensor, covered: Tensor) -> Tensor:
-    """By how much each of `x` would raise the sum of `covered`, unit rows [K, D], [N, D] and [N] -> float64 [K]."""
-    total = torch.zeros(len(x), dtype=torch.float64, device=x.device)
-    for rows, sums in zip(x.split(BLOCK), total.split(BLOCK), strict=True):
-        for part, held in zip(others.split(BLOCK), covered.split(BLOCK), strict=True):
-            sums.add_((rows @ part.T - held).clamp_min_(0).sum(1, dtype=torch.float64))
-    return total
+def cosines(x: Tensor, y: Tensor) -> Tensor:
+    """Of unit rows [N, D] and [M, D], [N, M]."""
+    return x @ y.T
 
 
 @options("strategy")
