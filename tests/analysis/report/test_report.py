@@ -365,3 +365,17 @@ def test_it_can_be_printed(browser, tmp_path):
     assert not tab.locator("#errors0").get_by_text("difference to Random").is_visible()
     assert tab.locator("#errors0 svg path[data-line]").count() == 2
     tab.close()
+
+
+@pytest.mark.parametrize(
+    "dataset",
+    [
+        {"_target_": "al_runner.data.embeddings.embeddings", "path": "x.npz"},
+        {"_target_": "al_runner.data.npz.npz", "path": "x.npz", "values": "float"},
+    ],
+    ids=["embeddings", "floats"],
+)
+def test_vectors_have_no_pictures(dataset: dict[str, str], tmp_path: Path) -> None:
+    found = find_images({"dataset": dataset}, tmp_path)
+    assert isinstance(found, str)
+    assert "no pictures" in found
