@@ -22,7 +22,7 @@ from al_runner.engine.stopping import NonFiniteLoss
 from al_runner.errors import UsageError, Waiting
 from al_runner.labelling.exchange import NOTHING, Exchange, Told
 from al_runner.learners.committee import networks
-from al_runner.loop import Experiment
+from al_runner.loop import DRAWN, Experiment
 from al_runner.models.inputs import NetBuilder, net_builder
 from al_runner.models.outputs import require_outputs
 from al_runner.oracle.person import Person
@@ -35,6 +35,7 @@ from al_runner.record.state import RUNNING, Noted
 from al_runner.record.weights import Saved, keep, state_of
 from al_runner.settings.check import require_options
 from al_runner.settings.explain import USER_ERRORS, explain
+from al_runner.strategies.base import Strategy
 from al_runner.sweep.begin import launch_of
 from al_runner.sweep.progress import Lines
 from al_runner.system.claim import Claim, Taken
@@ -44,6 +45,8 @@ from al_runner.types import DataSet, Fitted, Learner, Oracle
 
 log = logging.getLogger(__name__)
 Seen = Callable[[int, Fitted, Mapping[str, float]], None]
+
+INITIAL_BY = "use random, balanced, or a strategy that needs no fit, such as budget.initial_by=typiclust"
 
 # These options are no part of a run's identity: they may differ when it is resumed.
 NOT_IDENTITY = (
@@ -242,7 +245,7 @@ def build(cfg: DictConfig, device: torch.device, told: Told = NOTHING) -> Experi
         data = oracle.data
     builder = net_builder(data, instantiate(cfg.model))
     learner = instantiate(cfg.learner, _partial_=True)(build=builder)
-    experiment = Experiment(data, learner, strategy, budget, cfg.seed, oracle)
+    experiment = Experiment(data, learner, strategy, budget, cfg.seed, oracle, first_strategy(budget.initial_by))
     first = experiment.purchases[0]
     strategy.check_learner(strategy.wrap(learner))
     images = data.images[:2].cpu()
@@ -250,6 +253,20 @@ def build(cfg: DictConfig, device: torch.device, told: Told = NOTHING) -> Experi
     strategy.check(net, images)
     require_trainable(cfg, net, images, first)
     return experiment
+
+
+def first_strategy(name: str) -> Strategy | None:
+    """The strategy that budget.initial_by names, with the options of its file. Raises UsageError if it needs a fit."""
+    if name in DRAWN:
+        return None
+    folders = [Path(source.path) for source in HydraConfig.get().runtime.config_sources if source.schema == "file"]
+    files = [file for folder in folders if (file := folder / "strategy" / f"{name}.yaml").is_file()]
+    if not files:
+        raise UsageError(f"budget.initial_by is {name}, and there is no strategy of that name; {INITIAL_BY}")
+    strategy: Strategy = instantiate(OmegaConf.load(files[0]))
+    if not strategy.without_fit:
+        raise UsageError(f"budget.initial_by is {name}, which chooses by a fitted model; {INITIAL_BY}")
+    return strategy
 
 
 @lru_cache(maxsize=4)

@@ -17,8 +17,20 @@ from al_runner.pool import ImagesOf, Pool, random_ids
 from al_runner.rng import Streams
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.choice import Choice, checked
-from al_runner.types import UNKNOWN, UNSURE, DataSet, Fitted, Judge, Learner, Oracle, TrainData, mean_log_probs
+from al_runner.types import (
+    UNKNOWN,
+    UNSURE,
+    DataSet,
+    Fitted,
+    Judge,
+    Learner,
+    Oracle,
+    TrainData,
+    Unfitted,
+    mean_log_probs,
+)
 
+DRAWN = ("random", "balanced")  # values of budget.initial_by that are no strategy
 QUERY = "query"  # the name of images that are bought
 SHOWN = 10  # images of a purchase that are recorded for people to look at
 Asked = tuple[Tensor, float, Mapping[str, float]]  # ids of a choice, the seconds it took, and its facts
@@ -67,6 +79,7 @@ class Experiment:
     budget: Budget
     seed: int
     oracle: Oracle
+    first: Strategy | None = None  # chooses the initial set where budget.initial_by names a strategy
 
     @cached_property
     def plan(self) -> Budget:
@@ -78,7 +91,9 @@ class Experiment:
         plan = replace(self.plan, initial=len(self.data.given)) if self.starts_given else self.plan
         sizes = plan.purchases(len(self.data.train))
         if self.plan.balanced:
-            self.simulated("budget.balanced").require_every_class(sizes[0], self.known)
+            self.simulated("budget.initial_by=balanced").require_every_class(sizes[0], self.known)
+        if self.plan.initial_by not in DRAWN and self.first is None:
+            raise UsageError(f"budget.initial_by is {self.plan.initial_by}, and no such strategy was given")
         if self.plan.sets:
             self.simulated("budget.sets")
             if not self.strategy.chooses_sets:
@@ -223,18 +238,25 @@ class Experiment:
         """The next purchase: the initial set, or what the strategy selects. Raises UsageError if it can't be bought."""
         streams = Streams(self.seed, round_)
         if fitted is None:
-            rng = streams("initial")
-            if self.starts_given:
-                return Choice(self.data.given)
-            if not self.plan.balanced:
-                return Choice(random_ids(pool, size, rng))
-            simulated = self.simulated("budget.balanced")
-            return Choice(simulated.balanced_ids(size, self.known, rng, streams("initial classes")))
+            return await self.initial(pool, size, streams)
         rng = streams("candidates")
         pool.draw_candidates(self.plan.candidate_count, rng)
         if self.plan.sets:
             pool.offer(self.simulated("budget.sets").one_class_sets(pool.candidates, self.plan.sets, size, rng))
         return checked(await self.strategy.query(fitted, pool, size, streams), pool, size, self.strategy.name)
+
+    async def initial(self, pool: Pool, size: int, streams: Streams) -> Choice:
+        """The initial set: images that had labels beforehand, or what budget.initial_by chooses from the whole pool."""
+        if self.starts_given:
+            return Choice(self.data.given)
+        rng = streams("initial")
+        if self.plan.balanced:
+            simulated = self.simulated("budget.initial_by=balanced")
+            return Choice(simulated.balanced_ids(size, self.known, rng, streams("initial classes")))
+        if self.first is None or self.plan.initial_by == "random":
+            return Choice(random_ids(pool, size, rng))
+        pool.draw_candidates(len(pool.unlabelled), streams("candidates"))
+        return checked(await self.first.query(Unfitted(), pool, size, streams), pool, size, self.first.name)
 
     def measurements(self, fitted: Fitted, pool: Pool) -> dict[str, float]:
         data = self.data

@@ -81,14 +81,14 @@ def _classes(
     if low < 0 or high >= most:
         raise UsageError(
             f"{where}: labels are {low} .. {high}; they must be 0 .. {most - 1}, one for each class: "
-            "relabel them, or set dataset.relabel=true (dataset=npz)"
+            "relabel them, or set dataset.relabel=true (dataset=npz, embeddings)"
         )
     if len(values) < most:
         empty = np.setdiff1d(np.arange(min(most, len(values) + NAMED)), values)
         shown = empty if names is None else names[empty]
         raise UsageError(
             f"{where}: no image is of class {_listed(shown.tolist(), most - len(values))}, labels are {low} .. {high}; "
-            f"relabel them 0 .. {len(values) - 1}, or set dataset.relabel=true (dataset=npz)"
+            f"relabel them 0 .. {len(values) - 1}, or set dataset.relabel=true (dataset=npz, embeddings)"
         )
     return values, np.arange(most).astype(np.str_) if names is None else names
 

@@ -28,6 +28,7 @@ from al_runner.record.journal import (
     read,
 )
 from al_runner.record.loggers import flat
+from al_runner.record.older import renewed
 from al_runner.record.pixels import packed, unpacked
 from al_runner.record.views import COLUMNS, VIEWS, Views, keep_copy
 from al_runner.system.atomic import replace_file
@@ -91,7 +92,7 @@ class Run:
         """
         if self._begun is None:
             return
-        held, asked = flat(self._begun.config), flat(_plain(config))
+        held, asked = renewed(flat(self._begun.config)), flat(_plain(config))
         changed = [key for key in sorted({*held, *asked} - {*NOT_IDENTITY}) if held.get(key) != asked.get(key)]
         if changed:
             shown = "; ".join(f"{key}: {held.get(key)} there, {asked.get(key)} asked" for key in changed[:5])

@@ -159,7 +159,7 @@ def _is_moment(value: object) -> bool:
 
 
 KINDS: dict[str, Callable[[object], bool]] = {
-    "state": (WAITING, RUNNING, DONE, FAILED, STOPPED).__contains__,
+    "state": (WAITING, RUNNING, DONE, FAILED, STOPPED, ASKING).__contains__,
     "overrides": _are_texts,
     "cwd": _is_text,
     "rounds": _is_count,
