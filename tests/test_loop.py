@@ -304,14 +304,23 @@ def test_labels_come_from_the_oracle_and_of_bought_ids_alone() -> None:
             trained_on.append(data.y)
             return await super().fit(data, streams, previous)
 
-    experiment, record, kept, trained_on = toy.experiment(), Labels(), list[Tensor](), list[Tensor]()
+    experiment, record = toy.experiment(), Labels()
+    kept, trained_on = list[Tensor](), list[Tensor]()
     oracle = Asked(experiment.data)
     learner = Seen(net_builder(experiment.data, toy.model), toy.recipe())
     drive(replace(experiment, oracle=oracle, learner=learner).run(record))
     bought = torch.cat(record.ids)
     assert oracle.ids == set(bought.tolist())
+    asked = [ids for ids, _, _ in record.choices.values()]
+    assert torch.equal(torch.cat(asked), bought)  # recorded before the labels, which may be long in coming
     assert torch.equal(torch.cat(kept), (experiment.data.labels[bought] + 1) % 3)
     assert torch.equal(trained_on[-1], torch.cat(kept))
+
+
+def test_the_simulated_oracle_answers_at_once_so_nothing_is_recorded_as_asked() -> None:
+    record = toy.Memory()
+    drive(toy.experiment().run(record))
+    assert record.ids and not record.choices
 
 
 @pytest.mark.parametrize("change", [{"initial_by": "balanced"}, {"sets": 3}])

@@ -32,6 +32,13 @@ class Person:
         Means("a filled query.csv; null: the one in the run's folder; the flag --labels FILE means the same"),
     ] = None
 
+    def __post_init__(self) -> None:
+        if self.data.images.dtype != torch.uint8:
+            raise UsageError(
+                "oracle=person shows images, but the data set holds vectors, or numbers that are no pixels; "
+                "use oracle=simulated"
+            )
+
     async def label(self, ids: Tensor) -> Tensor:
         """int64 [N] -> int64 [N], UNSURE where the person can't tell; Waiting where one is still to be given."""
         if len(self.open(ids)):

@@ -85,10 +85,10 @@ def test_a_npy_file_has_its_labels_in_another(tmp_path, load):
         ({"train_embeddings": X, "train_labels": WORDS, "test_embeddings": X}, "no array test_labels"),
         ({"embeddings": X[:, :, None], "labels": WORDS}, r"\(40, 6, 1\); \[N, D\] is wanted"),
         ({"embeddings": X[:0], "labels": WORDS[:0]}, "no training vectors"),
-        ({"embeddings": WORDS[:, None], "labels": WORDS}, "numbers are wanted"),
+        ({"embeddings": WORDS[:, None], "labels": WORDS}, "they must be numbers"),
         ({"embeddings": np.where(np.arange(40)[:, None] == 9, np.nan, X), "labels": WORDS}, "infinite value in row 9"),
         ({"embeddings": np.full((40, 2), 1e300), "labels": WORDS}, "infinite value in row 0"),
-        ({"embeddings": X, "labels": WORDS[:-1]}, "40 integers are wanted"),
+        ({"embeddings": X, "labels": WORDS[:-1]}, "it must be 40 integers"),
         ({"embeddings": X, "labels": WORDS.astype(object)}, "holds Python objects"),
         ({"embeddings": X, "labels": np.arange(40) % 4 + 1}, r"dataset\.relabel=true"),
         (
@@ -156,7 +156,7 @@ def test_images_of_any_numbers_by_a_named_option(tmp_path, load):
     first = load("npz", tmp_path, path, "values=float", "channels=first")
     assert np.array_equal(first.images.numpy(), images.astype(np.float32))
     assert (len(last.train), len(last.val), len(last.test)) == (29, 3, 8)
-    with pytest.raises(Exception, match="it can't be told where the channels are"):
+    with pytest.raises(Exception, match="its channels may be first or last"):
         load("npz", tmp_path, path, "values=float")
     images[3, 0, 0, 0] = np.inf
     np.savez(tmp_path / "mine.npz", train_images=images, train_labels=np.arange(40) % 4)

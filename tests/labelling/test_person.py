@@ -3,15 +3,19 @@
 import json
 import shutil
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import toy
 from command import Command
 from faults import Child, killed_at_sync
 from labelled import COUNT, colour_of, fill, photos, rows, run_folder, words
 from recorded import untimed
 
+from al_runner.errors import UsageError
+from al_runner.oracle.person import Person
 from al_runner.record.journal import NAME, Answered, Asked, Bought, Ended, read
 from al_runner.record.state import ASKING, DONE
 from al_runner.record.state import read as state_of
@@ -234,3 +238,9 @@ def test_what_can_t_be(al_run: Command, root: Path, tmp_path: Path) -> None:
     assert (
         "48 images have no label, and oracle=simulated answers with the data set's own; take oracle=person" in hidden[1]
     )
+
+
+def test_vectors_can_t_be_shown_to_a_person() -> None:
+    data = toy.data_set()
+    with pytest.raises(UsageError, match="oracle=person shows images, but the data set holds vectors"):
+        Person(replace(data, images=data.images.float()))

@@ -73,7 +73,7 @@ def test_the_purity_radius_is_the_largest():
 
 def pool(features=None):
     data = toy.data_set()
-    return Pool(DataSet(data.images, data.labels, data.train, data.val, data.test, data.classes, features))
+    return Pool(DataSet(data.images, data.labels, data.train, data.val, data.test, data.classes, features=features))
 
 
 def test_it_chooses_by_the_features_beside_the_images():

@@ -48,7 +48,7 @@ def test_as_many_clusters_as_there_will_be_labels():
     data = toy.data_set()
     group = torch.arange(160) // 2 % 5  # training ids are 0, 1 of every 4
     features = 100 * torch.eye(5)[group] + torch.randn(160, 5, generator=torch.Generator().manual_seed(1))
-    pool = Pool(DataSet(data.images, data.labels, data.train, data.val, data.test, data.classes, features))
+    pool = Pool(DataSet(data.images, data.labels, data.train, data.val, data.test, data.classes, features=features))
     known = torch.stack([data.train[group[data.train] == label][0] for label in (1, 3)])
     pool.buy(known, data.labels[known])
     assert sorted(group[TypiClust().select(Unfitted(), pool, 3, stream(0, "query"))].tolist()) == [0, 2, 4]
