@@ -11,6 +11,7 @@ from al_runner.errors import UsageError
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Count, CountOrZero, Means, Reads
 
+Words = Annotated[str, StringConstraints(pattern=r"^\w+$"), Reads("random, balanced, or the name of a strategy")]
 Multiple = Annotated[str, StringConstraints(pattern=r"^(\d{1,9}x?|all)$"), Reads('a multiple such as "30x", or all')]
 
 
@@ -25,7 +26,10 @@ class Budget:
 
     initial: Annotated[Count | Literal["all"], Means("labels before the first fit")]
     query: Annotated[Count, Means("labels bought in every later round")]
-    balanced: Annotated[bool, Means("the initial set has the same number of images of every class")] = False
+    initial_by: Annotated[
+        Words,
+        Means("what chooses the initial set: balanced takes as many of every class; a strategy is one without a fit"),
+    ] = "random"
     known: Annotated[
         Count | None, Means("how many classes a balanced initial set has, the data set's first ones; null: all")
     ] = None
@@ -43,13 +47,18 @@ class Budget:
         if self.known and not self.balanced:
             raise UsageError(
                 "budget.known needs an initial set with the same number of images of every class; "
-                "set budget.balanced=true"
+                "set budget.initial_by=balanced"
             )
         if self.candidate_count < self.query:
             raise UsageError(
                 f"budget.candidates is {self.candidates}, fewer than budget.query={self.query}; "
                 'give at least as many, a multiple such as "30x", or "all"'
             )
+
+    @property
+    def balanced(self) -> bool:
+        """Whether the initial set has equally many images of every class."""
+        return self.initial_by == "balanced"
 
     @property
     def candidate_count(self) -> int:

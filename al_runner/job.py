@@ -2,11 +2,11 @@
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from time import perf_counter
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from hydra.core.hydra_config import HydraConfig
@@ -19,29 +19,48 @@ from al_runner.data.usable import usable
 from al_runner.engine.drive import drive
 from al_runner.engine.stacked import Stacked
 from al_runner.engine.stopping import NonFiniteLoss
-from al_runner.errors import UsageError
-from al_runner.loop import Experiment
+from al_runner.errors import UsageError, Waiting
+from al_runner.labelling.exchange import NOTHING, Exchange, Told
+from al_runner.learners.committee import networks
+from al_runner.loop import DRAWN, Experiment
 from al_runner.models.inputs import NetBuilder, net_builder
 from al_runner.models.outputs import require_outputs
+from al_runner.oracle.person import Person
 from al_runner.record.journal import Bought, Measured
 from al_runner.record.loggers import Logger, logged
 from al_runner.record.provenance import fingerprint, provenance
 from al_runner.record.run import Run, discard
 from al_runner.record.run_id import RunId
 from al_runner.record.state import RUNNING, Noted
+from al_runner.record.weights import Saved, keep, state_of
 from al_runner.settings.check import require_options
 from al_runner.settings.explain import USER_ERRORS, explain
+from al_runner.strategies.base import Strategy
 from al_runner.sweep.begin import launch_of
 from al_runner.sweep.progress import Lines
 from al_runner.system.claim import Claim, Taken
 from al_runner.system.energy import Meter, counter_of
 from al_runner.system.signals import finishing, stop_point
-from al_runner.types import DataSet
+from al_runner.types import DataSet, Fitted, Learner, Oracle
 
 log = logging.getLogger(__name__)
+Seen = Callable[[int, Fitted, Mapping[str, float]], None]
+
+INITIAL_BY = "use random, balanced, or a strategy that needs no fit, such as budget.initial_by=typiclust"
 
 # These options are no part of a run's identity: they may differ when it is resumed.
-NOT_IDENTITY = ("data_root", "results", "device", "threads", "deterministic", "overwrite", "recover", "name", "logger")
+NOT_IDENTITY = (
+    "data_root",
+    "results",
+    "device",
+    "threads",
+    "deterministic",
+    "overwrite",
+    "recover",
+    "name",
+    "logger",
+    "save_weights",
+)
 
 
 def run_alone(cfg: DictConfig) -> None:
@@ -67,31 +86,86 @@ async def run_job(cfg: DictConfig, clock: Callable[[], float], progress: Lines, 
             require_options(cfg)
             set_torch(cfg)
             device = torch_device(cfg.device, device_number)
-            experiment, config = build(cfg, device), identity(cfg)
-            rounds, data = len(experiment.purchases), fingerprint(experiment.data)
-            if cfg.overwrite:
-                discard(folder)
-            record = Run(folder, claim, cfg.recover)
-            record.require(config, experiment.purchases, data)
-            mended = record.settle()
-            if mended:
-                log.warning("%s | %s", label, mended)
+            experiment, record, exchange, data = opened(cfg, device, folder, claim, label)
+            rounds = len(experiment.purchases)
             noted.runs(rounds)
             progress.opened(label, rounds, record.rows)
             if len(record.rows) < rounds:
-                logger = instantiate(cfg.logger)(folder=folder, settings=config) if cfg.get("logger") else None
+                logger = instantiate(cfg.logger)(folder=folder, settings=identity(cfg)) if cfg.get("logger") else None
                 start = provenance(device, cfg.seed, noted.words, data, experiment.data.source)
-                record.begin(config, start, experiment.data.files)
+                record.begin(identity(cfg), start, experiment.data.files)
                 record.on(Measured, lambda event: noted.write(RUNNING))
                 record.on(Measured, lambda event: progress.measured(label, rounds, event.row))
-                await carry_out(experiment, record, clock, Meter(counter_of(device)), logger)
+                try:
+                    seen = keeper(cfg.save_weights, folder, experiment, record)
+                    await carry_out(experiment, record, clock, Meter(counter_of(device)), logger, seen)
+                except Waiting:
+                    assert exchange is not None
+                    exchange.ask()
+                    log.info("%s | %s", label, exchange.said(noted.words))
+                    raise
             record.end()
     except Taken as error:
         raise UsageError(f"{folder} is {error}; wait for it, or choose another name=") from None
+    except Waiting:
+        raise
     except Exception as error:
         if hydra.mode is RunMode.MULTIRUN:  # the error of a single run ends the program, which shows it
             progress.failed(label, explain(error) if isinstance(error, USER_ERRORS) else None)
         raise
+
+
+class Opened(NamedTuple):
+    """A run, ready to go on."""
+
+    experiment: Experiment
+    record: Run
+    exchange: Exchange | None
+    data: str  # a fingerprint
+
+
+def opened(cfg: DictConfig, device: torch.device, folder: Path, claim: Claim, label: str) -> Opened:
+    """The run of `cfg` with what its folder holds, and with what a person has answered since; UsageError as above."""
+    experiment = build(cfg, device)
+    require_one_person(experiment, HydraConfig.get().mode is RunMode.MULTIRUN)
+    data = fingerprint(experiment.data)
+    if cfg.overwrite:
+        discard(folder)
+    record = Run(folder, claim, cfg.recover)
+    if record.answers:
+        experiment = build(cfg, device, Told.of(record))
+    record.require(identity(cfg), experiment.purchases, data)
+    mended = record.settle()
+    if mended:
+        log.warning("%s | %s", label, mended)
+    exchange = exchange_of(cfg, folder, record, experiment.oracle, label)
+    if exchange is not None and take_in(exchange, experiment.data.files, label):
+        experiment = build(cfg, device, Told.of(record))
+        exchange = exchange_of(cfg, folder, record, experiment.oracle, label)
+    return Opened(experiment, record, exchange, data)
+
+
+def require_one_person(experiment: Experiment, sweep: bool) -> None:
+    """UsageError where a sweep is to ask a person."""
+    if sweep and isinstance(experiment.oracle, Person):
+        raise UsageError("oracle=person asks somebody, one run at a time; leave -m and lists of values out")
+
+
+def exchange_of(cfg: DictConfig, folder: Path, record: Run, oracle: Oracle, label: str) -> Exchange | None:
+    """What a run says to the person who labels, None where there is nobody."""
+    if not isinstance(oracle, Person):
+        return None
+    root = Path(str(cfg.dataset.get("path") or "")).expanduser()
+    return Exchange(folder, record, oracle, label, root if root.is_dir() else None)
+
+
+def take_in(exchange: Exchange, files: Sequence[str], label: str) -> bool:
+    """Record what a filled query answers, and say what can't be taken; whether there was anything new."""
+    before = len(exchange.record.answers)
+    exchange.record.name_files(files)
+    for trouble in exchange.take_in():
+        log.warning("%s | %s", label, trouble)
+    return len(exchange.record.answers) > before
 
 
 def identity(cfg: DictConfig) -> dict[str, Any]:
@@ -101,19 +175,52 @@ def identity(cfg: DictConfig) -> dict[str, Any]:
 
 
 async def carry_out(
-    experiment: Experiment, record: Run, clock: Callable[[], float], meter: Meter, logger: Logger | None
+    experiment: Experiment,
+    record: Run,
+    clock: Callable[[], float],
+    meter: Meter,
+    logger: Logger | None,
+    seen: Seen,
 ) -> None:
     """Carry out the rounds that are left. A signal stops the run at a point where nothing has to be done twice."""
     record.on(Bought, lambda event: stop_point())  # the last round and the purchase after it are recorded by now
     try:
         with logged(logger, record.rows) as also, finishing():
             record.on(Measured, lambda event: also.write(event.row))
-            await experiment.run(record, clock, meter.joules)
+            await experiment.run(record, clock, meter.joules, seen)
     except NonFiniteLoss as error:
         rates = "training.optimizer.lr" + (
             " or learner.optimizer.lr" if hasattr(experiment.learner, "optimizer") else ""
         )
         raise UsageError(f"round {len(record.rows)}: {error}; lower {rates} (every earlier round is kept)") from error
+
+
+def keeper(which: str | None, folder: Path, experiment: Experiment, record: Run) -> Seen:
+    """What saves the weights of every round as `save_weights` says; a learner without nets is named once."""
+    data, told = experiment.data, [False]
+
+    def seen(round_: int, fitted: Fitted, row: Mapping[str, float]) -> None:
+        if which is None:
+            return
+        try:
+            states = states_of(experiment.learner, fitted)
+        except UsageError as error:
+            if not told[0]:
+                log.warning("save_weights=%s: %s", which, error)
+            told[0] = True
+            return
+        keep(folder, which, Saved(states, data.classes, data.image_shape, round_), row, record.rows)
+
+    return seen
+
+
+def states_of(learner: Learner, fitted: Fitted) -> list[dict[str, Tensor]]:
+    """The weights of every net behind a fit, under the names of the model's own; UsageError where there is no net."""
+    build = getattr(learner, "build", None)
+    if build is None:
+        raise UsageError(f"{type(learner).__name__} builds no net, so there are no weights to save")
+    names = [*build().state_dict()]
+    return [state_of(net, names) for net in networks(fitted)]
 
 
 def show(folder: Path) -> None:
@@ -124,15 +231,21 @@ def show(folder: Path) -> None:
     log.info("Results: %s\nPicture: %s", os.path.relpath(folder), os.path.relpath(picture))
 
 
-def build(cfg: DictConfig, device: torch.device) -> Experiment:
-    """The parts of the run, after a check that they fit each other. Raises UsageError before any training."""
+def build(cfg: DictConfig, device: torch.device, told: Told = NOTHING) -> Experiment:
+    """The parts of the run, after a check that they fit each other. Raises UsageError before any training.
+
+    `told` are a person's answers so far.
+    """
     strategy, budget = instantiate(cfg.strategy), instantiate(cfg.budget)
     parts = (OmegaConf.to_yaml(cfg.get(part) or {}, resolve=True) for part in ("dataset", "pool"))
     data = data_set(*parts, str(Path(cfg.data_root).expanduser()), device)
+    oracle = instantiate(cfg.oracle, _partial_=True)(data=data)
+    if isinstance(oracle, Person):
+        oracle = oracle.told(told.labels, told.added(len(oracle.names)))
+        data = oracle.data
     builder = net_builder(data, instantiate(cfg.model))
     learner = instantiate(cfg.learner, _partial_=True)(build=builder)
-    oracle = instantiate(cfg.oracle, _partial_=True)(data=data)
-    experiment = Experiment(data, learner, strategy, budget, cfg.seed, oracle)
+    experiment = Experiment(data, learner, strategy, budget, cfg.seed, oracle, first_strategy(budget.initial_by))
     first = experiment.purchases[0]
     strategy.check_learner(strategy.wrap(learner))
     images = data.images[:2].cpu()
@@ -140,6 +253,20 @@ def build(cfg: DictConfig, device: torch.device) -> Experiment:
     strategy.check(net, images)
     require_trainable(cfg, net, images, first)
     return experiment
+
+
+def first_strategy(name: str) -> Strategy | None:
+    """The strategy that budget.initial_by names, with the options of its file. Raises UsageError if it needs a fit."""
+    if name in DRAWN:
+        return None
+    folders = [Path(source.path) for source in HydraConfig.get().runtime.config_sources if source.schema == "file"]
+    files = [file for folder in folders if (file := folder / "strategy" / f"{name}.yaml").is_file()]
+    if not files:
+        raise UsageError(f"budget.initial_by is {name}, and there is no strategy of that name; {INITIAL_BY}")
+    strategy: Strategy = instantiate(OmegaConf.load(files[0]))
+    if not strategy.without_fit:
+        raise UsageError(f"budget.initial_by is {name}, which chooses by a fitted model; {INITIAL_BY}")
+    return strategy
 
 
 @lru_cache(maxsize=4)

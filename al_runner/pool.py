@@ -19,7 +19,8 @@ class Pool:
     """
 
     def __init__(self, data: DataSet):
-        self._images, self._train = data.images, data.train
+        self._images, self._train, self._features = data.images, data.train, data.features
+        self.classes = len(data.classes)
         self._labels = data.train.new_full((len(data.images),), UNKNOWN)
         self.labelled, self.old, self.asked = data.train[:0], 0, 0
         self.unlabelled = data.train
@@ -38,8 +39,14 @@ class Pool:
         return self.candidates.sort().values
 
     def x(self, ids: Tensor) -> Tensor:
-        """Images, uint8 [N, C, H, W]."""
+        """Images, [N, C, H, W]."""
         return self._images[ids]
+
+    def features(self, ids: Tensor) -> Tensor:
+        """Features that no fit is needed for, float32 [N, D]: the data set's own, or else the images' values."""
+        if self._features is None:
+            return self._images[ids].flatten(1).float()
+        return self._features[ids].float()
 
     def y(self, ids: Tensor) -> Tensor:
         """Labels of bought ids, int64 [N]. Raises ValueError if one was not bought."""
@@ -113,7 +120,7 @@ def shuffled(ids: Tensor, rng: torch.Generator) -> Tensor:
 
 @dataclass(frozen=True)
 class ImagesOf:
-    """The images of a pool's `ids`, read when they are asked for, uint8."""
+    """The images of a pool's `ids`, read when they are asked for."""
 
     pool: Pool
     ids: Tensor

@@ -15,7 +15,8 @@ with starting("al-run"):
     from hydra.types import RunMode
     from omegaconf import DictConfig
 
-    from al_runner.errors import UsageError
+    from al_runner.callable import make_callable
+    from al_runner.errors import UsageError, Waiting
     from al_runner.plugins import registered  # noqa: F401 - what Hydra must know before it composes
     from al_runner.record.leftovers import clear
     from al_runner.record.state import LAUNCH
@@ -25,8 +26,11 @@ with starting("al-run"):
     from al_runner.system.console import plain, silence_broken_pipe
     from al_runner.system.signals import Stopped, held, listening
 
+WAITS = 3  # exit code of a run that can't go on before somebody has labelled images
 DEFAULT_LAUNCHER = "auto"  # of conf/config.yaml
 FOLDER_TROUBLE = (errno.EEXIST, errno.ENOTDIR, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
+
+make_callable(__name__, "al_runner.api.runs", "run")
 
 
 def start(cfg: DictConfig) -> None:
@@ -38,6 +42,8 @@ def start(cfg: DictConfig) -> None:
             from al_runner.job import run_alone  # noqa: PLC0415 - imports torch, which the checks above need not wait for
 
         run_alone(cfg)
+    except Waiting:
+        sys.exit(WAITS)
     except Exception as error:
         line = explain(error) if isinstance(error, USER_ERRORS) else shortage(error)
         if line is None:
@@ -70,6 +76,17 @@ def find_modules(words: Sequence[str]) -> None:
         sys.path += [str(root), *(str(place) for place in sorted(root.glob("*/")) if any(place.glob("*.py")))]
 
 
+def export(words: Sequence[str]) -> None:
+    """Carry out `al-run --export FOLDER`. Raises UsageError if the words are others."""
+    if len(words) != 2 or words[0] != "--export":
+        raise UsageError(
+            "--export takes the folder of one run and nothing else, as in al-run --export outputs/.../seed0"
+        )
+    from al_runner.api.export import export as carry_out  # noqa: PLC0415 - torch, see above
+
+    print(carry_out(Path(words[1]).expanduser()))
+
+
 def folder_trouble(error: Exception) -> str | None:
     """The line for a folder of results that can't be written; None for another error."""
     if isinstance(error, OSError) and (isinstance(error, PermissionError) or error.errno in FOLDER_TROUBLE):
@@ -82,6 +99,9 @@ def main() -> None:
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra then leaves exceptions to us
     logging.raiseExceptions = False  # a log that can't be written does no harm; a record that can't be raises itself
     try:
+        if "--export" in sys.argv[1:]:
+            export(sys.argv[1:])
+            return
         sys.argv[1:] = hydras_words(sys.argv[1:])
         find_modules(sys.argv[1:])
         with listening(quiet=LAUNCH in os.environ):

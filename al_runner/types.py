@@ -19,26 +19,33 @@ from al_runner.rng import Streams
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Count, Many, Means, NotNegative, Positive, Share, Takes
 
+UNKNOWN = -1  # in place of a label that was not bought, that nobody has given yet, or that a net can't tell
+UNSURE = -2  # in place of a label that the person who was asked could not give
+NO_IDS = torch.zeros(0, dtype=torch.int64)
+
 
 @dataclass(frozen=True, eq=False)
 class DataSet:
-    """Every image of a data set and who is used for what.
+    """Every image of a data set and who is used for what. A vector of D numbers is an image [D, 1, 1].
 
     An id is a row of `images`, int64, and stays the same whatever the split: the prepared file's
     train images come first, its test images follow, then its validation images, if it has any.
     """
 
-    images: Tensor  # uint8 [N, C, H, W], channels last in memory
-    labels: Tensor  # int64 [N], 0 .. Y-1
+    images: Tensor  # uint8, or float16 or float32, [N, C, H, W], channels last in memory
+    labels: Tensor  # int64 [N], 0 .. Y-1, or UNKNOWN, or UNSURE
     train: Tensor  # ids that may be bought, int64, ascending
     val: Tensor  # ids for early stopping only
     test: Tensor  # ids for the measured test error only
     classes: tuple[str, ...]
     files: tuple[str, ...] = ()  # where each image was read from, by id; empty if the images came as arrays
     source: Mapping[str, Any] | None = None  # the file that holds all images, for the journal; None if unknown
+    given: Tensor = NO_IDS  # ids of `train` that have labels beforehand, where others have none
+    features: Tensor | None = None  # [N, D], by which a method may choose while the net sees the images
 
     def to(self, device: torch.device) -> "DataSet":
-        tensors = ("images", "labels", "train", "val", "test")
+        features = () if self.features is None else ("features",)
+        tensors = ("images", "labels", "train", "val", "test", "given", *features)
         return replace(self, **{name: getattr(self, name).to(device) for name in tensors})
 
     @cached_property
@@ -53,9 +60,6 @@ class DataSet:
         return channels, height, width
 
 
-UNKNOWN = -1  # in place of a label that was not bought, or that nobody can tell
-
-
 class Images(Protocol):
     """Images by position: a tensor [n, ...], or an object that reads images only when they are needed."""
 
@@ -67,11 +71,11 @@ class Images(Protocol):
 class TrainData(NamedTuple):
     """All that one fit may use: bought examples, validation examples for early stopping, images without labels."""
 
-    x: Tensor  # uint8 [N, C, H, W]
+    x: Tensor  # [N, C, H, W], of the data set's type, as all images below
     y: Tensor  # int64 [N]
     val_x: Tensor
     val_y: Tensor
-    unlabelled: Images | None = None  # the pool's other images, uint8, for learners that use them
+    unlabelled: Images | None = None  # the pool's other images, for learners that use them
     old: int = 0  # how many examples, the first ones, are from before the newest purchase
     added: int = 0  # how many, the last ones, were not bought: pseudo-labelled, generated or adversarial examples
 
@@ -260,10 +264,10 @@ class Fitted(Protocol):
         """Optimiser steps taken."""
 
     def log_probs(self, x: Tensor) -> Tensor:
-        """Log class probabilities in nats, uint8 [N, C, H, W] -> [N, K, Y]; K = 1 for a single net."""
+        """Log class probabilities in nats, [N, C, H, W] -> [N, K, Y]; K = 1 for a single net."""
 
     def features(self, x: Tensor) -> Tensor:
-        """What the last dense layer sees, uint8 [N, C, H, W] -> [N, D]; UsageError where there is no such layer."""
+        """What the last dense layer sees, [N, C, H, W] -> [N, D]; UsageError where there is no such layer."""
 
     def network(self) -> nn.Module:
         """The single net behind the predictions, in evaluation mode. Raises UsageError if there is none."""
@@ -278,6 +282,21 @@ class Telling(Protocol):
 
     def shown(self, x: Tensor, y: Tensor) -> Mapping[str, Tensor]:
         """Named rows of images to look at, one an image bought, uint8 [n, C, H, W] each, drawn in the report."""
+
+
+class Unfitted:
+    """In place of a fit where nothing is labelled yet: UsageError for whoever asks it."""
+
+    steps = 0
+
+    def log_probs(self, x: Tensor) -> Tensor:
+        raise UsageError("nothing is fitted before the initial set is bought; choose budget.initial_by=random")
+
+    def features(self, x: Tensor) -> Tensor:
+        return self.log_probs(x)
+
+    def network(self) -> nn.Module:
+        raise UsageError("no net is trained before the initial set is bought; choose budget.initial_by=random")
 
 
 class Oracle(Protocol):

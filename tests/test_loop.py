@@ -222,7 +222,7 @@ SETS = [Random(), Emoc(images=9), Ceal(entropy), *(TopScore(score) for score in 
 @pytest.mark.parametrize("strategy", SETS, ids=lambda strategy: type(strategy).__name__)
 def test_whole_sets_are_bought_and_a_run_of_them_resumes(strategy: Strategy) -> None:
     def run_sets(memory: toy.Memory) -> toy.Memory:
-        budget = Budget(initial=6, query=4, max_labelled=17, balanced=True, known=2, sets=20)
+        budget = Budget(initial=6, query=4, max_labelled=17, initial_by="balanced", known=2, sets=20)
         drive(replace(toy.experiment(strategy), budget=budget).run(memory))
         return memory
 
@@ -304,20 +304,55 @@ def test_labels_come_from_the_oracle_and_of_bought_ids_alone() -> None:
             trained_on.append(data.y)
             return await super().fit(data, streams, previous)
 
-    experiment, record, kept, trained_on = toy.experiment(), Labels(), list[Tensor](), list[Tensor]()
+    experiment, record = toy.experiment(), Labels()
+    kept, trained_on = list[Tensor](), list[Tensor]()
     oracle = Asked(experiment.data)
     learner = Seen(net_builder(experiment.data, toy.model), toy.recipe())
     drive(replace(experiment, oracle=oracle, learner=learner).run(record))
     bought = torch.cat(record.ids)
     assert oracle.ids == set(bought.tolist())
+    asked = [ids for ids, _, _ in record.choices.values()]
+    assert torch.equal(torch.cat(asked), bought)  # recorded before the labels, which may be long in coming
     assert torch.equal(torch.cat(kept), (experiment.data.labels[bought] + 1) % 3)
     assert torch.equal(trained_on[-1], torch.cat(kept))
 
 
-@pytest.mark.parametrize("change", [{"balanced": True}, {"sets": 3}])
-def test_what_needs_all_labels_needs_the_simulated_oracle(change: dict[str, bool | int]) -> None:
+def test_the_simulated_oracle_answers_at_once_so_nothing_is_recorded_as_asked() -> None:
+    record = toy.Memory()
+    drive(toy.experiment().run(record))
+    assert record.ids and not record.choices
+
+
+@pytest.mark.parametrize("change", [{"initial_by": "balanced"}, {"sets": 3}])
+def test_what_needs_all_labels_needs_the_simulated_oracle(change: dict[str, str | int]) -> None:
     experiment = toy.experiment()
     budget = replace(experiment.budget, **change)  # type: ignore[arg-type]
     _ = replace(experiment, budget=budget).purchases
-    with pytest.raises(UsageError, match=rf"budget\.{next(iter(change))} draws .* use oracle=simulated"):
+    with pytest.raises(UsageError, match=rf"budget\.{next(iter(change))}.* draws .* use oracle=simulated"):
         _ = replace(experiment, budget=budget, oracle=Asked(experiment.data)).purchases
+
+
+class Lowest(Random):
+    """Buys the lowest ids, and no label may be known yet."""
+
+    def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
+        return pool.candidates_by_id[:n]
+
+
+def test_a_strategy_without_a_fit_chooses_the_initial_set() -> None:
+    experiment, record = toy.experiment(), toy.Memory()
+    budget = replace(experiment.budget, initial_by="lowest")
+    drive(replace(experiment, budget=budget, first=Lowest()).run(record))
+    assert record.ids[0].tolist() == experiment.data.train[:6].tolist()
+    usual = toy.Memory()
+    drive(toy.experiment().run(usual))
+    assert usual.ids[0].tolist() != record.ids[0].tolist()
+    with pytest.raises(UsageError, match=r"budget\.initial_by is lowest"):
+        _ = replace(experiment, budget=budget).purchases
+
+
+def test_who_asks_a_model_for_the_initial_set_is_told() -> None:
+    experiment = toy.experiment()
+    budget = replace(experiment.budget, initial_by="entropy")
+    with pytest.raises(UsageError, match=r"nothing is fitted before the initial set .* budget\.initial_by=random"):
+        drive(replace(experiment, budget=budget, first=TopScore(entropy)).run(toy.Memory()))

@@ -12,6 +12,7 @@ from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
 from al_runner.data.arrays import ARRAYS, OPTIONAL, Arrays, checked
+from al_runner.data.layout import Values
 from al_runner.errors import UsageError
 
 HEADER = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
@@ -28,22 +29,22 @@ NO_OBJECTS = {
 }
 
 
-def read(path: Path, channels: str | None = None, relabel: bool = False) -> Arrays:
-    """The arrays of a file in the prepared form. `channels` and `relabel` are as in `checked`.
+def read(path: Path, channels: str | None = None, relabel: bool = False, values: Values = "uint8") -> Arrays:
+    """The arrays of a file in the prepared form. `channels`, `relabel` and `values` are as in `checked`.
 
     A line of the log names arrays that nothing reads. Raises UsageError if the file is missing or has another form.
     """
     found: dict[str, NDArray[Any]] = {}
-    with _opened(path) as file:
+    with opened(path) as file:
         for name in (*ARRAYS, *OPTIONAL):
             if name in file.files:
-                found[name] = _array(path, file, name)
+                found[name] = array(path, file, name)
         other = sorted({*file.files} - {*found})
     if not found:
-        raise UsageError(f"{path} has {_few(other)}; {WANTED}")
-    arrays = checked(path, found, channels, relabel)
+        raise UsageError(f"{path} has {few(other)}; {WANTED}")
+    arrays = checked(path, found, channels, relabel, values)
     if other:
-        log.warning("%s: nothing reads %s", path, _few(other))
+        log.warning("%s: nothing reads %s", path, few(other))
     return arrays
 
 
@@ -53,7 +54,8 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _opened(path: Path) -> NpzFile:
+def opened(path: Path, wanted: str = WANTED) -> NpzFile:
+    """The file, which the caller closes. Raises UsageError, which says what is `wanted`, if it is no .npz file."""
     try:
         file = np.load(path, allow_pickle=False)
     except FileNotFoundError as error:
@@ -65,13 +67,14 @@ def _opened(path: Path) -> NpzFile:
     except Exception as error:  # numpy, zipfile and zlib each raise errors of their own
         # numpy takes every unknown file for a pickle, and its message advises to load it unsafely.
         reason = "" if "pickle" in str(error) else f" ({one_line(error)})"
-        raise UsageError(f"{path} can't be read as an .npz file{reason}; {WANTED}") from error
+        raise UsageError(f"{path} can't be read as an .npz file{reason}; {wanted}") from error
     if isinstance(file, NpzFile):
         return file
-    raise UsageError(f"{path} holds one array, {file.dtype} {file.shape}; {WANTED}")
+    raise UsageError(f"{path} holds one array, {file.dtype} {file.shape}; {wanted}")
 
 
-def _array(path: Path, file: NpzFile, name: str) -> NDArray[Any]:
+def array(path: Path, file: NpzFile, name: str) -> NDArray[Any]:
+    """An array of the file. Raises UsageError if it is damaged, too large for the memory, or holds Python objects."""
     try:
         needed, free = _bytes(file, name), psutil.virtual_memory().available
         if needed > free:
@@ -85,7 +88,7 @@ def _array(path: Path, file: NpzFile, name: str) -> NDArray[Any]:
     except Exception as error:  # numpy, zipfile and zlib each raise errors of their own
         if "allow_pickle" in str(error):
             kind = name.rpartition("_")[2]
-            raise UsageError(f"{path}: {name} holds Python objects; save {NO_OBJECTS[kind]}") from error
+            raise UsageError(f"{path}: {name} holds Python objects; save {NO_OBJECTS.get(kind, 'numbers')}") from error
         raise UsageError(
             f"{path}: {name} can't be read ({one_line(error)}); the file was changed or cut off after it was written: "
             "write it again, or name another with dataset.path=..."
@@ -100,7 +103,7 @@ def _bytes(file: NpzFile, name: str) -> int:
     return prod(shape) * int(dtype.itemsize)
 
 
-def _few(names: list[str]) -> str:
+def few(names: list[str]) -> str:
     """The first five names, and the number of the others."""
     return f"{', '.join(names[:5]) or 'no array'}{f' and {len(names) - 5} more' if len(names) > 5 else ''}"
 

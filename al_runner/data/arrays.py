@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from al_runner.data.labels import numbered
-from al_runner.data.layout import channels_last
+from al_runner.data.layout import Values, channels_last
 from al_runner.errors import UsageError
 
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
@@ -25,17 +25,18 @@ class DataFile(NamedTuple):
     sha256: str = ""  # of the file
     channels: str | None = None  # as of `checked`
     relabel: bool = False
+    values: Values = "uint8"
 
 
 class Arrays(NamedTuple):
     """The contents of a prepared file; the test part may be empty, and there may be no validation part."""
 
-    train_images: NDArray[np.uint8]  # [N, H, W] or [N, H, W, C]
+    train_images: NDArray[Any]  # uint8, float16 or float32, [N, H, W] or [N, H, W, C]; a vector is [1, 1, D]
     train_labels: NDArray[np.int64]  # [N]
-    test_images: NDArray[np.uint8]
+    test_images: NDArray[Any]
     test_labels: NDArray[np.int64]
     classes: NDArray[np.str_]
-    val_images: NDArray[np.uint8] | None = None
+    val_images: NDArray[Any] | None = None
     val_labels: NDArray[np.int64] | None = None
     files: NDArray[np.str_] | None = None  # where each image was read from: train, test, then validation images
     notes: tuple[str, ...] = ()  # what the user must know: images that were left out, stretched or blended
@@ -46,7 +47,7 @@ class Arrays(NamedTuple):
         held = {name: value for name, value in self._asdict().items() if value is not None and name in KEPT}
         return held | ({"notes": np.array(self.notes)} if self.notes else {})
 
-    def whole(self) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    def whole(self) -> tuple[NDArray[Any], NDArray[np.int64]]:
         """All images and labels: first the train part, then test, then validation. A row's number is its id."""
         images, labels = [self.train_images, self.test_images], [self.train_labels, self.test_labels]
         if self.val_images is not None and self.val_labels is not None:
@@ -64,13 +65,20 @@ class Arrays(NamedTuple):
 
 
 def checked(
-    where: object, found: Mapping[str, NDArray[Any]], channels: str | None = None, relabel: bool = False
+    where: object,
+    found: Mapping[str, NDArray[Any]],
+    channels: str | None = None,
+    relabel: bool = False,
+    values: Values = "uint8",
 ) -> Arrays:
-    """`found` in the form above; class names are counted from the labels where it has none.
+    """`found` in the form above; class names are counted from the labels where it has none, and its test part is empty.
 
     `channels` "first" or "last" says where the colour channels are, None that the sizes tell; `relabel` numbers the
-    labels that there are anew from 0. UsageError names `where` it came from, what is wrong and how to mend it.
+    labels that there are anew from 0; `values` are as in `channels_last`. UsageError names `where` it came from, what
+    is wrong and how to mend it.
     """
+    if not {"test_images", "test_labels"} & {*found}:
+        found = {**found, "test_images": np.zeros(0, np.uint8), "test_labels": np.zeros(0, np.int64)}
     parts = [part for part in ("train", "test", "val") if part != "val" or {"val_images", "val_labels"} & {*found}]
     wanted = [f"{part}_{kind}" for part in parts for kind in ("images", "labels")]
     missing = [name for name in wanted if name not in found]
@@ -81,7 +89,7 @@ def checked(
         )
     if not found["train_images"].size:
         raise UsageError(f"{where}: train_images is empty; put the images to choose from there")
-    images = {part: channels_last(where, f"{part}_images", found[f"{part}_images"], channels) for part in parts}
+    images = {part: channels_last(where, f"{part}_images", found[f"{part}_images"], channels, values) for part in parts}
     for part in parts[1:]:
         if not len(images[part]):
             images[part] = images["train"][:0]

@@ -2,7 +2,6 @@
 
 import logging
 import os
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,14 +11,14 @@ from pydantic import InstanceOf
 
 from al_runner.data.arrays import Arrays
 from al_runner.data.images import fingerprint, stacked
-from al_runner.data.parts import Listing, listed
+from al_runner.data.parts import Listed, listed
 from al_runner.data.pixels import Reading, height_and_width
 from al_runner.data.prepared import prepared
 from al_runner.data.split import Split
 from al_runner.errors import UsageError
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Means
-from al_runner.types import DataSet
+from al_runner.types import UNKNOWN, DataSet
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +42,8 @@ def folder(
 ) -> DataSet:
     """The images below `path`, or below train/, test/ and val/ in it. Every sub-folder is a class, in order of names.
 
+    Images in a sub-folder called unlabelled have the label UNKNOWN; they belong to the training part.
+
     `resize` H or [H, W] scales every image; `fit` says how, if the image's shape is another one. `channels` 1 or 3
     makes all images grey or RGB; None makes all RGB if any has colour. Transparency is laid on `ground`. `skip_broken`
     leaves out images that can't be read. `splits` False: folders called train and so on are classes, too. The log says
@@ -56,20 +57,23 @@ def folder(
     for note in found.notes:
         log.warning("%s", note)
     files = [file for part in found.parts.values() for group in part.values() for file in group]
+    files += found.unlabelled
     name = f"folder-{root.name[:40]}-{fingerprint(root, files, (repr(how), str(splits), 'named'))}"
-    return split.apply(prepared(data_root, name, partial(_arrays, root, found.parts, how)))
+    return split.apply(prepared(data_root, name, partial(_arrays, root, found, how)))
 
 
-def _arrays(root: Path, parts: Mapping[str, Listing], how: Reading) -> Arrays:
-    """All images, read in the order train, test, val; their files are named from `root`."""
+def _arrays(root: Path, found: Listed, how: Reading) -> Arrays:
+    """All images, read in the order train, test, val, those without labels first; their files are named from `root`."""
+    parts = found.parts
     rows = [(file, part, label) for part in parts for label, group in enumerate(parts[part].values()) for file in group]
+    rows = [*((file, "train", UNKNOWN) for file in found.unlabelled), *rows]
     read = stacked([file for file, _, _ in rows], how)
-    names = np.array([*parts["train"]])
+    names = np.array([*parts["train"]], np.str_)
     kept = [rows[place] for place in read.kept]
     labels = np.array([label for _, _, label in kept], dtype=np.int64)
     for part in parts:
         left = {label for _, own, label in kept if own == part}
-        empty = [name for label, name in enumerate(names) if label not in left]
+        empty = [name for label, name in enumerate(names) if label not in left and parts[part][str(name)]]
         if empty:
             raise UsageError(f"all images of class {empty[0]} in {part} are broken; replace them or remove the class")
     # The parts stand one after another, so each is a slice of all images.

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from al_runner.errors import UsageError
+from al_runner.types import UNKNOWN
 
 NAMED = 5  # classes that an error message names
 
@@ -17,7 +18,7 @@ NAMED = 5  # classes that an error message names
 def numbered(
     where: object, found: Mapping[str, NDArray[Any]], counts: Mapping[str, int], relabel: bool
 ) -> tuple[dict[str, NDArray[np.int64]], NDArray[np.str_]]:
-    """The labels of every part, int64 [N] in 0 .. Y-1, and the classes' names.
+    """The labels of every part, int64 [N] in 0 .. Y-1 or UNKNOWN, and the classes' names.
 
     `counts` are the numbers of images of every part. `found` holds the arrays by name: train_labels, classes and so on.
     If labels are words, the classes are in the order of these words. `relabel` numbers the labels that occur from 0.
@@ -64,6 +65,8 @@ def _classes(
     """The class number of every label that occurs (`values`, sorted, without repeats), and the names of all classes."""
     if values.dtype.kind == "U":
         return _of_words(where, values, names, relabel)
+    if values[0] == UNKNOWN and not relabel:
+        return values, _of_some(where, values[1:], names)
     low, high = int(values[0]), int(values[-1])
     if relabel:
         inside = names is not None and low >= 0 and high < len(names)
@@ -78,16 +81,28 @@ def _classes(
     if low < 0 or high >= most:
         raise UsageError(
             f"{where}: labels are {low} .. {high}; they must be 0 .. {most - 1}, one for each class: "
-            "relabel them, or set dataset.relabel=true (dataset=npz)"
+            "relabel them, or set dataset.relabel=true (dataset=npz, embeddings)"
         )
     if len(values) < most:
         empty = np.setdiff1d(np.arange(min(most, len(values) + NAMED)), values)
         shown = empty if names is None else names[empty]
         raise UsageError(
             f"{where}: no image is of class {_listed(shown.tolist(), most - len(values))}, labels are {low} .. {high}; "
-            f"relabel them 0 .. {len(values) - 1}, or set dataset.relabel=true (dataset=npz)"
+            f"relabel them 0 .. {len(values) - 1}, or set dataset.relabel=true (dataset=npz, embeddings)"
         )
     return values, np.arange(most).astype(np.str_) if names is None else names
+
+
+def _of_some(where: object, known: NDArray[np.int64], names: NDArray[np.str_] | None) -> NDArray[np.str_]:
+    """All classes' names where some images have no label yet, so that a class may have no image so far."""
+    if names is None:
+        return _classes(where, known, None, relabel=False)[1] if len(known) else np.array([], np.str_)
+    if len(known) and not 0 <= known[0] <= known[-1] < len(names):
+        raise UsageError(
+            f"{where}: labels are {known[0]} .. {known[-1]}; they must be 0 .. {len(names) - 1}, one for each class, "
+            f"and {UNKNOWN} for an image without a label"
+        )
+    return names
 
 
 def _of_words(

@@ -1,9 +1,9 @@
-"""Where an image array has its colour channels.
+"""Where an image array has its colour channels, and of what type its values are.
 
 N images of H x W pixels, C colour channels.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,15 +11,25 @@ from numpy.typing import NDArray
 from al_runner.errors import UsageError
 
 MOST = 4  # an axis of at most this size may be the channels
+CHECKED = 2**24  # values that are checked at once
+
+Values = Literal["uint8", "float"]
 
 
-def channels_last(where: object, name: str, images: NDArray[Any], channels: str | None) -> NDArray[np.uint8]:
-    """`images` as uint8 [N, H, W] or [N, H, W, C]; UsageError where they are of another form, or it can't be told."""
+def channels_last(
+    where: object, name: str, images: NDArray[Any], channels: str | None, values: Values = "uint8"
+) -> NDArray[Any]:
+    """`images` as [N, H, W] or [N, H, W, C]; UsageError where they are of another form, or it can't be told.
+
+    Of `values` "uint8" they must be uint8, of "float" they become floats, as in `floats`.
+    """
     if channels not in (None, "first", "last"):
         raise UsageError(f"dataset.channels is {channels}; choose first, last or null")
     if not images.size:
         return np.zeros((0, 0, 0), np.uint8)
-    if images.dtype != np.uint8 or images.ndim not in (3, 4):
+    if values == "float" and images.ndim in (3, 4):
+        images = floats(where, name, images)
+    elif images.dtype != np.uint8 or images.ndim not in (3, 4):
         raise UsageError(
             f"{where}: {name} is {images.dtype} {images.shape}; it must be uint8 [N, H, W(, C)]{_remedy(images)}"
         )
@@ -37,6 +47,25 @@ def channels_last(where: object, name: str, images: NDArray[Any], channels: str 
     )
 
 
+def floats(where: object, name: str, numbers: NDArray[Any]) -> NDArray[Any]:
+    """The numbers as float32, or float16 if they are that; no copy is made of numbers of either type.
+
+    Raises UsageError if one is NaN or infinite, also as float32, or if they are no numbers.
+    """
+    if numbers.dtype.kind not in "biuf":
+        raise UsageError(f"{where}: {name} is {numbers.dtype} {numbers.shape}; they must be numbers")
+    if numbers.dtype not in (np.float16, np.float32):
+        with np.errstate(over="ignore"):
+            numbers = numbers.astype(np.float32)
+    step = max(1, CHECKED // max(1, numbers[:1].size))
+    for start in range(0, len(numbers), step):
+        sound = np.isfinite(numbers[start : start + step])
+        if not sound.all():
+            row = start + int(np.flatnonzero(~sound.reshape(len(sound), -1).all(axis=1))[0])
+            raise UsageError(f"{where}: {name} has NaN or an infinite value in row {row}; leave such rows out")
+    return numbers
+
+
 def _place_of_channels(first: int, middle: int, last: int) -> str | None:
     """Where the channels of images of these three sizes are: "first", "last", or None if the sizes do not say.
 
@@ -51,8 +80,14 @@ def _place_of_channels(first: int, middle: int, last: int) -> str | None:
 
 def _remedy(images: NDArray[Any]) -> str:
     """How to make uint8 of numbers of another type; empty if the values are no numbers or have no axes of images."""
+    if images.ndim == 2:
+        return "; dataset=embeddings reads vectors"
     if images.ndim not in (3, 4) or images.dtype == np.uint8 or images.dtype.kind not in "biuf":
         return ""
+    return f"{_as_uint8(images)}; dataset.values=float keeps them as they are (dataset=npz)"
+
+
+def _as_uint8(images: NDArray[Any]) -> str:
     low, high = images.min(), images.max()
     if images.dtype == np.bool_ or (low >= 0 and high <= 1):
         return "; its values are 0 .. 1: write (255 * images).round().astype('uint8')"

@@ -29,6 +29,8 @@ def mapped(path: Path, name: str) -> NDArray[Any]:
         skipped = int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
         file.seek(skipped, 1)
         shape, fortran, dtype = HEADER[np.lib.format.read_magic(file)](file)
+        if dtype.hasobject:
+            raise UsageError(f"{path}: {name!r} holds Python objects and can't be mapped; save numbers or words")
         if fortran:
             raise UsageError(f"{path}: {name!r} is in Fortran order; save numpy.ascontiguousarray({name})")
         return np.memmap(path, dtype, "c", file.tell(), shape)

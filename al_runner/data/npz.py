@@ -7,6 +7,7 @@ from pydantic import InstanceOf
 
 from al_runner.data.archive import read, sha256
 from al_runner.data.arrays import DataFile
+from al_runner.data.layout import Values
 from al_runner.data.split import Split
 from al_runner.errors import UsageError
 from al_runner.settings.declare import options
@@ -25,15 +26,19 @@ def npz(
     relabel: Annotated[
         bool, Means("number the labels that occur from 0; their old values or names become the classes' names")
     ] = False,
+    values: Annotated[Values, Means("the images' numbers: uint8, or float, which keeps any numbers as they are")] = (
+        "uint8"
+    ),
 ) -> DataSet:
-    """The file at `path`: train_images, train_labels, test_images, test_labels, and, if any, val_images and val_labels.
+    """The file at `path`: train_images, train_labels, and, if any, test_images, test_labels, val_images and val_labels.
 
     The array `classes`, if any, names the classes. `channels` "first" or "last" says which axis has the colour channels
-    if the sizes do not say it. `relabel` numbers the labels that occur from 0 and keeps their names. Nothing is written
-    below `data_root`. Raises UsageError if the file is missing or its arrays have another form.
+    if the sizes do not say it. `relabel` numbers the labels that occur from 0 and keeps their names. With `values`
+    "float" images are float32, or float16 if they are that in the file. Nothing is written below `data_root`. Raises
+    UsageError if the file is missing or its arrays have another form.
     """
     if not path:
         raise UsageError("dataset=npz needs dataset.path=FILE.npz")
     file = Path(path).expanduser()
-    arrays = read(file, channels, relabel)
-    return split.apply(arrays._replace(source=DataFile(file.name, sha256(file), channels, relabel)))
+    arrays = read(file, channels, relabel, values)
+    return split.apply(arrays._replace(source=DataFile(file.name, sha256(file), channels, relabel, values)))

@@ -24,34 +24,58 @@ class Listed:
     """The image files of every part by class, and notes about files that are not used."""
 
     parts: Mapping[str, Listing]  # "train" first; every part has the same classes
+    unlabelled: tuple[Path, ...]  # images to choose from that nobody has labelled yet
     notes: tuple[str, ...]
 
 
 def listed(root: Path, splits: bool | None) -> Listed:
     """The images of every class, in the folder itself or in its parts train/, test/ and val/ (or other known names).
 
-    `splits` False: every sub-folder is a class. Raises UsageError if parts and classes can't be told apart, if parts
-    have different classes, or if a class has no image.
+    A sub-folder called unlabelled, in the folder itself or in train/, is no class; with one, train/ and classes may be
+    missing. `splits` False: every other sub-folder is a class. Raises UsageError if parts and classes can't be told
+    apart, if parts have different classes, or if a class has no image.
     """
     whole = Folder(root)
-    chosen = {} if splits is False else _parts(whole)
+    pools = _pools(whole)
+    chosen = {} if splits is False else _parts(whole, bool(pools))
     if not chosen and splits is not False:
         _require_no_parts(whole)
-    folders = chosen or {"train": whole}
-    classes = {part: _classes(folder) for part, folder in folders.items()}
+    folders = {"train": whole, **chosen}
+    pools += _pools(folders["train"]) if "train" in chosen else []
+    classes = {part: _classes(folder, part == "train" and bool(pools)) for part, folder in folders.items()}
     for part, held in classes.items():
-        if [child.path.name for child in held] != [child.path.name for child in classes["train"]]:
+        if classes["train"] and [child.path.name for child in held] != [child.path.name for child in classes["train"]]:
             raise UsageError(
                 f"{root}: {folders['train'].path.name}/ and {folders[part].path.name}/ hold different classes; "
                 "give both the same sub-folders"
             )
-    _require_once([child for held in classes.values() for child in held])
+    return _found(whole, folders, classes, pools)
+
+
+def _found(
+    whole: Folder, folders: Mapping[str, Folder], classes: Mapping[str, Sequence[Folder]], pools: Sequence[Folder]
+) -> Listed:
+    """What lies in these folders of parts, their classes and the folders without labels."""
+    _require_once([child for held in (*classes.values(), pools) for child in held])
     parts = {part: {child.path.name: [*child.images.values()] for child in held} for part, held in classes.items()}
-    return Listed(parts, tuple(_notes(whole, folders, classes)))
+    if not parts["train"]:  # whatever is labelled is there to measure with
+        parts["train"] = {name: [] for part in parts.values() for name in part}
+    unlabelled = tuple(file for folder in pools for file in folder.images.values())
+    if pools and not unlabelled:
+        raise UsageError(f"{pools[0].path} holds no image ({', '.join(SUFFIXES)}); fill or remove it")
+    return Listed(parts, unlabelled, tuple(_notes(whole, folders, classes, pools)))
 
 
-def _parts(root: Folder) -> dict[str, Folder]:
-    """The sub-folders that are parts of the data set, train first; empty if the sub-folders are classes."""
+def _pools(folder: Folder) -> list[Folder]:
+    """Its sub-folders of images without labels."""
+    return [child for child in folder.children if child.path.name.lower() in UNLABELLED]
+
+
+def _parts(root: Folder, unlabelled: bool) -> dict[str, Folder]:
+    """The sub-folders that are parts of the data set, train first; empty if the sub-folders are classes.
+
+    With `unlabelled` images there may be no train/, and no test/ beside it.
+    """
     by_part: dict[str, Folder] = {}
     for child in root.children:
         part = PARTS.get(child.path.name.lower())
@@ -64,6 +88,8 @@ def _parts(root: Folder) -> dict[str, Folder]:
         by_part[part] = child
     if not by_part:
         return {}
+    if unlabelled:
+        return {part: by_part[part] for part in ("train", "test", "val") if part in by_part}
     (first, *_), rest = by_part.values(), [child for child in root.children if child not in by_part.values()]
     if "train" not in by_part:
         missing = "train/"
@@ -95,20 +121,25 @@ def _require_no_parts(root: Folder) -> None:
         )
 
 
-def _classes(folder: Folder) -> list[Folder]:
-    """The class folders of a part. Raises UsageError if there are fewer than two, or if one can't be a class."""
-    classes = folder.children
+def _classes(folder: Folder, pool: bool) -> list[Folder]:
+    """The class folders of a part. Raises UsageError if there are fewer than two, or if one can't be a class.
+
+    A `pool`, which has images without labels, may have fewer.
+    """
+    unlabelled = _pools(folder)
+    named = [child for child in folder.children if child.path.name.lower() in PARTS and _holds_classes(child)]
+    classes = [child for child in folder.children if child not in unlabelled and not (pool and child in named)]
     lost = [file for file in folder.loose if file.is_symlink() and not file.exists()]
     if lost:
         raise UsageError(f"{lost[0]} is a link to nothing; repair it, or remove it")
-    strange = [child for child in classes if child.path.name.lower() in UNLABELLED]
-    if strange:
-        raise UsageError(f"{strange[0].path} would become a class of its own; move it out of {folder.path}")
-    if len(classes) < 2:
+    if unlabelled and not pool:
+        raise UsageError(f"{unlabelled[0].path}: images to measure with need labels; move it out of {folder.path}")
+    if len(classes) < 2 and not pool:
         inside = [child for child in classes if _holds_classes(child)]
         raise UsageError(
             f"{folder.path}: {len(classes)} class folders found; give two or more, one for each class"
             + (f", as in dataset.path={inside[0].path}" if inside else "")
+            + (f"; to label these images yourself, move them into {folder.path}/unlabelled" if folder.loose else "")
         )
     empty = [child.path for child in classes if not child.images]
     if empty:
@@ -129,16 +160,18 @@ def _require_once(classes: Sequence[Folder]) -> None:
             file_of[real] = file
 
 
-def _notes(root: Folder, parts: Mapping[str, Folder], classes: Mapping[str, Sequence[Folder]]) -> list[str]:
+def _notes(
+    root: Folder, parts: Mapping[str, Folder], classes: Mapping[str, Sequence[Folder]], pools: Sequence[Folder]
+) -> list[str]:
     """One line for each kind of files in the folder that are not used."""
     notes = []
-    beside = [child.path for child in root.children if child not in parts.values() and child.images]
-    if "test" in parts or "val" in parts:
+    beside = [child.path for child in root.children if child not in (*parts.values(), *pools) and child.images]
+    if parts["train"] is not root:
         notes += [f"{folder} is not read; {root.path} has parts, and it is none of them" for folder in beside]
     loose = [file for folder in {id(held): held for held in (root, *parts.values())}.values() for file in folder.loose]
     if loose:
         notes.append(f"{len(loose)} images lie in no class and are left out: {_few([*map(str, loose)])}")
-    other = [file for held in classes.values() for folder in held for file in folder.other]
+    other = [file for held in (*classes.values(), pools) for folder in held for file in folder.other]
     if other:
         notes.append(f"{len(other)} files are no images by their names and are left out: {_few([*map(str, other)])}")
     return notes

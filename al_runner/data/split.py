@@ -11,7 +11,7 @@ from al_runner.errors import UsageError
 from al_runner.rng import stream
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import CountOrZero, Means
-from al_runner.types import DataSet
+from al_runner.types import NO_IDS, UNKNOWN, DataSet
 
 # Shares of the images, if the data set does not have this part and no size is given.
 HELD_OUT = {"test": 0.2, "val": 0.1}
@@ -42,15 +42,18 @@ class Split:
         if images.ndim == 3:
             images = images.reshape(*images.shape, 1)
         train, val, test = self.drawn(*map(torch.from_numpy, arrays.rows))
+        train, known = train.sort().values, torch.from_numpy(labels)
+        labelled = train[known[train] != UNKNOWN]
         return DataSet(
             torch.from_numpy(images).permute(0, 3, 1, 2),
-            torch.from_numpy(labels),
-            train.sort().values,
+            known,
+            train,
             val.sort().values,
             test.sort().values,
             tuple(str(name) for name in arrays.classes),
             () if arrays.files is None else tuple(str(name) for name in arrays.files),
             arrays.source._asdict() if arrays.source else None,
+            labelled if len(labelled) < len(train) else NO_IDS,
         )
 
     def drawn(self, train: Tensor, test: Tensor, val: Tensor) -> tuple[Tensor, Tensor, Tensor]:

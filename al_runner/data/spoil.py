@@ -44,13 +44,16 @@ def repeated(
     """Put every training image into the pool `times` times, with pixel noise of standard deviation `noise` on copies.
 
     As in Repeated-MNIST (Kirsch et al., 2019, section 4.3); `noise` is in units of the pixels' range. The first is the
-    image itself; copies are new ids after all others.
+    image itself; copies are new ids after all others. The range of floats is that of the training images' values.
     """
     originals = data.train.repeat(times - 1)
     rng = stream(seed, "repeats")
     copies = data.images[originals].float()
-    copies += 255 * noise * torch.randn(copies.shape, generator=rng)
-    images = torch.cat([data.images, copies.round().clamp(0, 255).to(torch.uint8)])
+    whole = data.images.dtype == torch.uint8
+    low, high = (0.0, 255.0) if whole else (float(copies.min()), float(copies.max()))
+    copies += (high - low) * noise * torch.randn(copies.shape, generator=rng)
+    copies = copies.round().clamp(low, high) if whole else copies
+    images = torch.cat([data.images, copies.to(data.images.dtype)])
     ids = torch.cat([data.train, torch.arange(len(data.images), len(images))])
     labels = torch.cat([data.labels, data.labels[originals]])
     files = (*data.files, *(data.files[id_] for id_ in originals.tolist())) if data.files else ()
@@ -63,14 +66,18 @@ def outliers(
     share: Annotated[ProperShare, Means("share of the training images that become outliers")],
     seed: Annotated[CountOrZero, Means(SEED)] = 0,
 ) -> DataSet:
-    """Shuffle the pixels of a `share` of the training images, each in its own way, and draw their labels at random."""
+    """Shuffle the pixels of a `share` of the training images, each in its own way, and draw their labels at random.
+
+    Of a vector, an image of one pixel, the numbers are shuffled.
+    """
     ids = random_share(data, share, seed, "outliers")
     rng = stream(seed, "outlier pixels")
     images, labels = data.images.clone(), data.labels.clone()
     channels, height, width = data.image_shape
+    together = (1, channels) if height * width == 1 else (channels, height * width)
     for id_ in ids.tolist():
-        order = torch.randperm(height * width, generator=rng)
-        images[id_] = data.images[id_].reshape(channels, -1)[:, order].reshape(channels, height, width)
+        order = torch.randperm(together[1], generator=rng)
+        images[id_] = data.images[id_].reshape(together)[:, order].reshape(channels, height, width)
     labels[ids] = torch.randint(len(data.classes), (len(ids),), generator=rng)
     return replace(data, images=images, labels=labels)
 

@@ -5,7 +5,7 @@ import logging
 import torch
 
 from al_runner.errors import UsageError
-from al_runner.types import DataSet
+from al_runner.types import UNKNOWN, DataSet
 
 log = logging.getLogger(__name__)
 
@@ -15,9 +15,11 @@ def usable(data: DataSet) -> DataSet:
 
     A line of the log names the classes that have no training image.
     """
-    counts = torch.bincount(data.labels[data.train], minlength=len(data.classes)).tolist()
+    labels = data.labels[data.train]
+    counts = torch.bincount(labels[labels != UNKNOWN], minlength=len(data.classes)).tolist()
     held = [name for name, count in zip(data.classes, counts, strict=True) if count]
-    if len(held) < 2:
+    complete = not bool((labels == UNKNOWN).any())  # where not, nobody can tell which classes there are
+    if len(held) < 2 and complete:
         raise UsageError(
             f"the {len(data.train)} training images are all of class {', '.join(map(repr, held))}: there is nothing to "
             "tell apart; add images of another class"
@@ -28,7 +30,7 @@ def usable(data: DataSet) -> DataSet:
             f"the {len(data.train)} training images are all equal; look at the files (if they are white drawings on "
             "transparency, set dataset.ground=black)"
         )
-    absent = [name for name in data.classes if name not in held]
+    absent = [name for name in data.classes if name not in held and complete]
     if absent:
         named = ", ".join(map(repr, absent[:5])) + (f" and {len(absent) - 5} more" if len(absent) > 5 else "")
         log.warning("no training image is of class %s, so a net can't learn it", named)

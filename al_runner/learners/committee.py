@@ -12,7 +12,7 @@ from al_runner.errors import UsageError
 from al_runner.learners.plain import RECIPE, SingleNet
 from al_runner.needs import Gives
 from al_runner.settings.kinds import Few, Means
-from al_runner.types import Recipe, Trained
+from al_runner.types import Fitted, Recipe, Trained
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,12 @@ class Members:
     @property
     def gives(self) -> Gives:
         return Gives(samples=self.members, network=self.members == 1)
+
+
+def networks(fitted: Fitted) -> list[nn.Module]:
+    """All nets behind a fit; UsageError where it has none."""
+    inner = getattr(fitted, "fitted", fitted)  # of a checked one
+    return [*inner.nets] if isinstance(inner, Committee) else [fitted.network()]
 
 
 @dataclass(frozen=True)

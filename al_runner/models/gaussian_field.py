@@ -1,8 +1,9 @@
 """Gaussian fields over images, and the risk that is left after a new label (Zhu, Ghahramani & Lafferty, 2003).
 
 L labelled and U unlabelled images, C classes; float64. The images are the nodes of a graph. Its edges have the weights
-w_ij = exp(-d_ij / scale^2), where d is the mean squared difference of pixels in [0, 1]. The harmonic function f is the
-label at a labelled node, and the weighted mean of the neighbours' f at an unlabelled node. Take a random walk from u
+w_ij = exp(-d_ij / scale^2), where d is the mean squared difference of pixels in [0, 1], or of floats as they are. The
+harmonic function f is the label at a labelled node, and the weighted mean of the neighbours' f at an unlabelled node.
+Take a random walk from u
 whose step probabilities P are proportional to the edges' weights. Then f_u is the chance of every class to be that of
 the first label on the walk. With probability LOST a step ends the walk in a random class. So images that no label
 reaches get a value, too: an even one.
@@ -22,8 +23,8 @@ ENTRIES = 2**22  # the most numbers in a temporary tensor, besides [U, U]
 
 
 def log_weights(x: Tensor, y: Tensor, scale: float) -> Tensor:
-    """ln w of every pair, uint8 [N, ...] and [M, ...] -> [N, M]."""
-    x, y = (images.flatten(1).double() / 255 for images in (x, y))
+    """ln w of every pair, [N, ...] and [M, ...] -> [N, M]."""
+    x, y = (images.flatten(1).double() / (255 if images.dtype == torch.uint8 else 1) for images in (x, y))
     squared = x.square().sum(1)[:, None] + y.square().sum(1) - 2 * x @ y.T
     return -squared.clamp_min_(0) / (x.shape[1] * scale**2)
 

@@ -13,7 +13,7 @@ from al_runner.types import DataSet, at_once
 
 
 class Standardise(nn.Module):
-    """The first layer of every net: uint8 [N, C, H, W] -> float, every channel with mean 0 and variance 1."""
+    """The first layer of every net: [N, C, H, W] of any type -> float, every channel with mean 0 and variance 1."""
 
     scale: Tensor
     shift: Tensor
@@ -45,7 +45,7 @@ def channel_statistics(data: DataSet, chunk: int = 8192) -> tuple[Tensor, Tensor
 
 @dataclass(frozen=True)
 class NetBuilder:
-    """Builds `model` for one shape of images, from uint8 to logits; equal reprs mean equal architectures."""
+    """Builds `model` for one shape of images, from their values to logits; equal reprs mean equal architectures."""
 
     model: Callable[[tuple[int, int, int], int], nn.Module]
     image_shape: tuple[int, int, int]

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 def require_outputs(net: nn.Module, images: Tensor, classes: int, name: str) -> None:
     """Raises UsageError unless the net gives logits [N, Y] in training and evaluation mode, also for a single image.
 
-    `images` are two or more, uint8 [N, C, H, W], and Y is `classes`. Logs a warning if the net gives probabilities,
+    `images` are two or more, [N, C, H, W], and Y is `classes`. Logs a warning if the net gives probabilities,
     because the loss takes the softmax itself. The net is left in evaluation mode.
     """
     wanted = f"a tensor of logits [n, {classes}] is needed, with a row for each image"

@@ -23,6 +23,14 @@ class Simulated:
 
     data: DataSet
 
+    def __post_init__(self) -> None:
+        unlabelled = int((self.data.labels < 0).sum())
+        if unlabelled:
+            raise UsageError(
+                f"{unlabelled} images have no label, and oracle=simulated answers with the data set's own; "
+                "take oracle=person to label them yourself, or leave them out"
+            )
+
     async def label(self, ids: Tensor) -> Tensor:
         return self.data.labels[ids]
 
@@ -46,15 +54,18 @@ class Simulated:
             raise UsageError(f"budget.known is {classes}, but the data set has {len(names)} classes; lower it")
         each, more = divmod(count, classes)
         counts = self.counts[:classes]
-        remedy = "lower budget.initial or set budget.balanced=false"
+        remedy = "lower budget.initial or set budget.initial_by=random"
         for name, images in zip(names, counts, strict=False):
             if images < each:
                 wanted = f"{each} images of class {name!r}"
-                raise UsageError(f"budget.balanced needs {wanted}, but the training set has {images}; {remedy}")
+                raise UsageError(
+                    f"budget.initial_by=balanced needs {wanted}, but the training set has {images}; {remedy}"
+                )
         able = sum(images > each for images in counts)
         if able < more:
             raise UsageError(
-                f"budget.balanced needs {each + 1} images of {more} classes, but only {able} have as many; {remedy}"
+                f"budget.initial_by=balanced needs {each + 1} images of {more} classes, but only {able} have as many; "
+                f"{remedy}"
             )
 
     @property

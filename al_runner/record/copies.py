@@ -5,12 +5,13 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from al_runner.record.journal import Begun, Bought, Measured, Predicted, body_of
+from al_runner.record.journal import Answered, Asked, Begun, Bought, Measured, Predicted, body_of
 from al_runner.record.views import CONFIG, STARTS, TABLES
 
 Row = dict[str, Any]
@@ -26,6 +27,14 @@ def copies(folder: Path) -> list[str]:
         *(
             body_of(Bought(number, ids, labels, seconds.get(number, 0.0), facts.get(number, {}), _files(names)))
             for number, (_, ids, labels, names) in _rounds(tables["acquired.csv"])
+        ),
+        *(
+            body_of(Asked(number, ids, seconds[0], _facts(told[0])))
+            for number, (_, ids, seconds, told) in _rounds(tables["asked.csv"])
+        ),
+        *(
+            body_of(Answered(number, ids, labels, [*map(str, words)], _files(names)))
+            for number, (_, ids, labels, words, names) in _rounds(tables["answered.csv"], "answer")
         ),
         *(body_of(Predicted(number, *columns[1:])) for number, columns in _rounds(tables["predicted.csv"])),
         *_begun(folder),
@@ -47,10 +56,17 @@ def _rows(path: Path, columns: Sequence[str]) -> list[Row]:
     return []
 
 
-def _rounds(rows: Sequence[Row]) -> Iterator[tuple[Any, list[list[Any]]]]:
-    """Each round's number, with the columns of its rows."""
-    for number, group in groupby(rows, lambda row: row["round"]):
+def _rounds(rows: Sequence[Row], column: str = "round") -> Iterator[tuple[Any, list[list[Any]]]]:
+    """Each round, or each value of another column, with the columns of its rows."""
+    for number, group in groupby(rows, itemgetter(column)):
         yield number, [[*column] for column in zip(*(row.values() for row in group), strict=True)]
+
+
+def _facts(text: Any) -> dict[str, float]:
+    with suppress(ValueError):
+        held = json.loads(str(text))
+        return held if isinstance(held, dict) else {}
+    return {}
 
 
 def _files(names: Sequence[Any]) -> list[str] | None:

@@ -48,6 +48,25 @@ class Predicted(NamedTuple):
     confidence: list[float]
 
 
+class Asked(NamedTuple):
+    """Images were chosen, and somebody is asked for their labels: the purchase to come."""
+
+    round: int
+    id: list[int]
+    seconds: float  # that the choice took
+    facts: dict[str, float]  # what the strategy reported of its choice
+
+
+class Answered(NamedTuple):
+    """Somebody gave labels, of images that were asked for or of those that are kept to measure with."""
+
+    answer: int  # how many there were before
+    id: list[int]
+    label: list[int]  # UNSURE where whoever was asked can't tell
+    name: list[str]  # the label in words, "" for UNSURE
+    file: list[str] | None = None
+
+
 class Bought(NamedTuple):
     """Images were chosen and labelled."""
 
@@ -72,9 +91,9 @@ class Ended(NamedTuple):
     rounds: int
 
 
-Event = Begun | Made | Predicted | Bought | Measured | Ended
+Event = Begun | Made | Predicted | Asked | Answered | Bought | Measured | Ended
 KINDS: dict[str, type[Event]] = {
-    kind.__name__.lower(): kind for kind in (Begun, Made, Predicted, Bought, Measured, Ended)
+    kind.__name__.lower(): kind for kind in (Begun, Made, Predicted, Asked, Answered, Bought, Measured, Ended)
 }
 
 

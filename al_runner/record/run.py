@@ -13,8 +13,22 @@ from torch import Tensor
 
 from al_runner.errors import UsageError
 from al_runner.record.copies import copies
-from al_runner.record.journal import NAME, Begun, Bought, Ended, Event, Journal, Made, Measured, Predicted, read
+from al_runner.record.journal import (
+    NAME,
+    Answered,
+    Asked,
+    Begun,
+    Bought,
+    Ended,
+    Event,
+    Journal,
+    Made,
+    Measured,
+    Predicted,
+    read,
+)
 from al_runner.record.loggers import flat
+from al_runner.record.older import renewed
 from al_runner.record.pixels import packed, unpacked
 from al_runner.record.views import COLUMNS, VIEWS, Views, keep_copy
 from al_runner.system.atomic import replace_file
@@ -25,11 +39,11 @@ ANEW = "give this one name=..., or start anew with overwrite=true"
 OLD = "checksums.json"  # a folder of version 0.1 has this file, and no journal
 # These decide only when a run ends. They may change if the purchases made so far stay the same.
 ENDS = ("budget.max_labelled", "budget.max_fraction", "budget.max_rounds")
-# A run is tied to its data by their fingerprint, so their folder may change.
-NOT_IDENTITY = (*ENDS, "dataset.path")
+# A run is tied to its data by their fingerprint, so the folder of the data may change, and so may a file of labels.
+NOT_IDENTITY = (*ENDS, "dataset.path", "oracle.labels")
 
 
-Kind = TypeVar("Kind", Begun, Made, Predicted, Bought, Measured, Ended)
+Kind = TypeVar("Kind", Begun, Made, Predicted, Asked, Answered, Bought, Measured, Ended)
 
 
 class Run:
@@ -47,6 +61,9 @@ class Run:
         self.rows: list[dict[str, Any]] = []  # of rounds.csv
         self._bought: dict[int, Bought] = {}
         self._made: dict[int, Made] = {}
+        self._asked: dict[int, Asked] = {}
+        self.answers: list[Answered] = []
+        self.said: Predicted | None = None  # of the newest choice
         self._labels: set[int] = set()
         self._last: Event | None = None
         self._begun: Begun | None = None
@@ -77,13 +94,14 @@ class Run:
         """
         if self._begun is None:
             return
-        there, asked = flat(self._begun.config), flat(_plain(config))
-        changed = [key for key in sorted({*there, *asked} - {*NOT_IDENTITY}) if there.get(key) != asked.get(key)]
+        held, asked = renewed(flat(self._begun.config)), flat(_plain(config))
+        changed = [key for key in sorted({*held, *asked} - {*NOT_IDENTITY}) if held.get(key) != asked.get(key)]
         if changed:
-            shown = "; ".join(f"{key}: {there.get(key)} there, {asked.get(key)} asked" for key in changed[:5])
+            shown = "; ".join(f"{key}: {held.get(key)} there, {asked.get(key)} asked" for key in changed[:5])
             more = f"; and {len(changed) - 5} more" if len(changed) > 5 else ""
             raise UsageError(f"{self._folder} holds a run of another configuration ({shown}{more}); {ANEW}")
-        sizes = [len(bought.id) for bought in self._bought.values()]
+        # A person may have left some of the images without a label.
+        sizes = [len(self._asked.get(round_, bought).id) for round_, bought in self._bought.items()]
         if sizes != list(plan[: len(sizes)]):
             raise UsageError(
                 f"{self._folder} holds purchases of {_sizes(sizes)} labels, but {_sizes(plan)} are asked for: a run "
@@ -120,8 +138,12 @@ class Run:
         `start` says when, where, with what code and, as `data`, on which data. `files` are the names of the images'
         files by id, which are recorded with every purchase; empty if there are none.
         """
-        self._files = files
+        self.name_files(files)
         self._add(Begun(_plain(config), _plain(start)))
+
+    def name_files(self, files: Sequence[str]) -> None:
+        """The images' files by id, named with every purchase and every answer from now on."""
+        self._files = files
 
     def end(self) -> None:
         """Record that every planned round is measured."""
@@ -146,6 +168,32 @@ class Run:
         # An image that a strategy made has no file; its id is after those of the data set.
         files = [names[id_] if id_ < len(names) else "" for id_ in ids.tolist()] if names else None
         self._add(Bought(round_, ids.tolist(), labels.tolist(), seconds, dict(facts), files))
+
+    def asked(self, round_: int) -> tuple[Tensor, float, Mapping[str, float]] | None:
+        if round_ not in self._asked:
+            return None
+        held = self._asked[round_]
+        return torch.tensor(held.id, dtype=torch.int64), held.seconds, held.facts
+
+    def ask(self, round_: int, ids: Tensor, seconds: float, facts: Mapping[str, float]) -> None:
+        self._add(Asked(round_, ids.tolist(), seconds, dict(facts)))
+
+    @property
+    def asks(self) -> bool:
+        """Whether anybody was ever asked for a label."""
+        return bool(self._asked)
+
+    @property
+    def pending(self) -> list[int]:
+        """Images of the newest choice, where they are asked for and not bought yet."""
+        newest = max(self._asked, default=None)
+        return [] if newest is None or newest in self._bought else self._asked[newest].id
+
+    def answer(self, labels: Mapping[int, int], names: Mapping[int, str]) -> None:
+        """Somebody's labels by id, and every label in words; the images' files are named as in `begin`."""
+        files = [self._files[id_] for id_ in labels] if self._files else None
+        words = [names.get(label, "") for label in labels.values()]
+        self._add(Answered(len(self.answers), [*labels], [*labels.values()], words, files))
 
     def measured(self, round_: int) -> bool:
         return round_ < len(self.rows)
@@ -177,6 +225,12 @@ class Run:
         match event:
             case Begun():
                 self._begun = event
+            case Predicted():
+                self.said = event
+            case Asked():
+                self._asked[event.round] = event
+            case Answered():
+                self.answers.append(event)
             case Bought():
                 self._bought[event.round] = event
                 self._labels.update(label for label in event.label if label >= 0)

@@ -11,13 +11,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from al_runner.errors import UsageError
+from al_runner.errors import UsageError, Waiting
 from al_runner.system import scheduler
 from al_runner.system.atomic import replace_file
 from al_runner.system.claim import Taken, alive, born
 from al_runner.system.foreign import from_json
 
 WAITING, RUNNING, DONE, FAILED, STOPPED = "waiting", "running", "done", "failed", "stopped"
+ASKING = "waiting for labels"  # of a person; no process runs meanwhile
 NAME = "state.json"
 JOB = re.compile(r".*/\d+", re.DOTALL)  # see scheduler.py
 LAUNCH = "AL_RUNNER_LAUNCH"  # environment variable of a process that carries out a part of another process's sweep
@@ -47,7 +48,7 @@ class State:
 
     def reconciled(self) -> "State":
         """The true state: a run counts as stopped if it says that it runs or waits, but its process or job is gone."""
-        if self.state in (DONE, FAILED):
+        if self.state in (DONE, FAILED, ASKING):
             return self
         queued = scheduler.queued(self.job) if self.job else None
         if queued is None:
@@ -98,7 +99,9 @@ class Noted:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         if error is not None and (self._foreign or isinstance(error, Taken)):  # another process writes this state
             return
-        if isinstance(error, Exception):
+        if isinstance(error, Waiting):
+            self.write(ASKING)
+        elif isinstance(error, Exception):
             self.write(FAILED, error=self._explain(error))
         else:  # an interruption, or the end
             self.write(STOPPED if error is not None else DONE)
@@ -159,7 +162,7 @@ def _is_moment(value: object) -> bool:
 
 
 KINDS: dict[str, Callable[[object], bool]] = {
-    "state": (WAITING, RUNNING, DONE, FAILED, STOPPED).__contains__,
+    "state": (WAITING, RUNNING, DONE, FAILED, STOPPED, ASKING).__contains__,
     "overrides": _are_texts,
     "cwd": _is_text,
     "rounds": _is_count,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from al_runner.record.journal import NAME, Begun, Bought, Event, Measured, Predicted, read
+from al_runner.record.journal import NAME, Answered, Asked, Begun, Bought, Event, Measured, Predicted, read
 from al_runner.system.atomic import ChangedFile, append_file, replace_file
 
 COLUMNS = (
@@ -36,6 +36,8 @@ TABLES = {
     "acquired.csv": ("round", "id", "label", "file"),
     "predicted.csv": ("round", "id", "prediction", "confidence"),
     "queries.csv": ("round", "name", "value"),
+    "asked.csv": ("round", "id", "seconds", "facts"),
+    "answered.csv": ("answer", "id", "label", "class", "file"),
 }
 CONFIG, STARTS = "config.yaml", "provenance.json"
 VIEWS = (*TABLES, CONFIG, STARTS)
@@ -125,6 +127,13 @@ def _rows(event: Event, said: Predicted | None) -> Iterator[tuple[str, Sequence[
                     yield "predicted.csv", (event.round, *triple)
             for fact in event.facts.items():
                 yield "queries.csv", (event.round, *fact)
+        case Asked():
+            for id_ in event.id:
+                yield "asked.csv", (event.round, id_, event.seconds, json.dumps(event.facts))
+        case Answered():
+            files = event.file or [""] * len(event.id)
+            for answer in zip(event.id, event.label, event.name, files, strict=True):
+                yield "answered.csv", (event.answer, *answer)
 
 
 def _starts(events: Iterable[Event]) -> dict[str, bytes]:

@@ -18,11 +18,28 @@ NULL = re.compile(r"(?<![^=,])null(?![^,])")  # one of the values of an override
 
 def hydras_words(words: Sequence[str]) -> list[str]:
     """The words in the form that Hydra needs, flags first. Raises UsageError for a word that Hydra would misread."""
+    words = with_labels(words)
     require_flags(words)
     require_overrides(words)
     for word in filter(is_override, words):
         require_readable(word)
     return sorted(map(with_no_choice, words), key=is_override)
+
+
+def with_labels(words: Sequence[str]) -> list[str]:
+    """The words with `--labels FILE` as the option it stands for; UsageError where no file follows."""
+    found: list[str] = []
+    rest = iter(words)
+    for word in rest:
+        flag, mark, file = word.partition("=")
+        if flag != "--labels":
+            found.append(word)
+            continue
+        file = file if mark else next(rest, "")
+        if not file or file.startswith("--"):
+            raise UsageError("--labels needs a file: the filled query.csv, as in --labels Downloads/query.csv")
+        found.append(f"oracle.labels={quoted(file)}")
+    return found
 
 
 def is_override(word: str) -> bool:

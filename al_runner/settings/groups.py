@@ -37,6 +37,8 @@ def no_option(name: str, beside: Iterable[str], everywhere: Iterable[str] = ()) 
     It suggests the most similar name of the options `beside` it, else an option among `everywhere` with the same last
     name; else it lists what there is.
     """
+    if name in RENAMED:
+        return f"there is no option {name} any more; use {RENAMED[name]}"
     place, _, last = name.rpartition(".")
     beside = [*beside]
     close = [f"{place}.{other}".lstrip(".") for other in get_close_matches(last, beside, n=1, cutoff=0.7)]
@@ -55,6 +57,7 @@ def no_choice(group: str, name: str, choices: Iterable[str]) -> str:
     return f"there is no {group}={name}; {hint}"
 
 
+RENAMED = {"budget.balanced": "budget.initial_by=balanced, or budget.initial_by=random for false"}
 SEE_HELP = "al-run --help lists all groups and settings"
 GROUPS = tuple(default_choices())
 OPTIONAL = optional_groups()

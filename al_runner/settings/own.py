@@ -1,6 +1,6 @@
 """The options of al-run itself, at the top of conf/config.yaml."""
 
-from typing import Annotated, TypedDict
+from typing import Annotated, Literal, TypedDict
 
 from annotated_types import Ge
 
@@ -25,6 +25,12 @@ class Own(TypedDict):
     overwrite: Annotated[bool, Means("forget what the run's folder holds and start anew")]
     recover: Annotated[
         bool, Means("go on after the last sound round of a run whose files are damaged; those are kept beside it")
+    ]
+    save_weights: Annotated[
+        Literal["last", "best", "all"] | None,
+        Means(
+            "keep trained weights in the run's folder: the last round's, those of the lowest validation error, or all"
+        ),
     ]
     deterministic: Annotated[
         bool, Means("on a GPU, the same bits at every repetition, but slower; a CPU always gives the same bits")

@@ -30,6 +30,11 @@ class Strategy:
         return False
 
     @property
+    def without_fit(self) -> bool:
+        """Whether it chooses without a look at the fit, so that it can choose the initial set (budget.initial_by)."""
+        return False
+
+    @property
     def chooses_sets(self) -> bool:
         """Whether the strategy can choose among `pool.sets` (budget.sets), not only among single images."""
         return False
@@ -53,7 +58,7 @@ class Strategy:
         return learner
 
     def check(self, net: nn.Module, x: Tensor) -> None:
-        """Raises UsageError if the strategy can't work with nets like `net` on images like `x`, uint8 [2, C, H, W].
+        """Raises UsageError if the strategy can't work with nets like `net` on images like `x`, [2, C, H, W].
 
         It is called before any training. `net` is in evaluation mode and is used for this check only.
         """

@@ -11,5 +11,5 @@ class Full(Strategy):
     """Trains once on the whole training set and makes no query."""
 
     def plan(self, budget: Budget) -> Budget:
-        everything = replace(budget, initial="all", balanced=False, known=None, sets=None)
+        everything = replace(budget, initial="all", initial_by="random", known=None, sets=None)
         return replace(everything, max_labelled=None, max_fraction=None, max_rounds=0)

@@ -100,26 +100,31 @@ def outputs(net: nn.Module, layers: Sequence[str]) -> Iterator[dict[str, Tensor]
 def feature_maps(net: nn.Module, x: Tensor, layers: Sequence[str] | None) -> dict[str, int]:
     """The channels of every map that the module reads, by layer; without `layers`, the last map of every size.
 
-    In a ResNet these are the ends of its stages. Raises UsageError if the net does not have or does not use one of
-    `layers`, or if it has no feature map.
+    In a ResNet these are the ends of its stages. A net of dense layers has the last of its hidden layers of every width
+    in place of maps. Raises UsageError if the net does not have or does not use one of `layers`, or if it has neither
+    maps nor hidden layers.
     """
     known = [name for name, _ in net.named_modules() if name]
     for name in layers or ():
         if name not in known:
             raise UsageError(f"strategy.layers: the net has no layer {name!r}; its layers are {', '.join(known)}")
     with outputs(net, layers or known) as seen, torch.enable_grad():
-        net(x)
+        logits = net(x)
     for name in layers or ():
         if name not in seen:
             raise UsageError(f"strategy.layers: {name!r} is not used in the forward pass; leave it out")
     if layers:
         return {name: seen[name].shape[1] for name in layers}
     # An output that needs no gradient comes before all weights: it is the image itself.
-    maps = {name: values for name, values in seen.items() if values.ndim > 2 and values.requires_grad}
+    made = {name: values for name, values in seen.items() if values.requires_grad and values is not logits}
+    maps = {name: values for name, values in made.items() if values.ndim > 2}
     last = {values.shape[2:]: name for name, values in maps.items()}
     if not last:
+        maps, last = made, {values.shape[1:]: name for name, values in made.items()}
+    if not last:
         raise UsageError(
-            "learning loss reads feature maps, and this net has none; give strategy.layers or another model"
+            "learning loss reads feature maps or hidden layers, and this net has none; give strategy.layers or another "
+            "model"
         )
     return {name: maps[name].shape[1] for name in last.values()}
 

@@ -17,6 +17,7 @@ class Random(Strategy):
 
     chooses_sets: ClassVar[bool] = True
     draws: ClassVar[bool] = True
+    without_fit: ClassVar[bool] = True
 
     def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
         return random_ids(pool, n, rng)

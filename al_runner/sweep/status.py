@@ -20,12 +20,12 @@ from rich.text import Text
 
 from al_runner.analysis.table.rows import read_rounds
 from al_runner.errors import UsageError
-from al_runner.record.state import DONE, FAILED, NAME, RUNNING, STOPPED, WAITING, State, sound
+from al_runner.record.state import ASKING, DONE, FAILED, NAME, RUNNING, STOPPED, WAITING, State, sound
 from al_runner.sweep.worker import AL_RUN
 from al_runner.system.console import command, plain, say
 from al_runner.system.foreign import folders_with
 
-COLOURS = {RUNNING: "cyan", DONE: "green", FAILED: "red", STOPPED: "yellow", WAITING: ""}
+COLOURS = {RUNNING: "cyan", DONE: "green", FAILED: "red", STOPPED: "yellow", WAITING: "", ASKING: "magenta"}
 CONFIG_DIR = "--config-dir="  # as `launch_of` writes it
 LAST = 5  # rounds whose time the rest is reckoned from
 

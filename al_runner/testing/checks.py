@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from al_runner.learners.checked import CheckedFit
 from al_runner.learners.committee import Committee
 from al_runner.needs import Needs
+from al_runner.pool import Pool
 from al_runner.testing import toy
 from al_runner.testing.case import (
     BUILD,
@@ -26,7 +27,7 @@ from al_runner.testing.case import (
     pool_of,
     untrained,
 )
-from al_runner.types import DataSet, Fitted
+from al_runner.types import DataSet, Fitted, Unfitted
 from al_runner.wrapped import WrappedFit
 
 SEEDS = 6  # random streams with which a choice is repeated
@@ -164,6 +165,16 @@ def chooses_whole_sets_as_declared(case: Case) -> None:
         require(chosen in pool.sets.tolist(), f"it declares chooses_sets, but {chosen} is not a row of pool.sets")
 
 
+def chooses_from_nothing_as_declared(case: Case) -> None:
+    """If it declares `without_fit`, it does not ask the fit, and can choose when nothing was bought yet."""
+    if case.strategy.without_fit:
+        pool = Pool(toy.data_set())
+        chosen = case.query(Unfitted(), pool, 7)
+        known = set(pool.candidates.tolist())
+        require(len(set(chosen) & known) == 7 == len(chosen), f"from an empty labelled set it chose {chosen}")
+        case.query(Unfitted(), pool_of(toy.data_set()), 7)
+
+
 def asks_only_for_what_it_declares(case: Case) -> None:
     """With every learner that the strategy accepts, it asks the fit only for what its `needs` declare."""
     for name in LEARNERS:
@@ -219,5 +230,6 @@ CHECKS: tuple[Check, ...] = (
     accepts_equal_images,
     chooses_the_same_in_single_and_double_precision,
     chooses_whole_sets_as_declared,
+    chooses_from_nothing_as_declared,
     asks_only_for_what_it_declares,
 )

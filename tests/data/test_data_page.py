@@ -29,7 +29,7 @@ def test_every_command_composes(command: str) -> None:
 def test_it_names_every_data_set_and_option() -> None:
     assert len(COMMANDS) > 5
     assert [name for name in NAMES if f"`{name}`" not in PAGE] == []
-    for name in ("folder", "npz"):
+    for name in ("folder", "npz", "embeddings"):
         options = re.findall(r"^(\w+):", (DATASETS / f"{name}.yaml").read_text(), re.M)
         assert [option for option in options if option != "defaults" and f"dataset.{option}" not in PAGE] == [
             "_target_"

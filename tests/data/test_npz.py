@@ -47,7 +47,11 @@ def test_without_test_images_a_fifth_is_held_out(tmp_path, load):
         ),
         ({"train_labels": np.zeros(29, np.int64)}, r"train_labels is int64 \(29,\); it must be 30 integers"),
         ({"train_labels": np.zeros(30)}, "train_labels is float64"),
-        ({"train_labels": np.full(30, -1)}, r"labels are -1 \.\. 3; they must be 0 \.\. 3"),
+        ({"train_labels": np.full(30, -2)}, r"labels are -2 \.\. 3; they must be 0 \.\. 3"),
+        (
+            {"train_labels": np.full(30, -1), "classes": np.array(["a", "b", "c"])},
+            r"labels are 0 \.\. 3; they must be 0 \.\. 2, one for each class, and -1 for an image without a label",
+        ),
         ({"classes": np.array(["a", "b", "c"])}, r"labels are 0 \.\. 3; they must be 0 \.\. 2, one for each class"),
         ({"test_images": np.zeros((10, 4, 4, 3), np.uint8)}, "train and test images differ in size"),
         ({"train_images": np.zeros((0, 5, 4, 3), np.uint8), "train_labels": np.zeros(0, int)}, "train_images is empty"),

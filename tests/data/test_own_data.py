@@ -183,7 +183,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], list[str], str]] = {
     "unlabelled": (
         lambda root: (photos(root / "mine"), photos(root / "mine" / "unlabelled")),
         ["dataset=folder"],
-        "mine/unlabelled would become a class of its own",
+        "80 images have no label, and oracle=simulated answers with the data set's own; take oracle=person",
     ),
     "other parts": (
         lambda root: [photos(root / "mine" / part) for part in ("Lernen", "Pruefen")],

@@ -211,17 +211,17 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
         r"train/ and Valid/ hold different classes",
     ),
     "a folder too high": (lambda root: classes(root / "photos"), r"1 class folders found; .*dataset\.path=.*/photos"),
-    "unlabelled": (
-        lambda root: (classes(root), save(root / "unlabelled" / "1.png")),
-        r"/unlabelled would become a class of its own; move it out",
-    ),
-    "Unlabeled": (
-        lambda root: (classes(root), save(root / "Unlabeled" / "1.png")),
-        r"/Unlabeled would become a class of its own; move it out",
-    ),
-    "unlabelled in train": (
+    "unlabelled in test": (
         lambda root: [classes(root / part, ["a", "b", "unlabelled"]) for part in ("train", "test")],
-        r"train/unlabelled would become a class",
+        r"test/unlabelled: images to measure with need labels; move it out",
+    ),
+    "nothing unlabelled": (
+        lambda root: (classes(root), (root / "Unlabeled").mkdir()),
+        r"/Unlabeled holds no image .*fill or remove it",
+    ),
+    "loose images": (
+        lambda root: save(root / "1.png"),
+        r"0 class folders found; .*to label these images yourself, move them into .*/unlabelled",
     ),
     "nothing": (lambda root: root.mkdir(exist_ok=True), r"0 class folders found; give two or more"),
     "an empty class": (lambda root: (classes(root), (root / "c").mkdir()), r"/c holds no image .*fill the class"),

@@ -101,5 +101,5 @@ def test_a_class_without_examples_is_named() -> None:
     data = toy.offset_data()
     missing = DataSet(data.images, data.labels.clamp(max=1), data.train, data.val, data.test, data.classes)
     Simulated(missing).require_every_class(2, 3)
-    with pytest.raises(UsageError, match=r"1 images of class 'c', but the training set has 0.*balanced=false"):
+    with pytest.raises(UsageError, match=r"1 images of class 'c', but the training set has 0.*initial_by=random"):
         Simulated(missing).require_every_class(3, 3)

@@ -427,3 +427,15 @@ def test_the_names_of_bought_files_stand_in_the_table_and_survive_a_damaged_jour
     mended = Run(tmp_path, recover=True)
     assert "line" in mended.settle()
     assert (tmp_path / NAME).read_bytes() == journal
+
+
+def test_a_run_of_an_older_version_goes_on(tmp_path):
+    """Its options had other names, or were not there."""
+    older = {"budget": {"balanced": True, "initial": 6}, "dataset": {"_target_": "al_runner.data.npz.npz"}}
+    opened(tmp_path, older).begin(older, {"data": "1f"})
+    dataset = {"_target_": "al_runner.data.npz.npz", "values": "uint8"}
+    opened(tmp_path, {"budget": {"initial_by": "balanced", "initial": 6}, "dataset": dataset})
+    for budget, values in (("random", "uint8"), ("balanced", "float")):
+        other = {"budget": {"initial_by": budget, "initial": 6}, "dataset": {**dataset, "values": values}}
+        with pytest.raises(UsageError, match="holds a run of another configuration"):
+            opened(tmp_path, other)

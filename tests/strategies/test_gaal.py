@@ -144,6 +144,18 @@ def test_a_resumed_run_has_the_same_rows_and_images(ids: int, rows: int) -> None
     assert all(torch.equal(resumed.images[round_], whole.images[round_]) for round_ in whole.images)
 
 
+def test_images_that_wait_for_a_label_are_put_back_and_not_made_again() -> None:
+    whole, _ = watched(experiment())
+    cut = toy.Memory()
+    cut.ids, cut.rows, cut.facts = whole.ids[:2], whole.rows[:2], whole.facts[:2]
+    cut.images = {round_: whole.images[round_] for round_ in (1, 2)}
+    cut.choices, cut.said = {2: whole.choices[2]}, whole.choices[2][0].tolist()
+    made = cut.images[2]
+    resumed, _ = watched(experiment(), cut)
+    assert resumed.untimed() == whole.untimed() and resumed.facts == whole.facts
+    assert resumed.images[2] is made
+
+
 def test_an_oracle_that_knows_the_data_set_alone_is_refused() -> None:
     wanted = experiment(Simulated(two_classes()))
     with pytest.raises(UsageError, match=r"Gaal makes images of its own.*use oracle=classifier"):

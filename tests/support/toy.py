@@ -100,12 +100,20 @@ class Memory:
         self.ids: list[Tensor] = []
         self.rows: list[dict[str, float]] = []
         self.facts: list[dict[str, float]] = []
+        self.choices: dict[int, tuple[Tensor, float, Mapping[str, float]]] = {}
         self.images: dict[int, Tensor] = {}
         self.shown: dict[tuple[int, str], Tensor] = {}
         self.predictions: list[tuple[Tensor, Tensor]] = []
 
     def bought(self, round_: int) -> Tensor | None:
         return self.ids[round_] if round_ < len(self.ids) else None
+
+    def asked(self, round_: int) -> tuple[Tensor, float, Mapping[str, float]] | None:
+        return self.choices.get(round_)
+
+    def ask(self, round_: int, ids: Tensor, seconds: float, facts: Mapping[str, float]) -> None:
+        assert round_ == len(self.ids)
+        self.choices[round_] = ids, seconds, facts
 
     def buy(self, round_: int, ids: Tensor, labels: Tensor, seconds: float, facts: Mapping[str, float]) -> None:
         assert round_ == len(self.ids)

@@ -34,6 +34,8 @@ def find_images(starts: Sequence[Mapping[str, Any]], data_root: Path) -> Images 
     Only a file that lies in `data_root` itself and has the recorded checksum is opened.
     """
     named = starts[-1].get("file") if starts else None
+    if isinstance(named, Mapping) and named.get("values") == "float":
+        return "the data set holds vectors, or numbers that are no pixels, and these have no pictures"
     file = _data_file(named) if isinstance(named, Mapping) else None
     if file is None:
         return "provenance.json does not name the file of the data set, as a run of this version does"

@@ -99,14 +99,13 @@ def measures(runs: pd.DataFrame, budget: Budget) -> pd.DataFrame:
 def _costs(runs: pd.DataFrame, keys: list[Any], budget: Budget) -> pd.DataFrame:
     """Seconds and joules of every run within the budget, a row for each curve and seed; NaN if unknown."""
     within = runs["labelled"] <= budget.end
+    later = within & (runs["round"] > 0)  # no strategy chooses the initial set
     wall = (runs["fit_seconds"] + runs["select_seconds"].fillna(0.0)).where(within)
     costs = pd.DataFrame(
         {
             "wall_seconds": wall,
             "fit_seconds": runs["fit_seconds"].where(within),
-            "select_seconds": runs["select_seconds"].where(
-                within & (runs["round"] > 0)
-            ),  # no strategy chooses the initial set
+            "select_seconds": runs["select_seconds"].where(later),
             "energy_joules": runs["energy_joules"].where(within) if "energy_joules" in runs else nan,
         }
     )

@@ -26,6 +26,9 @@ from al_runner.analysis.report.sheets import contact_sheet
 from al_runner.analysis.report.source import Source, case_images
 from al_runner.data.archive import sha256
 from al_runner.data.arrays import DataFile
+from al_runner.data.embeddings import embeddings
+from al_runner.data.npz import npz
+from al_runner.data.split import Split
 from al_runner.errors import UsageError
 
 DIGITS = {"dataset": {"_target_": "al_runner.data.digits.digits", "split": {"val": 20}}}
@@ -411,3 +414,17 @@ def test_it_can_be_printed(browser, tmp_path):
     assert not tab.locator("#errors0").get_by_text("difference to Random").is_visible()
     assert tab.locator("#errors0 svg path[data-line]").count() == 2
     tab.close()
+
+
+def test_vectors_have_no_pictures(tmp_path: Path) -> None:
+    """Neither a file of vectors nor one of float images is read as pixels; the run's start says which it is."""
+    np.savez(tmp_path / "x.npz", embeddings=np.ones((30, 4)), labels=np.arange(30) % 3)
+    pixels = {"train_images": np.ones((30, 4, 4)), "train_labels": np.arange(30) % 3}
+    np.savez(tmp_path / "floats.npz", **pixels)
+    for data in (
+        embeddings(str(tmp_path), str(tmp_path / "x.npz"), Split()),
+        npz(str(tmp_path), str(tmp_path / "floats.npz"), Split(), values="float"),
+    ):
+        found = find_images([{"file": data.source}], tmp_path)
+        assert isinstance(found, str)
+        assert "no pictures" in found

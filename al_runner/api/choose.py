@@ -1,0 +1,157 @@
+"""One choice by any strategy, for a net and tensors of your own: no folder, no data set, no training.
+
+N images of the pool, M labelled ones, K nets or samples, Y classes.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+from torch import Tensor, nn
+
+from al_runner.api.compose import composed, usage_errors, value_of
+from al_runner.engine.drive import drive
+from al_runner.engine.one_by_one import train_all
+from al_runner.errors import UsageError
+from al_runner.learners.committee import Committee
+from al_runner.learners.plain import SingleNet
+from al_runner.needs import Gives
+from al_runner.pool import Pool
+from al_runner.rng import Streams
+from al_runner.strategies.base import Strategy
+from al_runner.strategies.choice import checked
+from al_runner.types import NO_IDS, DataSet, Fitted, chunks
+
+DROPOUT = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
+
+
+@dataclass(frozen=True)
+class Sampled(SingleNet):
+    """A net and `samples` draws of its own dropout, the same at every call (Gal & Ghahramani, 2016)."""
+
+    samples: int
+
+    @torch.inference_mode()
+    def log_probs(self, x: Tensor) -> Tensor:
+        layers = [layer for layer in self.net.modules() if isinstance(layer, DROPOUT)]
+        devices = [x.device] if x.is_cuda else []
+        parts: list[Tensor] = []
+        try:
+            for layer in layers:
+                layer.train()
+            with torch.random.fork_rng(devices=devices):
+                for part in chunks(x):
+                    torch.manual_seed(len(parts))
+                    parts.append(torch.stack([self.net(part).log_softmax(-1) for _ in range(self.samples)], 1))
+        finally:
+            for layer in layers:
+                layer.eval()
+        return torch.cat(parts)
+
+
+def choose(
+    strategy: str | Strategy,
+    *,
+    net: nn.Module | Sequence[nn.Module],
+    pool: Tensor,
+    n: int,
+    labelled: tuple[Tensor, Tensor] | None = None,
+    samples: int | None = None,
+    seed: int = 0,
+    **options: object,
+) -> Tensor:
+    """Positions in `pool` of the `n` images to label next, int64 [n].
+
+    `strategy` is a name of conf/strategy with `options` of its own, or a strategy. `net` goes from inputs such as
+    pool[:1] to logits [N, Y], is trained already, and is put into evaluation mode while it is asked; several nets are
+    an ensemble. `samples` draws of the net's dropout make one net a posterior too. `labelled` are inputs [M, ...] and
+    labels int64 [M] that the net was trained on, for strategies that look at them. UsageError where the strategy needs
+    more than that, or there are fewer than `n` inputs.
+    """
+    nets = [net] if isinstance(net, nn.Module) else [*net]
+    with usage_errors():
+        chosen_by = strategy if isinstance(strategy, Strategy) else named(strategy, options)
+    modes = [(one, one.training) for one in nets]
+    hooks = [one.register_forward_pre_hook(in_own_precision) for one in nets]
+    try:
+        for one in nets:
+            one.eval()
+        fitted, gives = posterior(nets, samples)
+        data, ours = data_of(nets[0], pool, labelled), 0 if labelled is None else len(labelled[1])
+        if not 0 < n <= len(pool):
+            raise UsageError(f"n is {n}, but the pool has {len(pool)} images; give a number from 1 to {len(pool)}")
+        chosen_by.needs.require(gives, chosen_by.name)
+        chosen_by.check(nets[0], data.images[-2:])
+        query = asked(chosen_by, fitted, data, ours, n, Streams(seed, 1))
+        return query - ours
+    finally:
+        for hook in hooks:
+            hook.remove()
+        for one, training in modes:
+            one.train(training)
+
+
+def in_own_precision(net: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """A hook: inputs in the precision of the net, of which some strategies make a copy in double precision."""
+    weights = next((weight for weight in net.parameters() if weight.is_floating_point()), None)
+    if weights is None:
+        return inputs
+    return tuple(x.to(weights.dtype) if x.is_floating_point() else x for x in inputs)
+
+
+def named(name: str, options: Mapping[str, object]) -> Strategy:
+    """The strategy of conf/strategy/<name>.yaml, its options checked as those of a run."""
+    from al_runner.settings.check import options_below  # noqa: PLC0415
+    from al_runner.settings.declare import accepted  # noqa: PLC0415
+
+    words = [f"strategy.{key}={value_of(value)}" for key, value in options.items()]
+    with composed([f"strategy={name}", *words]) as cfg:
+        for key, value, annotation in options_below(cfg.strategy, "strategy", {}):
+            accepted(key, value, annotation)
+        made = instantiate(OmegaConf.create(OmegaConf.to_container(cfg.strategy, resolve=True)))
+    assert isinstance(made, Strategy)
+    return made
+
+
+def posterior(nets: Sequence[nn.Module], samples: int | None) -> tuple[Fitted, Gives]:
+    """The nets as what a strategy asks, and what it gives."""
+    if len(nets) > 1:
+        if samples is not None:
+            raise UsageError("samples is of one net's dropout; give one net, or leave samples out")
+        return Committee(nets, 0), Gives(samples=len(nets), network=False)
+    if samples is None:
+        return SingleNet(nets[0], 0), Gives()
+    if not any(isinstance(layer, DROPOUT) and layer.p > 0 for layer in nets[0].modules()):
+        raise UsageError("samples are draws of dropout, and the net has no dropout layer; give several nets instead")
+    return Sampled(nets[0], 0, samples), Gives(samples=samples, consistent=False)
+
+
+def data_of(net: nn.Module, pool: Tensor, labelled: tuple[Tensor, Tensor] | None) -> DataSet:
+    """The labelled inputs, then the pool, as a data set."""
+    x, y = (pool[:0], NO_IDS.to(pool.device)) if labelled is None else labelled
+    if y.dtype != torch.int64 or y.ndim != 1 or len(x) != len(y):
+        raise UsageError(
+            f"labelled is inputs and int64 labels, one each; these are {list(x.shape)} and {list(y.shape)}"
+        )
+    with torch.inference_mode():
+        classes = net(pool[:2]).shape[-1]
+    labels = torch.cat([y, y.new_zeros(len(pool))])
+    ids = torch.arange(len(labels), device=pool.device)
+    return DataSet(torch.cat([x, pool]), labels, ids, ids[:0], ids[:0], tuple(map(str, range(classes))))
+
+
+def asked(strategy: Strategy, fitted: Fitted, data: DataSet, known: int, n: int, streams: Streams) -> Tensor:
+    """The ids that the strategy chooses, the first `known` ids being labelled."""
+    pool = Pool(data)
+    pool.buy(data.train[:known], data.labels[:known])
+    try:
+        answer = drive(strategy.query(fitted, pool, n, streams), train_all)
+    except TypeError as error:
+        raise UsageError(
+            f"{strategy.name} chooses by what it has changed about training ({error}); use al_runner.run instead"
+        ) from error
+    except NotImplementedError as error:
+        raise UsageError(f"{strategy.name} never chooses, as it buys all at once; use al_runner.run instead") from error
+    return checked(answer, pool, n, strategy.name).chosen

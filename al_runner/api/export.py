@@ -1,0 +1,69 @@
+"""What a run has to give: its labels, what its net says of all other images, and the net's weights."""
+
+import csv
+from collections.abc import Iterable, Sequence
+from io import StringIO
+from pathlib import Path
+
+from scipy.stats import binomtest
+from torch import Tensor
+
+from al_runner.api.folder import RunFolder
+from al_runner.api.nets import again
+from al_runner.errors import UsageError
+from al_runner.job import states_of
+from al_runner.record.weights import Saved, keep
+from al_runner.system.atomic import replace_file
+from al_runner.types import Fitted, mean_log_probs
+
+LABELLED, PREDICTIONS, FOLDER = "labelled.csv", "predictions.csv", "export"
+
+
+def export(folder: Path) -> str:
+    """Write labelled.csv, predictions.csv and the weights into `folder`/export; what was written, in words.
+
+    The net of the last round is trained again, so that it takes as long as that round did. The labels are those of all
+    parts. UsageError where the folder holds no run, or no round is measured yet.
+    """
+    experiment, fitted, pool = again(folder)
+    data, out = experiment.data, folder / FOLDER
+    files = data.files or ("",) * len(data.labels)
+    parts = {"labelled": pool.labelled.tolist(), "validation": data.val.tolist(), "test": data.test.tolist()}
+    known = [(id_, files[id_], data.classes[int(data.labels[id_])], part) for part, ids in parts.items() for id_ in ids]
+    write(out / LABELLED, ("id", "file", "label", "part"), known)
+    rest = pool.unlabelled
+    said = []
+    for ids in rest.split(512):
+        confidence, classes = mean_log_probs(fitted.log_probs(data.images[ids])).exp().max(1)
+        triples = zip(ids.tolist(), classes.tolist(), confidence.tolist(), strict=True)
+        said += [(id_, files[id_], data.classes[place], f"{share:.6f}") for id_, place, share in triples]
+    write(out / PREDICTIONS, ("id", "file", "prediction", "confidence"), said)
+    wrong = int((predicted(fitted, data.images[data.test]) != data.labels[data.test]).sum())
+    last = int(RunFolder(folder).rounds["round"].iloc[-1])
+    replace_file(out / "config.yaml", (folder / "config.yaml").read_bytes())  # so that load_net reads this folder
+    lines = [f"{out / LABELLED}: {len(known)} labels", f"{out / PREDICTIONS}: {len(said)} predictions"]
+    try:
+        states = states_of(experiment.learner, fitted)
+        keep(out, "last", Saved(states, data.classes, data.image_shape, last), {}, [])
+        lines.append(f"{out / 'weights' / 'last.safetensors'}: the net of the last round")
+    except UsageError as error:
+        lines.append(f"no weights: {error}")
+    low, high = binomtest(wrong, len(data.test)).proportion_ci(0.95, "wilson")
+    lines.append(
+        f"test error {100 * wrong / len(data.test):.1f} %, 95 % interval {100 * low:.1f} to {100 * high:.1f} % "
+        f"({len(data.test)} test images; Wilson, 1927)"
+    )
+    return "\n".join(lines)
+
+
+def predicted(fitted: Fitted, x: Tensor) -> Tensor:
+    """The most probable class of every image, [N]."""
+    found: Tensor = mean_log_probs(fitted.log_probs(x)).argmax(1)
+    return found
+
+
+def write(path: Path, head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """A CSV file, written whole or not at all."""
+    text = StringIO()
+    csv.writer(text, lineterminator="\n").writerows([head, *rows])
+    replace_file(path, text.getvalue().encode())

@@ -1,0 +1,95 @@
+"""Nets of a finished run: from saved weights, or trained again."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+from torch import Tensor, nn
+
+from al_runner.api.compose import composed, usage_errors
+from al_runner.engine.drive import drive
+from al_runner.engine.stacked import Stacked
+from al_runner.errors import UsageError
+from al_runner.job import NOT_IDENTITY, build, set_torch, torch_device
+from al_runner.labelling.exchange import Told
+from al_runner.learners.committee import networks
+from al_runner.loop import Experiment
+from al_runner.models.inputs import NetBuilder
+from al_runner.pool import Pool
+from al_runner.record.run import Run
+from al_runner.record.state import read
+from al_runner.record.weights import load
+from al_runner.types import Fitted
+
+
+class Averaged(nn.Module):
+    """Several nets as one: the log of their mean probabilities, [N, ...] -> [N, Y]."""
+
+    def __init__(self, nets: Sequence[nn.Module]):
+        super().__init__()
+        self.nets = nn.ModuleList(nets)
+
+    def forward(self, x: Tensor) -> Tensor:
+        probabilities = torch.stack([net(x).softmax(-1) for net in self.nets])
+        return probabilities.mean(0).log()
+
+
+def as_one(nets: Sequence[nn.Module]) -> nn.Module:
+    """The net, or all of them as one, in evaluation mode."""
+    return (nets[0] if len(nets) == 1 else Averaged(nets)).eval()
+
+
+def load_net(folder: str | Path, which: str | int | None = None) -> nn.Module:
+    """The net whose weights a run has saved (save_weights), "last", "best" or of a round; by default what there is.
+
+    In evaluation mode on the CPU, from uint8 images [N, C, H, W] to logits [N, Y]; its attribute `classes` names the
+    classes. An ensemble is one net that gives log mean probabilities. UsageError where there are no weights.
+    """
+    folder = Path(folder).expanduser()
+    saved = load(folder, which)
+    channels = saved.image_shape[0]
+    with usage_errors():
+        model = instantiate(OmegaConf.create(config_of(folder)).model)
+    builder = NetBuilder(model, saved.image_shape, len(saved.classes), torch.zeros(channels), torch.ones(channels))
+    nets = []
+    for state in saved.states:
+        nets.append(builder())
+        nets[-1].load_state_dict(state)
+    net = as_one(nets)
+    net.classes = saved.classes  # type: ignore[assignment]  # a plain attribute, no module
+    return net
+
+
+def config_of(folder: Path) -> dict[str, Any]:
+    """A run's config.yaml; UsageError where there is none."""
+    try:
+        return cast(dict[str, Any], OmegaConf.to_container(OmegaConf.load(folder / "config.yaml")))
+    except OSError as error:
+        raise UsageError(f"{folder} holds no run: config.yaml can't be read ({error.strerror})") from error
+
+
+def again(folder: Path) -> tuple[Experiment, Fitted, Pool]:
+    """The experiment of a run's folder, the model of its last round, fitted again, and the pool it was fitted on."""
+    held, state = config_of(folder), read(folder)
+    where = [
+        word
+        for word in (state.overrides if state else ())
+        if word.partition("=")[0] in ("data_root", "device", "threads")
+    ]
+    with usage_errors(), composed(where) as base:
+        cfg = OmegaConf.create({**{name: base.get(name) for name in NOT_IDENTITY}, **held})
+        set_torch(cfg)
+        record = Run(folder)
+        experiment = build(cfg, torch_device(cfg.device, 0), Told.of(record))
+        return experiment, *drive(experiment.again(record), Stacked().train_all)
+
+
+def trained_again(folder: Path) -> nn.Module:
+    """The net of a run's last round, trained again."""
+    experiment, fitted, _ = again(folder)
+    net = as_one(networks(fitted))
+    net.classes = experiment.data.classes  # type: ignore[assignment]
+    return net

@@ -1,0 +1,172 @@
+"""Vectors, such as the embeddings of a large model: one file, of whatever they were made.
+
+N vectors of D numbers.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pydantic import InstanceOf
+
+from al_runner.data.archive import array, few, one_line, opened
+from al_runner.data.arrays import Arrays, DataFile
+from al_runner.data.labels import numbered
+from al_runner.data.layout import floats
+from al_runner.data.mapped import mapped
+from al_runner.data.split import Split
+from al_runner.errors import UsageError
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import Means
+from al_runner.types import DataSet
+
+PARTS = ("train", "test", "val")
+Found = Mapping[str, NDArray[Any]]
+
+
+@options("dataset")
+def embeddings(
+    data_root: str,
+    path: Annotated[str | None, Means("the file: .npz, .npy or .parquet")],
+    split: Annotated[InstanceOf[Split], Means("who is trained, validated and tested on")],
+    inputs: Annotated[str, Means("the array, or the column, that holds the vectors")] = "embeddings",
+    targets: Annotated[str, Means("the array, or the column, that holds the labels")] = "labels",
+    labels: Annotated[str | None, Means("a file with the labels of a .npy file, itself .npy, or text, one a line")] = (
+        None
+    ),
+    relabel: Annotated[
+        bool, Means("number the labels that there are anew from 0; their old values or names name the classes")
+    ] = False,
+) -> DataSet:
+    """The vectors at `path`, float16 where they are, else float32; every number of a vector is a channel of one pixel.
+
+    An .npz file has `inputs` and `targets`, or these with train_, test_ and val_ before their names, and class names in
+    `classes`, if any. A parquet file has a row a vector. Vectors of a single part stay on the disk where the file is
+    not compressed, and are read when they are used. UsageError where the file is of another form.
+    """
+    if not path:
+        raise UsageError("dataset=embeddings needs dataset.path=FILE, an .npz, .npy or .parquet file")
+    file = Path(path).expanduser()
+    if file.suffix == ".npy":
+        found = of_npy(file, labels)
+    elif file.suffix == ".parquet":
+        found = of_table(file, read_table(file), inputs, targets)
+    else:
+        found = of_npz(file, inputs, targets)
+    return split.apply(as_arrays(file, found, relabel)._replace(source=DataFile(file.name, values="float")))
+
+
+def as_arrays(where: object, found: Found, relabel: bool = False) -> Arrays:
+    """The vectors and labels of every part, by the names train_x, train_y, ..., and the class names, if any."""
+    parts = [part for part in PARTS if f"{part}_x" in found]
+    x = {part: _vectors(where, part, found[f"{part}_x"]) for part in parts}
+    if not len(x["train"]):
+        raise UsageError(f"{where} has no training vectors; put the vectors to choose from there")
+    widths = {part: rows.shape[1] for part, rows in x.items() if len(rows)}
+    if len(set(widths.values())) > 1:
+        raise UsageError(f"{where}: vectors are of {widths} numbers; make all as long")
+    x.setdefault("test", x["train"][:0])
+    named = {f"{part}_labels": found.get(f"{part}_y", np.zeros(0, np.int64)) for part in x}
+    classes = {"classes": found["classes"]} if "classes" in found else {}
+    y, names = numbered(where, named | classes, {part: len(rows) for part, rows in x.items()}, relabel)
+    as_images = {part: rows.reshape(len(rows), 1, 1, widths["train"]) for part, rows in x.items()}
+    return Arrays(
+        as_images["train"], y["train"], as_images["test"], y["test"], names, as_images.get("val"), y.get("val")
+    )
+
+
+def _vectors(where: object, part: str, x: NDArray[Any]) -> NDArray[Any]:
+    if x.ndim != 2 or not x.shape[1]:
+        raise UsageError(
+            f"{where}: the {part} vectors are {x.dtype} {x.shape}; [N, D] is wanted, a row a vector "
+            "(dataset=npz reads images)"
+        )
+    return floats(where, f"the {part} vectors", x)
+
+
+def of_npz(file: Path, inputs: str, targets: str) -> Found:
+    """The arrays of an .npz file, the vectors where they lie on disk if they can be mapped."""
+    wanted = f"an .npz file with {inputs} and {targets} is wanted, as numpy.savez writes it"
+    with opened(file, wanted) as archive:
+        held = {*archive.files}
+        prefixes = {"train": ""} if inputs in held else {part: f"{part}_" for part in PARTS}
+        names = {
+            f"{part}_{kind}": prefix + name
+            for part, prefix in prefixes.items()
+            if part == "train" or {prefix + inputs, prefix + targets} & held
+            for kind, name in (("x", inputs), ("y", targets))
+        }
+        missing = [name for name in names.values() if name not in held]
+        if missing:
+            raise UsageError(
+                f"{file} has no array {', '.join(missing)}; it has {few(sorted(held))}; name those that hold "
+                "vectors and labels with dataset.inputs=... and dataset.targets=..."
+            )
+        found = {key: _lazily(file, archive, name) for key, name in names.items()}
+        return found | ({"classes": array(file, archive, "classes")} if "classes" in held else {})
+
+
+def _lazily(file: Path, archive: Any, name: str) -> NDArray[Any]:
+    """An array of the archive: mapped, or read where that can't be done."""
+    try:
+        return mapped(file, name)
+    except (UsageError, ValueError, KeyError):
+        return array(file, archive, name)
+
+
+def of_npy(file: Path, labels: str | None) -> Found:
+    """A .npy file of vectors, mapped, and the labels in a file of their own."""
+    if not labels:
+        raise UsageError(f"{file} holds vectors alone; name the file of their labels with dataset.labels=FILE")
+    return {"train_x": _load(file, "c"), "train_y": _labels(Path(labels).expanduser())}
+
+
+def _labels(file: Path) -> NDArray[Any]:
+    if file.suffix == ".npy":
+        return _load(file, None)
+    try:
+        words = np.array([line.strip() for line in file.read_text().splitlines() if line.strip()], dtype=np.str_)
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"{file} can't be read ({one_line(error)}); name the labels' file with dataset.labels=..."
+        ) from error
+    try:
+        return words.astype(np.int64)
+    except ValueError:
+        return words
+
+
+def _load(file: Path, mode: Any) -> NDArray[Any]:
+    try:
+        return np.asarray(np.load(file, mmap_mode=mode, allow_pickle=False))
+    except (OSError, ValueError, EOFError) as error:
+        reason = "Python objects" if "pickle" in str(error) else one_line(error)
+        raise UsageError(f"{file} can't be read as an .npy file ({reason}); write it with numpy.save") from error
+
+
+def read_table(file: Path) -> pd.DataFrame:
+    """A parquet file; UsageError where it can't be read, or the package that reads it is missing."""
+    try:
+        return pd.read_parquet(file)
+    except ImportError as error:
+        raise UsageError(f"{file}: parquet files need pyarrow; pip install pyarrow, or save an .npz file") from error
+    except (OSError, ValueError) as error:  # pyarrow's errors are of these
+        raise UsageError(f"{file} can't be read as a parquet file ({one_line(error)})") from error
+
+
+def of_table(where: object, table: pd.DataFrame, inputs: str, targets: str) -> Found:
+    """The column `inputs` of vectors, or all columns of numbers but the labels', and the column `targets`."""
+    if targets not in table:
+        raise UsageError(f"{where} has no column {targets}; name the labels' with dataset.targets=...")
+    if inputs in table:
+        try:
+            x = np.array(table[inputs].tolist(), dtype=np.float32)
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"{where}: column {inputs} holds no vectors of one length ({one_line(error)})") from error
+    else:
+        x = table.drop(columns=targets).select_dtypes("number").to_numpy(dtype=np.float32)
+    y = table[targets]
+    return {"train_x": x, "train_y": y.to_numpy() if y.dtype.kind in "biuf" else y.astype(str).to_numpy(dtype=np.str_)}

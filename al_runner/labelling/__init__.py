@@ -1,0 +1,1 @@
+"""What a person is asked and what comes back: a page, tables, and their check."""

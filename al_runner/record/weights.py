@@ -1,0 +1,89 @@
+"""Trained weights in a run's folder: weights/last.safetensors and others of their kind."""
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from al_runner.errors import UsageError
+from al_runner.system.atomic import replace_file
+
+log = logging.getLogger(__name__)
+FOLDER, KINDS = "weights", ("last", "best", "all")
+
+
+@dataclass(frozen=True)
+class Saved:
+    """Nets of one round as a file holds them."""
+
+    states: list[dict[str, Tensor]]  # one for each net
+    classes: tuple[str, ...]
+    image_shape: tuple[int, int, int]  # C, H, W
+    round: int
+
+
+def keep(folder: Path, which: str, saved: Saved, row: Mapping[str, float], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write the nets of a round that is about to be recorded with `row`, after the `rows` before it.
+
+    "best" keeps those of the lowest validation error, the first of equals. A failure is logged and ends nothing.
+    """
+    earlier = [float(row["val_error"]) for row in rows]
+    names = {"last": ["last"], "best": ["best"], "all": ["last", f"round{saved.round:03d}"]}[which]
+    if which == "best" and earlier and row["val_error"] >= min(earlier):
+        return
+    tensors = {
+        (name if len(saved.states) == 1 else f"{place}/{name}"): value.detach().cpu().contiguous()
+        for place, state in enumerate(saved.states)
+        for name, value in state.items()
+    }
+    facts = {"classes": [*saved.classes], "image_shape": [*saved.image_shape], "round": saved.round}
+    content = save(tensors, {"al_runner": json.dumps({**facts, "nets": len(saved.states)})})
+    try:
+        for name in names:
+            replace_file(folder / FOLDER / f"{name}.safetensors", content)
+    except OSError as error:
+        log.warning("the weights of round %d can't be saved (%s); the run goes on", saved.round, error.strerror)
+
+
+def load(folder: Path, which: str | int | None) -> Saved:
+    """The weights of a run's folder: "last", "best", a round's number, or whichever there are in this order.
+
+    UsageError where there are none, or the file is damaged.
+    """
+    place = folder / FOLDER
+    names = [f"round{which:03d}" if isinstance(which, int) else which] if which is not None else ["last", "best"]
+    found = [path for name in names if (path := place / f"{name}.safetensors").exists()]
+    if not found:
+        there = ", ".join(sorted(path.stem for path in place.glob("*.safetensors"))) or "none"
+        raise UsageError(
+            f"{folder} has no weights {' or '.join(names)} (there: {there}); run with save_weights=last, best or all"
+        )
+    try:
+        with safe_open(str(found[0]), "pt") as file:
+            facts = json.loads(file.metadata()["al_runner"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+    except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
+        raise UsageError(f"{found[0]} can't be read ({error}); the run's own command writes it anew") from error
+    states = [tensors]
+    if facts["nets"] > 1:
+        states = [
+            {name.removeprefix(f"{place}/"): value for name, value in tensors.items() if name.startswith(f"{place}/")}
+            for place in range(facts["nets"])
+        ]
+    channels, height, width = facts["image_shape"]
+    return Saved(states, tuple(facts["classes"]), (channels, height, width), facts["round"])
+
+
+def state_of(net: nn.Module, names: Sequence[str]) -> dict[str, Tensor]:
+    """The state of a net under the `names` of the plain net that it is or holds; UsageError where there is none."""
+    state = net.state_dict()
+    for prefix in ("", *(f"{name}." for name, _ in net.named_modules() if name)):
+        if all(f"{prefix}{name}" in state for name in names):
+            return {name: state[f"{prefix}{name}"] for name in names}
+    raise UsageError(f"{type(net).__name__} holds no net of the model's own layers, so its weights are not saved")

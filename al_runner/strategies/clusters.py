@@ -1,0 +1,47 @@
+"""k-means, and choices that are spread over its clusters.
+
+N points, K clusters, D features.
+"""
+
+from warnings import catch_warnings
+
+import torch
+from torch import Tensor
+
+from al_runner.strategies.core_set import squared_distances
+
+FEW = 50  # clusters up to which all points are used in every step of k-means
+BATCH = 5000  # points of a step with more clusters
+
+
+def clusters(x: Tensor, count: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    """k-means: the cluster of every point, int64 [N], and the centres, [K, D]; at most one cluster a point.
+
+    One start of k-means++; with more than FEW clusters by minibatches (Sculley, 2010). Clusters may be empty where
+    points are equal.
+    """
+    from sklearn.cluster import KMeans, MiniBatchKMeans  # noqa: PLC0415 - a second that no other strategy need spend
+
+    seed, count = int(torch.randint(2**31, (1,), generator=rng)), min(count, len(x))
+    many = {"batch_size": BATCH, "init_size": max(3 * BATCH, 3 * count)} if count > FEW else {}
+    kind = MiniBatchKMeans if many else KMeans
+    points = x.float().cpu().numpy()
+    with catch_warnings(action="ignore"):  # that there are fewer different points than clusters
+        found = kind(count, n_init=1, random_state=seed, **many).fit(points)
+    labels = torch.from_numpy(found.labels_).to(x.device, torch.int64)
+    return labels, torch.from_numpy(found.cluster_centers_).to(x.device, x.dtype)
+
+
+def spread(x: Tensor, n: int, rng: torch.Generator) -> Tensor:
+    """Positions of `n` points, each the nearest to a centre of `n` k-means clusters, [N, D] -> [n]; all different.
+
+    A point that is nearest to two centres is taken for one of them, and the other takes its next nearest.
+    """
+    centres = clusters(x, n, rng)[1]
+    left = torch.ones(len(x), dtype=torch.bool, device=x.device)
+    chosen: list[Tensor] = []
+    for centre in centres:
+        squares = squared_distances(centre[None], x)[0].masked_fill(~left, torch.inf)
+        chosen.append(squares.argmin())
+        left[chosen[-1]] = False
+    return torch.stack(chosen)

@@ -1,0 +1,68 @@
+"""DropQuery: candidates whose prediction dropout changes, spread over clusters (Gupte et al., 2024).
+
+N candidates, M draws of masks, D features, Y classes.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from al_runner.needs import Needs
+from al_runner.pool import Pool, shuffled
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import Few, Means, Share
+from al_runner.strategies.base import Strategy
+from al_runner.strategies.clusters import spread
+from al_runner.strategies.coverage import points
+from al_runner.strategies.features import features_of
+from al_runner.strategies.ranges import finite
+from al_runner.types import Fitted
+
+PREFERRED = 25  # times the query: candidates that are enough not to ask for fewer changes
+
+
+def changes(features: Tensor, head: nn.Module, masks: int, dropout: float, rng: torch.Generator) -> Tensor:
+    """How many of the draws of dropout change the predicted class, [N, D] -> int64 [N] in 0 .. M."""
+    predicted = finite(head(features), "an output").argmax(1)
+    changed = torch.zeros_like(predicted)
+    for _ in range(masks):
+        kept = torch.rand(features.shape, generator=rng).to(features.device) >= dropout
+        changed += head(features * kept / (1 - dropout)).argmax(1) != predicted
+    return changed
+
+
+def unstable(changed: Tensor, masks: int, enough: int) -> Tensor:
+    """Positions of points that most draws change, or more than fewer draws as long as there are not `enough`, [N]."""
+    for most in range(masks // 2, -1, -1):
+        found = (changed > most).nonzero()[:, 0]
+        if len(found) >= enough:
+            break
+    return found
+
+
+@options("strategy")
+@dataclass(frozen=True)
+class DropQuery(Strategy):
+    """Of the candidates whose prediction changes under dropout of the last layer's inputs, one of every cluster.
+
+    Clusters are those of the pool's features of length 1, as many as the query (algorithm 1). Where dropout changes too
+    few predictions, the rest is drawn at random.
+    """
+
+    masks: Annotated[Few, Means("draws of dropout")] = 3
+    dropout: Annotated[Share, Means("chance that a feature is left out")] = 0.75
+    needs: ClassVar[Needs] = Needs(features=True, network=True)
+    draws: ClassVar[bool] = True
+
+    @torch.inference_mode()
+    def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
+        ids = pool.candidates_by_id
+        head = [layer for layer in fitted.network().modules() if isinstance(layer, nn.Linear)][-1]
+        changed = changes(features_of(fitted, pool, ids), head, self.masks, self.dropout, rng)
+        some = ids[unstable(changed, self.masks, PREFERRED * n)]
+        if len(some) < n:
+            rest = ids[~torch.isin(ids, some)]
+            return torch.cat([some, shuffled(rest, rng)[: n - len(some)]])
+        return some[spread(points(pool, some), n, rng)]

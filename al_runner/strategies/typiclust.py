@@ -1,0 +1,85 @@
+"""TypiClust: the most typical image of every cluster that has no label yet (Hacohen et al., 2022).
+
+N points of a cluster, K clusters, D features.
+"""
+
+from dataclasses import dataclass
+from itertools import cycle
+from typing import Annotated, ClassVar
+
+import torch
+from torch import Tensor
+
+from al_runner.pool import Pool
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import Count, CountOrZero, Means
+from al_runner.strategies.base import Strategy
+from al_runner.strategies.clusters import clusters
+from al_runner.strategies.core_set import BLOCK, squared_distances
+from al_runner.strategies.coverage import points
+from al_runner.types import Fitted
+
+
+def typicality(x: Tensor, neighbours: int) -> Tensor:
+    """1 / mean distance to the nearest neighbours, as many as given or half of the points, [N, D] -> [N] (eq. 1)."""
+    k = min(neighbours, len(x) // 2)
+    if k == 0:
+        return x.new_zeros(len(x))
+    shift = x.mean(0)  # distances stay, and the products lose less to rounding
+    nearest = [squared_distances(rows - shift, x - shift).topk(k + 1, largest=False).values for rows in x.split(BLOCK)]
+    return 1 / (torch.cat(nearest).sqrt()[:, 1:].mean(1) + 1e-5)  # the first is the point itself
+
+
+@options("strategy")
+@dataclass(frozen=True)
+class TypiClust(Strategy):
+    """The most typical candidates of the clusters with the fewest labels, of those the largest first (section 3.2).
+
+    k-means of labelled images and candidates makes as many clusters as there will be labels. Clusters give one image
+    in turn, in an order that is not changed by the choices, as in the published code. By the pool's features of length
+    1; no fit is asked.
+    """
+
+    max_clusters: Annotated[Count, Means("clusters, at most")] = 500
+    neighbours: Annotated[Count, Means("nearest neighbours that make an image typical, at most")] = 20
+    left_out: Annotated[
+        CountOrZero, Means("images of the largest cluster that is left out, as long as others last")
+    ] = 5
+    draws: ClassVar[bool] = True  # the start of k-means
+    without_fit: ClassVar[bool] = True
+
+    def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
+        ids = torch.cat([pool.labelled, pool.candidates_by_id])
+        known = torch.arange(len(ids), device=ids.device) < len(pool.labelled)
+        x = points(pool, ids)
+        cluster = clusters(x, min(len(pool.labelled) + n, self.max_clusters), rng)[0]
+        return ids[typical(x, cluster, known, n, self.neighbours, self.left_out)]
+
+
+def typical(x: Tensor, cluster: Tensor, known: Tensor, n: int, neighbours: int, left_out: int) -> Tensor:
+    """Positions of `n` points that are not `known`, from [N, D] and the clusters and bool, [N] each -> [n]."""
+    sizes = torch.bincount(cluster).tolist()
+    labelled = torch.bincount(cluster[known], minlength=len(sizes)).tolist()
+    order = sorted(range(len(sizes)), key=lambda label: (labelled[label], -sizes[label]))
+    chosen: list[Tensor] = []
+    for large in (True, False):
+        queues = [
+            _unknown_by_typicality(x, cluster, known, label, neighbours)
+            for label in order
+            if (sizes[label] > left_out) == large and sizes[label] > labelled[label]
+        ]
+        left = sum(map(len, queues))
+        for queue in cycle(queues):
+            if len(chosen) == n or not left:
+                break
+            if queue:
+                chosen.append(queue.pop())
+                left -= 1
+    return torch.stack(chosen)
+
+
+def _unknown_by_typicality(x: Tensor, cluster: Tensor, known: Tensor, label: int, neighbours: int) -> list[Tensor]:
+    """Positions of a cluster's points that are not known, the most typical last; of equals the earliest last."""
+    at = (cluster == label).nonzero()[:, 0]
+    order = at[typicality(x[at], neighbours).argsort(descending=True, stable=True)]
+    return [*order[~known[order]].flip(0)]

@@ -1,0 +1,117 @@
+"""A filled query.csv: what is taken, and what gets a line."""
+
+from pathlib import Path
+
+import pytest
+
+from al_runner.errors import UsageError
+from al_runner.labelling.answers import Answers, Known, read_answers
+from al_runner.types import UNSURE
+
+ASKED = {1: "a.png", 2: "b.png", 3: "", 10: "d,d.png"}
+KNOWN = Known(ASKED, ("cat", "dog"), {7: "cat", 8: None})
+
+
+def answers(folder: Path, text: str | bytes, known: Known = KNOWN) -> Answers:
+    path = folder / "query.csv"
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return read_answers(path, known)
+
+
+def test_labels_are_taken_and_become_places(tmp_path: Path) -> None:
+    found = answers(tmp_path, 'id,file,label\n1,a.png,dog\n2,b.png, cat \n3,,?\n10,"d,d.png",\n')
+    assert (found.labels, found.troubles) == ({1: "dog", 2: "cat", 3: None}, [])
+    assert found.places() == {1: 1, 2: 0, 3: UNSURE}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"\xef\xbb\xbfid;file;label\r\n1;a.png;Dog\r\n",  # Excel's
+        b"label\tid\ndog\t1\n",
+        b"annotation_id,id,image,image_id,label\n99,2,data:image/png;base64AAAA,1,dog\n",  # Label Studio's
+        "id,label,note\n1,dog,caf\u00e9\n".encode("cp1252"),
+        b"id,label,more\n1,dog\n",  # a short row
+    ],
+)
+def test_tables_as_programs_write_them(tmp_path: Path, text: bytes) -> None:
+    found = answers(tmp_path, text)
+    assert (found.labels, found.troubles) == ({1: "dog"}, [])
+
+
+@pytest.mark.parametrize(
+    ("rows", "trouble"),
+    [
+        ("1,a.png,catt", "image 1: 'catt' is no class (there are: cat, dog); write new:catt to add it"),
+        ("1,a.png,cat\n1,a.png,dog", "image 1 has several labels (cat, dog); give one"),
+        ("1,a.png,cat\n1,a.png,?", "image 1 has several labels (cat, ?); give one"),
+        ("5,e.png,cat", "row 2: '5' is no image that was asked for; it is ignored"),
+        ("-1,e.png,cat", "row 2: '-1' is no image that was asked for; it is ignored"),
+        ("\u00b2,e.png,cat", "row 2: '\u00b2' is no image that was asked for; it is ignored"),
+        (",a.png,cat", "row 2: label 'cat' has no id; it is ignored"),
+        ("1,b.png,cat", "row 2: image 1 is a.png, not b.png; was one column sorted alone? It is ignored"),
+        ("7,,dog", "image 7 was answered before (cat); dog is ignored"),
+        ("8,,dog", "image 8 was answered before (can't tell); dog is ignored"),
+        ("1,a.png,new:", "image 1: 'new:' is no class (there are: cat, dog); write new:new: to add it"),
+    ],
+)
+def test_what_is_wrong_gets_one_line_and_the_rest_is_taken(tmp_path: Path, rows: str, trouble: str) -> None:
+    found = answers(tmp_path, f"id,file,label\n{rows}\n2,b.png,dog\n")
+    assert found.troubles == [f"query.csv: {trouble}"]
+    assert (found.labels, found.classes) == ({2: "dog"}, ["cat", "dog"])
+
+
+def test_what_was_answered_before_may_stand_there_again(tmp_path: Path) -> None:
+    found = answers(tmp_path, "id,label\n7,cat\n8,?\n7,Cat\n")
+    assert (found.labels, found.troubles) == ({}, [])
+
+
+def test_the_same_label_twice_is_one(tmp_path: Path) -> None:
+    assert answers(tmp_path, "id,label\n1,cat\n1,CAT\n").labels == {1: "cat"}
+
+
+def test_a_class_is_added_where_it_says_so(tmp_path: Path) -> None:
+    found = answers(tmp_path, "id,label\n1,new:fox\n2,fox\n3,new: bird\n10,new:Cat\n")
+    assert (found.labels, found.troubles) == ({1: "fox", 2: "fox", 3: "bird", 10: "cat"}, [])
+    assert found.classes == ["cat", "dog", "bird", "fox"]
+
+
+def test_a_class_of_refused_images_alone_is_not_added(tmp_path: Path) -> None:
+    found = answers(tmp_path, "id,label\n1,new:ant\n1,cat\n2,new:bee\n")
+    assert (found.labels, found.classes, found.places()) == ({2: "bee"}, ["cat", "dog", "bee"], {2: 2})
+
+
+def test_where_no_class_is_known_every_label_is_one(tmp_path: Path) -> None:
+    found = answers(tmp_path, "id,label\n1,dog\n2,cat\n3,?\n10,Dog\n", Known(ASKED, (), {}))
+    assert found.classes == ["Dog", "cat"]
+    assert found.labels == {1: "Dog", 2: "cat", 3: None, 10: "Dog"}
+
+
+def test_composed_and_decomposed_letters_are_one_label(tmp_path: Path) -> None:
+    known = Known(ASKED, ("caf\u00e9",), {})
+    assert answers(tmp_path, "id,label\n1,cafe\u0301\n", known).labels == {1: "caf\u00e9"}
+
+
+def test_many_lines_of_one_kind_are_counted(tmp_path: Path) -> None:
+    rows = "".join(f"{number},cat\n" for number in range(100, 120))
+    found = answers(tmp_path, f"id,label\n{rows}")
+    assert len(found.troubles) == 6
+    assert found.troubles[-1] == "query.csv: and 15 more such lines"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "id and label are wanted"),
+        ("id,guess\n1,cat\n", "has the columns guess, id; id and label are wanted, as in query.csv"),
+        (b"\x89PNG\r\n\x1a\n\x00\x00", "id and label are wanted"),
+    ],
+)
+def test_what_is_no_such_table_is_refused(tmp_path: Path, text: str | bytes, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        answers(tmp_path, text)
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"nowhere\.csv can't be read .*--labels FILE"):
+        read_answers(tmp_path / "nowhere.csv", KNOWN)

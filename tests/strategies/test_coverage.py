@@ -1,0 +1,102 @@
+"""Coverage against plain greedy by whole kernel matrices, and the ways in which published code goes wrong."""
+
+from itertools import combinations
+
+import pytest
+import torch
+import toy
+from torch.nn.functional import normalize
+
+from al_runner.pool import Pool
+from al_runner.rng import stream
+from al_runner.strategies import lazy_greedy
+from al_runner.strategies.coverage import MaxHerding, ProbCover, herding, likeness, purity_radius
+from al_runner.types import DataSet, Unfitted
+
+X = torch.randn(60, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+
+def plain(x, others, labelled, n, kernel, width):
+    """Every gain computed anew for every choice."""
+    distances = torch.cdist(x, others, compute_mode="donot_use_mm_for_euclid_dist")
+    values = {
+        "rbf": lambda d: (-((d / width) ** 2)).exp(),
+        "laplace": lambda d: (-d / width).exp(),
+        "cauchy": lambda d: 1 / (1 + (d / width) ** 2),
+        "tophat": lambda d: (d < width).double(),
+    }[kernel]
+    best = torch.zeros(len(others), dtype=torch.float64)
+    for row in labelled:
+        best = torch.maximum(best, values(torch.linalg.vector_norm(others - row, dim=1)))
+    chosen = []
+    for _ in range(n):
+        gains = (values(distances) - best).clamp_min(0).sum(1)
+        gains[chosen] = -1
+        chosen.append(int(gains.argmax()))
+        best = torch.maximum(best, values(distances[chosen[-1]]))
+    return chosen
+
+
+@pytest.mark.parametrize("kernel", ["rbf", "laplace", "cauchy", "tophat"])
+@pytest.mark.parametrize("labelled", [0, 7])
+@pytest.mark.parametrize("block", [7, 2048])  # 60 is no multiple of 7: the last rows count too
+def test_lazy_choices_are_those_of_plain_greedy(kernel, labelled, block, monkeypatch):
+    monkeypatch.setattr(lazy_greedy, "BLOCK", block)
+    # Others are not the points themselves: two of these that have only each other left tie by symmetry.
+    x, others, known = X[:50], X.flip(0, 1), X[50 : 50 + labelled]
+    found = herding(x, others, known, 12, kernel, 0.9).tolist()
+    assert found == plain(x, others, known, 12, kernel, 0.9)
+    assert len(set(found)) == 12
+
+
+@pytest.mark.parametrize("kernel", ["rbf", "tophat"])
+def test_greedy_covers_almost_as_much_as_the_best_set(kernel):
+    values = likeness(X[:14], X, kernel, 0.9)
+    best = max(float(values[list(some)].amax(0).sum()) for some in combinations(range(14), 3))
+    greedy = float(values[herding(X[:14], X, X[:0], 3, kernel, 0.9)].amax(0).sum())
+    assert (1 - 1 / 2.718281828) * best <= greedy <= best + 1e-9
+
+
+def test_the_purity_radius_is_the_largest():
+    labels = (X[:, 0] > 0).long()
+    distances = torch.cdist(X, X, compute_mode="donot_use_mm_for_euclid_dist")
+
+    def purity(radius):
+        inside = distances < radius
+        return float((~inside | (labels[:, None] == labels)).all(1).double().mean())
+
+    for wanted in (0.5, 0.8, 0.95):
+        radius = purity_radius(X, labels, wanted)
+        assert purity(radius * (1 - 1e-9)) >= wanted
+        assert purity(radius * (1 + 1e-6)) < wanted
+
+
+def pool(features=None):
+    data = toy.data_set()
+    return Pool(DataSet(data.images, data.labels, data.train, data.val, data.test, data.classes, features=features))
+
+
+def test_it_chooses_by_the_features_beside_the_images():
+    """Three tight groups of features, of 40, 30 and 10 training images: the first choices take one of each."""
+    held = pool()
+    group = torch.zeros(160, dtype=torch.int64)
+    group[held.unlabelled] = torch.tensor([0] * 40 + [1] * 30 + [2] * 10)
+    features = 100 * torch.eye(3)[group] + torch.randn(160, 3, generator=torch.Generator().manual_seed(1))
+    for strategy in (MaxHerding(), ProbCover(radius=0.5), ProbCover()):
+        own = pool(features)
+        for expected in (0, 1, 2):
+            chosen = strategy.select(Unfitted(), own, 1, stream(0, "query"))
+            assert group[chosen].tolist() == [expected]
+            own.buy(chosen, toy.data_set().labels[chosen])
+
+
+def test_lengths_of_features_make_no_difference():
+    features = torch.randn(160, 5, generator=torch.Generator().manual_seed(2))
+    longer = features * torch.rand(160, 1, generator=torch.Generator().manual_seed(3)).add(0.5)
+    chosen = [MaxHerding().select(Unfitted(), pool(some), 9, stream(0, "query")) for some in (features, longer)]
+    assert chosen[0].tolist() == chosen[1].tolist()
+
+
+def test_the_width_is_one_and_not_by_the_number_of_features():
+    x, y = normalize(torch.tensor([[1.0, 0.0]])), normalize(torch.tensor([[0.0, 1.0]]))
+    assert likeness(x, y, "rbf", MaxHerding().width).item() == pytest.approx(torch.tensor(-2.0).exp().item())

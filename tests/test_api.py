@@ -1,0 +1,195 @@
+"""al-runner from Python: runs, folders, nets, choices."""
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from command import ENVIRONMENT, Command
+from labelled import fill, photos, run_folder, words
+from torch import Tensor, nn
+
+import al_runner
+from al_runner.errors import UsageError
+from al_runner.settings.groups import conf_dir
+
+QUICK = {"model": "usps_cnn", "budget.max_rounds": 2, "training.max_checks": 2, "training.check_every": 8}
+STRATEGIES = sorted(file.stem for file in (conf_dir() / "strategy").glob("*.yaml"))
+FAST = {"discriminative": {"mini_queries": 2, "recipe.max_checks": 2}}
+
+
+def test_the_import_is_light() -> None:
+    probe = (
+        "import al_runner, sys; print([name for name in ('torch', 'hydra', 'numpy', 'pandas') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", probe], env=ENVIRONMENT, check=True, capture_output=True, text=True)
+    assert done.stdout == "[]\n"
+
+
+def test_names_are_functions_whatever_was_imported_before() -> None:
+    import al_runner.run
+    import al_runner.sweep
+
+    assert callable(al_runner.run)
+    assert callable(al_runner.sweep)
+    with pytest.raises(AttributeError, match="no attribute 'walk'"):
+        _ = al_runner.walk
+    with pytest.raises(UsageError, match="-m is a flag of the command line"):
+        al_runner.run("-m", "strategy=random")  # type: ignore[operator]
+
+
+def test_a_run(tmp_path: Path) -> None:
+    seen: list[dict[str, float]] = []
+    options = {**QUICK, "results": tmp_path, "save_weights": "all"}
+    run = al_runner.run("strategy=margin", "dataset=digits", seed=3, callback=seen.append, **options)  # type: ignore[operator]
+    assert (run.state, run.waiting) == ("done", False)
+    assert run.folder == tmp_path / "digits" / "usps_cnn-plain-adam-digits" / "margin" / "seed3"
+    assert list(run.rounds["labelled"]) == [20, 40, 60]
+    assert [row["test_error"] for row in seen] == list(run.rounds["test_error"])
+    assert len(run.acquired) == 60
+    assert run.plot().name == "curve.png"
+    net = run.net()
+    assert error(net) == pytest.approx(run.rounds["test_error"].iloc[-1])
+    first = al_runner.load_net(run.folder, 0)
+    assert error(first) == pytest.approx(run.rounds["test_error"].iloc[0])
+    assert first.classes == tuple("0123456789")
+    for file in (run.folder / "weights").iterdir():
+        file.unlink()
+    assert torch.allclose(run.net()(images()), net(images()), atol=1e-5)  # trained again
+    with pytest.raises(UsageError, match=r"has no weights last or best \(there: none\); run with save_weights=last"):
+        al_runner.load_net(run.folder)
+    again = al_runner.run("strategy=margin", "dataset=digits", seed=3, callback=seen.append, **options)  # type: ignore[operator]
+    assert (again, len(seen)) == (run, 3)  # nothing was done again
+
+
+def images() -> Tensor:
+    return digits()[0]
+
+
+def digits() -> tuple[Tensor, Tensor]:
+    """Test images and labels of dataset=digits."""
+    from al_runner.api.compose import composed
+    from al_runner.job import build
+
+    with composed(["dataset=digits", "strategy=random", "model=usps_cnn"]) as cfg:
+        data = build(cfg, torch.device("cpu")).data
+    return data.images[data.test], data.labels[data.test]
+
+
+@torch.inference_mode()
+def error(net: nn.Module) -> float:
+    x, y = digits()
+    return float((net(x).argmax(1) != y).double().mean())
+
+
+def test_best_weights_and_an_ensemble(tmp_path: Path) -> None:
+    options = {**QUICK, "results": tmp_path, "save_weights": "best", "learner.members": 2}
+    run = al_runner.run("strategy=random", "dataset=digits", "learner=ensemble", **options)  # type: ignore[operator]
+    rows = run.rounds
+    best = int(rows["val_error"].idxmin())
+    net = al_runner.load_net(run.folder)
+    assert len(net.nets) == 2
+    assert error(net) == pytest.approx(rows["test_error"][best])
+    assert [file.name for file in (run.folder / "weights").iterdir()] == ["best.safetensors"]
+
+
+def test_a_sweep(tmp_path: Path) -> None:
+    runs = al_runner.sweep("strategy=random,margin", "dataset=digits", results=tmp_path, **QUICK)  # type: ignore[operator]
+    assert [(run.folder.parent.name, run.state) for run in runs] == [("random", "done"), ("margin", "done")]
+    with pytest.raises(UsageError, match=r"2 of 2 jobs failed(.|\n)*budget\.initial is 5000"):
+        al_runner.sweep(
+            "strategy=random,margin", "dataset=digits", results=tmp_path, **{**QUICK, "budget.initial": 5000}
+        )  # type: ignore[operator]
+
+
+def toy_net() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(2, 4, 3), nn.ReLU(), nn.Dropout(0.3), nn.Flatten(), nn.Linear(64, 3))
+
+
+POOL = torch.randn(40, 2, 6, 6, generator=torch.Generator().manual_seed(0))
+KNOWN = torch.randn(12, 2, 6, 6, generator=torch.Generator().manual_seed(1)), torch.arange(12) % 3
+KINDS = {"one": ([toy_net()], None), "dropout": ([toy_net()], 4), "several": ([toy_net(), toy_net()], None)}
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_every_strategy_chooses_for_some_kind_of_net(name: str) -> None:
+    """Distinct positions, the same at every call, the net left as it was; else what is needed, in one line."""
+    answers = 0
+    for nets, samples in KINDS.values():
+        nets[0].train()
+        asked = {
+            "net": nets[0] if len(nets) == 1 else nets,
+            "samples": samples,
+            **FAST.get(name.split("_2", maxsplit=1)[0].split("_5", maxsplit=1)[0], {}),
+        }
+        try:
+            chosen = al_runner.choose(name, pool=POOL, labelled=KNOWN, n=5, **asked)
+        except UsageError as problem:
+            assert "use " in str(problem)
+            continue
+        answers += 1
+        assert (chosen.dtype, len({*chosen.tolist()})) == (torch.int64, 5)
+        assert 0 <= int(chosen.min()) <= int(chosen.max()) < 40
+        assert nets[0].training
+        assert torch.equal(al_runner.choose(name, pool=POOL, labelled=KNOWN, n=5, **asked), chosen)
+    assert answers or name in ("learning_loss", "mbr", "full")  # by training of their own, or not at all
+
+
+def test_a_choice_is_what_its_formula_says() -> None:
+    net = toy_net().eval()
+    with torch.inference_mode():
+        top = net(POOL).softmax(1).topk(2).values
+    expected = (top[:, 0] - top[:, 1]).argsort()[:6]
+    assert torch.equal(al_runner.choose("margin", net=net, pool=POOL, n=6), expected)
+    several = [toy_net().eval(), nn.Sequential(nn.Flatten(), nn.Linear(72, 3))]
+    with torch.inference_mode():
+        p = torch.stack([one(POOL).softmax(1) for one in several], 1)
+    mean = p.mean(1)
+    bald = -(mean * mean.log()).sum(1) + (p * p.log()).sum(2).mean(1)
+    chosen = al_runner.choose("bald", net=several, pool=POOL, n=6)
+    assert torch.equal(chosen, bald.argsort(descending=True)[:6])
+
+
+def test_wrong_choices_are_told() -> None:
+    net = toy_net()
+    for asked, message in (
+        ({"n": 41}, "n is 41, but the pool has 40 images"),
+        ({"n": 3, "labelled": (KNOWN[0], KNOWN[1].float())}, "labelled is inputs and int64 labels"),
+        ({"n": 3, "colour": 1}, "colour"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            al_runner.choose("margin", net=net, pool=POOL, **asked)
+    with pytest.raises(UsageError, match="the net has no dropout layer"):
+        al_runner.choose("bald", net=nn.Sequential(nn.Flatten(), nn.Linear(72, 3)), pool=POOL, n=3, samples=4)
+    with pytest.raises(UsageError, match="bald needs K > 1 posterior samples"):
+        al_runner.choose("bald", net=net, pool=POOL, n=3)
+
+
+def test_a_persons_run_from_python_and_its_export(al_run: Command, tmp_path: Path) -> None:
+    root = photos(tmp_path / "photos")
+    command = words(root, tmp_path / "results", "budget.max_rounds=1")
+    assert al_runner.run(*command).waiting  # type: ignore[operator]
+    folder = run_folder(tmp_path / "results")
+    for waiting in (True, False):
+        fill(folder / "query.csv")
+        assert al_runner.run(*command).waiting is waiting  # type: ignore[operator]
+    code, output = al_run("--export", str(folder))
+    assert (code, "95 % interval" in output) == (0, True)
+
+    def table(name: str) -> list[dict[str, str]]:
+        with (folder / "export" / name).open(newline="") as stream:
+            return [*csv.DictReader(stream)]
+
+    known, said = table("labelled.csv"), table("predictions.csv")
+    assert (len(known), len(said)) == (10 + 13, 48 - 23)
+    assert not {row["id"] for row in known} & {row["id"] for row in said}
+    from labelled import colour_of
+
+    assert all(row["label"] == colour_of(row["file"]) for row in known)
+    net = al_runner.load_net(folder / "export")
+    assert net.classes == ("blue", "green", "red")
+    assert al_run("--export")[1].startswith("al-run: --export takes the folder of one run")
+    assert "holds no run" in al_run("--export", str(tmp_path))[1]
