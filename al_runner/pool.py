@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from al_runner.types import UNKNOWN, DataSet
+from al_runner.labels import UNKNOWN
+from al_runner.types import DataSet
 
 
 class Pool:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from command import Command
 
-from al_runner.run import main
+from al_runner.main import main
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -11,7 +11,7 @@ from hydra.utils import instantiate
 from al_runner.budget import Budget
 from al_runner.errors import UsageError
 from al_runner.strategies.base import Strategy
-from al_runner.types import Recipe
+from al_runner.training import Recipe
 
 
 def choices(*overrides: str) -> dict[str, str]:

@@ -65,7 +65,7 @@ def made(results: Path, names: list[str], *words: str) -> dict[str, Path]:
     sweep = ["-m", "hydra/launcher=basic", f"strategy={','.join(names)}", f"results={results}", *QUICK, *words]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [sys.executable, "-m", "al_runner.run", *sweep], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "al_runner.main", *sweep], env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return {file.parents[1].name: file.parent for file in results.rglob("rounds.csv")}

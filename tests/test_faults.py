@@ -469,7 +469,7 @@ def test_a_clock_that_jumps_by_years_changes_nothing(whole: Path, tmp_path: Path
     environment = {**os.environ, "LD_PRELOAD": str(library), "OMP_NUM_THREADS": "1"}
     probe = [sys.executable, "-c", "import time; print(len({round(time.time(), -4) for _ in range(99)}))"]
     assert int(subprocess.run(probe, env=environment, capture_output=True, text=True, check=True).stdout) > 20
-    command = [sys.executable, "-m", "al_runner.run", *QUICK, f"results={tmp_path / 'out'}"]
+    command = [sys.executable, "-m", "al_runner.main", *QUICK, f"results={tmp_path / 'out'}"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     folder = run_folder(tmp_path / "out")

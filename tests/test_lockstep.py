@@ -17,7 +17,7 @@ from hydra.core.plugins import Plugins
 from hydra.plugins.launcher import Launcher
 from recorded import rounds, untimed
 
-from al_runner.sweep.progress import LiveTable
+from al_runner.sweeps.progress import LiveTable
 
 QUICK = ["model=usps_cnn", "budget.max_rounds=3", "training.max_checks=3", "training.check_every=6"]
 LOCKSTEP = ["-m", "hydra/launcher=lockstep"]
@@ -219,7 +219,7 @@ def test_on_a_cpu_a_sweep_runs_in_processes_unless_told_otherwise(tmp_path: Path
 
 
 def test_hydra_knows_the_launchers() -> None:
-    import al_runner.run  # noqa: F401 - makes them known
+    import al_runner.main  # noqa: F401 - makes them known
 
     known = {plugin.__name__ for plugin in Plugins.instance().discover(Launcher)}
     assert {"AutoLauncher", "LockstepLauncher", "ProcessesLauncher"} <= known

@@ -22,7 +22,8 @@ from al_runner.strategies.full import Full
 from al_runner.strategies.kfac_vfe import KfacVfe
 from al_runner.strategies.random import Random
 from al_runner.strategies.uncertainty import TopScore, curriculum, entropy, least_confidence, margin, uncertainty
-from al_runner.types import DataSet, Fit, Fitted, TrainData, trained
+from al_runner.training import Fit, trained
+from al_runner.types import DataSet, Fitted, TrainData
 
 SCORES = (least_confidence, margin, entropy, uncertainty, curriculum)
 ALL = [Random(), KfacVfe(), KfacVfe(gamma=1.0), *(TopScore(score) for score in SCORES)]

@@ -340,7 +340,7 @@ def test_help_shows_the_groups(al_run) -> None:  # type: ignore[no-untyped-def]
 
 def test_shell_completion_knows_the_strategies(tmp_path: Path) -> None:
     process = subprocess.run(
-        [sys.executable, "-m", "al_runner.run", "-sc", "query=bash"],
+        [sys.executable, "-m", "al_runner.main", "-sc", "query=bash"],
         env={**os.environ, "COMP_LINE": "al-run strategy=kfac_v", "COMP_POINT": "22"},
         capture_output=True,
         text=True,

@@ -15,7 +15,7 @@ from al_runner.data.arrays import Arrays
 from al_runner.data.prepared import prepared, read
 from al_runner.errors import UsageError
 from al_runner.record.state import FAILED, State, write
-from al_runner.sweep.status import main as al_status
+from al_runner.sweeps.status import main as al_status
 
 PACKAGE = Path(__file__).parents[1] / "al_runner"
 

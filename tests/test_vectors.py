@@ -11,7 +11,7 @@ from al_runner.budget import Budget
 from al_runner.engine import one_by_one, stacked
 from al_runner.engine.drive import Engine, drive
 from al_runner.errors import UsageError
-from al_runner.loop import Experiment
+from al_runner.loop.experiment import Experiment
 from al_runner.models.inputs import net_builder
 from al_runner.models.linear_probe import linear_probe
 from al_runner.models.mlp import mlp

@@ -24,13 +24,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(site: Path, cwd: Path, *arguments: str) -> str:
     environment = {**os.environ, "PYTHONPATH": str(site)}
-    command = [sys.executable, "-m", "al_runner.run", *arguments]
+    command = [sys.executable, "-m", "al_runner.main", *arguments]
     done = subprocess.run(command, cwd=cwd, env=environment, check=True, capture_output=True, text=True)
     return done.stdout
 
 
 def test_the_wheel_brings_configuration_and_plug_ins(site: Path, tmp_path: Path) -> None:
-    probe = "import al_runner.run as r; print(r.__file__, r.conf_dir())"
+    probe = "import al_runner.main as r; print(r.__file__, r.conf_dir())"
     environment = {**os.environ, "PYTHONPATH": str(site)}
     where = subprocess.run(
         [sys.executable, "-c", probe], cwd=tmp_path, env=environment, check=True, capture_output=True, text=True

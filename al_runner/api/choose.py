@@ -22,7 +22,8 @@ from al_runner.pool import Pool
 from al_runner.rng import Streams
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.choice import checked
-from al_runner.types import NO_IDS, DataSet, Fitted, chunks
+from al_runner.system.chunks import chunks
+from al_runner.types import NO_IDS, DataSet, Fitted
 
 DROPOUT = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from al_runner.api.folder import RunFolder
 from al_runner.api.nets import again
 from al_runner.errors import UsageError
-from al_runner.job import states_of
+from al_runner.job.weights import states_of
 from al_runner.record.weights import Saved, keep
 from al_runner.system.atomic import replace_file
 from al_runner.types import Fitted, mean_log_probs

@@ -13,10 +13,12 @@ from al_runner.api.compose import composed, usage_errors
 from al_runner.engine.drive import drive
 from al_runner.engine.stacked import Stacked
 from al_runner.errors import UsageError
-from al_runner.job import NOT_IDENTITY, build, set_torch, torch_device
+from al_runner.job.build import build
+from al_runner.job.device import set_torch, torch_device
+from al_runner.job.run import NOT_IDENTITY
 from al_runner.labelling.exchange import Told
 from al_runner.learners.committee import networks
-from al_runner.loop import Experiment
+from al_runner.loop.experiment import Experiment
 from al_runner.models.inputs import NetBuilder
 from al_runner.pool import Pool
 from al_runner.record.run import Run

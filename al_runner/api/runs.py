@@ -15,9 +15,9 @@ from al_runner.api.folder import RunFolder
 from al_runner.engine.drive import drive
 from al_runner.engine.stacked import Stacked
 from al_runner.errors import UsageError, Waiting
-from al_runner.job import run_job
-from al_runner.sweep.progress import Lines
-from al_runner.sweep.worker import AL_RUN
+from al_runner.job.run import run_job
+from al_runner.sweeps.progress import Lines
+from al_runner.sweeps.worker import AL_RUN
 
 Told = Callable[[Mapping[str, Any]], object]
 

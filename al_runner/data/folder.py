@@ -16,9 +16,10 @@ from al_runner.data.pixels import Reading, height_and_width
 from al_runner.data.prepared import prepared
 from al_runner.data.split import Split
 from al_runner.errors import UsageError
+from al_runner.labels import UNKNOWN
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Means
-from al_runner.types import UNKNOWN, DataSet
+from al_runner.types import DataSet
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from al_runner.errors import UsageError
-from al_runner.types import UNKNOWN
+from al_runner.labels import UNKNOWN
 
 NAMED = 5  # classes that an error message names
 

@@ -8,10 +8,11 @@ from torch import Tensor
 
 from al_runner.data.arrays import Arrays
 from al_runner.errors import UsageError
+from al_runner.labels import UNKNOWN
 from al_runner.rng import stream
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import CountOrZero, Means
-from al_runner.types import NO_IDS, UNKNOWN, DataSet
+from al_runner.types import NO_IDS, DataSet
 
 # Shares of the images, if the data set does not have this part and no size is given.
 HELD_OUT = {"test": 0.2, "val": 0.1}

@@ -5,7 +5,8 @@ import logging
 import torch
 
 from al_runner.errors import UsageError
-from al_runner.types import UNKNOWN, DataSet
+from al_runner.labels import UNKNOWN
+from al_runner.types import DataSet
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 
 from al_runner.engine.one_by_one import train_all
 from al_runner.system.signals import RoundEnd
-from al_runner.types import Fit, Trained
+from al_runner.training import Fit, Trained
 
 Result = TypeVar("Result")
 Job = Coroutine[Sequence[Fit], list[Trained] | None, Result]

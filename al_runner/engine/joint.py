@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from al_runner.engine.parts import optimizer_for, penalised, set_rate
 from al_runner.models.layers import seeded_layers
-from al_runner.types import Fit, Joint
+from al_runner.training import Fit, Joint
 
 
 class JointSteps:

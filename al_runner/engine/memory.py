@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
 from al_runner.engine.parts import initial_net, objective
-from al_runner.types import Fit
+from al_runner.training import Fit
 
 # The share of the free memory that may be used. The rest is for validation, fragmentation and other programs.
 USABLE = {"cuda": 0.7, "cpu": 0.4}

@@ -20,7 +20,8 @@ from al_runner.engine.precision import precision
 from al_runner.engine.stopping import Patience, require_finite
 from al_runner.models.layers import seeded_layers
 from al_runner.rng import global_stream
-from al_runner.types import Fit, Trained, chunks, least_minibatch
+from al_runner.system.chunks import chunks
+from al_runner.training import Fit, Trained, least_minibatch
 
 
 def train_all(fits: Sequence[Fit]) -> list[Trained | Exception]:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from al_runner.models.layers import seed_layers
 from al_runner.rng import global_stream
-from al_runner.types import Fit, Recipe
+from al_runner.training import Fit, Recipe
 
 
 def initial_net(fit: Fit) -> nn.Module:

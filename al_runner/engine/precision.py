@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import torch
 
-from al_runner.types import Recipe
+from al_runner.training import Recipe
 
 log = logging.getLogger(__name__)
 

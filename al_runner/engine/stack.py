@@ -22,7 +22,8 @@ from al_runner.engine.parts import (
 from al_runner.engine.precision import precision
 from al_runner.engine.replay import Graphs, Replay
 from al_runner.models.layers import Seeded
-from al_runner.types import Fit, at_once, least_minibatch
+from al_runner.system.chunks import at_once
+from al_runner.training import Fit, least_minibatch
 
 EVALUATION_ROWS = 16384  # images times nets in one forward pass of validation; fewer if images are large
 

@@ -6,7 +6,7 @@ import torch
 
 from al_runner.engine.parts import initial_net
 from al_runner.engine.stack import Stack
-from al_runner.types import Fit
+from al_runner.training import Fit
 
 # These update every number of a parameter independently, so a stack of nets can be one large parameter.
 ELEMENTWISE = {

@@ -13,7 +13,7 @@ from al_runner.engine.parts import orders
 from al_runner.engine.stack import Stack
 from al_runner.engine.stackable import kind, obstacle
 from al_runner.engine.stopping import NonFiniteLoss, Patience, require_finite
-from al_runner.types import Fit, Trained
+from al_runner.training import Fit, Trained
 
 log = logging.getLogger(__name__)
 

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from al_runner.types import Recipe
+from al_runner.training import Recipe
 
 
 class NonFiniteLoss(ArithmeticError):

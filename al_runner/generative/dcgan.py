@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from al_runner.generative.losses import seen_as_made, seen_as_real
 from al_runner.generative.nets import Discriminator, Generator, Sizes
 from al_runner.generative.parts import WHITE, lent
-from al_runner.types import Loss, Move, Recipe
+from al_runner.training import Loss, Move, Recipe
 
 
 class Pair(nn.Module):

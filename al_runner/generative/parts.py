@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from al_runner.generative.nets import Bottleneck, Discriminator, Encoder, Generator, Sizes
 from al_runner.models.inputs import NetBuilder
-from al_runner.types import Joint, Recipe, Schedule
+from al_runner.training import Joint, Recipe, Schedule
 
 WHITE = 255  # of a stored image; the generative nets have values in [0, 1]
 

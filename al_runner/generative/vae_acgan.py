@@ -11,7 +11,7 @@ from torch import Tensor
 
 from al_runner.generative.losses import divergence, reconstruction, seen_as_made, seen_as_real
 from al_runner.generative.parts import WHITE, Makers, Parts, lent
-from al_runner.types import Loss, Move, Recipe
+from al_runner.training import Loss, Move, Recipe
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 from unicodedata import normalize
 
 from al_runner.errors import UsageError
-from al_runner.types import UNSURE
+from al_runner.labels import UNSURE
 
 CANT_TELL, NEW = "?", "new:"  # in place of a label; before a class that is to be added
 ID_NAMES = ("image_id", "id")  # Label Studio has ids of its own, and ours in its column image_id

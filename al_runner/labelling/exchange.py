@@ -13,10 +13,10 @@ from al_runner.errors import UsageError
 from al_runner.labelling.answers import Answers, Known, read_answers, rows_of
 from al_runner.labelling.pictures import data_url
 from al_runner.labelling.query import PAGE, TABLE, Item, Query, remove, write
+from al_runner.labels import UNSURE
 from al_runner.oracle.person import Person
 from al_runner.record.run import Run, writing
 from al_runner.system.atomic import replace_file
-from al_runner.types import UNSURE
 
 KEPT = "answered"  # the folder of files that were taken in
 

@@ -10,7 +10,8 @@ from al_runner.learners.committee import Committee, Members
 from al_runner.rng import Streams
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Few, Means
-from al_runner.types import Fit, Fitted, TrainData, trained
+from al_runner.training import Fit, trained
+from al_runner.types import Fitted, TrainData
 
 
 @options("learner")

@@ -12,7 +12,8 @@ from al_runner.errors import UsageError
 from al_runner.learners.plain import RECIPE, SingleNet
 from al_runner.needs import Gives
 from al_runner.settings.kinds import Few, Means
-from al_runner.types import Fitted, Recipe, Trained
+from al_runner.training import Recipe, Trained
+from al_runner.types import Fitted
 
 
 @dataclass(frozen=True)

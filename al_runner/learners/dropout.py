@@ -21,7 +21,9 @@ from al_runner.needs import Gives
 from al_runner.rng import Streams
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Few, Means
-from al_runner.types import Fit, Fitted, Recipe, TrainData, chunks, trained
+from al_runner.system.chunks import chunks
+from al_runner.training import Fit, Recipe, trained
+from al_runner.types import Fitted, TrainData
 
 DROPOUT = (SeededDropout, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 

@@ -16,7 +16,8 @@ from al_runner.needs import Gives
 from al_runner.rng import Streams
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Means, ProperShare
-from al_runner.types import Fit, Fitted, Recipe, TrainData, trained
+from al_runner.training import Fit, Recipe, trained
+from al_runner.types import Fitted, TrainData
 
 
 @options("learner")

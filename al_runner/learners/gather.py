@@ -3,7 +3,7 @@
 from collections.abc import Coroutine, Generator, Sequence
 from typing import Any, Generic, TypeVar
 
-from al_runner.types import Fit, Trained
+from al_runner.training import Fit, Trained
 
 Result = TypeVar("Result")
 Asking = Coroutine[Sequence[Fit], list[Trained] | None, Result]

@@ -14,7 +14,8 @@ from al_runner.needs import Gives
 from al_runner.rng import Streams
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Count, Means, Positive
-from al_runner.types import Fitted, TrainData, chunks
+from al_runner.system.chunks import chunks
+from al_runner.types import Fitted, TrainData
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,9 @@ from al_runner.needs import Gives
 from al_runner.rng import Streams
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Means
-from al_runner.types import Fit, Fitted, Recipe, TrainData, chunks, trained
+from al_runner.system.chunks import chunks
+from al_runner.training import Fit, Recipe, trained
+from al_runner.types import Fitted, TrainData
 
 RECIPE = "how the nets are trained; ${training} is the choice of training="
 

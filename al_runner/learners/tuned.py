@@ -17,7 +17,8 @@ from al_runner.needs import Gives
 from al_runner.rng import Streams
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import AtLeastOne, Means, NotNegative
-from al_runner.types import Fitted, Learner, Recipe, TrainData, mean_log_probs
+from al_runner.training import Recipe
+from al_runner.types import Fitted, Learner, TrainData, mean_log_probs
 
 
 @options("learner")

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from al_runner.types import rows_within
+from al_runner.system.chunks import rows_within
 
 LOST = 1e-9  # too small to matter if walks reach labels, far above the rounding of float64
 LEAST = 1e-12  # the smallest probability; smaller ones are raised to it

@@ -9,7 +9,8 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
-from al_runner.types import DataSet, at_once
+from al_runner.system.chunks import at_once
+from al_runner.types import DataSet
 
 
 class Standardise(nn.Module):

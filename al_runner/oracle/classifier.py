@@ -12,12 +12,15 @@ from pydantic import InstanceOf
 from torch import Tensor, nn
 
 from al_runner.errors import UsageError
+from al_runner.labels import UNKNOWN
 from al_runner.models.inputs import net_builder
 from al_runner.oracle.simulated import Simulated
 from al_runner.rng import Streams
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Means, Share
-from al_runner.types import UNKNOWN, Fit, Recipe, TrainData, chunks, trained
+from al_runner.system.chunks import chunks
+from al_runner.training import Fit, Recipe, trained
+from al_runner.types import TrainData
 
 
 @options("oracle")

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from al_runner.errors import UsageError, Waiting
+from al_runner.labels import UNKNOWN, UNSURE
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Means
-from al_runner.types import UNKNOWN, UNSURE, DataSet
+from al_runner.types import DataSet
 
 NAMELESS = ("(no name yet)", "(no second name yet)")  # a net has two outputs at least, however few classes have names
 

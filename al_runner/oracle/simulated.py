@@ -10,7 +10,7 @@ from torch import Tensor
 
 from al_runner.errors import UsageError
 from al_runner.pool import shuffled
-from al_runner.types import DataSet
+from al_runner.types import DataSet, Oracle
 
 
 @dataclass(frozen=True)
@@ -87,3 +87,10 @@ class Simulated:
             raise UsageError(f"no class has {size} unlabelled images left for a set; lower budget.max_labelled")
         classes = torch.randint(len(large), (count,), generator=rng).tolist()
         return torch.stack([shuffled(large[place], rng)[:size] for place in classes])
+
+
+def simulated(oracle: Oracle, option: str) -> Simulated:
+    """The oracle. Raises UsageError if it does not know labels beforehand, which `option` needs."""
+    if not isinstance(oracle, Simulated):
+        raise UsageError(f"{option} draws images by labels not bought yet; use oracle=simulated, or leave it out")
+    return oracle

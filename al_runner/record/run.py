@@ -33,6 +33,7 @@ from al_runner.record.pixels import packed, unpacked
 from al_runner.record.views import COLUMNS, VIEWS, Views, keep_copy
 from al_runner.system.atomic import replace_file
 from al_runner.system.claim import Claim
+from al_runner.types import Query
 
 REMEDY = "restore it from a copy, go on after its last sound round with recover=true, or start anew with overwrite=true"
 ANEW = "give this one name=..., or start anew with overwrite=true"
@@ -169,11 +170,11 @@ class Run:
         files = [names[id_] if id_ < len(names) else "" for id_ in ids.tolist()] if names else None
         self._add(Bought(round_, ids.tolist(), labels.tolist(), seconds, dict(facts), files))
 
-    def asked(self, round_: int) -> tuple[Tensor, float, Mapping[str, float]] | None:
+    def asked(self, round_: int) -> Query | None:
         if round_ not in self._asked:
             return None
         held = self._asked[round_]
-        return torch.tensor(held.id, dtype=torch.int64), held.seconds, held.facts
+        return Query(torch.tensor(held.id, dtype=torch.int64), held.seconds, held.facts)
 
     def ask(self, round_: int, ids: Tensor, seconds: float, facts: Mapping[str, float]) -> None:
         self._add(Asked(round_, ids.tolist(), seconds, dict(facts)))

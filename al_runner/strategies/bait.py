@@ -20,7 +20,8 @@ from al_runner.settings.kinds import Count, Means, Positive
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.features import features_of
 from al_runner.strategies.ranges import finite
-from al_runner.types import Fitted, mean_log_probs, rows_within
+from al_runner.system.chunks import rows_within
+from al_runner.types import Fitted, mean_log_probs
 
 NUMBERS = 2**22  # the most numbers in a temporary tensor
 MAX_WEIGHTS = 8192  # the most weights of the last layer; the inverted matrices have a row for each weight

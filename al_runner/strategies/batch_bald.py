@@ -19,7 +19,8 @@ from al_runner.settings.declare import options
 from al_runner.settings.kinds import Count, Many, Means
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.ranges import in_range
-from al_runner.types import Fitted, rows_within
+from al_runner.system.chunks import rows_within
+from al_runner.types import Fitted
 
 BLOCK = 64  # candidates whose gains are computed together
 NOTHING = 1e-9  # nats; a smaller gain is rounding

@@ -14,7 +14,8 @@ from al_runner.rng import Streams
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Means, NotNegative, Positive
 from al_runner.strategies.uncertainty import TopScore, entropy
-from al_runner.types import Fitted, Images, Learner, TrainData, at_once, mean_log_probs
+from al_runner.system.chunks import at_once
+from al_runner.types import Fitted, Images, Learner, TrainData, mean_log_probs
 from al_runner.wrapped import Wrapped
 
 CHUNK = 4096  # images read at once

@@ -20,7 +20,8 @@ from al_runner.settings.declare import options
 from al_runner.settings.kinds import Count, Means
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.features import features_of
-from al_runner.types import Fit, Fitted, Recipe, TrainData, trained
+from al_runner.training import Fit, Recipe, trained
+from al_runner.types import Fitted, TrainData
 
 
 @options("strategy")

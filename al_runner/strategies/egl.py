@@ -18,7 +18,8 @@ from al_runner.settings.declare import options
 from al_runner.settings.kinds import Means
 from al_runner.strategies.base import ByScore
 from al_runner.strategies.ranges import finite
-from al_runner.types import Fitted, rows_within
+from al_runner.system.chunks import rows_within
+from al_runner.types import Fitted
 
 POSITIONS = 1024  # the most images times classes in one pass
 

@@ -24,7 +24,8 @@ from al_runner.settings.declare import options
 from al_runner.settings.kinds import Count, Means
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.ranges import finite
-from al_runner.types import Fitted, mean_log_probs, rows_within
+from al_runner.system.chunks import rows_within
+from al_runner.types import Fitted, mean_log_probs
 
 Params = dict[str, Tensor]
 OUTPUTS: dict[str, Callable[[Tensor], Tensor]] = {

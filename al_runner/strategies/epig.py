@@ -16,7 +16,8 @@ from al_runner.settings.declare import options
 from al_runner.settings.kinds import Count, Means
 from al_runner.strategies.base import ByScore
 from al_runner.strategies.ranges import in_range
-from al_runner.types import Fitted, mean_log_probs, rows_within
+from al_runner.system.chunks import rows_within
+from al_runner.types import Fitted, mean_log_probs
 
 NUMBERS = 2**22  # the most numbers in the joint predictions that are in memory at once
 

@@ -5,7 +5,8 @@ from torch import Tensor
 
 from al_runner.pool import Pool
 from al_runner.strategies.ranges import finite
-from al_runner.types import Fitted, at_once, chunks
+from al_runner.system.chunks import at_once, chunks
+from al_runner.types import Fitted
 
 CHUNK = 8192  # images read at once; fewer if they are large
 

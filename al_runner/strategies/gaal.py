@@ -22,7 +22,8 @@ from al_runner.settings.declare import options
 from al_runner.settings.kinds import Count, Means, Positive
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.choice import Choice
-from al_runner.types import Fit, Fitted, Learner, Recipe, TrainData, trained
+from al_runner.training import Fit, Recipe, trained
+from al_runner.types import Fitted, Learner, TrainData
 from al_runner.wrapped import Wrapped, WrappedFit
 
 

@@ -17,7 +17,9 @@ from al_runner.strategies.base import ByScore
 from al_runner.strategies.loss_prediction import Build, WithLossPrediction, feature_maps, with_ranking
 from al_runner.strategies.ranges import finite
 from al_runner.strategies.rewriting import rewriting
-from al_runner.types import Fit, Fitted, Learner, TrainData, chunks, least_minibatch
+from al_runner.system.chunks import chunks
+from al_runner.training import Fit, least_minibatch
+from al_runner.types import Fitted, Learner, TrainData
 from al_runner.wrapped import Wrapped
 
 NEVER = 2**62  # more forward passes than any training has

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Coroutine, Generator, Sequence
 from typing import Any
 
-from al_runner.types import Fit, Fitted, Trained
+from al_runner.training import Fit, Trained
+from al_runner.types import Fitted
 
 
 class rewriting:

@@ -1,4 +1,4 @@
-"""Asks Slurm about its jobs with Slurm's own commands; al_runner/sweep/batch.py submits them.
+"""Asks Slurm about its jobs with Slurm's own commands; al_runner/sweeps/batch.py submits them.
 
 A sweep is one array job with a name that no other has. `job` is the sweep's folder and a number in the array, FOLDER/N.
 """

@@ -22,7 +22,8 @@ from al_runner.rng import Streams, stream
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.choice import Choice
 from al_runner.testing import toy
-from al_runner.types import DataSet, Fit, Fitted, Learner, Recipe, TrainData, Trained
+from al_runner.training import Fit, Recipe, Trained
+from al_runner.types import DataSet, Fitted, Learner, TrainData
 
 Build = Callable[[], nn.Module]
 BUILD = net_builder(toy.data_set(), toy.model)

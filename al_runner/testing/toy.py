@@ -5,7 +5,8 @@ from functools import partial
 import torch
 from torch import nn
 
-from al_runner.types import DataSet, Recipe
+from al_runner.training import Recipe
+from al_runner.types import DataSet
 
 
 def data_set(n: int = 160) -> DataSet:

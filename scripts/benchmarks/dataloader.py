@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 from al_runner.data.vision import torchvision_datasets
 from al_runner.engine.parts import initial_net, orders
 from al_runner.engine.stopping import Patience
-from al_runner.types import Fit, Trained
+from al_runner.training import Fit, Trained
 
 
 class Images(Dataset[tuple[Tensor, int]]):

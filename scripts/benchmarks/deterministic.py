@@ -16,7 +16,7 @@ def seconds(dataset: str, wanted: bool, results: Path) -> float:
     """Of all fits of a run of ten rounds."""
     words = [f"dataset={dataset}", "strategy=random", "budget.max_rounds=10", "device=cuda"]
     words += [f"deterministic={str(wanted).lower()}", f"results={results}"]
-    subprocess.run([sys.executable, "-m", "al_runner.run", *words], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([sys.executable, "-m", "al_runner.main", *words], check=True, stdout=subprocess.DEVNULL)
     (file,) = results.rglob("rounds.csv")
     with file.open() as rows:
         return sum(float(row["fit_seconds"]) for row in csv.DictReader(rows))

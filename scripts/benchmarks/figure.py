@@ -22,9 +22,9 @@ from dataloader import plain_net, train
 from hydra import compose, initialize_config_dir
 from paired import device_name
 
-import al_runner.run  # noqa: F401 - registers the resolvers of conf/
+import al_runner.main  # noqa: F401 - registers the resolvers of conf/
 from al_runner.engine.drive import Engine, drive
-from al_runner.job import build
+from al_runner.job.build import build
 from al_runner.models.inputs import channel_statistics
 from al_runner.record.run import Run
 from al_runner.settings.groups import conf_dir
@@ -89,7 +89,7 @@ def loop(pool: Sequence[bool], hidden: Sequence[int], device: torch.device, mean
 def by_launcher(launcher: str, results: Path, seeds: range) -> tuple[float, Rows]:
     """Seconds, and rows by run, of a sweep."""
     seed, strategy = ",".join(map(str, seeds)), ",".join(STRATEGIES)
-    command = [sys.executable, "-m", "al_runner.run", "-m", f"hydra/launcher={launcher}"]
+    command = [sys.executable, "-m", "al_runner.main", "-m", f"hydra/launcher={launcher}"]
     start = perf_counter()
     subprocess.run([*command, *options(seed, strategy, results)], check=True, stdout=subprocess.DEVNULL)
     return perf_counter() - start, rows(results)

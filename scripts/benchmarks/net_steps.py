@@ -25,7 +25,8 @@ from al_runner.engine.stack import Stack
 from al_runner.models.ducoffe2017 import cnn
 from al_runner.models.inputs import NetBuilder
 from al_runner.rng import Streams
-from al_runner.types import Fit, Recipe, TrainData
+from al_runner.training import Fit, Recipe
+from al_runner.types import TrainData
 
 NETS = {"USPS, 8": (16, 8, (False, True), (300, 50)), "MNIST, 64": (28, 64, (True, True), (200, 200, 50))}
 STACKS = (1, 10, 40)

@@ -19,7 +19,8 @@ from al_runner.engine.parts import initial_net, orders
 from al_runner.models.ducoffe2017 import cnn
 from al_runner.models.inputs import net_builder
 from al_runner.rng import Streams
-from al_runner.types import DataSet, Fit, Recipe, TrainData
+from al_runner.training import Fit, Recipe
+from al_runner.types import DataSet, TrainData
 
 STEPS = 100
 SETTINGS = {"MNIST, 64": (28, 64, (True, True), (200, 200, 50)), "USPS, 8": (16, 8, (False, True), (300, 50))}

@@ -19,7 +19,7 @@ from al_runner.analysis.cli import main as al_plot
 from al_runner.analysis.cli_compare import main as al_compare
 from al_runner.analysis.cli_report import main as al_report
 from al_runner.record.state import DONE, State, write
-from al_runner.sweep.status import main as al_status
+from al_runner.sweeps.status import main as al_status
 
 TOOLS: dict[str, Callable[[list[str]], int]] = {
     "al-status": al_status,

@@ -8,7 +8,7 @@ import pytest
 from dataset_files import DATASETS, REPOSITORY
 from hydra import compose, initialize_config_dir
 
-import al_runner.run  # noqa: F401 - registers the resolvers
+import al_runner.main  # noqa: F401 - registers the resolvers
 from al_runner.data.images import SUFFIXES
 from al_runner.data.parts import PARTS
 from al_runner.settings.explain import conf_dir

@@ -18,7 +18,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from al_runner.job import data_set
+from al_runner.job.build import data_set
 from al_runner.settings.explain import conf_dir
 from al_runner.types import DataSet
 

@@ -12,7 +12,7 @@ from dataset_files import dataset_settings
 from al_runner.data.discovery import class_discovery
 from al_runner.data.usable import usable
 from al_runner.errors import UsageError
-from al_runner.job import data_set
+from al_runner.job.build import data_set
 
 
 def test_a_usual_data_set_passes_as_it_is(caplog: pytest.LogCaptureFixture) -> None:

@@ -13,7 +13,8 @@ from al_runner.engine.stacked import Stacked
 from al_runner.rng import Streams
 from al_runner.strategies.kfac_vfe import KfacVfe
 from al_runner.strategies.random import Random
-from al_runner.types import Fit, TrainData, Trained, trained
+from al_runner.training import Fit, Trained, trained
+from al_runner.types import TrainData
 
 
 def asked(size: int) -> Fit:

@@ -13,7 +13,8 @@ from al_runner.engine.parts import orders
 from al_runner.engine.stack import Stack
 from al_runner.engine.stacked import Stacked, train_stack
 from al_runner.models.layers import FlipAndShift
-from al_runner.types import Fit, TrainData
+from al_runner.training import Fit
+from al_runner.types import TrainData
 
 if not torch.cuda.is_available():
     pytest.skip("no CUDA device here", allow_module_level=True)

@@ -19,7 +19,7 @@ from al_runner.errors import UsageError
 from al_runner.models.inputs import net_builder
 from al_runner.models.layers import seeded_layers
 from al_runner.rng import Streams
-from al_runner.types import Recipe
+from al_runner.training import Recipe
 
 
 def test_the_same_fit_gives_the_same_net_whatever_was_drawn_before() -> None:

@@ -15,7 +15,7 @@ from al_runner.engine.one_by_one import train
 from al_runner.engine.parts import set_rate
 from al_runner.engine.schedules import Drops, OneCycle
 from al_runner.errors import UsageError
-from al_runner.types import Schedule
+from al_runner.training import Schedule
 
 STEPS = 40
 

@@ -24,7 +24,8 @@ from al_runner.engine.stopping import NonFiniteLoss
 from al_runner.models.inputs import NetBuilder
 from al_runner.models.layers import FlipAndShift
 from al_runner.rng import Streams
-from al_runner.types import Fit, TrainData, Trained
+from al_runner.training import Fit, Trained
+from al_runner.types import TrainData
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -10,7 +10,8 @@ from al_runner.generative.parts import BuildParts, Makers, Parts
 from al_runner.models.inputs import net_builder
 from al_runner.models.layers import seed_layers
 from al_runner.rng import Streams, stream
-from al_runner.types import Fit, Joint, Recipe, TrainData
+from al_runner.training import Fit, Joint, Recipe
+from al_runner.types import TrainData
 
 SIZES = Sizes(latent=3, maps=2, units=4)
 MAKERS = Makers(partial(torch.optim.SGD, lr=0.3), None)

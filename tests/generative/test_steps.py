@@ -12,7 +12,7 @@ from torch.nn.functional import binary_cross_entropy, cross_entropy
 from al_runner.generative.acgan import Acgan
 from al_runner.generative.parts import Parts, lent
 from al_runner.generative.vae_acgan import VaeAcgan
-from al_runner.types import Joint
+from al_runner.training import Joint
 
 VAE = VaeAcgan(MAKERS, SIZES.latent, divergence_weight=0.4, reconstruction_weight=0.6)
 GAN = Acgan(MAKERS, SIZES.latent)

@@ -6,7 +6,7 @@ import pytest
 
 from al_runner.errors import UsageError
 from al_runner.labelling.answers import Answers, Known, read_answers
-from al_runner.types import UNSURE
+from al_runner.labels import UNSURE
 
 ASKED = {1: "a.png", 2: "b.png", 3: "", 10: "d,d.png"}
 KNOWN = Known(ASKED, ("cat", "dog"), {7: "cat", 8: None})

@@ -9,7 +9,8 @@ from al_runner.errors import UsageError
 from al_runner.learners.bootstrap import Bootstrap, resample
 from al_runner.models.inputs import net_builder
 from al_runner.rng import Streams, stream
-from al_runner.types import Fit, TrainData, Trained
+from al_runner.training import Fit, Trained
+from al_runner.types import TrainData
 
 
 def labels() -> Tensor:

@@ -4,7 +4,8 @@ from torch import nn
 
 from al_runner.errors import UsageError
 from al_runner.learners.committee import Committee
-from al_runner.types import Trained, mean_log_probs
+from al_runner.training import Trained
+from al_runner.types import mean_log_probs
 
 
 def test_members_are_posterior_samples() -> None:

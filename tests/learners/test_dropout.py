@@ -13,7 +13,8 @@ from al_runner.models.inputs import net_builder
 from al_runner.models.layers import seed_layers
 from al_runner.models.masked_dropout import dropout_layers
 from al_runner.rng import Streams, stream
-from al_runner.types import Fit, chunks
+from al_runner.system.chunks import chunks
+from al_runner.training import Fit
 
 
 class Block(nn.Module):

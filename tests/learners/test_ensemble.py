@@ -13,7 +13,7 @@ from al_runner.learners.committee import Committee
 from al_runner.learners.ensemble import Ensemble
 from al_runner.models.inputs import net_builder
 from al_runner.rng import Streams
-from al_runner.types import Fit, Recipe
+from al_runner.training import Fit, Recipe
 
 STREAMS = Streams(0, 2)
 

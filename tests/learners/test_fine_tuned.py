@@ -17,7 +17,8 @@ from al_runner.learners.fine_tuned import FineTuned
 from al_runner.learners.plain import Plain, SingleNet
 from al_runner.models.inputs import net_builder
 from al_runner.rng import Streams, stream
-from al_runner.types import Fit, TrainData, Trained
+from al_runner.training import Fit, Trained
+from al_runner.types import TrainData
 
 BUILD = net_builder(toy.data_set(), toy.model)
 

@@ -22,7 +22,7 @@ from al_runner.learners.acgan import Acgan
 from al_runner.learners.generating import Generating
 from al_runner.learners.plain import Plain
 from al_runner.learners.vae_acgan import VaeAcgan
-from al_runner.loop import Experiment
+from al_runner.loop.experiment import Experiment
 from al_runner.models.inputs import net_builder
 from al_runner.models.layers import FlipAndShift
 from al_runner.models.preact_resnet import preact_resnet
@@ -30,7 +30,7 @@ from al_runner.models.resnet import resnet
 from al_runner.rng import Streams
 from al_runner.strategies.bayesian import Disagreement, bald
 from al_runner.strategies.random import Random
-from al_runner.types import Trained
+from al_runner.training import Trained
 
 ADAM = partial(torch.optim.Adam, lr=1e-3, betas=(0.5, 0.999))
 BUILD = net_builder(toy.data_set(), toy.model)

@@ -8,7 +8,7 @@ from torch.nn.functional import one_hot
 from al_runner.engine.drive import drive
 from al_runner.errors import UsageError
 from al_runner.learners.harmonic import Harmonic, HarmonicFunction
-from al_runner.loop import Experiment
+from al_runner.loop.experiment import Experiment
 from al_runner.models.gaussian_field import harmonic
 from al_runner.models.inputs import net_builder
 from al_runner.rng import Streams

@@ -18,7 +18,7 @@ from al_runner.learners.tuned import Tuned
 from al_runner.models.inputs import net_builder
 from al_runner.needs import Gives
 from al_runner.rng import Streams
-from al_runner.types import Fit, Trained, trained
+from al_runner.training import Fit, Trained, trained
 
 BUILD = net_builder(toy.data_set(), toy.model)
 DECAYS = (0.0, 0.1, 3.0)

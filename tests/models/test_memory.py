@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from al_runner.engine.one_by_one import error_rate
 from al_runner.learners.plain import SingleNet
 from al_runner.models.inputs import channel_statistics
-from al_runner.types import DataSet, at_once, chunks
+from al_runner.system.chunks import at_once, chunks
+from al_runner.types import DataSet
 
 SIZES = {  # an image's shape, images at a time out of 8,192 and of 512
     (1, 8, 8): (8192, 512),  # digits

@@ -146,7 +146,7 @@ def test_a_user_s_net_is_checked_before_anything_is_written(tmp_path: Path, kind
     (tmp_path / "mine" / "model" / f"{kind}.yaml").write_text(f"_target_: own.Net\n_partial_: true\nkind: {kind}\n")
     small = ["training.max_checks=1", "budget.initial=20", "budget.query=4", "budget.max_rounds=1", "strategy=random"]
     done = subprocess.run(
-        [sys.executable, "-m", "al_runner.run", "--config-dir", "mine", f"model={kind}", *small],
+        [sys.executable, "-m", "al_runner.main", "--config-dir", "mine", f"model={kind}", *small],
         cwd=tmp_path,
         env={"PYTHONPATH": f"{tmp_path}:{Path(__file__).parents[2]}", "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
         capture_output=True,

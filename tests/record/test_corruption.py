@@ -13,10 +13,10 @@ import torch
 from faults import times
 
 from al_runner.errors import UsageError
+from al_runner.labels import UNSURE
 from al_runner.record.journal import NAME, Begun, Ended, read
 from al_runner.record.run import Run
 from al_runner.record.views import TABLES, VIEWS
-from al_runner.types import UNSURE
 
 FILES = (NAME, *VIEWS)
 CONFIG = {"seed": 0, "budget": {"query": 3}, "training": {"lr": 1e-05}, "name": ""}

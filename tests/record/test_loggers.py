@@ -104,7 +104,7 @@ def test_only_measurements_are_logged() -> None:
 
 def test_a_run_logs_what_its_rounds_csv_holds(tmp_path: Path) -> None:
     quick = ["strategy=random", "budget.max_rounds=1", "training.max_checks=1", "model=usps_cnn"]
-    command = [sys.executable, "-m", "al_runner.run", *quick, f"results={tmp_path}"]
+    command = [sys.executable, "-m", "al_runner.main", *quick, f"results={tmp_path}"]
     subprocess.run([*command, "logger=tensorboard"], check=True, capture_output=True)
     (folder,) = (file.parent for file in tmp_path.rglob("rounds.csv"))
     recorded = list(csv.DictReader((folder / "rounds.csv").open()))

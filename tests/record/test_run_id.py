@@ -6,7 +6,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 
-import al_runner.run  # noqa: F401 - registers the resolvers of conf/config.yaml
+import al_runner.main  # noqa: F401 - registers the resolvers of conf/config.yaml
 from al_runner.errors import UsageError
 from al_runner.record.run_id import RunId, curve_name
 

@@ -69,7 +69,7 @@ def test_the_help_has_every_option_of_the_choice_with_its_value_and_sentence(al_
 
 def test_the_help_imports_neither_torch_nor_pydantic(tmp_path: Path) -> None:
     probe = (
-        "import sys, al_runner.run as run; sys.argv = ['al-run', '--help']\ntry: run.main()\nexcept SystemExit: pass\n"
+        "import sys, al_runner.main as run; sys.argv = ['al-run', '--help']\ntry: run.main()\nexcept SystemExit: pass\n"
     )
     probe += "assert not {'torch', 'pydantic', 'pandas', 'matplotlib'} & {*sys.modules}, sorted(sys.modules)"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path.cwd()), os.environ.get("PYTHONPATH", "")])}

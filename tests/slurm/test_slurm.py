@@ -50,12 +50,12 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
 
 
 def al_run(environment: dict[str, str], *words: str) -> str:
-    command = [sys.executable, "-m", "al_runner.run", "-m", *words]
+    command = [sys.executable, "-m", "al_runner.main", "-m", *words]
     return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
 
 
 def al_status(environment: dict[str, str], *words: str) -> str:
-    command = [sys.executable, "-m", "al_runner.sweep.status", *words]
+    command = [sys.executable, "-m", "al_runner.sweeps.status", *words]
     return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
 
 
@@ -158,7 +158,7 @@ def test_several_runs_in_one_job_and_one_that_fails(cluster: dict[str, str], tmp
     """Three runs in two jobs; a failed one shows its last line, and does not come back as done."""
     words = ["strategy=random", "model=usps_cnn", "budget.max_rounds=1", "training.max_checks=1", f"results={tmp_path}"]
     sweep = [*words, "budget.query=0,20,30", "name=q${budget.query}", "hydra/launcher=slurm"]
-    command = [sys.executable, "-m", "al_runner.run", "-m", *sweep, "hydra.launcher.runs_per_job=2"]
+    command = [sys.executable, "-m", "al_runner.main", "-m", *sweep, "hydra.launcher.runs_per_job=2"]
     done = subprocess.run(
         [*command, "hydra.launcher.wait=true"], env=cluster, check=False, capture_output=True, text=True
     )

@@ -16,7 +16,8 @@ from al_runner.learners.plain import SingleNet
 from al_runner.pool import Pool
 from al_runner.rng import Streams
 from al_runner.strategies.discriminative import Discriminative, classifier
-from al_runner.types import DataSet, Fit, Trained
+from al_runner.training import Fit, Trained
+from al_runner.types import DataSet
 
 
 def strategy(**changes: object) -> Discriminative:

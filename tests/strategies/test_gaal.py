@@ -14,14 +14,15 @@ from al_runner.engine.drive import drive
 from al_runner.errors import UsageError
 from al_runner.generative.dcgan import Dcgan
 from al_runner.learners.linear_svm import LinearSvm
-from al_runner.loop import Experiment
+from al_runner.loop.experiment import Experiment
 from al_runner.models.inputs import net_builder
 from al_runner.oracle.classifier import Classifier
 from al_runner.oracle.simulated import Simulated
 from al_runner.pool import UNKNOWN
 from al_runner.rng import Streams
 from al_runner.strategies.gaal import Gaal, NetAndGenerator
-from al_runner.types import DataSet, Fitted, Recipe, TrainData
+from al_runner.training import Recipe
+from al_runner.types import DataSet, Fitted, TrainData
 from al_runner.wrapped import Wrapped
 
 ADAM = partial(torch.optim.Adam, lr=1e-3, betas=(0.5, 0.999))

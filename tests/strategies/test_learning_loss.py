@@ -25,7 +25,8 @@ from al_runner.rng import Streams, stream
 from al_runner.strategies.learning_loss import LearningLoss, PredictingLosses, predicted_losses
 from al_runner.strategies.loss_prediction import Build, WithLossPrediction, feature_maps, ranking_loss, with_ranking
 from al_runner.strategies.rewriting import rewriting
-from al_runner.types import Fit, Learner, TrainData, Trained
+from al_runner.training import Fit, Trained
+from al_runner.types import Learner, TrainData
 
 BUILD = net_builder(toy.data_set(), toy.model)
 

@@ -13,7 +13,7 @@ ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE
 
 def command(*words: str) -> list[str]:
     """The command line of `al-run WORDS` in this Python."""
-    return [sys.executable, "-m", "al_runner.run", *words]
+    return [sys.executable, "-m", "al_runner.main", *words]
 
 
 def started(*words: str) -> "subprocess.Popen[str]":

@@ -3,7 +3,7 @@
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
-import al_runner.run  # noqa: F401 - registers the resolvers
+import al_runner.main  # noqa: F401 - registers the resolvers
 from al_runner.settings.groups import conf_dir
 
 CONF = conf_dir()

@@ -12,8 +12,8 @@ import torch
 from recorded import untimed
 from sklearn.datasets import load_digits
 
-import al_runner.job  # noqa: F401 - loaded once, for all children
-from al_runner.run import main
+import al_runner.job.run  # noqa: F401 - loaded once, for all children
+from al_runner.main import main
 
 LENGTHY = bool(os.environ.get("AL_CHAOS"))  # set by scripts/chaos.sh
 QUICK = ["model=usps_cnn", "budget.max_rounds=5", "training.max_checks=4", "training.check_every=10", "strategy=margin"]

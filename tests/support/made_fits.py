@@ -13,11 +13,12 @@ from al_runner.engine import stacked
 from al_runner.engine.drive import drive
 from al_runner.engine.one_by_one import train_all
 from al_runner.engine.stacked import train_stack
-from al_runner.loop import Experiment
+from al_runner.loop.experiment import Experiment
 from al_runner.models.inputs import NetBuilder, net_builder
 from al_runner.models.resnet import resnet
 from al_runner.rng import Streams
-from al_runner.types import Fit, Recipe, TrainData, Trained
+from al_runner.training import Fit, Recipe, Trained
+from al_runner.types import TrainData
 
 Model = Callable[[tuple[int, int, int], int], nn.Module]
 

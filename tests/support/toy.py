@@ -7,7 +7,7 @@ from torch import Tensor
 
 from al_runner.budget import Budget
 from al_runner.learners.plain import Plain, SingleNet
-from al_runner.loop import Experiment
+from al_runner.loop.experiment import Experiment
 from al_runner.models.inputs import net_builder
 from al_runner.needs import Gives
 from al_runner.oracle.simulated import Simulated
@@ -16,7 +16,8 @@ from al_runner.rng import Streams
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.random import Random
 from al_runner.testing.toy import data_set, model, recipe
-from al_runner.types import DataSet, Fit, Fitted, TrainData, trained
+from al_runner.training import Fit, trained
+from al_runner.types import DataSet, Fitted, Query, TrainData
 
 __all__ = [
     "Continuing",
@@ -100,7 +101,7 @@ class Memory:
         self.ids: list[Tensor] = []
         self.rows: list[dict[str, float]] = []
         self.facts: list[dict[str, float]] = []
-        self.choices: dict[int, tuple[Tensor, float, Mapping[str, float]]] = {}
+        self.choices: dict[int, Query] = {}
         self.images: dict[int, Tensor] = {}
         self.shown: dict[tuple[int, str], Tensor] = {}
         self.predictions: list[tuple[Tensor, Tensor]] = []
@@ -108,12 +109,12 @@ class Memory:
     def bought(self, round_: int) -> Tensor | None:
         return self.ids[round_] if round_ < len(self.ids) else None
 
-    def asked(self, round_: int) -> tuple[Tensor, float, Mapping[str, float]] | None:
+    def asked(self, round_: int) -> Query | None:
         return self.choices.get(round_)
 
     def ask(self, round_: int, ids: Tensor, seconds: float, facts: Mapping[str, float]) -> None:
         assert round_ == len(self.ids)
-        self.choices[round_] = ids, seconds, facts
+        self.choices[round_] = Query(ids, seconds, facts)
 
     def buy(self, round_: int, ids: Tensor, labels: Tensor, seconds: float, facts: Mapping[str, float]) -> None:
         assert round_ == len(self.ids)

@@ -11,7 +11,7 @@ COMMANDS = {
     "al-plot": "al_runner.analysis.cli",
     "al-compare": "al_runner.analysis.cli_compare",
     "al-report": "al_runner.analysis.cli_report",
-    "al-status": "al_runner.sweep.status",
+    "al-status": "al_runner.sweeps.status",
 }
 RUN = ["training.max_checks=2", "training.check_every=10", "budget.max_rounds=2", "strategy=random", "seed=0,1"]
 
@@ -19,7 +19,7 @@ RUN = ["training.max_checks=2", "training.check_every=10", "budget.max_rounds=2"
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("results")
-    command = [sys.executable, "-m", "al_runner.run", "-m", *RUN, f"results={folder}"]
+    command = [sys.executable, "-m", "al_runner.main", "-m", *RUN, f"results={folder}"]
     subprocess.run(command, check=True, capture_output=True)
     return folder
 

@@ -8,7 +8,7 @@ import pytest
 
 from al_runner.errors import UsageError
 from al_runner.record.state import DONE, FAILED, RUNNING, STOPPED, WAITING, State, read, write
-from al_runner.sweep import batch
+from al_runner.sweeps import batch
 from al_runner.system import scheduler
 
 HOME = "/somewhere/.slurm/al-run-12ab"

@@ -14,7 +14,7 @@ import pytest
 
 from al_runner.system.start import shortage, starting
 
-AL_RUN = [sys.executable, "-m", "al_runner.run", "strategy=random", "budget.max_rounds=1", "training.max_checks=1"]
+AL_RUN = [sys.executable, "-m", "al_runner.main", "strategy=random", "budget.max_rounds=1", "training.max_checks=1"]
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 

@@ -6,7 +6,7 @@ from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn
 
-from al_runner.sweep.begin import conclude, folders_of
+from al_runner.sweeps.begin import conclude, folders_of
 
 # Replaces Hydra's own launcher of this name, which raises only the error of the first failed run.
 TARGET = {"_target_": "hydra_plugins.al_runner_basic.OneByOneLauncher"}

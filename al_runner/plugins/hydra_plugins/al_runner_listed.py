@@ -19,7 +19,7 @@ from omegaconf import DictConfig, open_dict
 
 from al_runner.errors import UsageError
 from al_runner.settings.explain import explain
-from al_runner.sweep.begin import begin
+from al_runner.sweeps.begin import begin
 
 
 class ListedSweeper(Sweeper):

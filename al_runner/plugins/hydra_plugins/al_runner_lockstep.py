@@ -16,7 +16,7 @@ from omegaconf import DictConfig, open_dict
 
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Count, Means
-from al_runner.sweep.begin import begin, conclude, folders_of
+from al_runner.sweeps.begin import begin, conclude, folders_of
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class LockstepLauncher(Launcher):
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         from al_runner.engine.drive import drive_all  # noqa: PLC0415 - torch takes seconds; al-run --help need not wait
         from al_runner.engine.stacked import Stacked  # noqa: PLC0415
-        from al_runner.sweep.progress import sweep_progress  # noqa: PLC0415
+        from al_runner.sweeps.progress import sweep_progress  # noqa: PLC0415
 
         begin(self.config)
         folders_of(self.hydra_context, self.config, job_overrides)
@@ -64,7 +64,7 @@ class Job:
 
     def __init__(self, launcher: LockstepLauncher, number: int, overrides: Sequence[str], progress: Any):
         from al_runner.engine.drive import Clock, Task  # noqa: PLC0415
-        from al_runner.job import run_job as job  # noqa: PLC0415
+        from al_runner.job.run import run_job as job  # noqa: PLC0415
 
         self.callbacks = launcher.hydra_context.callbacks
         self.task_function = launcher.task_function

@@ -14,8 +14,8 @@ from omegaconf import DictConfig
 
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import CountOrZero, Few, Means
-from al_runner.sweep.begin import RETRIES, announce, begin, conclude, outcome, part_command, part_environment
-from al_runner.sweep.worker import Lost, Worker
+from al_runner.sweeps.begin import RETRIES, announce, begin, conclude, outcome, part_command, part_environment
+from al_runner.sweeps.worker import Lost, Worker
 from al_runner.system.signals import Stopped, finishing, noted_signal
 
 log = logging.getLogger(__name__)

@@ -13,8 +13,8 @@ from omegaconf import DictConfig
 from al_runner.errors import UsageError
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import CountOrZero, Means, NotNegative
-from al_runner.sweep.begin import RETRIES, announce, begin, conclude, outcome, part_command, part_environment
-from al_runner.sweep.worker import Lost, carry_out
+from al_runner.sweeps.begin import RETRIES, announce, begin, conclude, outcome, part_command, part_environment
+from al_runner.sweeps.worker import Lost, carry_out
 
 log = logging.getLogger(__name__)
 

@@ -23,8 +23,8 @@ from al_runner.record.state import DONE, LAUNCH, RUNNING, WAITING, State, read, 
 from al_runner.settings.command_line import quoted
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Count, CountOrZero, Few, Means, Positive
-from al_runner.sweep import batch
-from al_runner.sweep.begin import (
+from al_runner.sweeps import batch
+from al_runner.sweeps.begin import (
     begin,
     conclude,
     ended,

@@ -21,7 +21,7 @@ from rich.text import Text
 from al_runner.analysis.table.rows import read_rounds
 from al_runner.errors import UsageError
 from al_runner.record.state import ASKING, DONE, FAILED, NAME, RUNNING, STOPPED, WAITING, State, sound
-from al_runner.sweep.worker import AL_RUN
+from al_runner.sweeps.worker import AL_RUN
 from al_runner.system.console import command, plain, say
 from al_runner.system.foreign import folders_with
 

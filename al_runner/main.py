@@ -15,7 +15,6 @@ with starting("al-run"):
     from hydra.types import RunMode
     from omegaconf import DictConfig
 
-    from al_runner.callable import make_callable
     from al_runner.errors import UsageError, Waiting
     from al_runner.plugins import registered  # noqa: F401 - what Hydra must know before it composes
     from al_runner.record.leftovers import clear
@@ -30,8 +29,6 @@ WAITS = 3  # exit code of a run that can't go on before somebody has labelled im
 DEFAULT_LAUNCHER = "auto"  # of conf/config.yaml
 FOLDER_TROUBLE = (errno.EEXIST, errno.ENOTDIR, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 
-make_callable(__name__, "al_runner.api.runs", "run")
-
 
 def start(cfg: DictConfig) -> None:
     """Run one job, and turn its errors into one line."""
@@ -39,7 +36,7 @@ def start(cfg: DictConfig) -> None:
     try:
         require_sweep(hydra.mode, hydra.runtime.choices["hydra/launcher"])
         with held():
-            from al_runner.job import run_alone  # noqa: PLC0415 - imports torch, which the checks above need not wait for
+            from al_runner.job.run import run_alone  # noqa: PLC0415 - imports torch, which the checks above need not wait for
 
         run_alone(cfg)
     except Waiting:

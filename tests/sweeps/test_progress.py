@@ -5,7 +5,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from al_runner.sweep.progress import LiveTable, sparkline
+from al_runner.sweeps.progress import LiveTable, sparkline
 
 
 class Screen:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from al_runner.record.state import DONE, RUNNING, STOPPED, WAITING, State, write
-from al_runner.sweep.status import main, runs_under
+from al_runner.sweeps.status import main, runs_under
 
 
 def made(folder: Path, now: str, rows: int = 0, rounds: int = 10, **changes: object) -> None:
@@ -86,7 +86,7 @@ QUICK = ["model=usps_cnn", "budget.max_rounds=3", "training.max_checks=1", "trai
 def test_what_failed_or_was_stopped_is_run_again(tmp_path: Path) -> None:
     """A job that a missing file stopped runs once the file is there; what is done is left alone."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    run = [sys.executable, "-m", "al_runner.run", "results=out", *QUICK]
+    run = [sys.executable, "-m", "al_runner.main", "results=out", *QUICK]
 
     def called(*command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
@@ -103,12 +103,12 @@ def test_what_failed_or_was_stopped_is_run_again(tmp_path: Path) -> None:
         "np.savez('mine.npz', train_images=i[:1200], train_labels=l[:1200], test_images=i[1200:], test_labels=l[1200:])"
     )
     assert called(sys.executable, "-c", make).returncode == 0
-    again = called(sys.executable, "-m", "al_runner.sweep.status", "out", "--retry-failed")
+    again = called(sys.executable, "-m", "al_runner.sweeps.status", "out", "--retry-failed")
     assert again.returncode == 0, again.stderr
     assert "mine.npz does not exist" in re.sub(r"\s+", " ", again.stdout)
     assert {run.state.state for run in runs_under(tmp_path)} == {DONE}
     assert "finished already" not in again.stdout
-    assert STOPPED not in called(sys.executable, "-m", "al_runner.sweep.status", "out").stdout
+    assert STOPPED not in called(sys.executable, "-m", "al_runner.sweeps.status", "out").stdout
 
 
 def test_the_failed_runs_of_a_sweep_are_run_again_as_a_sweep(tmp_path: Path) -> None:
@@ -121,9 +121,9 @@ def test_the_failed_runs_of_a_sweep_are_run_again_as_a_sweep(tmp_path: Path) -> 
         program = [sys.executable, "-m", *command]
         return subprocess.run(program, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
 
-    first = called("al_runner.run", *sweep)
+    first = called("al_runner.main", *sweep)
     assert (first.returncode, "2 of 4 jobs failed" in first.stderr) == (1, True), first.stderr
-    again = called("al_runner.sweep.status", "out", "--retry-failed")
+    again = called("al_runner.sweeps.status", "out", "--retry-failed")
     assert again.returncode == 1
     assert "2 jobs in 1 processes" in again.stdout
     assert "2 of 2 jobs failed" in again.stderr

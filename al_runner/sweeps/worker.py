@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 # Without -P, Python first looks for modules in the current folder, and a queue.py there hides Python's own.
-AL_RUN = (sys.executable, "-P", "-m", "al_runner.run")
+AL_RUN = (sys.executable, "-P", "-m", "al_runner.main")
 
 
 class Lost(Exception):

@@ -66,7 +66,7 @@ def test_a_user_s_files_hide_no_module_and_may_lie_beside_their_yaml(tmp_path: P
     words = ["-m", "--config-dir", "mine", "strategy=twin", "seed=0,1", "hydra/launcher=processes", *QUICK]
     paths = [str(Path.cwd()), *filter(None, [os.environ.get("PYTHONPATH")])]  # an empty entry would be the folder here
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
-    command = [sys.executable, "-P", "-m", "al_runner.run", *words, "results=out"]
+    command = [sys.executable, "-P", "-m", "al_runner.main", *words, "results=out"]
     done = subprocess.run(command, cwd=tmp_path, env=environment, check=False, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert len(list((tmp_path / "out").rglob("rounds.csv"))) == 2

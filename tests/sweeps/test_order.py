@@ -7,7 +7,7 @@ import pytest
 from command import QUICK, Command
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-import al_runner.run  # noqa: F401 - where our plugins are
+import al_runner.main  # noqa: F401 - where our plugins are
 
 
 def jobs(*words: str, size: int | None = None) -> list[list[list[str]]]:

@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 from al_runner.errors import UsageError
 from al_runner.record.state import DONE, LAUNCH, mark_waiting, read
 from al_runner.settings.explain import USER_ERRORS, explain
-from al_runner.sweep.worker import AL_RUN
+from al_runner.sweeps.worker import AL_RUN
 
 log = logging.getLogger(__name__)
 

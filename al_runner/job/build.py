@@ -1,0 +1,99 @@
+"""The parts of a run, built from its configuration and checked before any training."""
+
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from torch import Tensor, nn
+
+from al_runner.data.usable import usable
+from al_runner.errors import UsageError
+from al_runner.labelling.exchange import NOTHING, Told
+from al_runner.loop.experiment import Experiment
+from al_runner.loop.initial import DRAWN
+from al_runner.models.inputs import NetBuilder, net_builder
+from al_runner.models.outputs import require_outputs
+from al_runner.oracle.person import Person
+from al_runner.strategies.base import Strategy
+from al_runner.types import DataSet
+
+INITIAL_BY = "use random, balanced, or a strategy that needs no fit, such as budget.initial_by=typiclust"
+
+
+def build(cfg: DictConfig, device: torch.device, told: Told = NOTHING) -> Experiment:
+    """The parts of the run, after a check that they fit each other. Raises UsageError before any training.
+
+    `told` holds a person's answers so far.
+    """
+    strategy, budget = instantiate(cfg.strategy), instantiate(cfg.budget)
+    parts = (OmegaConf.to_yaml(cfg.get(part) or {}, resolve=True) for part in ("dataset", "pool"))
+    data = data_set(*parts, str(Path(cfg.data_root).expanduser()), device)
+    oracle = instantiate(cfg.oracle, _partial_=True)(data=data)
+    if isinstance(oracle, Person):
+        oracle = oracle.told(told.labels, told.added(len(oracle.names)))
+        data = oracle.data
+    builder = net_builder(data, instantiate(cfg.model))
+    learner = instantiate(cfg.learner, _partial_=True)(build=builder)
+    experiment = Experiment(data, learner, strategy, budget, cfg.seed, oracle, first_strategy(budget.initial_by))
+    first = experiment.purchases[0]
+    strategy.check_learner(strategy.wrap(learner))
+    images = data.images[:2].cpu()
+    net = checked_net(cfg, builder, images)
+    strategy.check(net, images)
+    require_trainable(cfg, net, images, first)
+    return experiment
+
+
+def first_strategy(name: str) -> Strategy | None:
+    """The strategy that budget.initial_by names, with the options of its file. Raises UsageError if it needs a fit."""
+    if name in DRAWN:
+        return None
+    folders = [Path(source.path) for source in HydraConfig.get().runtime.config_sources if source.schema == "file"]
+    files = [file for folder in folders if (file := folder / "strategy" / f"{name}.yaml").is_file()]
+    if not files:
+        raise UsageError(f"budget.initial_by is {name}, and there is no strategy of that name; {INITIAL_BY}")
+    strategy: Strategy = instantiate(OmegaConf.load(files[0]))
+    if not strategy.without_fit:
+        raise UsageError(f"budget.initial_by is {name}, which chooses by a fitted model; {INITIAL_BY}")
+    return strategy
+
+
+@lru_cache(maxsize=4)
+def data_set(dataset: str, pool: str, data_root: str, device: torch.device) -> DataSet:
+    """The data set of these YAML lines on the device, its pool changed by `pool`; loaded once for a process's jobs."""
+    data: DataSet = instantiate(OmegaConf.create(dataset), data_root=data_root)
+    spoil = instantiate(OmegaConf.create(pool))
+    return usable(spoil(data) if spoil else data).to(device)
+
+
+def checked_net(cfg: DictConfig, builder: NetBuilder, images: Tensor) -> nn.Module:
+    """A net of the kind that will be trained, in evaluation mode.
+
+    Raises UsageError if model or optimiser refuse their options or the images, or if the net's output is no logits.
+    """
+    try:
+        net = builder()
+        require_outputs(net, images, builder.classes, cfg.run.model)
+        instantiate(cfg.training.optimizer)(net.parameters())
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise UsageError(f"model={cfg.run.model} or training={cfg.run.training}: {error}") from error
+    return net
+
+
+def require_trainable(cfg: DictConfig, net: nn.Module, images: Tensor, initial: int) -> None:
+    """Raises UsageError if a minibatch is one image and the net can't be trained on one, as with BatchNorm.
+
+    The net may be in training mode afterwards.
+    """
+    if min(instantiate(cfg.training).batch_size, initial) > 1:
+        return
+    try:
+        net.train()(images[:1])
+    except (RuntimeError, ValueError) as error:
+        raise UsageError(
+            f"model={cfg.run.model} can't be trained on one image at a time ({error}); "
+            "raise budget.initial and training.batch_size to 2 or more"
+        ) from error

@@ -1,0 +1,55 @@
+"""A run whose labels a person gives: it writes its queries and reads the answers."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from al_runner.errors import UsageError, Waiting
+from al_runner.labelling.exchange import Exchange
+from al_runner.loop.experiment import Experiment
+from al_runner.oracle.person import Person
+from al_runner.record.run import Run
+from al_runner.types import Oracle
+
+log = logging.getLogger(__name__)
+
+
+def require_one_person(experiment: Experiment, sweep: bool) -> None:
+    """Raises UsageError if a sweep would ask a person."""
+    if sweep and isinstance(experiment.oracle, Person):
+        raise UsageError("oracle=person asks somebody, one run at a time; leave -m and lists of values out")
+
+
+def exchange_of(cfg: DictConfig, folder: Path, record: Run, oracle: Oracle, label: str) -> Exchange | None:
+    """The exchange with the person who labels, or None if no person does."""
+    if not isinstance(oracle, Person):
+        return None
+    root = Path(str(cfg.dataset.get("path") or "")).expanduser()
+    return Exchange(folder, record, oracle, label, root if root.is_dir() else None)
+
+
+def take_in(exchange: Exchange, files: Sequence[str], label: str) -> bool:
+    """Record the answers in a filled query, and warn about those that can't be used. True if there was a new answer."""
+    before = len(exchange.record.answers)
+    exchange.record.name_files(files)
+    for trouble in exchange.take_in():
+        log.warning("%s | %s", label, trouble)
+    return len(exchange.record.answers) > before
+
+
+@contextmanager
+def asking(exchange: Exchange | None, words: Sequence[str], label: str) -> Iterator[None]:
+    """If the run must wait for labels, write its query and say what to do. `Waiting` still reaches the caller.
+
+    `words` are the words of the command, with which the run goes on.
+    """
+    try:
+        yield
+    except Waiting:
+        assert exchange is not None
+        exchange.ask()
+        log.info("%s | %s", label, exchange.said(words))
+        raise

@@ -1,0 +1,166 @@
+"""One run, from its configuration to its last row."""
+
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from time import perf_counter
+from typing import Any, NamedTuple, cast
+
+import torch
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from al_runner.engine.drive import drive
+from al_runner.engine.stacked import Stacked
+from al_runner.engine.stopping import NonFiniteLoss
+from al_runner.errors import UsageError, Waiting
+from al_runner.job.build import build
+from al_runner.job.device import set_torch, torch_device
+from al_runner.job.person import asking, exchange_of, require_one_person, take_in
+from al_runner.job.weights import Seen, keeper
+from al_runner.labelling.exchange import Exchange, Told
+from al_runner.loop.experiment import Experiment
+from al_runner.record.journal import Bought, Measured
+from al_runner.record.loggers import Logger, logged
+from al_runner.record.provenance import fingerprint, provenance
+from al_runner.record.run import Run, discard
+from al_runner.record.run_id import RunId
+from al_runner.record.state import RUNNING, Noted
+from al_runner.settings.check import require_options
+from al_runner.settings.explain import USER_ERRORS, explain
+from al_runner.sweeps.begin import launch_of
+from al_runner.sweeps.progress import Lines
+from al_runner.system.claim import Claim, Taken
+from al_runner.system.energy import Meter, counter_of
+from al_runner.system.signals import finishing, stop_point
+
+log = logging.getLogger(__name__)
+
+# These options are no part of a run's identity: they may differ when it is resumed.
+NOT_IDENTITY = (
+    "data_root",
+    "results",
+    "device",
+    "threads",
+    "deterministic",
+    "overwrite",
+    "recover",
+    "name",
+    "logger",
+    "save_weights",
+)
+
+
+def run_alone(cfg: DictConfig) -> None:
+    """Run or resume the job of `cfg` by itself. Raises UsageError if the user must correct something."""
+    hydra = HydraConfig.get()
+    sweep = hydra.mode is RunMode.MULTIRUN
+    drive(run_job(cfg, perf_counter, Lines(), hydra.job.num if sweep else 0), Stacked().train_all)
+    if not sweep:
+        show(Path(hydra.runtime.output_dir))
+
+
+async def run_job(cfg: DictConfig, clock: Callable[[], float], progress: Lines, device_number: int) -> None:
+    """Run or resume the job of `cfg` in Hydra's output folder; its driver carries out the fits. Raises UsageError.
+
+    `clock` gives the seconds spent on this job. If there are several GPUs, `device_number` chooses the job's GPU.
+    """
+    hydra = HydraConfig.get()
+    label = RunId(*(cfg.run[part] for part in RunId._fields)).label  # the options are not checked yet
+    folder = Path(hydra.runtime.output_dir)
+    try:
+        noting = Noted(folder, hydra.overrides.task, explain, launch_of(cast(DictConfig, hydra)))
+        with Claim(folder / ".lock") as claim, noting as noted:
+            require_options(cfg)
+            set_torch(cfg)
+            device = torch_device(cfg.device, device_number)
+            experiment, record, exchange, data = opened(cfg, device, folder, claim, label)
+            rounds = len(experiment.purchases)
+            noted.runs(rounds)
+            progress.opened(label, rounds, record.rows)
+            if len(record.rows) < rounds:
+                logger = instantiate(cfg.logger)(folder=folder, settings=identity(cfg)) if cfg.get("logger") else None
+                start = provenance(device, cfg.seed, noted.words, data, experiment.data.source)
+                record.begin(identity(cfg), start, experiment.data.files)
+                record.on(Measured, lambda event: noted.write(RUNNING))
+                record.on(Measured, lambda event: progress.measured(label, rounds, event.row))
+                seen = keeper(cfg.save_weights, folder, experiment, record)
+                with asking(exchange, noted.words, label):
+                    await carry_out(experiment, record, clock, Meter(counter_of(device)), logger, seen)
+            record.end()
+    except Taken as error:
+        raise UsageError(f"{folder} is {error}; wait for it, or choose another name=") from None
+    except Waiting:
+        raise
+    except Exception as error:
+        if hydra.mode is RunMode.MULTIRUN:  # the error of a single run ends the program, which shows it
+            progress.failed(label, explain(error) if isinstance(error, USER_ERRORS) else None)
+        raise
+
+
+class Opened(NamedTuple):
+    """A run, ready to go on."""
+
+    experiment: Experiment
+    record: Run
+    exchange: Exchange | None
+    data: str  # a fingerprint
+
+
+def opened(cfg: DictConfig, device: torch.device, folder: Path, claim: Claim, label: str) -> Opened:
+    """The run of `cfg`, with the record in its folder and a person's new answers. Raises UsageError as `run_job`."""
+    experiment = build(cfg, device)
+    require_one_person(experiment, HydraConfig.get().mode is RunMode.MULTIRUN)
+    data = fingerprint(experiment.data)
+    if cfg.overwrite:
+        discard(folder)
+    record = Run(folder, claim, cfg.recover)
+    if record.answers:
+        experiment = build(cfg, device, Told.of(record))
+    record.require(identity(cfg), experiment.purchases, data)
+    mended = record.settle()
+    if mended:
+        log.warning("%s | %s", label, mended)
+    exchange = exchange_of(cfg, folder, record, experiment.oracle, label)
+    if exchange is not None and take_in(exchange, experiment.data.files, label):
+        experiment = build(cfg, device, Told.of(record))
+        exchange = exchange_of(cfg, folder, record, experiment.oracle, label)
+    return Opened(experiment, record, exchange, data)
+
+
+def identity(cfg: DictConfig) -> dict[str, Any]:
+    """The configuration that makes a run this run; its folder keeps it."""
+    settings = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
+    return {key: value for key, value in settings.items() if key not in NOT_IDENTITY}
+
+
+async def carry_out(
+    experiment: Experiment,
+    record: Run,
+    clock: Callable[[], float],
+    meter: Meter,
+    logger: Logger | None,
+    seen: Seen,
+) -> None:
+    """Carry out the rounds that are left. A signal stops the run at a point where nothing has to be done twice."""
+    record.on(Bought, lambda event: stop_point())  # the last round and the purchase after it are recorded by now
+    try:
+        with logged(logger, record.rows) as also, finishing():
+            record.on(Measured, lambda event: also.write(event.row))
+            await experiment.run(record, clock, meter.joules, seen)
+    except NonFiniteLoss as error:
+        rates = "training.optimizer.lr" + (
+            " or learner.optimizer.lr" if hasattr(experiment.learner, "optimizer") else ""
+        )
+        raise UsageError(f"round {len(record.rows)}: {error}; lower {rates} (every earlier round is kept)") from error
+
+
+def show(folder: Path) -> None:
+    """Draw the run's picture, and log the paths of the results."""
+    from al_runner.analysis import draw_run  # noqa: PLC0415 - imports matplotlib, which a sweep's jobs do not need
+
+    picture = draw_run(folder)
+    log.info("Results: %s\nPicture: %s", os.path.relpath(folder), os.path.relpath(picture))

@@ -1,0 +1,4 @@
+"""Numbers that stand where an image has no label."""
+
+UNKNOWN = -1  # the label was not bought, nobody has given it yet, or a net can't tell it
+UNSURE = -2  # the person who was asked could not tell it

@@ -1,0 +1,1 @@
+"""The experiment: choose, label, train from scratch, measure, record."""

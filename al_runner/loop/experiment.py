@@ -1,0 +1,216 @@
+"""The experiment: choose, label, train from scratch, measure, record."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from time import perf_counter
+
+from torch import Tensor
+
+from al_runner.budget import Budget
+from al_runner.errors import UsageError
+from al_runner.labels import UNKNOWN, UNSURE
+from al_runner.learners.checked import Checked, CheckedFit
+from al_runner.loop.initial import InitialSet
+from al_runner.loop.measure import measurements
+from al_runner.oracle.simulated import Simulated, simulated
+from al_runner.pool import ImagesOf, Pool
+from al_runner.rng import Streams
+from al_runner.strategies.base import Strategy
+from al_runner.strategies.choice import Choice, checked
+from al_runner.types import DataSet, Fitted, Judge, Learner, Oracle, Query, Record, TrainData, mean_log_probs
+
+QUERY = "query"  # the name of images that are bought
+SHOWN = 10  # images of a purchase that are recorded for people to look at
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One run, ready to start."""
+
+    data: DataSet
+    learner: Learner
+    strategy: Strategy
+    budget: Budget
+    seed: int
+    oracle: Oracle
+    first: Strategy | None = None  # chooses the initial set if budget.initial_by names a strategy
+
+    @cached_property
+    def plan(self) -> Budget:
+        return self.strategy.plan(self.budget)
+
+    @cached_property
+    def initial(self) -> InitialSet:
+        return InitialSet(self.data, self.plan, self.oracle, self.first)
+
+    @cached_property
+    def purchases(self) -> list[int]:
+        """Labels bought in every round. Raises UsageError if the budget does not fit the data set."""
+        plan = replace(self.plan, initial=len(self.data.given)) if self.initial.given else self.plan
+        sizes = plan.purchases(len(self.data.train))
+        self.initial.require(sizes[0])
+        if self.plan.sets:
+            simulated(self.oracle, "budget.sets")
+            if not self.strategy.chooses_sets:
+                raise UsageError(
+                    f"budget.sets is {self.plan.sets}, but {self.strategy.name} chooses image by image; "
+                    "use a strategy that can buy sets, such as strategy=emoc or entropy, or set budget.sets=null"
+                )
+        return sizes
+
+    async def run(
+        self,
+        record: Record,
+        clock: Callable[[], float] = perf_counter,
+        joules: Callable[[float], float | None] = lambda seconds: None,
+        seen: Callable[[int, Fitted, Mapping[str, float]], None] = lambda round_, fitted, row: None,
+    ) -> None:
+        """Carry out every round in turn. Rounds that `record` holds are replayed from it and not done again.
+
+        `clock` gives the seconds spent on this run, without other runs of the same process. `joules` turns seconds of
+        this run into joules of its device (None: unknown). `seen` gets every model with its measurements before they
+        are recorded.
+        """
+        learner = Checked(self.strategy.wrap(self.learner), type(self.learner).__name__)
+        pool = Pool(self.data)
+        fitted: CheckedFit | None = None
+        for round_, size in enumerate(self.purchases):
+            ids, selecting = bought_again(record, pool, round_), 0.0
+            if ids is not None:
+                labels = await self.label(pool, ids)
+            else:
+                query = asked_again(record, pool, round_)
+                if query is None and fitted is None and round_ > 0:  # resumed after a measurement, before the query
+                    fitted = await learner.fit(self.train_data(pool), Streams(self.seed, round_ - 1), None)
+                if query is None:
+                    query = await self.ask(record, pool, fitted, size, round_, clock)
+                selecting = query.seconds
+                ids, labels = await self.purchase(record, pool, fitted, query, round_)
+            pool.buy(ids, labels)
+            if record.measured(round_) and not learner.continues:
+                continue
+            start = clock()
+            fitted = await learner.fit(self.train_data(pool), Streams(self.seed, round_), fitted)
+            fitting = clock() - start
+            if not record.measured(round_):
+                row = {**measurements(self.data, fitted, pool), "fit_seconds": fitting}
+                seen(round_, fitted, row)
+                record.measure(round_, row, joules(fitting + selecting))
+
+    async def again(self, record: Record) -> tuple[Fitted, Pool]:
+        """Fit the model of the newest round of `record` again; the model and its pool.
+
+        Raises UsageError if no round is measured yet.
+        """
+        learner = Checked(self.strategy.wrap(self.learner), type(self.learner).__name__)
+        pool, fitted, round_ = Pool(self.data), None, 0
+        while record.measured(round_) and (ids := bought_again(record, pool, round_)) is not None:
+            pool.buy(ids, await self.label(pool, ids))
+            if learner.continues or not record.measured(round_ + 1):
+                fitted = await learner.fit(self.train_data(pool), Streams(self.seed, round_), fitted)
+            round_ += 1
+        if fitted is None:
+            raise UsageError("no round is measured yet, so there is no model; let the run go on first")
+        return fitted, pool
+
+    async def ask(
+        self, record: Record, pool: Pool, fitted: Fitted | None, size: int, round_: int, clock: Callable[[], float]
+    ) -> Query:
+        """Choose the next purchase. The query is recorded at once if its labels may take long."""
+        start = clock()
+        choice = await self.choose(fitted, pool, size, round_)
+        ids, facts, made = choice.chosen.to(self.data.images.device), choice.facts, choice.made
+        selecting = clock() - start
+        if made is not None:
+            ids = pool.add(made)
+            record.made(round_, QUERY, ids, made)
+        if fitted is not None:
+            confidence, classes = mean_log_probs(fitted.log_probs(pool.x(ids))).exp().max(1)
+            record.predicted(round_, ids, classes, confidence)
+        if not isinstance(self.oracle, Simulated):  # a person may take a week, and the query stays
+            record.ask(round_, ids, selecting, facts)
+        return Query(ids, selecting, facts)
+
+    async def choose(self, fitted: Fitted | None, pool: Pool, size: int, round_: int) -> Choice:
+        """The initial set, or what the strategy selects. Raises UsageError if it can't be bought."""
+        streams = Streams(self.seed, round_)
+        if fitted is None:
+            return await self.initial.choose(pool, size, streams)
+        rng = streams("candidates")
+        pool.draw_candidates(self.plan.candidate_count, rng)
+        if self.plan.sets:
+            oracle = simulated(self.oracle, "budget.sets")
+            pool.offer(oracle.one_class_sets(pool.candidates, self.plan.sets, size, rng))
+        return checked(await self.strategy.query(fitted, pool, size, streams), pool, size, self.strategy.name)
+
+    async def purchase(
+        self, record: Record, pool: Pool, fitted: CheckedFit | None, query: Query, round_: int
+    ) -> tuple[Tensor, Tensor]:
+        """Record the oracle's answers to a query; ids and labels of the images that were bought, int64 [n] each.
+
+        An image that a person could not label, UNSURE, is not bought. `fitted` is None in the first round and after a
+        wait for labels; then it adds no facts. Raises UsageError if no image of the first query got a label.
+        """
+        ids, seconds, facts = query
+        labels = await self.label(pool, ids)
+        if round_ == 0 and not bool((labels >= 0).any()):
+            raise UsageError(
+                f"none of the first {len(ids)} images got a label, so there is nothing to train on; "
+                "raise budget.initial and start anew with overwrite=true"
+            )
+        ids, labels = ids[labels != UNSURE], labels[labels != UNSURE]
+        told = labels != UNKNOWN
+        if fitted is not None and bool(told.any()):
+            x, y = pool.x(ids[told]), labels[told]
+            facts = {**facts, **fitted.facts(x, y)}
+            for name, images in fitted.shown(x[:SHOWN], y[:SHOWN]).items():
+                record.made(round_, name, ids[told][:SHOWN], images)
+        if bool(self.of_strategy(ids).any()):
+            facts = {**facts, "undecided": float((labels == UNKNOWN).sum())}
+        record.buy(round_, ids, labels, seconds, facts)
+        return ids, labels
+
+    async def label(self, pool: Pool, ids: Tensor) -> Tensor:
+        """The oracle's labels, int64 [n]; of images that the strategy made, UNKNOWN if it can't tell."""
+        if not bool(self.of_strategy(ids).any()):
+            return await self.oracle.label(ids)
+        if not isinstance(self.oracle, Judge):
+            raise UsageError(
+                f"{self.strategy.name} makes images of its own, which are in no data set; use oracle=classifier, "
+                "or another oracle that can label any image"
+            )
+        return await self.oracle.judge(pool.x(ids))
+
+    def of_strategy(self, ids: Tensor) -> Tensor:
+        """Which ids are of images that the strategy made, bool [n]."""
+        return ids >= len(self.data.images)
+
+    def train_data(self, pool: Pool) -> TrainData:
+        unlabelled = ImagesOf(pool, pool.unlabelled)
+        return TrainData(pool.x(pool.labelled), pool.y(pool.labelled), *self.data.validation, unlabelled, pool.old)
+
+
+def bought_again(record: Record, pool: Pool, round_: int) -> Tensor | None:
+    """The ids of a recorded purchase, or None if there is none. Images that were made go back into the pool."""
+    ids = record.bought(round_)
+    if ids is None:
+        return None
+    put_back(record, pool, round_)
+    return ids.to(pool.unlabelled.device)
+
+
+def asked_again(record: Record, pool: Pool, round_: int) -> Query | None:
+    """A recorded query, or None if there is none. Images that were made go back into the pool."""
+    query = record.asked(round_)
+    if query is None:
+        return None
+    put_back(record, pool, round_)
+    return query._replace(ids=query.ids.to(pool.unlabelled.device))
+
+
+def put_back(record: Record, pool: Pool, round_: int) -> None:
+    """Give the pool the images that the strategy made for a round, if it made any."""
+    made = record.queried(round_)
+    if made is not None:
+        pool.add(made)

@@ -1,0 +1,191 @@
+"""How a net is trained (`Recipe`), and a training that an engine is asked to carry out (`Fit`).
+
+N examples, C colour channels, H x W pixels.
+"""
+
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Any, Literal, NamedTuple, Protocol, TypedDict, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from al_runner.errors import UsageError
+from al_runner.rng import Streams
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import Count, Many, Means, NotNegative, Positive, Share, Takes
+from al_runner.types import TrainData
+
+Loss = Callable[[Any, Tensor], Tensor]  # from the net's output in training and the labels to a mean loss
+
+
+@runtime_checkable
+class Schedule(Protocol):
+    """A learning rate that changes during training."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether it needs the whole training, so that training must not end early."""
+
+    def __call__(self, step: int, per_check: int, steps: int) -> float:
+        """The factor of the optimiser's rate at `step`, 0 to `steps` - 1; there is a check every `per_check` steps."""
+
+
+class OptimiserOptions(TypedDict, total=False):
+    """The options of torch's optimisers that the presets set. Other options can be set with a + before their name."""
+
+    lr: Annotated[Positive, Means("learning rate")]
+    weight_decay: Annotated[
+        NotNegative, Means("pull of the weights towards 0; with Adam and SGD, the factor of half their squared norm")
+    ]
+    momentum: Annotated[Share, Means("share of the last step that is added to the next one")]
+    nesterov: Annotated[bool, Means("take the gradient at the point where the momentum leads (SGD)")]
+    alpha: Annotated[Share, Means("how slowly the mean squared gradient forgets (RMSprop)")]
+    betas: Annotated[Sequence[Share], Means("how slowly the mean and the mean squared gradient forget (Adam)")]
+    eps: Annotated[NotNegative, Means("added to the root of the mean squared gradient")]
+    fused: Annotated[bool | None, Means("one kernel for all weights: the same steps in less time")]
+    foreach: Annotated[bool | None, Means("one operation for all weights: the same steps in less time")]
+
+
+@options("training")
+@dataclass(frozen=True)
+class Recipe:
+    """How a net is trained from scratch; the fields are the keys of conf/training/*.yaml.
+
+    A check measures the validation error. There is one every `check_every` steps, or every `check_passes` passes over
+    the data if that is longer. Training ends if the error has not fallen to (1 - min_improvement) times its best for
+    `patience` checks, or after `max_checks`, or at the first error of at most `target_error`. Then the weights with the
+    lowest validation error are restored. To end at a training error, a fit has its training examples as `val_x`. For a
+    fixed number of passes, `check_passes` is that number and `max_checks` is 1: the last weights are kept.
+    """
+
+    optimizer: Annotated[
+        Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer],
+        Means("what turns gradients into steps"),
+        Takes(OptimiserOptions),
+    ]
+    batch_size: Annotated[Count, Means("examples in a minibatch")] = 64
+    check_every: Annotated[Many, Means("steps from one validation to the next")] = 1
+    check_passes: Annotated[Many, Means("the same in passes over the labelled images; the longer one counts")] = 1
+    patience: Annotated[Count, Means("validations without improvement after which training ends")] = 10
+    min_improvement: Annotated[Share, Means("share by which the validation error must fall for an improvement")] = 0.0
+    max_checks: Annotated[Count, Means("validations after which training ends in any case")] = 200
+    target_error: Annotated[Share | None, Means("a validation error that is good enough to end training at once")] = (
+        None
+    )
+    schedule: Annotated[
+        Schedule | None, Means("factors of the learning rate during training; null: a constant rate")
+    ] = None
+    label_smoothing: Annotated[Share, Means("share of every label that is spread evenly over all classes")] = 0.0
+    reshuffle: Annotated[bool, Means("draw a new order for every pass; false keeps the order of purchase")] = True
+    norm_penalty: Annotated[NotNegative, Means("times the sum of the weights' unsquared norms, added to the loss")] = (
+        0.0
+    )
+    init: Annotated[
+        Callable[[nn.Module], object] | None, Means("draws initial weights; null keeps the layers' own way")
+    ] = None
+    same_init: Annotated[bool, Means("the same initial weights in every round")] = False
+    augment: Annotated[
+        Callable[[], nn.Module] | None, Means("a layer before the net that changes training images alone")
+    ] = None
+    precision: Annotated[
+        Literal["float32", "tf32", "bfloat16"],
+        Means("of products in training; tf32 and bfloat16 are faster on recent GPUs and less exact"),
+    ] = "float32"
+
+    def __post_init__(self) -> None:
+        early = self.patience < self.max_checks or self.target_error is not None
+        if early and self.schedule is not None and self.schedule.whole:
+            raise UsageError(
+                f"training.schedule={type(self.schedule).__name__} needs the whole training, which must not end "
+                "early; set training.max_checks=1 and training.check_passes=the number of passes"
+            )
+
+    @property
+    def loss(self) -> Loss:
+        """Mean cross-entropy in nats with label smoothing (Szegedy et al., 2016, section 7)."""
+        return partial(cross_entropy, label_smoothing=self.label_smoothing) if self.label_smoothing else cross_entropy
+
+    def minibatch_sizes(self, count: int, least: int = 1) -> list[int]:
+        """Sizes of the minibatches of a pass over `count` examples.
+
+        If the last one has fewer than `least` examples, it joins the one before. `least` is 1, or more for nets that
+        can't be trained on one example (`least_minibatch`).
+        """
+        full, rest = divmod(count, self.batch_size)
+        if full and rest < least:
+            return [self.batch_size] * (full - 1) + [self.batch_size + rest]
+        return [self.batch_size] * full + [rest]
+
+    def steps_per_check(self, count: int, least: int = 1) -> int:
+        """Optimiser steps between two checks on `count` examples."""
+        return max(self.check_every, self.check_passes * len(self.minibatch_sizes(count, least)))
+
+    def rate_factor(self, step: int, per_check: int) -> float:
+        """The factor of the optimiser's learning rate at `step`, which counts from 0."""
+        return 1.0 if self.schedule is None else self.schedule(step, per_check, per_check * self.max_checks)
+
+
+def least_minibatch(net: nn.Module) -> int:
+    """How many examples a net needs in a minibatch: 2 with BatchNorm, since one example has no variance, else 1."""
+    return 2 if any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in net.modules()) else 1
+
+
+Move = Callable[[str, Tensor], None]  # takes a part's name and a loss, and moves that part's weights by one step
+
+
+class Joint(Protocol):
+    """How a net of several parts is trained, each part by its own losses. Equal reprs mean equal trainings."""
+
+    def recipes(self, recipe: Recipe) -> Mapping[str, Recipe]:
+        """The recipe of each part, by the name of its submodule: optimiser, schedule and penalty come from it."""
+
+    def step(self, net: Any, x: Tensor, y: Tensor, loss: Loss, move: Move, rng: torch.Generator) -> Tensor:
+        """Move every part on one minibatch, uint8 [N, C, H, W] and [N].
+
+        Returns the sum of all losses before the moves, detached. `loss` is the loss of the net as a classifier. `rng`,
+        on the CPU, is the only source of chance beside dropout.
+        """
+
+
+class Fit(NamedTuple):
+    """One training, which an engine carries out."""
+
+    # Makes a net with new weights from torch's global generator; builders with equal repr build equal architectures.
+    build: Callable[[], nn.Module]
+    recipe: Recipe
+    data: TrainData
+    streams: Streams
+    loss: Loss | None = None  # None: the recipe's
+    start: Mapping[str, Tensor] | None = None  # a state_dict to begin from, in place of new weights
+    # Relative chances of the examples, [N] on the CPU, for minibatches drawn with replacement; None: passes over all.
+    chances: Tensor | None = None
+    joint: Joint | None = None  # None: one loss moves all weights
+
+    @property
+    def criterion(self) -> Loss:
+        """The loss that training minimises."""
+        return self.loss or self.recipe.loss
+
+
+class Trained(NamedTuple):
+    """What an engine returns for a `Fit`."""
+
+    net: nn.Module
+    steps: int
+    seconds: float  # the engine's time for this fit; in a stack, an equal share of the stack's time
+
+
+class trained:
+    """Asks the driver of the coroutine to carry out fits; `await trained(fits)` gives one `Trained` for each.
+
+    If fits fail, it raises the exception of the first one.
+    """
+
+    def __init__(self, fits: Sequence[Fit]):
+        self.fits = fits
+
+    def __await__(self) -> Generator[Sequence[Fit], list[Trained], list[Trained]]:
+        return (yield self.fits)
