@@ -18,6 +18,7 @@ from al_runner.errors import UsageError
 HEADER = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 log = logging.getLogger(__name__)
 
+TEST = {"test_images", "test_labels"}
 WANTED = f"give an .npz file with {', '.join(ARRAYS)}, as numpy.savez writes it"
 # What to write in place of Python objects, by the last word of an array's name.
 NO_OBJECTS = {
@@ -42,6 +43,11 @@ def read(path: Path, channels: str | None = None, relabel: bool = False, values:
         other = sorted({*file.files} - {*found})
     if not found:
         raise UsageError(f"{path} has {few(other)}; {WANTED}")
+    if other and not TEST & {*found}:  # a test set of another name, or a damaged one, must not go unnoticed
+        raise UsageError(
+            f"{path} has no {' and '.join(sorted(TEST))}, but {few(other)}, which nothing reads; rename "
+            "what is the test set, or leave these arrays out to have a test set drawn from the training images"
+        )
     arrays = checked(path, found, channels, relabel, values)
     if other:
         log.warning("%s: nothing reads %s", path, few(other))

@@ -5,10 +5,9 @@ N vectors of D numbers.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from pydantic import InstanceOf
 
@@ -22,6 +21,9 @@ from al_runner.errors import UsageError
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Means
 from al_runner.types import DataSet
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PARTS = ("train", "test", "val")
 Found = Mapping[str, NDArray[Any]]
@@ -147,8 +149,10 @@ def _load(file: Path, mode: Any) -> NDArray[Any]:
         raise UsageError(f"{file} can't be read as an .npy file ({reason}); write it with numpy.save") from error
 
 
-def read_table(file: Path) -> pd.DataFrame:
+def read_table(file: Path) -> "pd.DataFrame":
     """A parquet file; UsageError where it can't be read, or the package that reads it is missing."""
+    import pandas as pd  # noqa: PLC0415 - takes half a second, which other files need not wait for
+
     try:
         return pd.read_parquet(file)
     except ImportError as error:
@@ -157,7 +161,7 @@ def read_table(file: Path) -> pd.DataFrame:
         raise UsageError(f"{file} can't be read as a parquet file ({one_line(error)})") from error
 
 
-def of_table(where: object, table: pd.DataFrame, inputs: str, targets: str) -> Found:
+def of_table(where: object, table: "pd.DataFrame", inputs: str, targets: str) -> Found:
     """The column `inputs` of vectors, or all columns of numbers but the labels', and the column `targets`."""
     if targets not in table:
         raise UsageError(f"{where} has no column {targets}; name the labels' with dataset.targets=...")

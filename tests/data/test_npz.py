@@ -313,6 +313,16 @@ def test_arrays_that_nothing_reads_are_named(tmp_path, load, caplog):
     assert caplog.messages == []
 
 
+def test_a_test_set_of_another_name_is_not_passed_over(tmp_path, load):
+    arrays = {"train_images": IMAGES, "train_labels": LABELS, "x_test": IMAGES, "y_test": LABELS}
+    np.savez(tmp_path / "mine.npz", **arrays)
+    with pytest.raises(
+        InstantiationException,
+        match=r"has no test_images and test_labels, but x_test, y_test, which nothing reads; rename",
+    ):
+        load("npz", tmp_path, tmp_path / "mine.npz")
+
+
 def test_names_of_files_may_stand_beside_the_images_one_for_each(tmp_path, load):
     names = [f"photo {number}.jpg" for number in range(40)]
     assert list(load("npz", tmp_path, save(tmp_path, files=np.array(names))[0]).files) == names
