@@ -7,7 +7,7 @@ runs=${RUNS:-outputs/compare_usps}
 out=${OUT:-outputs/reproduced/compare_usps}
 sweep() { al-run -m experiment=compare_usps results="$runs" seed="${SEEDS:-0,1,2,3,4}" "$@"; }
 
-sweep strategy=random,uncertainty,margin,entropy,kfac_vfe,kfac_spectral,kfac_trace,core_set,core_set_robust
+sweep strategy=random,uncertainty,margin,entropy,kfac_vfe,kfac_vfe_eq19,kfac_spectral,kfac_trace,core_set,core_set_robust
 sweep strategy=badge,bait,ceal,cluster_margin,dfal,egl,emoc,learning_loss
 sweep strategy=dfal strategy.twins=true name=twins
 sweep strategy=discriminative_28 strategy.mini_queries=8 # numbers of their code for few features, and its 5 images each
@@ -15,5 +15,5 @@ sweep strategy=random,entropy,bald,epig,power_bald,batch_bald,variation_ratios,m
 sweep strategy=random,suggestive_annotation learner=bootstrap
 
 al-compare "$runs" --out "$out" --across learner --baseline random-plain
-shown=random-plain,random-ensemble,uncertainty-plain,kfac_vfe-plain,badge-plain,bait-plain,entropy-ensemble
+shown=random-plain,random-ensemble,uncertainty-plain,kfac_vfe-plain,kfac_vfe_eq19-plain,badge-plain,bait-plain,entropy-ensemble
 al-plot "$runs" --out "$out" --log --across learner --only "$shown"

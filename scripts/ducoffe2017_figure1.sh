@@ -6,8 +6,8 @@ set -euo pipefail
 preset=${PRESET:-ducoffe2017_figure1}
 runs=outputs/$preset out=${OUT:-outputs/reproduced/$preset}
 al-run -m experiment="$preset" results="$runs" budget.max_labelled="${LABELS:-15000}" seed="${SEEDS:-0,1,2,3,4}" \
-    strategy=full,kfac_vfe,random,uncertainty,curriculum,margin,entropy
-curves=full,random,uncertainty,kfac_vfe,curriculum,margin # seven on few seeds can't be read
+    strategy=full,kfac_vfe_eq19,random,uncertainty,curriculum,margin,entropy
+curves=full,random,uncertainty,kfac_vfe_eq19,curriculum,margin # seven on few seeds can't be read
 for kind in "" --best; do al-plot "$runs" --log $kind --only $curves --out "$out"; done
 al-compare "$runs" --out "$out"
 al-report "$runs" --out "$out/report.html"

@@ -48,7 +48,7 @@ def acquisition(
     with global_stream(stream(0, "init")):
         net = NetBuilder(model, (1, 16, 16), 10, torch.tensor([127.5]), torch.tensor([73.9]))()
     net = net.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-    return lambda: KfacVfe().choose(net, images, query, images[:candidates])
+    return lambda: KfacVfe(target="parameters").choose(net, images, query, images[:candidates])
 
 
 def point(axis: str, size: int) -> Callable[[], object]:

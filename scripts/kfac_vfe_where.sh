@@ -7,9 +7,9 @@ runs=outputs/kfac_vfe_where out=outputs/reproduced/kfac_vfe_where
 sweep() { al-run -m experiment=compare_usps results=$runs "$@"; }
 
 large=('budget.query=80,160' 'run.budget=query${budget.query}')
-sweep "${large[@]}" seed='range(0,20)' strategy=uncertainty,kfac_vfe
+sweep "${large[@]}" seed='range(0,20)' strategy=uncertainty,kfac_vfe_eq19
 sweep "${large[@]}" seed=0,1,2,3,4 strategy=random,kfac_spectral
-sweep pool=repeated,outliers,label_noise seed=0,1,2,3,4 strategy=random,uncertainty,kfac_vfe
+sweep pool=repeated,outliers,label_noise seed=0,1,2,3,4 strategy=random,uncertainty,kfac_vfe_eq19
 
 al-plot $runs --facet dataset,budget --log --common --out $out
 al-compare $runs --baseline uncertainty --out $out

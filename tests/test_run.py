@@ -16,7 +16,7 @@ from recorded import rounds, untimed
 from sklearn.datasets import load_digits
 
 
-def folder_of(results: Path, strategy: str = "kfac_vfe", seed: int = 0) -> Path:
+def folder_of(results: Path, strategy: str = "badge", seed: int = 0) -> Path:
     (folder,) = results.glob(f"*/*/{strategy}/seed{seed}")
     return folder
 
@@ -25,21 +25,21 @@ def test_one_run_shows_its_progress_and_says_where_everything_is(al_run: Command
     code, output = al_run(*digits8(tmp_path))
     folder = folder_of(tmp_path)
     assert code == 0
-    assert "digits kfac_vfe seed 0 | round 3/3 |    80 labelled | test error" in output
+    assert "digits badge seed 0 | round 3/3 |    80 labelled | test error" in output
     assert f"Results: {os.path.relpath(folder)}\n" in output
     assert f"Picture: {os.path.relpath(folder / 'curve.png')}\n" in output
     assert (folder / "curve.png").read_bytes()[:4] == b"\x89PNG"
     assert {"rounds.csv", "acquired.csv", "config.yaml", "provenance.json"} <= set(os.listdir(folder))
-    assert folder.relative_to(tmp_path).as_posix() == "digits/usps_cnn-plain-adam-digits/kfac_vfe/seed0"
+    assert folder.relative_to(tmp_path).as_posix() == "digits/usps_cnn-plain-adam-digits/badge/seed0"
     code, output = al_run(*digits8(tmp_path))
     assert (code, "finished already" in output) == (0, True)
-    code, output = al_run(*digits8(tmp_path, "strategy.damping=1.0"))
+    code, output = al_run(*digits8(tmp_path, "strategy.first=random"))
     assert code == 1
-    assert "strategy.damping: 0.1 there, 1.0 asked" in output
+    assert "strategy.first: largest there, random asked" in output
     assert "Traceback" not in output
-    assert al_run(*digits8(tmp_path, "strategy.damping=1.0", "name=damped"))[0] == 0
-    assert (folder.parents[1] / "kfac_vfe-damped" / "seed0" / "rounds.csv").exists()
-    assert al_run(*digits8(tmp_path, "strategy.damping=1.0", "overwrite=true"))[0] == 0
+    assert al_run(*digits8(tmp_path, "strategy.first=random", "name=random_first"))[0] == 0
+    assert (folder.parents[1] / "badge-random_first" / "seed0" / "rounds.csv").exists()
+    assert al_run(*digits8(tmp_path, "strategy.first=random", "overwrite=true"))[0] == 0
 
 
 @pytest.mark.parametrize("how", [[], ["learner=ensemble", "learner.members=2"], ["strategy=learning_loss"]], ids=str)
@@ -82,14 +82,14 @@ def test_strategies_of_one_seed_share_round_0(al_run: Command, tmp_path: Path) -
         (["hydra/launcher=rays", "-m"], "there is no hydra/launcher=rays; did you mean hydra/launcher=ray?"),
         (["budget=zzz"], "there is no budget=zzz; choose from beluch2018, cifar, "),
         (
-            ["strategy.gama=1"],
+            ["strategy=kfac_vfe", "strategy.gama=1"],
             "there is no option strategy.gama; did you mean strategy.gamma?",
         ),
         (["dataset=usps", "budget.querry=1"], "there is no option budget.querry; did you mean budget.query?"),
         (["-m", "seed=0,1", "strategy=uncertainty,random", "strategy.gama=1"], "strategy has score"),
         (["-m", "seed=range(0,3)", "hydra.launcher.n_jobs=1"], "hydra.launcher has gpu, cpu"),
         (["seed.x=1"], "there is no option seed.x; seed has no options"),
-        (["strategy.gamma=-1"], "strategy.gamma is -1; it must be 0 or more"),
+        (["strategy=kfac_vfe", "strategy.gamma=-1"], "strategy.gamma is -1; it must be 0 or more"),
         (["strategy=bald"], "bald needs K > 1 posterior samples; use learner=dropout, ensemble or bootstrap"),
         (["budget.query=0"], "budget.query is 0"),
         (["budget.initial=-5"], "budget.initial is -5"),
@@ -117,7 +117,10 @@ def test_strategies_of_one_seed_share_round_0(al_run: Command, tmp_path: Path) -
         (["budget.balanced=true"], "there is no option budget.balanced any more; use budget.initial_by=balanced"),
         (["budget.initial_by=2x"], "no strategy of that name; use random, balanced, or a strategy that needs no fit"),
         (["budget.initial_by=margin"], "budget.initial_by is margin, which chooses by a fitted model"),
-        (["strategy.invert_labelled=maybe"], "strategy.invert_labelled is 'maybe'; it must be true or false"),
+        (
+            ["strategy=kfac_vfe", "strategy.invert_labelled=maybe"],
+            "strategy.invert_labelled is 'maybe'; it must be true or false",
+        ),
         (["seed=1.5"], "seed is 1.5; it must be a whole number"),
         (["seed=abc"], "seed is 'abc'; it must be a whole number"),
         (["threads=0"], "threads is 0; it must be 1 or more"),
@@ -141,14 +144,20 @@ def test_strategies_of_one_seed_share_round_0(al_run: Command, tmp_path: Path) -
             ["strategy._target_=broken_module.Mine"],
             "there is no module broken_module; broken_module.py may lie in the folder where al-run is started",
         ),
-        (["-m", "strategy.gamma=0,1"], "tell such jobs apart by their name, as with 'name=gamma${strategy.gamma}'"),
+        (
+            ["-m", "strategy=kfac_vfe", "strategy.gamma=0,1"],
+            "tell such jobs apart by their name, as with 'name=gamma${strategy.gamma}'",
+        ),
         (
             ["hydra/launcher=slurm"],
             "hydra/launcher=slurm is for sweeps, and this is a single run; put -m before the options",
         ),
         (["+foo=3"], "there is no option foo; al-run --help lists all groups and settings"),
         (["query=40"], "there is no option query; did you mean budget.query?"),
-        (["strategy.generalisation=inf"], "strategy.generalisation is inf; it must be a finite number, 0 or more"),
+        (
+            ["strategy=kfac_vfe", "strategy.generalisation=inf"],
+            "strategy.generalisation is inf; it must be a finite number, 0 or more",
+        ),
         (["--strategy", "random"], "there is no flag --strategy; options are given without dashes, as strategy=random"),
         (["run.strategy=../../x"], "run.strategy can't be set: it is made of the run's own choices"),
         (["-m", "strategy=random,random"], "the sweep has the job"),
@@ -227,7 +236,7 @@ def test_results_that_cannot_be_written_are_named(al_run: Command, tmp_path: Pat
 def test_two_processes_never_share_a_folder(al_run: Command, tmp_path: Path) -> None:
     from filelock import FileLock
 
-    folder = tmp_path / "digits/usps_cnn-plain-adam-digits/kfac_vfe/seed0"
+    folder = tmp_path / "digits/usps_cnn-plain-adam-digits/badge/seed0"
     folder.mkdir(parents=True)
     with FileLock(folder / ".lock"):
         code, output = al_run(*digits8(tmp_path))
@@ -238,7 +247,7 @@ def test_a_run_killed_again_and_again_ends_with_the_rows_of_one_never_killed(al_
     """SIGKILL as soon as the next round is on disk, three times over, then once more to the end."""
     slow = ["training.check_every=40", "training.max_checks=4"]
     assert al_run(*digits8(tmp_path / "whole", *slow))[0] == 0
-    killed = tmp_path / "killed/digits/usps_cnn-plain-adam-digits/kfac_vfe/seed0"
+    killed = tmp_path / "killed/digits/usps_cnn-plain-adam-digits/badge/seed0"
     for seen in range(3):
         process = started(*digits8(tmp_path / "killed", *slow))
         deadline = time.monotonic() + 60
@@ -308,7 +317,7 @@ def test_a_crash_in_a_strategy_is_no_success_and_keeps_what_was_recorded(tmp_pat
 
 
 def test_an_interrupted_run_says_how_to_go_on(tmp_path: Path) -> None:
-    folder = tmp_path / "digits/usps_cnn-plain-adam-digits/kfac_vfe/seed0"
+    folder = tmp_path / "digits/usps_cnn-plain-adam-digits/badge/seed0"
     process = started(*digits8(tmp_path, "training.check_every=40", "training.max_checks=40"))
     while rounds(folder) < 1 and process.poll() is None:
         time.sleep(0.01)
@@ -346,4 +355,4 @@ def test_shell_completion_knows_the_strategies(tmp_path: Path) -> None:
         text=True,
         check=True,
     )
-    assert process.stdout.strip() == "strategy=kfac_vfe"
+    assert process.stdout.strip() == "strategy=kfac_vfe strategy=kfac_vfe_eq19"

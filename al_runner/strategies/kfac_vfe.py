@@ -47,11 +47,11 @@ CHUNK = 128  # images in one backward pass; the patches of a layer then take onl
 class KfacVfe(Strategy):
     """Greedily builds the query whose Fisher information is like the pool's (algorithm 1).
 
-    Let Z1 = sum_l mean_S tr(psi_x psi_U^-1) mean_S tr(tau_x tau_U^-1). The generalisation factor (eq. 15, 19) is
-    ln(Z1 / T) + T / Z1; the target T is N in the paper. Let Z0 = sum_l mean_S tr(psi_x M psi_x)
-    mean_S tr(tau_x M' tau_x), where M and M' are the labelled set's factors. The training factor (eq. 13, 19) is
-    gamma * Zref / Z0. Zref is the mean Z0 of random queries of the same size. It replaces the paper's scale
-    N^3 / sqrt(pi), beside which the other term would not count.
+    Let Z1 = sum_l mean_S tr(psi_x psi_U^-1) mean_S tr(tau_x tau_U^-1). The generalisation factor (eq. 15, 19) is ln(Z1
+    / T) + T / Z1. The target T is N in the paper; the default here grows with the labels (see target.py). Let Z0 =
+    sum_l mean_S tr(psi_x M psi_x) mean_S tr(tau_x M' tau_x), where M and M' are the labelled set's factors. The
+    training factor (eq. 13, 19) is gamma * Zref / Z0. Zref is the mean Z0 of random queries of the same size. It
+    replaces the paper's scale N^3 / sqrt(pi), beside which the other term would not count.
     The paper contradicts itself in several places. Each of them is an option; the defaults are the values that the
     algebra and measurements support.
     """
@@ -70,7 +70,7 @@ class KfacVfe(Strategy):
     target: Annotated[
         Target,
         Means("the number that Z1 is compared with: N, a multiple of the pool's own Z1, or one that grows with labels"),
-    ] = "parameters"
+    ] = "growing"
     energy: Annotated[
         Literal["total", "blocks"], Means("one target for the sum of all blocks, or a target for each block")
     ] = "total"

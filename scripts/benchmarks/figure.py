@@ -30,7 +30,7 @@ from al_runner.record.run import Run
 from al_runner.settings.groups import conf_dir
 
 ROUNDS = 16
-STRATEGIES = ("random", "uncertainty", "curriculum", "kfac_vfe")
+STRATEGIES = ("random", "uncertainty", "curriculum", "kfac_vfe_eq19")
 LAUNCHERS = ("basic", "processes", "lockstep")
 Rows = dict[str, list[dict[str, str]]]
 

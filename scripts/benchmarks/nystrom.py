@@ -47,14 +47,19 @@ def main() -> None:
     x = torch.from_numpy(images.astype(np.float32)).reshape(-1, 1, 8, 8) / 16
     net, pool = trained(x[:100], torch.from_numpy(labels[:100])), x[100:]
     matrix = max((factors.psi for factors in mean_factors(net, [(pool, None)]).values()), key=len)
-    exact, chosen = damped_inverse(matrix, DAMPING), set(KfacVfe().choose(net, pool, 32).chosen.tolist())
+    exact, chosen = (
+        damped_inverse(matrix, DAMPING),
+        set(KfacVfe(target="parameters").choose(net, pool, 32).chosen.tolist()),
+    )
     big = torch.randn(9000, 4609, dtype=torch.float64)
     big = big.T @ big
     print(f"exact, {len(big)} inputs: {seconds(big, None):.2f} s")
     order = torch.randperm(len(matrix), generator=torch.Generator().manual_seed(0))
     for rank in RANKS:
         error = (nystrom_inverse(matrix, DAMPING, order[:rank]) - exact).norm() / exact.norm()
-        shared = len(chosen & set(KfacVfe(nystrom_rank=rank).choose(net, pool, 32).chosen.tolist()))
+        shared = len(
+            chosen & set(KfacVfe(target="parameters", nystrom_rank=rank).choose(net, pool, 32).chosen.tolist())
+        )
         print(f"rank {rank:5}: error {error:8.1e}, {shared:2} of 32 chosen alike, {seconds(big, rank):6.2f} s")
 
 

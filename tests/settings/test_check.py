@@ -42,7 +42,7 @@ def test_every_experiment_passes(name: str) -> None:
     [
         (["+foo=3"], "there is no option foo; al-run --help lists all groups and settings"),
         (["+stratgy=random"], "there is no option stratgy; did you mean strategy?"),
-        (["+strategy.gama=3"], "there is no option strategy.gama; did you mean strategy.gamma?"),
+        (["strategy=kfac_vfe", "+strategy.gama=3"], "there is no option strategy.gama; did you mean strategy.gamma?"),
         (["+learner.foo=3"], "there is no option learner.foo; learner has recipe"),
         (
             ["+training.optimizer.sped=3"],

@@ -124,7 +124,7 @@ def naive(net: nn.Module, pool: Pool, n: int, strategy: KfacVfe) -> list[int]:
     ids=str,
 )
 def test_selection_equals_a_greedy_that_recomputes_everything(net: nn.Module, pool: Pool, options: dict) -> None:
-    strategy = KfacVfe(**options)
+    strategy = KfacVfe(**{"target": "parameters"} | options)
     ours = strategy.select(SingleNet(net, 0), pool, 6, stream(0, "query"))
     assert ours.tolist() == naive(net, pool, 6, strategy)
 
@@ -148,7 +148,7 @@ class Residual(nn.Module):
 @pytest.mark.parametrize("options", [{}, {"gamma": 1.0, "invert_labelled": True, "target": 1}], ids=str)
 def test_selection_for_a_residual_net_equals_the_same_greedy(pool: Pool, options: dict) -> None:
     torch.manual_seed(3)
-    net, strategy = Residual().double().eval(), KfacVfe(**options)
+    net, strategy = Residual().double().eval(), KfacVfe(**{"target": "parameters"} | options)
     ours = strategy.select(SingleNet(net, 0), pool, 6, stream(0, "query"))
     assert ours.tolist() == naive(net, pool, 6, strategy)
 
@@ -157,7 +157,11 @@ def test_every_option_changes_some_selection(net: nn.Module, pool: Pool) -> None
     """Otherwise the comparison above could not tell the options apart."""
 
     def picks(**options: object) -> list[int]:
-        return KfacVfe(**options).select(SingleNet(net, 0), pool, 6, stream(0, "query")).tolist()  # type: ignore[arg-type]
+        return (
+            KfacVfe(**{"target": "parameters"} | options)
+            .select(SingleNet(net, 0), pool, 6, stream(0, "query"))
+            .tolist()
+        )  # type: ignore[arg-type]
 
     plain = picks()
     assert picks(direction="maximise") != plain
@@ -291,7 +295,7 @@ def test_a_query_s_facts_are_its_z1_from_matrices_and_what_it_is_compared_with(
 
 
 def test_the_whole_pool_has_its_own_z1(net: nn.Module, pool: Pool) -> None:
-    facts = KfacVfe().choose(net, pool.x(pool.unlabelled), len(pool.unlabelled)).facts
+    facts = KfacVfe(target="parameters").choose(net, pool.x(pool.unlabelled), len(pool.unlabelled)).facts
     assert facts["z1"] == pytest.approx(facts["pool_z1"])
     assert facts["target"] == facts["parameters"] > 2 * facts["z1"]
 
@@ -325,7 +329,11 @@ def test_z_of_a_set_is_the_sum_over_layers_of_products_of_means() -> None:
 
 def test_a_sample_of_the_pool_is_seeded_and_the_whole_pool_by_size(net: nn.Module, pool: Pool) -> None:
     def picks(sample: int | None, seed: int) -> list[int]:
-        return KfacVfe(pool_sample=sample).select(SingleNet(net, 0), pool, 6, stream(seed, "query")).tolist()
+        return (
+            KfacVfe(target="parameters", pool_sample=sample)
+            .select(SingleNet(net, 0), pool, 6, stream(seed, "query"))
+            .tolist()
+        )
 
     assert picks(5, 0) == picks(5, 0)
     assert len({tuple(picks(5, seed)) for seed in range(6)}) > 1
@@ -352,7 +360,7 @@ def test_a_sample_of_the_pool_is_seeded_and_the_whole_pool_by_size(net: nn.Modul
 )
 def test_a_wrong_option_names_what_is_right(options: dict, message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        KfacVfe(**options)
+        KfacVfe(**{"target": "parameters"} | options)
 
 
 def prelu_net() -> nn.Module:
@@ -363,8 +371,8 @@ def prelu_net() -> nn.Module:
 def test_an_untreated_layer_is_refused_before_training_or_left_out_when_asked(pool: Pool) -> None:
     net = prelu_net()
     with pytest.raises(UsageError, match="'2' is PReLU"):
-        KfacVfe().check(net, pool.x(pool.candidates[:2]))
-    strategy = KfacVfe(skip_untreated=True, gamma=1.0)
+        KfacVfe(target="parameters").check(net, pool.x(pool.candidates[:2]))
+    strategy = KfacVfe(target="parameters", skip_untreated=True, gamma=1.0)
     strategy.check(net, pool.x(pool.candidates[:2]))
     relu = nn.Sequential(net[0], net[1], nn.LeakyReLU(0.25), net[3]).eval()  # a PReLU's initial slope
     picks = [s.select(SingleNet(n, 0), pool, 6, stream(0, "query")) for s, n in ((strategy, net), (strategy, relu))]
@@ -373,7 +381,7 @@ def test_an_untreated_layer_is_refused_before_training_or_left_out_when_asked(po
 
 def test_tensors_are_enough(net: nn.Module, pool: Pool) -> None:
     """The choice from tensors is the choice through the runner."""
-    strategy = KfacVfe(gamma=1.0, pool_sample=20)
+    strategy = KfacVfe(target="parameters", gamma=1.0, pool_sample=20)
     through_runner = strategy.select(SingleNet(net, 0), pool, 6, stream(0, "query"))
     choice = strategy.choose(
         net,
@@ -386,12 +394,12 @@ def test_tensors_are_enough(net: nn.Module, pool: Pool) -> None:
     assert pool.candidates[choice.chosen].tolist() == through_runner.tolist()
     known = mean_factors(net, [(pool.x(pool.unlabelled), None)])
     candidates = pool.x(pool.candidates)
-    expected = KfacVfe().choose(net, pool.x(pool.unlabelled), 6, candidates).chosen.tolist()
-    assert KfacVfe().choose(net, candidates, 6, factors=known).chosen.tolist() == expected
-    assert KfacVfe().choose(net, candidates, 6).chosen.tolist() != expected
+    expected = KfacVfe(target="parameters").choose(net, pool.x(pool.unlabelled), 6, candidates).chosen.tolist()
+    assert KfacVfe(target="parameters").choose(net, candidates, 6, factors=known).chosen.tolist() == expected
+    assert KfacVfe(target="parameters").choose(net, candidates, 6).chosen.tolist() != expected
     unlabelled = pool.x(pool.unlabelled)
-    everything = KfacVfe().choose(net, unlabelled, 3).chosen
-    assert everything.tolist() == KfacVfe().choose(net, unlabelled, 3, unlabelled).chosen.tolist()
+    everything = KfacVfe(target="parameters").choose(net, unlabelled, 3).chosen
+    assert everything.tolist() == KfacVfe(target="parameters").choose(net, unlabelled, 3, unlabelled).chosen.tolist()
 
 
 @pytest.mark.parametrize(
@@ -400,12 +408,12 @@ def test_tensors_are_enough(net: nn.Module, pool: Pool) -> None:
 )
 def test_what_cannot_be_chosen_is_refused(net: nn.Module, pool: Pool, n: int, gamma: float, message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        KfacVfe(gamma=gamma).choose(net, pool.x(pool.unlabelled), n)
+        KfacVfe(target="parameters", gamma=gamma).choose(net, pool.x(pool.unlabelled), n)
 
 
 def test_a_training_factor_of_no_images_is_refused(net: nn.Module, pool: Pool) -> None:
     with pytest.raises(UsageError, match="empty set"):
-        KfacVfe(gamma=1.0).choose(net, pool.x(pool.unlabelled), 2, labelled=[])
+        KfacVfe(target="parameters", gamma=1.0).choose(net, pool.x(pool.unlabelled), 2, labelled=[])
 
 
 @pytest.mark.parametrize("scored", [1, 4, 9])
@@ -437,7 +445,7 @@ class Reader:
 def test_a_pool_is_read_once_and_never_more_than_a_few_images_at_a_time(net: nn.Module, sample: int | None) -> None:
     images = torch.randn(300, 1, 4, 4, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
     unlabelled, candidates = Reader(images), Reader(images[:200])
-    strategy = KfacVfe(pool_sample=sample)
+    strategy = KfacVfe(target="parameters", pool_sample=sample)
     chosen = strategy.choose(net, unlabelled, 5, candidates).chosen
     assert chosen.tolist() == strategy.choose(net, images, 5, images[:200]).chosen.tolist()
     for reader, count in ((unlabelled, sample or 300), (candidates, 200)):

@@ -41,6 +41,7 @@ STRATEGIES = {
     "variation_ratios_mean": "Variation ratios of the mean",
     "discriminative_28": "DAL, 28 features",
     "least_confidence": "Least confidence",
+    "kfac_vfe_eq19": "KFAC-VFE (eq. 19)",
 }
 OTHERS = {
     "usps": "USPS",
