@@ -111,8 +111,8 @@ def _costs(runs: pd.DataFrame, keys: list[Any], budget: Budget) -> pd.DataFrame:
     )
     groups = costs.groupby([keys[0], runs["seed"]], sort=True)
     sums, medians = groups.sum(min_count=1), groups.median()
-    found = sums[["wall_seconds"]].join(medians[["fit_seconds", "select_seconds"]]).join(sums[["energy_joules"]])
-    return found.reset_index()
+    joined = sums[["wall_seconds"]].join(medians[["fit_seconds", "select_seconds"]]).join(sums[["energy_joules"]])
+    return joined.reset_index()
 
 
 def _columns(run: pd.DataFrame) -> tuple[Floats, Floats]:
