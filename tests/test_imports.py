@@ -42,7 +42,7 @@ LAYERS = {
     "record": {"errors", "system", "types", "settings"},
     "labelling": {"errors", "system", "types", "oracle", "record"},
     "analysis": {"errors", "system", "record", "data"},
-    "sweep": {"callable", "errors", "system", "record", "settings", "analysis"},
+    "sweep": {"callable", "types", "errors", "system", "record", "settings", "analysis"},
 }
 KNOW_HYDRA = {"run", "job", "sweep", "settings", "plugins", "api"}
 FILES = sorted(PACKAGE.rglob("*.py"))

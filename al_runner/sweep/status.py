@@ -21,13 +21,13 @@ from rich.text import Text
 from al_runner.analysis.table.rows import read_rounds
 from al_runner.errors import UsageError
 from al_runner.record.state import ASKING, DONE, FAILED, NAME, RUNNING, STOPPED, WAITING, State, sound
+from al_runner.sweep.progress import seconds_left
 from al_runner.sweep.worker import AL_RUN
 from al_runner.system.console import command, plain, say
 from al_runner.system.foreign import folders_with
 
 COLOURS = {RUNNING: "cyan", DONE: "green", FAILED: "red", STOPPED: "yellow", WAITING: "", ASKING: "magenta"}
 CONFIG_DIR = "--config-dir="  # as `launch_of` writes it
-LAST = 5  # rounds whose time the rest is reckoned from
 
 
 @dataclass(frozen=True)
@@ -91,10 +91,7 @@ def run_in(folder: Path, state: State) -> Run:
         )
     if not rows:
         return Run(folder, state, 0, 0, None, None)
-    recent = [row["fit_seconds"] + max(0.0, row["select_seconds"]) for row in rows[-LAST:]]
-    left = None
-    if state.state != DONE and state.rounds:
-        left = (state.rounds - len(rows)) * sum(recent) / len(recent)
+    left = seconds_left(rows, state.rounds) if state.state != DONE and state.rounds else None
     return Run(folder, state, len(rows), int(rows[-1]["labelled"]), float(rows[-1]["test_error"]), left)
 
 

@@ -5,7 +5,8 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from al_runner.sweep.progress import LiveTable, sparkline
+from al_runner.sweep.live import LiveTable
+from al_runner.sweep.progress import sparkline
 
 
 class Screen:
