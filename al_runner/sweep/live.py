@@ -45,7 +45,7 @@ class LiveLine(Lines):
         done, rows = len(self._rows), self._rows
         left = seconds_left(rows, self._rounds)
         at = f"round {done - 1 if done else '-'} of {self._rounds - 1}"
-        cells: list[RenderableType] = [at, ProgressBar(self._rounds, done, BAR)]
+        cells: list[RenderableType] = [at, ProgressBar(self._rounds, done, BAR, complete_style="cyan")]
         if rows:
             errors = [float(row["test_error"]) for row in rows]
             cells += [f"[bold]{100 * errors[-1]:.2f} %[/bold] error", f"[cyan]{sparkline(errors, BAR)}[/cyan]"]
