@@ -99,8 +99,13 @@ def main() -> None:
         if "--export" in sys.argv[1:]:
             export(sys.argv[1:])
             return
-        sys.argv[1:] = hydras_words(sys.argv[1:])
+        dry = "--dry-run" in sys.argv[1:]
+        sys.argv[1:] = hydras_words([word for word in sys.argv[1:] if word != "--dry-run"])
         find_modules(sys.argv[1:])
+        if dry:
+            from al_runner.api.dry_run import dry_run  # noqa: PLC0415 - torch, which other commands need not wait for
+
+            sys.exit(dry_run(sys.argv[1:], require_sweep))
         with listening(quiet=LAUNCH in os.environ):
             hydra.main(config_path=str(conf_dir()), config_name="config", version_base="1.3")(start)()
     except Stopped as stop:

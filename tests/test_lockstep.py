@@ -1,11 +1,8 @@
 """hydra/launcher=lockstep, as a user types it."""
 
 import os
-import pty
-import re
 import signal
 import subprocess
-import sys
 import time
 from io import StringIO
 from pathlib import Path
@@ -16,8 +13,9 @@ import torch
 from hydra.core.plugins import Plugins
 from hydra.plugins.launcher import Launcher
 from recorded import rounds, untimed
+from terminal import on_a_terminal
 
-from al_runner.sweeps.progress import LiveTable
+from al_runner.sweeps.live import LiveTable
 
 QUICK = ["model=usps_cnn", "budget.max_rounds=3", "training.max_checks=3", "training.check_every=6"]
 LOCKSTEP = ["-m", "hydra/launcher=lockstep"]
@@ -157,34 +155,18 @@ def test_each_job_has_its_own_environment_and_working_directory(tmp_path: Path) 
         assert (folder_of(tmp_path / "out", "random", seed) / "seen.txt").read_text() == f"job{seed}\n" * 3
 
 
-def on_a_terminal(*words: str) -> str:
-    """What `al-run WORDS` writes to a terminal of its own."""
-    child, terminal = pty.fork()
-    if child == 0:
-        environment = {**command.ENVIRONMENT, "COLUMNS": "120", "TERM": "xterm"}
-        os.execvpe(sys.executable, command.command(*words), environment)
-    output = b""
-    while True:
-        try:
-            part = os.read(terminal, 65536)
-        except OSError:  # the other end is closed
-            break
-        output += part
-        if not part:
-            break
-    os.waitpid(child, 0)
-    return output.decode()
-
-
 def test_a_terminal_shows_one_table_and_the_logs_have_the_lines(tmp_path: Path) -> None:
-    output = on_a_terminal(*short(tmp_path, *LOCKSTEP, "strategy=random", "seed=0,1"))
-    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", output)
+    ended = on_a_terminal(command.command(*short(tmp_path, *LOCKSTEP, "strategy=random", "seed=0,1")))
+    text = ended.plain
+    assert (ended.code, ended.same) == (0, True)
     assert "digits random 2/2 3 of 3 80 " in " ".join(text.split())
     assert "8 of 8 rounds" in text
     assert "| round" not in text
     errors = [100 * rows(folder_of(tmp_path, "random", seed))[-1]["test_error"] for seed in (0, 1)]
     assert f"{sum(errors) / 2:.2f} ± {abs(errors[0] - errors[1]) / 2**0.5:.2f}" in text
-    assert len((folder_of(tmp_path, "random", 1) / "al-run.log").read_text().splitlines()) == 4
+    assert (
+        len((folder_of(tmp_path, "random", 1) / "al-run.log").read_text().splitlines()) == 3 + 4
+    )  # the header, then a line for each round
 
 
 class Screen:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
@@ -49,24 +50,47 @@ def usage_errors() -> Iterator[None]:
         raise UsageError(explain(error)) from error
 
 
+@dataclass(frozen=True)
+class Composition:
+    """A composed configuration with Hydra's part, of a run alone or of a run of a sweep."""
+
+    whole: DictConfig
+    mode: RunMode
+
+    def current(self, seed: int | None = None) -> DictConfig:
+        """Make it Hydra's own, with the run's folder, and with another seed if one is given; returns our part."""
+        whole = self.whole
+        if seed is not None:
+            whole.seed = seed
+        HydraConfig.instance().set_config(whole)
+        with read_write(whole.hydra), open_dict(whole):
+            whole.hydra.mode = self.mode
+            alone, sweep = whole.hydra.run, whole.hydra.sweep
+            folder = Path(str(alone.dir) if self.mode is RunMode.RUN else f"{sweep.dir}/{sweep.subdir}")
+            whole.hydra.runtime.output_dir = str(folder.absolute())
+            HydraConfig.instance().set_config(whole)
+            job = whole.copy()
+            del job["hydra"]
+        return job
+
+
 @contextmanager
-def composed(words: Sequence[str]) -> Iterator[DictConfig]:
-    """A single run's configuration, which is Hydra's own in the block; afterwards Hydra is as it was."""
+def composition(words: Sequence[str], mode: RunMode = RunMode.RUN) -> Iterator[Composition]:
+    """What the words compose. In the block its `current` may change Hydra's own; afterwards Hydra is as it was."""
     hydra, before = GlobalHydra.instance().hydra, HydraConfig.instance().cfg
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(conf_dir()), version_base="1.3", job_name="al-run"):
-            whole = compose("config", [*words], return_hydra_config=True)
-        HydraConfig.instance().set_config(whole)
-        with read_write(whole.hydra), open_dict(whole):
-            whole.hydra.mode = RunMode.RUN
-            whole.hydra.runtime.output_dir = str(Path(str(whole.hydra.run.dir)).absolute())
-            HydraConfig.instance().set_config(whole)
-            job = whole.copy()
-            del job["hydra"]
-        yield job
+            yield Composition(compose("config", [*words], return_hydra_config=True), mode)
     finally:
         HydraConfig.instance().cfg = before
         GlobalHydra.instance().clear()
         if hydra is not None:
             GlobalHydra.instance().initialize(hydra)
+
+
+@contextmanager
+def composed(words: Sequence[str]) -> Iterator[DictConfig]:
+    """A single run's configuration, which is Hydra's own in the block; afterwards Hydra is as it was."""
+    with composition(words) as made:
+        yield made.current()

@@ -1,7 +1,9 @@
 """A data set in one file, `<data_root>/<name>.npz`, which is made once and checked at every reading."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +15,28 @@ from al_runner.system.atomic import replace_file
 from al_runner.system.claim import Claim
 
 log = logging.getLogger(__name__)
+_MAY_WRITE = ContextVar("may_write", default=True)
+
+
+class NotPrepared(UsageError):
+    """A data set is not prepared yet, and `reading_only` forbids to do so."""
+
+
+@contextmanager
+def reading_only() -> Iterator[None]:
+    """A block in which no data set is downloaded or prepared: it raises NotPrepared instead."""
+    token = _MAY_WRITE.set(False)
+    try:
+        yield
+    finally:
+        _MAY_WRITE.reset(token)
 
 
 def prepared(data_root: str | Path, name: str, make: Callable[[], Arrays]) -> Arrays:
     """Read the prepared file. If it is missing, `make` its arrays first; of many processes only one does so.
 
-    The log gets its notes. Raises UsageError if the file is damaged or the folder can't be written.
+    The log gets its notes. Raises UsageError if the file is damaged or the folder can't be written, and NotPrepared as
+    `reading_only` says.
     """
     if Path(name).name != name or "\\" in name:
         raise UsageError(f"dataset.name={name} can't be a file's name; give one without / and \\")
@@ -26,6 +44,8 @@ def prepared(data_root: str | Path, name: str, make: Callable[[], Arrays]) -> Ar
     checksum = path.with_name(f"{path.name}.sha256")
     try:
         if not (path.exists() and checksum.exists()):
+            if not _MAY_WRITE.get():
+                raise NotPrepared(f"{name} is not prepared in {path.parent} yet; the first run does that")
             path.parent.mkdir(parents=True, exist_ok=True)
             with Claim(path.with_name(f"{name}.lock"), patient=True):
                 _complete(path, checksum, make)

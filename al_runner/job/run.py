@@ -32,7 +32,8 @@ from al_runner.record.state import RUNNING, Noted
 from al_runner.settings.check import require_options
 from al_runner.settings.explain import USER_ERRORS, explain
 from al_runner.sweeps.begin import launch_of
-from al_runner.sweeps.progress import Lines
+from al_runner.sweeps.header import header
+from al_runner.sweeps.progress import Lines, run_progress
 from al_runner.system.claim import Claim, Taken
 from al_runner.system.energy import Meter, counter_of
 from al_runner.system.signals import finishing, stop_point
@@ -58,7 +59,8 @@ def run_alone(cfg: DictConfig) -> None:
     """Run or resume the job of `cfg` by itself. Raises UsageError if the user must correct something."""
     hydra = HydraConfig.get()
     sweep = hydra.mode is RunMode.MULTIRUN
-    drive(run_job(cfg, perf_counter, Lines(), hydra.job.num if sweep else 0), Stacked().train_all)
+    with run_progress() as progress:
+        drive(run_job(cfg, perf_counter, progress, hydra.job.num if sweep else 0), Stacked().train_all)
     if not sweep:
         show(Path(hydra.runtime.output_dir))
 
@@ -80,6 +82,8 @@ async def run_job(cfg: DictConfig, clock: Callable[[], float], progress: Lines, 
             experiment, record, exchange, data = opened(cfg, device, folder, claim, label)
             rounds = len(experiment.purchases)
             noted.runs(rounds)
+            if len(record.rows) < rounds:
+                progress.begun(label, header(cfg.run, experiment, device, folder))
             progress.opened(label, rounds, record.rows)
             if len(record.rows) < rounds:
                 logger = instantiate(cfg.logger)(folder=folder, settings=identity(cfg)) if cfg.get("logger") else None

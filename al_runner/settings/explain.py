@@ -26,9 +26,7 @@ PLACES = "lie in the folder where al-run is started, in that of --config-dir, or
 
 def explain(error: BaseException) -> str:
     """One line for the user: the message of the UsageError that caused the exception, else the outermost message."""
-    chain = [error]
-    while (before := reason(chain[-1])) is not None:
-        chain.append(before)
+    chain = chain_of(error)
     ours = [str(link) for link in chain if isinstance(link, UsageError)]
     if ours:
         return ours[0]
@@ -50,6 +48,14 @@ def explain(error: BaseException) -> str:
     if isinstance(chain[-1], ImportError | SyntaxError):  # in the user's own module
         return f"{line.partition(', set env var')[0]}: {type(chain[-1]).__name__}: {chain[-1]}"
     return line
+
+
+def chain_of(error: BaseException) -> list[BaseException]:
+    """The exception, and those that led to it, the first one last."""
+    chain = [error]
+    while (before := reason(chain[-1])) is not None:
+        chain.append(before)
+    return chain
 
 
 def reason(error: BaseException) -> BaseException | None:

@@ -6,9 +6,7 @@ import os
 import shlex
 import subprocess
 import sys
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -18,34 +16,26 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from al_runner.analysis.table.rows import read_rounds
 from al_runner.errors import UsageError
-from al_runner.record.state import ASKING, DONE, FAILED, NAME, RUNNING, STOPPED, WAITING, State, sound
+from al_runner.record.state import FAILED, NAME, STOPPED, State
+from al_runner.sweeps.runs import Run, runs_under
+from al_runner.sweeps.watch import watch
+from al_runner.sweeps.words import COLOURS, counts_of, name_of, one_line, round_of
 from al_runner.sweeps.worker import AL_RUN
-from al_runner.system.console import command, plain, say
-from al_runner.system.foreign import folders_with
+from al_runner.system.console import command, say
 
-COLOURS = {RUNNING: "cyan", DONE: "green", FAILED: "red", STOPPED: "yellow", WAITING: "", ASKING: "magenta"}
 CONFIG_DIR = "--config-dir="  # as `launch_of` writes it
-LAST = 5  # rounds whose time the rest is reckoned from
-
-
-@dataclass(frozen=True)
-class Run:
-    """A run as its folder shows it."""
-
-    folder: Path
-    state: State
-    rounds: int  # that are recorded
-    labelled: int
-    test_error: float | None
-    seconds_left: float | None
 
 
 @command("al-status")
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run al-status's command line; 2 and one line on stderr where something is the user's to mend, else 0."""
+    """Run al-status's command line. Returns 2, with a line on stderr, for a UsageError.
+
+    With --watch it returns 130 if Ctrl-C ended it; with --retry-failed, 1 if a run failed again.
+    """
     options = _parser().parse_args(argv)
+    if options.watch:
+        return watch(options.directory)
     runs = runs_under(options.directory)
     terminal = sys.stdout.isatty()
     console = Console(width=None if terminal else 200)
@@ -60,49 +50,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     return retry([run.state for run in again])
 
 
-def runs_under(directory: Path) -> list[Run]:
-    """Every run below `directory` that has a state.json, by folder; UsageError where there is none."""
-    folders = folders_with(directory, [NAME])
-    if not folders:
-        raise UsageError(f"{directory} holds no run with a state.json; al-run makes one (e.g. al-run strategy=random)")
-    return [run_in(folder, state_of(folder)) for folder in folders]
-
-
-def state_of(folder: Path) -> State:
-    """A run's state; that of a failed run without a command where it is damaged, with its error."""
-    try:
-        return sound(folder)
-    except (OSError, UsageError) as error:
-        return State(FAILED, (), "", error=_beside(folder, error))
-
-
-def _beside(folder: Path, error: Exception) -> str:
-    """A line that names a file of the run whose folder is shown above it."""
-    return str(error).replace(f"{folder}{os.sep}", "")
-
-
-def run_in(folder: Path, state: State) -> Run:
-    """What a run's rows add to its state; a damaged file counts as no rows, with its error shown."""
-    try:
-        rows = read_rounds(folder)
-    except UsageError as error:
-        return Run(
-            folder, State(FAILED, state.overrides, state.cwd, state.rounds, _beside(folder, error)), 0, 0, None, None
-        )
-    if not rows:
-        return Run(folder, state, 0, 0, None, None)
-    recent = [row["fit_seconds"] + max(0.0, row["select_seconds"]) for row in rows[-LAST:]]
-    left = None
-    if state.state != DONE and state.rounds:
-        left = (state.rounds - len(rows)) * sum(recent) / len(recent)
-    return Run(folder, state, len(rows), int(rows[-1]["labelled"]), float(rows[-1]["test_error"]), left)
-
-
 def table(runs: Sequence[Run], root: Path) -> Table:
     """A line a run; rounds are counted from 0, as in the log."""
-    counts = Counter(run.state.state for run in runs)
-    caption = ", ".join(f"{counts[state]} {state}" for state in COLOURS if counts[state])
-    shown = Table(box=SIMPLE_HEAD, caption=caption, caption_justify="left")
+    shown = Table(box=SIMPLE_HEAD, caption=counts_of(runs), caption_justify="left")
     for name, justify in (("run", "left"), ("state", "left"), ("round", "right"), ("labelled", "right")):
         shown.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
     for name in ("test error %", "time left"):
@@ -110,9 +60,9 @@ def table(runs: Sequence[Run], root: Path) -> Table:
     for run in runs:
         state, colour = run.state.state, COLOURS[run.state.state]
         shown.add_row(
-            escape(one_line(str(run.folder.relative_to(root)))),
+            escape(name_of(run, root)),
             f"[{colour}]{state}[/{colour}]" if colour else state,
-            f"{run.rounds - 1 if run.rounds else '-'}/{run.state.rounds - 1 if run.state.rounds else '?'}",
+            round_of(run),
             f"{run.labelled or ''}",
             "" if run.test_error is None else f"{100 * run.test_error:.2f}",
             "" if run.seconds_left is None else f"about {run.seconds_left / 60:.0f} min",
@@ -122,12 +72,7 @@ def table(runs: Sequence[Run], root: Path) -> Table:
 
 def message(run: Run, root: Path) -> Text:
     """Which run failed, and why: below the table, since a long reason would leave its columns no room."""
-    return Text.assemble((one_line(str(run.folder.relative_to(root))), "red"), f": {one_line(run.state.error)}")
-
-
-def one_line(text: str) -> str:
-    """The text without line breaks and without characters that would steer the terminal."""
-    return plain(text).replace("\n", " ")
+    return Text.assemble((name_of(run, root), "red"), f": {one_line(run.state.error)}")
 
 
 def require_own(runs: Sequence[Run], directory: Path) -> None:
@@ -190,7 +135,9 @@ def _al_run(words: Sequence[str], cwd: str) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="al-status", description="What every run under a folder is doing.")
     parser.add_argument("directory", metavar="DIR", type=Path, help="holds run folders at any depth, such as outputs")
-    parser.add_argument("--retry-failed", action="store_true", help="run again what failed or was stopped")
+    both = parser.add_mutually_exclusive_group()
+    both.add_argument("--watch", action="store_true", help="show it again and again until nothing runs; Ctrl-C ends it")
+    both.add_argument("--retry-failed", action="store_true", help="run again what failed or was stopped")
     return parser
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from al_runner.record.state import DONE, RUNNING, STOPPED, WAITING, State, write
-from al_runner.sweeps.status import main, runs_under
+from al_runner.sweeps.runs import runs_under
+from al_runner.sweeps.status import main
 
 
 def made(folder: Path, now: str, rows: int = 0, rounds: int = 10, **changes: object) -> None:

@@ -5,7 +5,8 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from al_runner.sweeps.progress import LiveTable, sparkline
+from al_runner.sweeps.live import LiveTable
+from al_runner.sweeps.progress import sparkline
 
 
 class Screen:

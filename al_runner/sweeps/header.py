@@ -1,0 +1,74 @@
+"""What a run is, in three lines: its data, its net, its rounds and its folder."""
+
+import os
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from al_runner.types import DataSet, Learner
+
+
+class Planned(Protocol):
+    """A run that is ready to start."""
+
+    @property
+    def data(self) -> DataSet: ...
+
+    @property
+    def learner(self) -> Learner: ...
+
+    @property
+    def purchases(self) -> Sequence[int]:
+        """Labels bought in every round."""
+
+
+def header(run: Mapping[str, Any], planned: Planned, device: torch.device, folder: Path) -> list[str]:
+    """The lines; `run` holds the names of the run's choices, as RunId does."""
+    return [
+        f"data: {data_of(planned.data)}",
+        f"net: {net_of(run, planned.learner)} on {device_of(device)}",
+        f"{rounds_of(planned.purchases)}; folder {os.path.relpath(folder)}",
+    ]
+
+
+def data_of(data: DataSet) -> str:
+    """The sizes of a data set's parts, and the form of its images."""
+    channels, height, width = data.image_shape
+    form = f"vectors of {channels:,} numbers" if height == width == 1 else f"images of {height} x {width} pixels"
+    colours = f" in {channels} channels" if channels > 1 and height * width > 1 else ""
+    parts = f"{len(data.train):,} to choose from, {len(data.val):,} for validation, {len(data.test):,} for the test"
+    return f"{form}{colours}, {len(data.classes)} classes; {parts}"
+
+
+def net_of(run: Mapping[str, Any], learner: Learner) -> str:
+    """The net's name, its number of parameters, and who trains it how; a learner without nets is named alone."""
+    trained = f"learner {run['learner']}, training {run['training']}"
+    build = getattr(learner, "build", None)
+    if build is None:
+        return f"none, {trained}"
+    with torch.random.fork_rng(devices=[]):
+        parameters = sum(parameter.numel() for parameter in build().parameters())
+    return f"{run['model']} with {parameters:,} parameters, {trained},"
+
+
+def device_of(device: torch.device) -> str:
+    """The device's name, with the GPU's or the number of CPU threads."""
+    if device.type == "cuda":
+        return f"{device} ({torch.cuda.get_device_name(device)})"
+    return f"{device} ({counted(torch.get_num_threads(), 'thread')})" if device.type == "cpu" else str(device)
+
+
+def rounds_of(purchases: Sequence[int]) -> str:
+    """How many rounds there are, and how many labels at their ends."""
+    totals = list(accumulate(purchases))
+    if len(totals) == 1:
+        return f"1 round with {counted(totals[0], 'label')}"
+    return f"{len(totals)} rounds, from {counted(totals[0], 'label')} to {totals[-1]:,}"
+
+
+def counted(count: int, noun: str) -> str:
+    """A count with its noun, `1 round`, `1,097 labels`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
