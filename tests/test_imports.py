@@ -37,6 +37,7 @@ LAYERS = {
         "errors",
         "settings",
     },
+    "features": {"types", "errors", "rng", "system", "settings", "data", "strategies"},
     "loop": {"types", "rng", "pool", "oracle", "learners", "budget", "strategies", "errors"},
     "testing": {"wrapped", "types", "needs", "rng", "pool", "models", "learners", "engine", "strategies", "errors"},
     "record": {"errors", "system", "types", "settings"},
