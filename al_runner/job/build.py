@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from al_runner.data.usable import usable
 from al_runner.errors import UsageError
+from al_runner.features.base import Features
 from al_runner.labelling.exchange import NOTHING, Told
 from al_runner.loop.experiment import Experiment
 from al_runner.loop.initial import DRAWN
@@ -29,7 +30,7 @@ def build(cfg: DictConfig, device: torch.device, told: Told = NOTHING) -> Experi
     `told` holds a person's answers so far.
     """
     strategy, budget = instantiate(cfg.strategy), instantiate(cfg.budget)
-    parts = (OmegaConf.to_yaml(cfg.get(part) or {}, resolve=True) for part in ("dataset", "pool"))
+    parts = (OmegaConf.to_yaml(cfg.get(part) or {}, resolve=True) for part in ("dataset", "pool", "features"))
     data = data_set(*parts, str(Path(cfg.data_root).expanduser()), device)
     oracle = instantiate(cfg.oracle, _partial_=True)(data=data)
     if isinstance(oracle, Person):
@@ -62,11 +63,18 @@ def first_strategy(name: str) -> Strategy | None:
 
 
 @lru_cache(maxsize=4)
-def data_set(dataset: str, pool: str, data_root: str, device: torch.device) -> DataSet:
-    """The data set of these YAML lines on the device, its pool changed by `pool`; loaded once for a process's jobs."""
+def data_set(dataset: str, pool: str, features: str, data_root: str, device: torch.device) -> DataSet:
+    """The data set of these YAML lines on the device; loaded once for a process's jobs.
+
+    `pool` changes its pool, and `features` turns its images into features, or adds features to them.
+    """
+    made: Features | None = instantiate(OmegaConf.create(features)) or None
+    if made is not None:
+        made.require()
     data: DataSet = instantiate(OmegaConf.create(dataset), data_root=data_root)
     spoil = instantiate(OmegaConf.create(pool))
-    return usable(spoil(data) if spoil else data).to(device)
+    data = usable(spoil(data) if spoil else data)
+    return (data if made is None else usable(made.apply(data, data_root, device))).to(device)
 
 
 def checked_net(cfg: DictConfig, builder: NetBuilder, images: Tensor) -> nn.Module:

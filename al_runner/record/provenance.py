@@ -18,9 +18,13 @@ SAMPLED = 1000  # images that a fingerprint covers
 
 
 def fingerprint(data: DataSet) -> str:
-    """A hexadecimal hash of all labels and of SAMPLED evenly spread images. Other data have another fingerprint."""
+    """A hexadecimal hash of all labels and of SAMPLED evenly spread images. Other data have another fingerprint.
+
+    The features beside the images, if there are any, count as a part of them.
+    """
     ids = torch.linspace(0, len(data.images) - 1, min(SAMPLED, len(data.images)), device=data.images.device).long()
-    parts = data.labels, data.images[ids].contiguous()
+    beside = () if data.features is None else (data.features[ids],)
+    parts = data.labels, data.images[ids].contiguous(), *beside
     digest = blake2b(repr([*data.images.shape]).encode(), digest_size=16)
     for part in parts:
         digest.update(part.cpu().numpy().tobytes())

@@ -79,7 +79,7 @@ def seen(*arguments: str) -> DataSet:
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         cfg = compose("config", [*arguments], return_hydra_config=True)
     dataset = OmegaConf.to_yaml(cfg.dataset, resolve=True)
-    return data_set(dataset, "{}", os.environ["AL_DATA"], torch.device("cpu"))
+    return data_set(dataset, "{}", "{}", os.environ["AL_DATA"], torch.device("cpu"))
 
 
 def pixels(data: DataSet) -> np.ndarray:

@@ -78,6 +78,7 @@ def test_every_run_is_held_to_it(tmp_path) -> None:  # type: ignore[no-untyped-d
             data_set(
                 yaml.safe_dump(settings | {"split": {**settings["split"], "seed": len(message)}}),
                 "{}",
+                "{}",
                 str(tmp_path),
                 torch.device("cpu"),
             )

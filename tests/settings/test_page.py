@@ -77,4 +77,4 @@ def test_the_help_imports_neither_torch_nor_pydantic(tmp_path: Path) -> None:
         [sys.executable, "-c", probe], cwd=tmp_path, env=environment, check=False, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr[-500:]
-    assert "strategy: kfac_vfe" in done.stdout
+    assert "strategy: badge" in done.stdout

@@ -1,0 +1,82 @@
+"""What every choice of `features=` has in common: how its features are made, kept and used.
+
+N images of C x H x W values, D features.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import torch
+from torch import Tensor
+
+from al_runner.features.cache import Rows, cached
+from al_runner.settings.kinds import Count, Means
+from al_runner.types import DataSet
+
+FORM = 1  # of the files; another number makes all of them anew
+READ = 1024  # images that are hashed at once
+
+
+@dataclass(frozen=True)
+class Features:
+    """Features of every image of a data set; a subclass says which ones, by `identity` and `extractor`."""
+
+    use: Annotated[
+        Literal["inputs", "beside"],
+        Means("inputs: the net sees the features only; beside: strategies choose by them and the net sees the images"),
+    ] = "inputs"
+    batch: Annotated[Count, Means("images in one forward pass")] = 64
+
+    @property
+    def label(self) -> str:
+        """The first part of the file's name."""
+        return type(self).__name__.lower()
+
+    def require(self, data: DataSet | None = None) -> None:
+        """Raises UsageError if a package is missing, or, with `data`, if its images can't have these features."""
+
+    def identity(self, data: DataSet) -> Mapping[str, Any]:
+        """All that the features depend on beside the images themselves, in a form that JSON has."""
+        raise NotImplementedError
+
+    def extractor(self, data: DataSet, device: torch.device) -> Callable[[Tensor], Tensor]:
+        """A function of images, [n, C, H, W] on the device, whose result is their features, [n, D]."""
+        raise NotImplementedError
+
+    def apply(self, data: DataSet, data_root: str | Path, device: torch.device) -> DataSet:
+        """The data set with features in place of its images, as [N, D, 1, 1], or beside them (`DataSet.features`).
+
+        They are in a file below `data_root`/features. Its name has a hash of the images and of `identity`. Raises
+        UsageError as `require` and `cached`.
+        """
+        self.require(data)
+        facts = {"form": FORM, "choice": self.label, **self.identity(data), "source": digest(data.images)}
+        hashed = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+        path = Path(data_root) / "features" / f"{self.label}-{hashed}.npy"
+        made = {"torch": str(torch.__version__), "device": device.type}
+        values = cached(path, len(data.images), self.batch, {**facts, "made": made}, lambda: self._rows(data, device))
+        data = replace(data, source={**(data.source or {}), "features": f"{path.parent.name}/{path.name}"})
+        if self.use == "beside":
+            return replace(data, features=values)
+        return replace(data, images=values[:, :, None, None])
+
+    def _rows(self, data: DataSet, device: torch.device) -> Rows:
+        extract = self.extractor(data, device)
+
+        @torch.inference_mode()
+        def rows(start: int, end: int) -> Tensor:
+            return extract(data.images[start:end].to(device))
+
+        return rows
+
+
+def digest(images: Tensor) -> str:
+    """A hexadecimal hash of all values, their type and their shape."""
+    hashed = hashlib.blake2b(repr((images.dtype, [*images.shape])).encode(), digest_size=16)
+    for part in images.split(READ):
+        hashed.update(part.contiguous(memory_format=torch.contiguous_format).cpu().numpy().tobytes())
+    return hashed.hexdigest()
