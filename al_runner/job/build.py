@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from al_runner.data.usable import usable
 from al_runner.errors import UsageError
-from al_runner.labelling.exchange import NOTHING, Told
+from al_runner.labelling.exchange import NO_ANSWERS, RecordedAnswers
 from al_runner.loop.experiment import Experiment
 from al_runner.loop.initial import DRAWN
 from al_runner.models.inputs import NetBuilder, net_builder
@@ -23,17 +23,17 @@ from al_runner.types import DataSet
 INITIAL_BY = "use random, balanced, or a strategy that needs no fit, such as budget.initial_by=typiclust"
 
 
-def build(cfg: DictConfig, device: torch.device, told: Told = NOTHING) -> Experiment:
+def build(cfg: DictConfig, device: torch.device, answers: RecordedAnswers = NO_ANSWERS) -> Experiment:
     """The parts of the run, after a check that they fit each other. Raises UsageError before any training.
 
-    `told` holds a person's answers so far.
+    `answers` are a person's answers so far.
     """
     strategy, budget = instantiate(cfg.strategy), instantiate(cfg.budget)
     parts = (OmegaConf.to_yaml(cfg.get(part) or {}, resolve=True) for part in ("dataset", "pool"))
     data = data_set(*parts, str(Path(cfg.data_root).expanduser()), device)
     oracle = instantiate(cfg.oracle, _partial_=True)(data=data)
     if isinstance(oracle, Person):
-        oracle = oracle.told(told.labels, told.added(len(oracle.names)))
+        oracle = oracle.with_answers(answers.labels, answers.added(len(oracle.names)))
         data = oracle.data
     builder = net_builder(data, instantiate(cfg.model))
     learner = instantiate(cfg.learner, _partial_=True)(build=builder)
@@ -63,7 +63,7 @@ def first_strategy(name: str) -> Strategy | None:
 
 @lru_cache(maxsize=4)
 def data_set(dataset: str, pool: str, data_root: str, device: torch.device) -> DataSet:
-    """The data set of these YAML lines on the device, its pool changed by `pool`; loaded once for a process's jobs."""
+    """The data set of these YAML lines, its pool changed by `pool`, on the device. One process loads it once."""
     data: DataSet = instantiate(OmegaConf.create(dataset), data_root=data_root)
     spoil = instantiate(OmegaConf.create(pool))
     return usable(spoil(data) if spoil else data).to(device)
@@ -72,7 +72,7 @@ def data_set(dataset: str, pool: str, data_root: str, device: torch.device) -> D
 def checked_net(cfg: DictConfig, builder: NetBuilder, images: Tensor) -> nn.Module:
     """A net of the kind that will be trained, in evaluation mode.
 
-    Raises UsageError if model or optimiser refuse their options or the images, or if the net's output is no logits.
+    Raises UsageError if the model or the optimiser refuses its options or the images, or if the net gives no logits.
     """
     try:
         net = builder()

@@ -101,7 +101,7 @@ def stranger(folder: Path, **changes: object) -> Path:
 
 
 STRANGE: dict[str, tuple[dict[str, object], str | None]] = {
-    "large": ({"shape": [1, 4096, 4096]}, "bytes, and 1 to"),
+    "large": ({"shape": [1, 4096, 4096]}, "bytes; it must be 1 to"),
     "negative": ({"shape": [1, -4, -5]}, "damaged"),
     "shape of words": ({"shape": ["x"]}, "damaged"),
     "no shape": ({"shape": []}, "damaged"),
