@@ -320,7 +320,7 @@ def test_a_test_set_of_another_name_is_not_passed_over(tmp_path, load):
         InstantiationException,
         match=r"has no test_images and test_labels, but x_test, y_test, which nothing reads; rename",
     ):
-        load("npz", tmp_path, tmp_path / "mine.npz")
+        load("npz", tmp_path, f"path={tmp_path / 'mine.npz'}")
 
 
 def test_names_of_files_may_stand_beside_the_images_one_for_each(tmp_path, load):
