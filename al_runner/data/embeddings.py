@@ -99,22 +99,22 @@ def of_npz(file: Path, inputs: str, targets: str) -> ByName:
     """The arrays of an .npz file. Those that can be mapped stay on the disk. Raises UsageError if one is missing."""
     wanted = f"give an .npz file with {inputs} and {targets}, as numpy.savez writes it"
     with opened(file, wanted) as archive:
-        held = {*archive.files}
-        prefixes = {"train": ""} if inputs in held else {part: f"{part}_" for part in PARTS}
+        stored = {*archive.files}
+        prefixes = {"train": ""} if inputs in stored else {part: f"{part}_" for part in PARTS}
         names = {
             f"{part}_{kind}": prefix + name
             for part, prefix in prefixes.items()
-            if part == "train" or {prefix + inputs, prefix + targets} & held
+            if part == "train" or {prefix + inputs, prefix + targets} & stored
             for kind, name in (("x", inputs), ("y", targets))
         }
-        missing = [name for name in names.values() if name not in held]
+        missing = [name for name in names.values() if name not in stored]
         if missing:
             raise UsageError(
-                f"{file} has no array {', '.join(missing)}; it has {few(sorted(held))}; name the arrays that hold "
+                f"{file} has no array {', '.join(missing)}; it has {few(sorted(stored))}; name the arrays that hold "
                 "vectors and labels with dataset.inputs=... and dataset.targets=..."
             )
         arrays = {key: _lazily(file, archive, name) for key, name in names.items()}
-        return arrays | ({"classes": array(file, archive, "classes")} if "classes" in held else {})
+        return arrays | ({"classes": array(file, archive, "classes")} if "classes" in stored else {})
 
 
 def _lazily(file: Path, archive: Any, name: str) -> NDArray[Any]:

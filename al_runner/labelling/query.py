@@ -97,6 +97,6 @@ def tasks_config(classes: Sequence[str]) -> str:
     )
 
 
-def _json(held: Mapping[str, Any]) -> str:
+def _json(content: Mapping[str, Any]) -> str:
     """JSON that is safe inside a script element."""
-    return json.dumps(held).replace("<", "\\u003c")
+    return json.dumps(content).replace("<", "\\u003c")

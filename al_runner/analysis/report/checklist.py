@@ -82,7 +82,7 @@ def full_data(evidence: Evidence) -> Check:
     without = [case.title for case in evidence.cases if case.truth.empty]
     if without:
         return Check("Full-data line", WARNING, f"No run of strategy=full for {listed(without)}.")
-    return Check("Full-data line", PASS, "Training on all labels is shown beside the curves.")
+    return Check("Full-data line", PASS, "The error of training on all labels is shown with the curves.")
 
 
 def test_data(evidence: Evidence) -> Check:

@@ -61,7 +61,7 @@ def test_a_sheet_has_the_images_in_their_places_and_a_bar_below_the_undecided(tm
     found = made_sheet(tmp_path)
     assert found is not None
     rows = "2 rounds, from round 1 down to 2, rows of each: query, twins"
-    assert found.caption == f"{rows}; a white bar below an image that the oracle could not tell"
+    assert found.caption == f"{rows}; a white bar is below an image that the oracle could not label"
     drawn = np.asarray(Image.open(BytesIO(b64decode(found.uri.partition(",")[2]))))
     assert np.array_equal(drawn[::2, ::2], picture)
 
