@@ -1,11 +1,11 @@
-"""Figure 3 of Ducoffe & Precioso (2017): seconds for one acquisition against the query's size, on the USPS net.
+"""Figure 3 of Ducoffe & Precioso (2017): seconds for one choice against the size of the query, on the USPS net.
 
-As in the paper the candidates grow with the query, 30 times as many, and seconds are of processor time. Other than in
-the paper: one CPU thread in place of a GPU; an untrained net and random images, neither of which changes an operation;
-and the rule is KFAC-VFE's default. Beside it what the paper does not show: seconds against the query alone, the number
-of candidates alone, the pool's size and the net's width, each from the paper's protocol at the start of a run. Every
-point is timed in turn, round after round, so that a machine whose speed drifts favours none. Writes seconds.csv and
-seconds.png, and prints the slopes of log seconds on log size.
+As in the paper, there are 30 candidates for each image of the query, and seconds are processor time. Differences to the
+paper: one CPU thread instead of a GPU; an untrained net and random images, which need the same operations; and the rule
+is KFAC-VFE's default. Other panels, which the paper does not have, change one size only: the query, the candidates, the
+pool, or the width of the net. The other sizes are then those of the paper at the start of a run. All points are timed
+in turn, again and again, so a change of the machine's speed affects all of them. Writes seconds.csv and seconds.png,
+and prints the slopes of log seconds on log size.
 
     python scripts/ducoffe2017_figure3.py --out outputs/reproduced/ducoffe2017_figure3
 """
@@ -41,7 +41,7 @@ AXES = {
 def acquisition(
     query: int = QUERY, candidates: int = CANDIDATES, pool: int = POOL, width: int = 1
 ) -> Callable[[], object]:
-    """One choice of KFAC-VFE whole: the pool's factors, their inverses, the candidates' traces, the greedy search."""
+    """One whole choice of KFAC-VFE: the pool's factors, their inverses, the candidates' traces, the greedy search."""
     rng = torch.Generator().manual_seed(0)
     images = torch.randint(256, (pool, 1, 16, 16), generator=rng, dtype=torch.uint8)
     model = partial(cnn, pool=(False, True), hidden=(300 * width, 50 * width), channels=20 * width)
@@ -52,27 +52,27 @@ def acquisition(
 
 
 def point(axis: str, size: int) -> Callable[[], object]:
-    """The acquisition of one point of an axis."""
+    """The choice for one point of an axis."""
     changed = {"query": size, "candidates": TIMES * size} if axis == "figure3" else {axis: size}
     return acquisition(**changed)
 
 
 def measured(repeats: int) -> pd.DataFrame:
     """Processor seconds of every point, `repeats` times each."""
-    works = {(axis, size): point(axis, size) for axis, (_, sizes) in AXES.items() for size in sizes}
-    for work in works.values():
-        work()
+    choices = {(axis, size): point(axis, size) for axis, (_, sizes) in AXES.items() for size in sizes}
+    for choose in choices.values():
+        choose()
     rows = []
     for repeat in range(repeats):
-        for (axis, size), work in works.items():
+        for (axis, size), choose in choices.items():
             start = process_time()
-            work()
+            choose()
             rows.append({"axis": axis, "size": size, "repeat": repeat, "seconds": process_time() - start})
     return pd.DataFrame(rows)
 
 
 def drawn(table: pd.DataFrame) -> Figure:
-    """A panel an axis: all times, their medians, and the slope."""
+    """A panel for each axis: all times, their medians, and the slope."""
     with mpl.rc_context({"font.size": 8, "axes.spines.top": False, "axes.spines.right": False}):
         figure = Figure(figsize=(11, 2.8), layout="constrained")
         for axes, (axis, (name, sizes)) in zip(figure.subplots(1, len(AXES), sharey=True), AXES.items(), strict=True):
@@ -88,7 +88,7 @@ def drawn(table: pd.DataFrame) -> Figure:
 
 
 def slope(part: pd.DataFrame) -> float:
-    """Of log seconds on log size: 1 is linear, 0 is constant."""
+    """The slope of log seconds on log size: 1 means linear time, 0 constant time."""
     logs = part[["size", "seconds"]].transform("log")
     return float(linregress(logs["size"], logs["seconds"]).slope)
 

@@ -1,10 +1,10 @@
-"""Tables 1 and 2 of Gal et al. (2017) from runs, beside the published numbers, as CSV and Markdown.
+"""Tables 1 and 2 of Gal et al. (2017) from runs, with the published numbers, as CSV and Markdown.
 
     python scripts/gal2017_tables.py outputs/gal2017_mnist --out outputs/reproduced/gal2017_mnist
 
-Table 1: images acquired, the initial ones not counted, until the test error averaged over the seeds is 10% and 5%; and
-by every seed's own curve. Table 2: test error at 1,000 labels. Where an error
-is not reached, `> N` tells how many were acquired.
+Table 1: images acquired, without the initial ones, until the test error is 10% and 5%, for the mean curve over seeds
+and for the curve of every seed. If an error is not reached, `> N` says how many images were acquired. Table 2: test
+error at 1,000 labels.
 """
 
 from argparse import ArgumentParser
@@ -23,13 +23,16 @@ LABELLED = 1000  # of table 2
 
 
 def acquired_to(errors: pd.Series, goal: float) -> int | None:
-    """Images acquired when `errors`, by label count in ascending order, are first `goal` or less; None for never."""
+    """Images acquired when the error is first `goal` or less; None if it never is.
+
+    The index of `errors` is the number of labels, ascending.
+    """
     reached = errors.index[errors <= goal]
     return int(reached[0] - errors.index[0]) if len(reached) else None
 
 
 def table1(runs: pd.DataFrame) -> pd.DataFrame:
-    """A row a curve and error: acquired by the mean curve and by every seed's, and as published."""
+    """A row for each curve and error: images acquired by the mean curve, by every seed's curve, and as published."""
     theirs = published("gal2017").set_index(["strategy", "metric"])["value"]
     rows = []
     for name, part in split_by_curve(runs).items():
@@ -50,7 +53,7 @@ def table1(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def table2(runs: pd.DataFrame) -> pd.DataFrame:
-    """A row a curve: percent test error at 1,000 labels, the mean of the seeds that have so many, and as published."""
+    """A row for each curve: test error in percent at 1,000 labels, as the mean over the seeds, and as published."""
     theirs = published("gal2017")
     theirs = theirs[theirs["metric"] == "test_error_pct"]
     ours = {}

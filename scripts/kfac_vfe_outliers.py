@@ -1,6 +1,6 @@
 """How many of the first images that each strategy chose are outliers: runs of scripts/kfac_vfe_where.sh, pool=outliers.
 
-Usage: python scripts/kfac_vfe_outliers.py [RUNS] (default outputs/kfac_vfe_where); wants the prepared data (AL_DATA).
+Usage: python scripts/kfac_vfe_outliers.py [RUNS] (default outputs/kfac_vfe_where). Needs the prepared data (AL_DATA).
 """
 
 import os

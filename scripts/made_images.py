@@ -2,8 +2,8 @@
 
     python scripts/made_images.py RUNS --out outputs/reproduced/tran2019_mnist [--seed 0]
 
-A PNG for every run of that seed in whose journal there are such images, named by its folder; what its rows are is
-printed.
+Writes a PNG, named after the run's folder, for every run of that seed whose journal holds such images. Prints what the
+rows are.
 """
 
 from argparse import ArgumentParser
@@ -21,8 +21,8 @@ if __name__ == "__main__":
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     for folder in run_folders(options.runs):
-        found = made_sheet(folder) if folder.name == f"seed{options.seed}" else None
-        if found is not None:
+        sheet = made_sheet(folder) if folder.name == f"seed{options.seed}" else None
+        if sheet is not None:
             file = options.out / f"images_{'_'.join(folder.relative_to(options.runs).parts)}.png"
-            file.write_bytes(b64decode(found.uri.partition(",")[2]))
-            print(f"{file}: {found.caption}")
+            file.write_bytes(b64decode(sheet.uri.partition(",")[2]))
+            print(f"{file}: {sheet.caption}")

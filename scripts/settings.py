@@ -1,4 +1,4 @@
-"""Writes what the help and docs/settings.md say of the options, in a checkout: python scripts/settings.py."""
+"""Writes what the help and docs/settings.md say about the options, in a checkout: python scripts/settings.py."""
 
 from al_runner.plugins import registered  # noqa: F401 - the resolvers of conf/
 from al_runner.settings import catalogue, page

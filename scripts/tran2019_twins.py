@@ -1,11 +1,11 @@
-"""Figure 3 and proposition 2.1 of Tran et al. (2019), measured: how near twins are to what was bought, how informative.
+"""Figure 3 and proposition 2.1 of Tran et al. (2019): how near twins are to bought images, and how informative.
 
     python scripts/tran2019_twins.py RUNS --out outputs/reproduced/tran2019_mnist
 
-From the queries.csv of all runs with a generator: ||x' - x*|| of pixels in [0, 1]; BALD's mutual information a(x), in
-nats, of what was bought, of its twins x' and of other generated images of the same labels; and the share of twins that
-the classifier takes for their label. All are of the nets that chose the query. Means over runs; bands from the least to
-the greatest. Writes twins.csv and twins.png.
+Reads queries.csv of all runs with a generator. It has the distance ||x' - x*|| with pixels in [0, 1]; BALD's mutual
+information a(x), in nats, of bought images, of their twins x' and of other generated images of the same labels; and the
+share of twins that the classifier gives their label. All numbers are from the nets that chose the query. Lines are
+means over runs; bands go from the lowest to the highest run. Writes twins.csv and twins.png.
 """
 
 from argparse import ArgumentParser
@@ -25,7 +25,7 @@ COLOURS = {"bought": "#000000", "twins": "#d55e00", "generated": "#0072b2"}
 
 
 def measured(runs: Path) -> pd.DataFrame:
-    """The facts of all queries: learner, seed, round, labelled, name, value."""
+    """The facts of all queries: round, name, value, arm (strategy and the folder above it), seed, labelled."""
     parts = []
     for file in sorted(runs.rglob("queries.csv")):
         facts = pd.read_csv(file)
@@ -39,14 +39,14 @@ def measured(runs: Path) -> pd.DataFrame:
 
 
 def draw(axes: Axes, facts: pd.DataFrame, name: str, label: str, scale: float) -> None:
-    """One fact against the labels that the nets had."""
-    found = facts[facts["name"] == name].groupby("labelled")["value"].agg(["mean", "min", "max"]) * scale
-    axes.plot(found.index, found["mean"], ".-", color=COLOURS[label], label=label)
-    axes.fill_between(found.index, found["min"], found["max"], color=COLOURS[label], alpha=0.15, linewidth=0)
+    """Draw one fact against the number of labels that the nets were trained on."""
+    values = facts[facts["name"] == name].groupby("labelled")["value"].agg(["mean", "min", "max"]) * scale
+    axes.plot(values.index, values["mean"], ".-", color=COLOURS[label], label=label)
+    axes.fill_between(values.index, values["min"], values["max"], color=COLOURS[label], alpha=0.15, linewidth=0)
 
 
 def drawn(table: pd.DataFrame) -> Figure:
-    """A row an arm, a column a panel."""
+    """A row of panels for each arm."""
     arms = sorted(table["arm"].unique())
     with mpl.rc_context({"font.size": 8, "axes.spines.top": False, "axes.spines.right": False}):
         figure = Figure(figsize=(8.4, 2.4 * len(arms)), layout="constrained")

@@ -152,11 +152,11 @@ def test_a_choice_is_what_its_formula_says() -> None:
     assert torch.equal(chosen, bald.argsort(descending=True)[:6])
 
 
-def test_wrong_choices_are_told() -> None:
+def test_wrong_choices_are_refused() -> None:
     net = toy_net()
     for asked, message in (
-        ({"n": 41}, "n is 41, but the pool has 40 images"),
-        ({"n": 3, "labelled": (KNOWN[0], KNOWN[1].float())}, "labelled is inputs and int64 labels"),
+        ({"n": 41}, "n is 41, but the pool has 40 inputs"),
+        ({"n": 3, "labelled": (KNOWN[0], KNOWN[1].float())}, "labelled must be inputs and int64 labels"),
         ({"n": 3, "colour": 1}, "colour"),
     ):
         with pytest.raises(UsageError, match=message):

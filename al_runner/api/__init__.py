@@ -1,1 +1,1 @@
-"""al-runner from Python: runs, their folders and nets, and one choice with a net of your own."""
+"""al-runner from Python: runs, their folders and nets, and single choices with your own net."""

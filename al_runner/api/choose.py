@@ -1,6 +1,6 @@
-"""One choice by any strategy, for a net and tensors of your own: no folder, no data set, no training.
+"""One choice by any strategy, for your own net and tensors: no folder, no data set, no training.
 
-N images of the pool, M labelled ones, K nets or samples, Y classes.
+N inputs in the pool, M labelled inputs, K nets or samples, Y classes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,10 @@ DROPOUT = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout
 
 @dataclass(frozen=True)
 class Sampled(SingleNet):
-    """A net and `samples` draws of its own dropout, the same at every call (Gal & Ghahramani, 2016)."""
+    """A net with `samples` draws of its own dropout, the same at every call (Gal & Ghahramani, 2016).
+
+    `log_probs` is [N, samples, Y] in nats.
+    """
 
     samples: int
 
@@ -63,13 +66,15 @@ def choose(
     seed: int = 0,
     **options: object,
 ) -> Tensor:
-    """Positions in `pool` of the `n` images to label next, int64 [n].
+    """Positions in `pool`, inputs [N, ...], of the `n` inputs to label next, int64 [n].
 
-    `strategy` is a name of conf/strategy with `options` of its own, or a strategy. `net` goes from inputs such as
-    pool[:1] to logits [N, Y], is trained already, and is put into evaluation mode while it is asked; several nets are
-    an ensemble. `samples` draws of the net's dropout make one net a posterior too. `labelled` are inputs [M, ...] and
-    labels int64 [M] that the net was trained on, for strategies that look at them. UsageError where the strategy needs
-    more than that, or there are fewer than `n` inputs.
+    `strategy` is the name of a file in conf/strategy, whose options may be given as `options`, or a `Strategy`. `net`
+    is trained already; it turns inputs into logits [N, Y]. Several nets are an ensemble. They are in evaluation mode
+    during the call. `samples` draws of one net's dropout are posterior samples, too. `labelled` are inputs [M, ...] and
+    labels int64 [M] that the net was trained on; some strategies use them. `seed` decides everything that is random.
+
+    Raises UsageError if an option is wrong, if the strategy needs something that is not given, if `labelled` has
+    another form, or if `n` is not 1 .. N.
     """
     nets = [net] if isinstance(net, nn.Module) else [*net]
     with usage_errors():
@@ -82,7 +87,7 @@ def choose(
         fitted, gives = posterior(nets, samples)
         data, ours = data_of(nets[0], pool, labelled), 0 if labelled is None else len(labelled[1])
         if not 0 < n <= len(pool):
-            raise UsageError(f"n is {n}, but the pool has {len(pool)} images; give a number from 1 to {len(pool)}")
+            raise UsageError(f"n is {n}, but the pool has {len(pool)} inputs; give a number from 1 to {len(pool)}")
         chosen_by.needs.require(gives, chosen_by.name)
         chosen_by.check(nets[0], data.images[-2:])
         query = asked(chosen_by, fitted, data, ours, n, Streams(seed, 1))
@@ -95,7 +100,7 @@ def choose(
 
 
 def in_own_precision(net: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """A hook: inputs in the precision of the net, of which some strategies make a copy in double precision."""
+    """A hook that converts inputs to the precision of the net: some strategies make a double-precision copy of it."""
     weights = next((weight for weight in net.parameters() if weight.is_floating_point()), None)
     if weights is None:
         return inputs
@@ -103,7 +108,7 @@ def in_own_precision(net: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor
 
 
 def named(name: str, options: Mapping[str, object]) -> Strategy:
-    """The strategy of conf/strategy/<name>.yaml, its options checked as those of a run."""
+    """The strategy of conf/strategy/<name>.yaml; its options are checked like those of a run."""
     from al_runner.settings.check import options_below  # noqa: PLC0415
     from al_runner.settings.declare import accepted  # noqa: PLC0415
 
@@ -117,10 +122,10 @@ def named(name: str, options: Mapping[str, object]) -> Strategy:
 
 
 def posterior(nets: Sequence[nn.Module], samples: int | None) -> tuple[Fitted, Gives]:
-    """The nets as what a strategy asks, and what it gives."""
+    """The nets in the form that a strategy asks, and what this form gives."""
     if len(nets) > 1:
         if samples is not None:
-            raise UsageError("samples is of one net's dropout; give one net, or leave samples out")
+            raise UsageError("samples are draws of one net's dropout; give one net, or leave samples out")
         return Committee(nets, 0), Gives(samples=len(nets), network=False)
     if samples is None:
         return SingleNet(nets[0], 0), Gives()
@@ -130,11 +135,12 @@ def posterior(nets: Sequence[nn.Module], samples: int | None) -> tuple[Fitted, G
 
 
 def data_of(net: nn.Module, pool: Tensor, labelled: tuple[Tensor, Tensor] | None) -> DataSet:
-    """The labelled inputs, then the pool, as a data set."""
+    """A data set of the labelled inputs, then the pool."""
     x, y = (pool[:0], NO_IDS.to(pool.device)) if labelled is None else labelled
     if y.dtype != torch.int64 or y.ndim != 1 or len(x) != len(y):
         raise UsageError(
-            f"labelled is inputs and int64 labels, one each; these are {list(x.shape)} and {list(y.shape)}"
+            "labelled must be inputs and int64 labels, one label for each input; "
+            f"these are {list(x.shape)} and {y.dtype} {list(y.shape)}"
         )
     with torch.inference_mode():
         classes = net(pool[:2]).shape[-1]
@@ -144,15 +150,15 @@ def data_of(net: nn.Module, pool: Tensor, labelled: tuple[Tensor, Tensor] | None
 
 
 def asked(strategy: Strategy, fitted: Fitted, data: DataSet, known: int, n: int, streams: Streams) -> Tensor:
-    """The ids that the strategy chooses, the first `known` ids being labelled."""
+    """The ids that the strategy chooses, int64 [n]; the first `known` ids are labelled."""
     pool = Pool(data)
     pool.buy(data.train[:known], data.labels[:known])
     try:
         answer = drive(strategy.query(fitted, pool, n, streams), train_all)
     except TypeError as error:
         raise UsageError(
-            f"{strategy.name} chooses by what it has changed about training ({error}); use al_runner.run instead"
+            f"{strategy.name} needs its own changes of the training ({error}); use al_runner.run instead"
         ) from error
     except NotImplementedError as error:
-        raise UsageError(f"{strategy.name} never chooses, as it buys all at once; use al_runner.run instead") from error
+        raise UsageError(f"{strategy.name} buys all labels at once and never chooses; use al_runner.run") from error
     return checked(answer, pool, n, strategy.name).chosen

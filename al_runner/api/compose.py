@@ -1,4 +1,4 @@
-"""What al-run's command line would compose, without a command line."""
+"""Composes configurations as al-run does, but without a command line."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,14 +19,14 @@ from al_runner.settings.groups import conf_dir
 
 
 def words_of(words: Sequence[str], options: dict[str, object]) -> list[str]:
-    """Words of the command line and keyword arguments as Hydra's overrides; UsageError where one is a flag."""
-    found = hydras_words([*words, *(f"{name}={value_of(value)}" for name, value in options.items())])
-    flags = [word for word in found if not is_override(word)]
+    """Words of the command line and keyword arguments as Hydra's overrides. Raises UsageError if one is a flag."""
+    overrides = hydras_words([*words, *(f"{name}={value_of(value)}" for name, value in options.items())])
+    flags = [word for word in overrides if not is_override(word)]
     if flags:
         raise UsageError(
             f"{flags[0]} is a flag of the command line; from Python, give options such as 'strategy=badge'"
         )
-    return found
+    return overrides
 
 
 def value_of(value: object) -> str:
@@ -43,7 +43,7 @@ def value_of(value: object) -> str:
 
 @contextmanager
 def usage_errors() -> Iterator[None]:
-    """A block in which whatever the user can mend is a UsageError of one line."""
+    """A block in which every error that the user can correct becomes a UsageError of one line."""
     try:
         yield
     except USER_ERRORS as error:

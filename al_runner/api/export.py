@@ -1,4 +1,4 @@
-"""What a run has to give: its labels, what its net says of all other images, and the net's weights."""
+"""Exports a run's results: its labels, its net's predictions for all other images, and the net's weights."""
 
 import csv
 from collections.abc import Iterable, Sequence
@@ -20,10 +20,12 @@ LABELLED, PREDICTIONS, FOLDER = "labelled.csv", "predictions.csv", "export"
 
 
 def export(folder: Path) -> str:
-    """Write labelled.csv, predictions.csv and the weights into `folder`/export; what was written, in words.
+    """Write labelled.csv, predictions.csv, config.yaml and the weights into `folder`/export. Returns lines that say so.
 
-    The net of the last round is trained again, so that it takes as long as that round did. The labels are those of all
-    parts. UsageError where the folder holds no run, or no round is measured yet.
+    labelled.csv has the labels of bought, validation and test images; predictions.csv has a row for every other image
+    of the pool. The last line is the test error in percent with a 95 % interval (Wilson, 1927). The net of the last
+    round is trained again, which takes as long as that round did. Raises UsageError if the folder holds no run, or if
+    no round is measured yet.
     """
     experiment, fitted, pool = again(folder)
     data, out = experiment.data, folder / FOLDER
@@ -31,17 +33,16 @@ def export(folder: Path) -> str:
     parts = {"labelled": pool.labelled.tolist(), "validation": data.val.tolist(), "test": data.test.tolist()}
     known = [(id_, files[id_], data.classes[int(data.labels[id_])], part) for part, ids in parts.items() for id_ in ids]
     write(out / LABELLED, ("id", "file", "label", "part"), known)
-    rest = pool.unlabelled
-    said = []
-    for ids in rest.split(512):
+    rows = []
+    for ids in pool.unlabelled.split(512):
         confidence, classes = mean_log_probs(fitted.log_probs(data.images[ids])).exp().max(1)
         triples = zip(ids.tolist(), classes.tolist(), confidence.tolist(), strict=True)
-        said += [(id_, files[id_], data.classes[place], f"{share:.6f}") for id_, place, share in triples]
-    write(out / PREDICTIONS, ("id", "file", "prediction", "confidence"), said)
+        rows += [(id_, files[id_], data.classes[label], f"{sureness:.6f}") for id_, label, sureness in triples]
+    write(out / PREDICTIONS, ("id", "file", "prediction", "confidence"), rows)
     wrong = int((predicted(fitted, data.images[data.test]) != data.labels[data.test]).sum())
     last = int(RunFolder(folder).rounds["round"].iloc[-1])
     replace_file(out / "config.yaml", (folder / "config.yaml").read_bytes())  # so that load_net reads this folder
-    lines = [f"{out / LABELLED}: {len(known)} labels", f"{out / PREDICTIONS}: {len(said)} predictions"]
+    lines = [f"{out / LABELLED}: {len(known)} labels", f"{out / PREDICTIONS}: {len(rows)} predictions"]
     try:
         states = states_of(experiment.learner, fitted)
         keep(out, "last", Saved(states, data.classes, data.image_shape, last), {}, [])
@@ -57,13 +58,13 @@ def export(folder: Path) -> str:
 
 
 def predicted(fitted: Fitted, x: Tensor) -> Tensor:
-    """The most probable class of every image, [N]."""
-    found: Tensor = mean_log_probs(fitted.log_probs(x)).argmax(1)
-    return found
+    """The most probable class of every image, int64 [N]."""
+    classes: Tensor = mean_log_probs(fitted.log_probs(x)).argmax(1)
+    return classes
 
 
 def write(path: Path, head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A CSV file, written whole or not at all."""
+    """Write a CSV file, whole or not at all."""
     text = StringIO()
     csv.writer(text, lineterminator="\n").writerows([head, *rows])
     replace_file(path, text.getvalue().encode())

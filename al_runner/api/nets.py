@@ -1,4 +1,4 @@
-"""Nets of a finished run: from saved weights, or trained again."""
+"""The nets of a run: from saved weights, or trained again."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ from al_runner.errors import UsageError
 from al_runner.job.build import build
 from al_runner.job.device import set_torch, torch_device
 from al_runner.job.run import NOT_IDENTITY
-from al_runner.labelling.exchange import Told
+from al_runner.labelling.exchange import RecordedAnswers
 from al_runner.learners.committee import networks
 from al_runner.loop.experiment import Experiment
 from al_runner.models.inputs import NetBuilder
@@ -28,7 +28,7 @@ from al_runner.types import Fitted
 
 
 class Averaged(nn.Module):
-    """Several nets as one: the log of their mean probabilities, [N, ...] -> [N, Y]."""
+    """Several nets as one net: the log of their mean probabilities, in nats, [N, ...] -> [N, Y]."""
 
     def __init__(self, nets: Sequence[nn.Module]):
         super().__init__()
@@ -40,15 +40,17 @@ class Averaged(nn.Module):
 
 
 def as_one(nets: Sequence[nn.Module]) -> nn.Module:
-    """The net, or all of them as one, in evaluation mode."""
+    """The only net, or several as one, in evaluation mode."""
     return (nets[0] if len(nets) == 1 else Averaged(nets)).eval()
 
 
 def load_net(folder: str | Path, which: str | int | None = None) -> nn.Module:
-    """The net whose weights a run has saved (save_weights), "last", "best" or of a round; by default what there is.
+    """A net of the run in `folder`, from weights that the run saved (save_weights).
 
-    In evaluation mode on the CPU, from uint8 images [N, C, H, W] to logits [N, Y]; its attribute `classes` names the
-    classes. An ensemble is one net that gives log mean probabilities. UsageError where there are no weights.
+    `which` is "last", "best" or a round's number; None: "last" if it exists, otherwise "best". The net is in evaluation
+    mode on the CPU, and turns uint8 images [N, C, H, W] into logits [N, Y]; its attribute `classes` names the classes.
+    An ensemble is one net that gives the log of the mean probabilities. Raises UsageError if the folder holds no run,
+    or not these weights.
     """
     folder = Path(folder).expanduser()
     saved = load(folder, which)
@@ -66,7 +68,7 @@ def load_net(folder: str | Path, which: str | int | None = None) -> nn.Module:
 
 
 def config_of(folder: Path) -> dict[str, Any]:
-    """A run's config.yaml; UsageError where there is none."""
+    """A run's config.yaml. Raises UsageError if it can't be read."""
     try:
         return cast(dict[str, Any], OmegaConf.to_container(OmegaConf.load(folder / "config.yaml")))
     except OSError as error:
@@ -74,18 +76,21 @@ def config_of(folder: Path) -> dict[str, Any]:
 
 
 def again(folder: Path) -> tuple[Experiment, Fitted, Pool]:
-    """The experiment of a run's folder, the model of its last round, fitted again, and the pool it was fitted on."""
-    held, state = config_of(folder), read(folder)
-    where = [
+    """The experiment of a run's folder, its model of the last round, fitted again, and the pool of that round.
+
+    Raises UsageError if the folder holds no run, or if no round is measured yet.
+    """
+    config, state = config_of(folder), read(folder)
+    kept_words = [
         word
         for word in (state.overrides if state else ())
         if word.partition("=")[0] in ("data_root", "device", "threads")
     ]
-    with usage_errors(), composed(where) as base:
-        cfg = OmegaConf.create({**{name: base.get(name) for name in NOT_IDENTITY}, **held})
+    with usage_errors(), composed(kept_words) as base:
+        cfg = OmegaConf.create({**{name: base.get(name) for name in NOT_IDENTITY}, **config})
         set_torch(cfg)
         record = Run(folder)
-        experiment = build(cfg, torch_device(cfg.device, 0), Told.of(record))
+        experiment = build(cfg, torch_device(cfg.device, 0), RecordedAnswers.of(record))
         return experiment, *drive(experiment.again(record), Stacked().train_all)
 
 

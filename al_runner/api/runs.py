@@ -19,13 +19,13 @@ from al_runner.job.run import run_job
 from al_runner.sweeps.progress import Lines
 from al_runner.sweeps.worker import AL_RUN
 
-Told = Callable[[Mapping[str, Any]], object]
+Callback = Callable[[Mapping[str, Any]], object]
 
 
-class Telling(Lines):
-    """Progress told to a function as well."""
+class LinesAndCallback(Lines):
+    """Reports progress as lines of the log, and to a function."""
 
-    def __init__(self, callback: Told | None):
+    def __init__(self, callback: Callback | None):
         self._callback = callback
 
     def measured(self, label: str, rounds: int, row: Mapping[str, Any]) -> None:
@@ -34,24 +34,26 @@ class Telling(Lines):
             self._callback(row)
 
 
-def run(*words: str, callback: Told | None = None, **options: object) -> RunFolder:
-    """Run or resume `al-run WORDS` in this process, with `options` as further words: seed=0 is "seed=0".
+def run(*words: str, callback: Callback | None = None, **options: object) -> RunFolder:
+    """Run or resume `al-run WORDS` in this process. `options` are further words: seed=0 means "seed=0".
 
-    `callback` is told the row of rounds.csv of every round that is measured now. With oracle=person the run comes back
-    when labels are asked for (`waiting`); the same call goes on. UsageError says in one line what is to be mended.
+    `callback` gets the row of rounds.csv of every round that is measured during the call. With oracle=person the call
+    returns when the run asks for labels (`waiting` is true); the same call continues the run. Raises UsageError, whose
+    message is one line, if the user must correct something.
     """
     with usage_errors(), composed(words_of(words, options)) as cfg:
         folder = Path(HydraConfig.get().runtime.output_dir)
         with suppress(Waiting):
-            drive(run_job(cfg, perf_counter, Telling(callback), 0), Stacked().train_all)
+            drive(run_job(cfg, perf_counter, LinesAndCallback(callback), 0), Stacked().train_all)
         return RunFolder(folder)
 
 
 def sweep(*words: str, **options: object) -> list[RunFolder]:
-    """Run `al-run -m WORDS`, several values of an option with commas between, and give its runs, by seed.
+    """Run `al-run -m WORDS`, and return its runs, ordered by seed.
 
-    The runs are processes of their own, side by side where the launcher says so. UsageError where one failed; the
-    others are recorded, and the same call goes on.
+    Give several values of an option with commas between them ("seed=0,1") or as a list (seed=[0, 1]). The sweep runs in
+    another process; its launcher decides how many jobs run at the same time. Raises UsageError if a job failed; the
+    others are recorded, and the same call continues the sweep.
     """
     lists = {name: value for name, value in options.items() if isinstance(value, list | tuple)}
     spread = [f"{name}={','.join(map(str, value))}" for name, value in lists.items()]
@@ -67,6 +69,6 @@ def sweep(*words: str, **options: object) -> list[RunFolder]:
             folders.append(Path(HydraConfig.get().runtime.output_dir))
     done = subprocess.run([*AL_RUN, "-m", *given], capture_output=True, text=True, check=False)
     if done.returncode:
-        told = done.stderr.rpartition("al-run: ")[2].strip()
-        raise UsageError(told or f"the sweep ended with exit code {done.returncode}")
+        message = done.stderr.rpartition("al-run: ")[2].strip()
+        raise UsageError(message or f"the sweep ended with exit code {done.returncode}")
     return [RunFolder(folder) for folder in folders]

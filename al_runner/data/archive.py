@@ -33,29 +33,30 @@ NO_OBJECTS = {
 def read(path: Path, channels: str | None = None, relabel: bool = False, values: Values = "uint8") -> Arrays:
     """The arrays of a file in the prepared form. `channels`, `relabel` and `values` are as in `checked`.
 
-    A line of the log names arrays that nothing reads. Raises UsageError if the file is missing or has another form.
+    A line of the log names arrays that nothing reads. Raises UsageError if the file is missing, has another form, or
+    has unknown arrays and no test set.
     """
-    found: dict[str, NDArray[Any]] = {}
+    arrays_by_name: dict[str, NDArray[Any]] = {}
     with opened(path) as file:
         for name in (*ARRAYS, *OPTIONAL):
             if name in file.files:
-                found[name] = array(path, file, name)
-        other = sorted({*file.files} - {*found})
-    if not found:
+                arrays_by_name[name] = array(path, file, name)
+        other = sorted({*file.files} - {*arrays_by_name})
+    if not arrays_by_name:
         raise UsageError(f"{path} has {few(other)}; {WANTED}")
-    if other and not TEST & {*found}:  # a test set of another name, or a damaged one, must not go unnoticed
+    if other and not TEST & {*arrays_by_name}:  # the test set may have a wrong name; drawing another would hide that
         raise UsageError(
-            f"{path} has no {' and '.join(sorted(TEST))}, but {few(other)}, which nothing reads; rename "
-            "what is the test set, or leave these arrays out to have a test set drawn from the training images"
+            f"{path} has no {' and '.join(sorted(TEST))}, but {few(other)}, which nothing reads; rename the arrays of "
+            "the test set, or remove these arrays: then a test set is drawn from the training images"
         )
-    arrays = checked(path, found, channels, relabel, values)
+    arrays = checked(path, arrays_by_name, channels, relabel, values)
     if other:
         log.warning("%s: nothing reads %s", path, few(other))
     return arrays
 
 
 def sha256(path: Path) -> str:
-    """Of a file, in hexadecimal."""
+    """The SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -102,7 +103,7 @@ def array(path: Path, file: NpzFile, name: str) -> NDArray[Any]:
 
 
 def _bytes(file: NpzFile, name: str) -> int:
-    """What an array takes in memory, by its header alone: a file of a megabyte may unpack to a gigabyte of zeros."""
+    """The bytes that an array takes in memory, from its header: a file of a megabyte may unpack to a gigabyte."""
     assert file.zip is not None
     with file.zip.open(f"{name}.npy") as member:
         shape, _, dtype = HEADER[np.lib.format.read_magic(member)](member)
@@ -110,7 +111,7 @@ def _bytes(file: NpzFile, name: str) -> int:
 
 
 def few(names: list[str]) -> str:
-    """The first five names, and the number of the others."""
+    """The first five names as text, and the number of the others."""
     return f"{', '.join(names[:5]) or 'no array'}{f' and {len(names) - 5} more' if len(names) > 5 else ''}"
 
 

@@ -19,11 +19,11 @@ OPTIONAL = (*KEPT[len(ARRAYS) :], "notes")
 
 
 class DataFile(NamedTuple):
-    """Where arrays were read from, as a run's journal records it, so that its images can be found again."""
+    """The file that arrays were read from. A run's journal records it, so that the report finds the images again."""
 
-    name: str  # of the file, without its folder; or of a data set of bundled.py
-    sha256: str = ""  # of the file
-    channels: str | None = None  # as of `checked`
+    name: str  # the file's name without its folder, or the name of a data set of bundled.py
+    sha256: str = ""  # of the file, in hexadecimal; "" if unknown
+    channels: str | None = None  # as in `checked`
     relabel: bool = False
     values: Values = "uint8"
 
@@ -44,8 +44,8 @@ class Arrays(NamedTuple):
 
     def named(self) -> dict[str, Any]:
         """The arrays that a prepared file holds, by name."""
-        held = {name: value for name, value in self._asdict().items() if value is not None and name in KEPT}
-        return held | ({"notes": np.array(self.notes)} if self.notes else {})
+        arrays = {name: value for name, value in self._asdict().items() if value is not None and name in KEPT}
+        return arrays | ({"notes": np.array(self.notes)} if self.notes else {})
 
     def whole(self) -> tuple[NDArray[Any], NDArray[np.int64]]:
         """All images and labels: first the train part, then test, then validation. A row's number is its id."""
@@ -53,12 +53,12 @@ class Arrays(NamedTuple):
         if self.val_images is not None and self.val_labels is not None:
             images.append(self.val_images)
             labels.append(self.val_labels)
-        held = [part for part in images if len(part)]  # a single part is not copied
-        return np.ascontiguousarray(held[0] if len(held) == 1 else np.concatenate(held)), np.concatenate(labels)
+        filled = [part for part in images if len(part)]  # a single part is not copied
+        return np.ascontiguousarray(filled[0] if len(filled) == 1 else np.concatenate(filled)), np.concatenate(labels)
 
     @property
     def rows(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """The rows of `whole` that are the train, the test and the validation part."""
+        """The rows of `whole` that are the train, the test and the validation part, int64 each."""
         sizes = [len(self.train_labels), len(self.test_labels), 0 if self.val_labels is None else len(self.val_labels)]
         train, test, val = np.split(np.arange(sum(sizes)), np.cumsum(sizes)[:-1])
         return train, test, val
@@ -66,38 +66,41 @@ class Arrays(NamedTuple):
 
 def checked(
     where: object,
-    found: Mapping[str, NDArray[Any]],
+    arrays: Mapping[str, NDArray[Any]],
     channels: str | None = None,
     relabel: bool = False,
     values: Values = "uint8",
 ) -> Arrays:
-    """`found` in the form above; class names are counted from the labels where it has none, and its test part is empty.
+    """Arrays by name, checked and put into the form above.
 
-    `channels` "first" or "last" says where the colour channels are, None that the sizes tell; `relabel` numbers the
-    labels that there are anew from 0; `values` are as in `channels_last`. UsageError names `where` it came from, what
-    is wrong and how to mend it.
+    Without test arrays the test part is empty. Without `classes` the classes are named by their numbers. `channels`
+    "first" or "last" says which axis has the colour channels; None: the sizes say it. `relabel` numbers the labels that
+    occur from 0. `values` is as in `channels_last`. Raises UsageError, which names `where` the arrays came from, what
+    is wrong, and how to correct it.
     """
-    if not {"test_images", "test_labels"} & {*found}:
-        found = {**found, "test_images": np.zeros(0, np.uint8), "test_labels": np.zeros(0, np.int64)}
-    parts = [part for part in ("train", "test", "val") if part != "val" or {"val_images", "val_labels"} & {*found}]
+    if not {"test_images", "test_labels"} & {*arrays}:
+        arrays = {**arrays, "test_images": np.zeros(0, np.uint8), "test_labels": np.zeros(0, np.int64)}
+    parts = [part for part in ("train", "test", "val") if part != "val" or {"val_images", "val_labels"} & {*arrays}]
     wanted = [f"{part}_{kind}" for part in parts for kind in ("images", "labels")]
-    missing = [name for name in wanted if name not in found]
+    missing = [name for name in wanted if name not in arrays]
     if missing:
         raise UsageError(
             f"{where} has no array {', '.join(missing)}; it needs {', '.join(wanted)}, and has "
-            f"{', '.join(sorted(found)) or 'none'}"
+            f"{', '.join(sorted(arrays)) or 'none'}"
         )
-    if not found["train_images"].size:
+    if not arrays["train_images"].size:
         raise UsageError(f"{where}: train_images is empty; put the images to choose from there")
-    images = {part: channels_last(where, f"{part}_images", found[f"{part}_images"], channels, values) for part in parts}
+    images = {
+        part: channels_last(where, f"{part}_images", arrays[f"{part}_images"], channels, values) for part in parts
+    }
     for part in parts[1:]:
         if not len(images[part]):
             images[part] = images["train"][:0]
         elif images[part].shape[1:] != images["train"].shape[1:]:
             raise UsageError(f"{where}: train and {part} images differ in size; make them equal")
     counts = {part: len(images[part]) for part in parts}
-    labels, classes = numbered(where, found, counts, relabel)
-    notes = tuple(str(note) for note in found.get("notes", ()))
+    labels, classes = numbered(where, arrays, counts, relabel)
+    notes = tuple(str(note) for note in arrays.get("notes", ()))
     return Arrays(
         images["train"],
         labels["train"],
@@ -106,14 +109,14 @@ def checked(
         classes,
         images.get("val"),
         labels.get("val"),
-        _files(where, found, sum(counts.values())),
+        _files(where, arrays, sum(counts.values())),
         notes,
     )
 
 
-def _files(where: object, found: Mapping[str, NDArray[Any]], count: int) -> NDArray[np.str_] | None:
-    """The names of the images' files; None if there are none, UsageError if there is not one for every image."""
-    files = found.get("files")
+def _files(where: object, arrays: Mapping[str, NDArray[Any]], count: int) -> NDArray[np.str_] | None:
+    """The names of the images' files, or None if there are none. Raises UsageError if their number is wrong."""
+    files = arrays.get("files")
     if files is None:
         return None
     if files.shape != (count,):

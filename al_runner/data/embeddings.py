@@ -1,4 +1,4 @@
-"""Vectors, such as the embeddings of a large model: one file, of whatever they were made.
+"""The user's own vectors, such as the embeddings of a large model, in one file.
 
 N vectors of D numbers.
 """
@@ -26,53 +26,59 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PARTS = ("train", "test", "val")
-Found = Mapping[str, NDArray[Any]]
+ByName = Mapping[str, NDArray[Any]]  # arrays train_x [N, D], train_y [N], test_x, ..., and `classes` if given
 
 
 @options("dataset")
 def embeddings(
     data_root: str,
     path: Annotated[str | None, Means("the file: .npz, .npy or .parquet")],
-    split: Annotated[InstanceOf[Split], Means("who is trained, validated and tested on")],
+    split: Annotated[InstanceOf[Split], Means("which vectors are for training, validation and test")],
     inputs: Annotated[str, Means("the array, or the column, that holds the vectors")] = "embeddings",
     targets: Annotated[str, Means("the array, or the column, that holds the labels")] = "labels",
-    labels: Annotated[str | None, Means("a file with the labels of a .npy file, itself .npy, or text, one a line")] = (
-        None
-    ),
+    labels: Annotated[
+        str | None, Means("the file of the labels if the vectors are an .npy file: .npy, or text with one label a line")
+    ] = None,
     relabel: Annotated[
-        bool, Means("number the labels that there are anew from 0; their old values or names name the classes")
+        bool, Means("number the labels that occur from 0; their old values or names become the classes' names")
     ] = False,
 ) -> DataSet:
-    """The vectors at `path`, float16 where they are, else float32; every number of a vector is a channel of one pixel.
+    """The vectors in the file at `path`, as images [D, 1, 1]: float16 if the file has that type, otherwise float32.
 
-    An .npz file has `inputs` and `targets`, or these with train_, test_ and val_ before their names, and class names in
-    `classes`, if any. A parquet file has a row a vector. Vectors of a single part stay on the disk where the file is
-    not compressed, and are read when they are used. UsageError where the file is of another form.
+    An .npz file has the arrays `inputs` and `targets`, or both with train_, test_ and val_ before their names, and may
+    have class names in `classes`. A parquet file has one row for each vector. A single part of a file that is not
+    compressed stays on the disk, and its vectors are read when they are used. Nothing is written below `data_root`.
+    Raises UsageError if the file is missing, can't be read, or has another form.
     """
     if not path:
         raise UsageError("dataset=embeddings needs dataset.path=FILE, an .npz, .npy or .parquet file")
     file = Path(path).expanduser()
     if file.suffix == ".npy":
-        found = of_npy(file, labels)
+        by_name = of_npy(file, labels)
     elif file.suffix == ".parquet":
-        found = of_table(file, read_table(file), inputs, targets)
+        by_name = of_table(file, read_table(file), inputs, targets)
     else:
-        found = of_npz(file, inputs, targets)
-    return split.apply(as_arrays(file, found, relabel)._replace(source=DataFile(file.name, values="float")))
+        by_name = of_npz(file, inputs, targets)
+    return split.apply(as_arrays(file, by_name, relabel)._replace(source=DataFile(file.name, values="float")))
 
 
-def as_arrays(where: object, found: Found, relabel: bool = False) -> Arrays:
-    """The vectors and labels of every part, by the names train_x, train_y, ..., and the class names, if any."""
-    parts = [part for part in PARTS if f"{part}_x" in found]
-    x = {part: _vectors(where, part, found[f"{part}_x"]) for part in parts}
+def as_arrays(where: object, by_name: ByName, relabel: bool = False) -> Arrays:
+    """The vectors of every part as images [N, 1, 1, D], and their labels.
+
+    `where` names the source in errors; `relabel` numbers the labels that occur from 0. Raises UsageError if there are
+    no training vectors, if the vectors differ in length, or if vectors or labels have another form.
+    """
+    parts = [part for part in PARTS if f"{part}_x" in by_name]
+    x = {part: _vectors(where, part, by_name[f"{part}_x"]) for part in parts}
     if not len(x["train"]):
         raise UsageError(f"{where} has no training vectors; put the vectors to choose from there")
     widths = {part: rows.shape[1] for part, rows in x.items() if len(rows)}
     if len(set(widths.values())) > 1:
-        raise UsageError(f"{where}: vectors are of {widths} numbers; make all as long")
+        lengths = ", ".join(f"{width} numbers in {part}" for part, width in widths.items())
+        raise UsageError(f"{where}: vectors have {lengths}; give all vectors the same length")
     x.setdefault("test", x["train"][:0])
-    named = {f"{part}_labels": found.get(f"{part}_y", np.zeros(0, np.int64)) for part in x}
-    classes = {"classes": found["classes"]} if "classes" in found else {}
+    named = {f"{part}_labels": by_name.get(f"{part}_y", np.zeros(0, np.int64)) for part in x}
+    classes = {"classes": by_name["classes"]} if "classes" in by_name else {}
     y, names = numbered(where, named | classes, {part: len(rows) for part, rows in x.items()}, relabel)
     as_images = {part: rows.reshape(len(rows), 1, 1, widths["train"]) for part, rows in x.items()}
     return Arrays(
@@ -83,46 +89,49 @@ def as_arrays(where: object, found: Found, relabel: bool = False) -> Arrays:
 def _vectors(where: object, part: str, x: NDArray[Any]) -> NDArray[Any]:
     if x.ndim != 2 or not x.shape[1]:
         raise UsageError(
-            f"{where}: the {part} vectors are {x.dtype} {x.shape}; [N, D] is wanted, a row a vector "
+            f"{where}: the {part} vectors are {x.dtype} {x.shape}; they must be [N, D], one row for each vector "
             "(dataset=npz reads images)"
         )
     return floats(where, f"the {part} vectors", x)
 
 
-def of_npz(file: Path, inputs: str, targets: str) -> Found:
-    """The arrays of an .npz file, the vectors where they lie on disk if they can be mapped."""
-    wanted = f"an .npz file with {inputs} and {targets} is wanted, as numpy.savez writes it"
+def of_npz(file: Path, inputs: str, targets: str) -> ByName:
+    """The arrays of an .npz file. Those that can be mapped stay on the disk. Raises UsageError if one is missing."""
+    wanted = f"give an .npz file with {inputs} and {targets}, as numpy.savez writes it"
     with opened(file, wanted) as archive:
-        held = {*archive.files}
-        prefixes = {"train": ""} if inputs in held else {part: f"{part}_" for part in PARTS}
+        stored = {*archive.files}
+        prefixes = {"train": ""} if inputs in stored else {part: f"{part}_" for part in PARTS}
         names = {
             f"{part}_{kind}": prefix + name
             for part, prefix in prefixes.items()
-            if part == "train" or {prefix + inputs, prefix + targets} & held
+            if part == "train" or {prefix + inputs, prefix + targets} & stored
             for kind, name in (("x", inputs), ("y", targets))
         }
-        missing = [name for name in names.values() if name not in held]
+        missing = [name for name in names.values() if name not in stored]
         if missing:
             raise UsageError(
-                f"{file} has no array {', '.join(missing)}; it has {few(sorted(held))}; name those that hold "
+                f"{file} has no array {', '.join(missing)}; it has {few(sorted(stored))}; name the arrays that hold "
                 "vectors and labels with dataset.inputs=... and dataset.targets=..."
             )
-        found = {key: _lazily(file, archive, name) for key, name in names.items()}
-        return found | ({"classes": array(file, archive, "classes")} if "classes" in held else {})
+        arrays = {key: _lazily(file, archive, name) for key, name in names.items()}
+        return arrays | ({"classes": array(file, archive, "classes")} if "classes" in stored else {})
 
 
 def _lazily(file: Path, archive: Any, name: str) -> NDArray[Any]:
-    """An array of the archive: mapped, or read where that can't be done."""
+    """An array of the archive: mapped, or read into memory if it can't be mapped."""
     try:
         return mapped(file, name)
     except (UsageError, ValueError, KeyError):
         return array(file, archive, name)
 
 
-def of_npy(file: Path, labels: str | None) -> Found:
-    """A .npy file of vectors, mapped, and the labels in a file of their own."""
+def of_npy(file: Path, labels: str | None) -> ByName:
+    """The vectors of an .npy file, which stay on the disk, and their labels from another file.
+
+    Raises UsageError if `labels` is not given, or if a file can't be read.
+    """
     if not labels:
-        raise UsageError(f"{file} holds vectors alone; name the file of their labels with dataset.labels=FILE")
+        raise UsageError(f"{file} holds vectors only; name the file of their labels with dataset.labels=FILE")
     return {"train_x": _load(file, "c"), "train_y": _labels(Path(labels).expanduser())}
 
 
@@ -133,7 +142,7 @@ def _labels(file: Path) -> NDArray[Any]:
         words = np.array([line.strip() for line in file.read_text().splitlines() if line.strip()], dtype=np.str_)
     except (OSError, ValueError) as error:
         raise UsageError(
-            f"{file} can't be read ({one_line(error)}); name the labels' file with dataset.labels=..."
+            f"{file} can't be read ({one_line(error)}); name the file of the labels with dataset.labels=..."
         ) from error
     try:
         return words.astype(np.int64)
@@ -150,21 +159,25 @@ def _load(file: Path, mode: Any) -> NDArray[Any]:
 
 
 def read_table(file: Path) -> "pd.DataFrame":
-    """A parquet file; UsageError where it can't be read, or the package that reads it is missing."""
-    import pandas as pd  # noqa: PLC0415 - takes half a second, which other files need not wait for
+    """A parquet file. Raises UsageError if it can't be read, or if the package that reads it is missing."""
+    import pandas as pd  # noqa: PLC0415 - takes half a second, and only parquet files need it
 
     try:
         return pd.read_parquet(file)
     except ImportError as error:
         raise UsageError(f"{file}: parquet files need pyarrow; pip install pyarrow, or save an .npz file") from error
-    except (OSError, ValueError) as error:  # pyarrow's errors are of these
+    except (OSError, ValueError) as error:  # pyarrow raises subclasses of these
         raise UsageError(f"{file} can't be read as a parquet file ({one_line(error)})") from error
 
 
-def of_table(where: object, table: "pd.DataFrame", inputs: str, targets: str) -> Found:
-    """The column `inputs` of vectors, or all columns of numbers but the labels', and the column `targets`."""
+def of_table(where: object, table: "pd.DataFrame", inputs: str, targets: str) -> ByName:
+    """Vectors from the column `inputs`, and labels from the column `targets`.
+
+    Without a column `inputs`, every column of numbers but `targets` is one number of the vectors. Raises UsageError if
+    the labels are missing, or if the vectors differ in length.
+    """
     if targets not in table:
-        raise UsageError(f"{where} has no column {targets}; name the labels' with dataset.targets=...")
+        raise UsageError(f"{where} has no column {targets}; name the column of the labels with dataset.targets=...")
     if inputs in table:
         try:
             x = np.array(table[inputs].tolist(), dtype=np.float32)

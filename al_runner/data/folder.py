@@ -41,9 +41,9 @@ def folder(
         bool | None, Means("false: folders called train, val and test are classes; null: parts, if they hold classes")
     ] = None,
 ) -> DataSet:
-    """The images below `path`, or below train/, test/ and val/ in it. Every sub-folder is a class, in order of names.
+    """The images below `path`, or below train/, test/ and val/ in it. Every sub-folder is a class, ordered by name.
 
-    Images in a sub-folder called unlabelled have the label UNKNOWN; they belong to the training part.
+    Images in a sub-folder called "unlabelled" have the label UNKNOWN; they belong to the training part.
 
     `resize` H or [H, W] scales every image; `fit` says how, if the image's shape is another one. `channels` 1 or 3
     makes all images grey or RGB; None makes all RGB if any has colour. Transparency is laid on `ground`. `skip_broken`
@@ -54,20 +54,20 @@ def folder(
         raise UsageError(f"dataset.path={path} is no folder; give dataset.path=FOLDER with one sub-folder a class")
     how = Reading(height_and_width(resize), fit, channels, ground, skip_broken)
     root = Path(path).expanduser().resolve()
-    found = listed(root, splits)
-    for note in found.notes:
+    listing = listed(root, splits)
+    for note in listing.notes:
         log.warning("%s", note)
-    files = [file for part in found.parts.values() for group in part.values() for file in group]
-    files += found.unlabelled
+    files = [file for part in listing.parts.values() for group in part.values() for file in group]
+    files += listing.unlabelled
     name = f"folder-{root.name[:40]}-{fingerprint(root, files, (repr(how), str(splits), 'named'))}"
-    return split.apply(prepared(data_root, name, partial(_arrays, root, found, how)))
+    return split.apply(prepared(data_root, name, partial(_arrays, root, listing, how)))
 
 
-def _arrays(root: Path, found: Listed, how: Reading) -> Arrays:
-    """All images, read in the order train, test, val, those without labels first; their files are named from `root`."""
-    parts = found.parts
+def _arrays(root: Path, listing: Listed, how: Reading) -> Arrays:
+    """All images: those without labels, then train, test and val. Their files have paths relative to `root`."""
+    parts = listing.parts
     rows = [(file, part, label) for part in parts for label, group in enumerate(parts[part].values()) for file in group]
-    rows = [*((file, "train", UNKNOWN) for file in found.unlabelled), *rows]
+    rows = [*((file, "train", UNKNOWN) for file in listing.unlabelled), *rows]
     read = stacked([file for file, _, _ in rows], how)
     names = np.array([*parts["train"]], np.str_)
     kept = [rows[place] for place in read.kept]
@@ -77,12 +77,12 @@ def _arrays(root: Path, found: Listed, how: Reading) -> Arrays:
         empty = [name for label, name in enumerate(names) if label not in left and parts[part][str(name)]]
         if empty:
             raise UsageError(f"all images of class {empty[0]} in {part} are broken; replace them or remove the class")
-    # The parts stand one after another, so each is a slice of all images.
+    # The parts come one after another, so each is a slice of all images.
     counts = [sum(own == part for _, own, _ in kept) for part in ("train", "test", "val")]
     train, test, val = (slice(end - count, end) for count, end in zip(counts, np.cumsum(counts), strict=True))
     # A name that is no UTF-8 can't stand in a table: its strange bytes become question marks.
     files = np.array([os.fsencode(file.relative_to(root)).decode("utf-8", "replace") for file, _, _ in kept])
-    held = Arrays(
+    arrays = Arrays(
         read.images[train], labels[train], read.images[test], labels[test], names, files=files, notes=read.notes
     )
-    return held._replace(val_images=read.images[val], val_labels=labels[val]) if "val" in parts else held
+    return arrays._replace(val_images=read.images[val], val_labels=labels[val]) if "val" in parts else arrays

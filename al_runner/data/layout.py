@@ -1,4 +1,4 @@
-"""Where an image array has its colour channels, and of what type its values are.
+"""Finds the axis of the colour channels of an image array, and checks the type of its values.
 
 N images of H x W pixels, C colour channels.
 """
@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from al_runner.errors import UsageError
 
-MOST = 4  # an axis of at most this size may be the channels
-CHECKED = 2**24  # values that are checked at once
+MOST = 4  # an axis of this size or smaller may be the channels
+CHECKED = 2**24  # the number of values that are checked at once
 
 Values = Literal["uint8", "float"]
 
@@ -19,9 +19,10 @@ Values = Literal["uint8", "float"]
 def channels_last(
     where: object, name: str, images: NDArray[Any], channels: str | None, values: Values = "uint8"
 ) -> NDArray[Any]:
-    """`images` as [N, H, W] or [N, H, W, C]; UsageError where they are of another form, or it can't be told.
+    """`images` as [N, H, W] or [N, H, W, C]. If `values` is "float" they become float32 or float16, as in `floats`.
 
-    Of `values` "uint8" they must be uint8, of "float" they become floats, as in `floats`.
+    Raises UsageError if they have another form, if they are not uint8 and `values` is "uint8", or if `channels` is None
+    and the sizes do not show that the channels are last.
     """
     if channels not in (None, "first", "last"):
         raise UsageError(f"dataset.channels is {channels}; choose first, last or null")
@@ -79,7 +80,7 @@ def _place_of_channels(first: int, middle: int, last: int) -> str | None:
 
 
 def _remedy(images: NDArray[Any]) -> str:
-    """How to make uint8 of numbers of another type; empty if the values are no numbers or have no axes of images."""
+    """How to turn numbers of another type into uint8; "" if they are no numbers or do not have the axes of images."""
     if images.ndim == 2:
         return "; dataset=embeddings reads vectors"
     if images.ndim not in (3, 4) or images.dtype == np.uint8 or images.dtype.kind not in "biuf":

@@ -14,9 +14,10 @@ LOCAL_HEADER = 30  # bytes of a zip member's header before its name and extra fi
 
 
 def mapped(path: Path, name: str) -> NDArray[Any]:
-    """Array `name` of the file, mapped; changes stay in memory and do not reach the file.
+    """Array `name` of the file, mapped: its values are read when they are used. Changes do not reach the file.
 
-    Raises UsageError if the array is missing, compressed, or in Fortran order.
+    Raises UsageError if the array is missing, compressed, in Fortran order, or holds Python objects; other errors of
+    zipfile and numpy if the file is damaged.
     """
     with zipfile.ZipFile(path) as archive, path.open("rb") as file:
         if f"{name}.npy" not in archive.namelist():

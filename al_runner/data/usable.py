@@ -18,12 +18,12 @@ def usable(data: DataSet) -> DataSet:
     """
     labels = data.labels[data.train]
     counts = torch.bincount(labels[labels != UNKNOWN], minlength=len(data.classes)).tolist()
-    held = [name for name, count in zip(data.classes, counts, strict=True) if count]
-    complete = not bool((labels == UNKNOWN).any())  # where not, nobody can tell which classes there are
-    if len(held) < 2 and complete:
+    present = [name for name, count in zip(data.classes, counts, strict=True) if count]
+    complete = not bool((labels == UNKNOWN).any())  # if False, images without a label may be of any class
+    if len(present) < 2 and complete:
         raise UsageError(
-            f"the {len(data.train)} training images are all of class {', '.join(map(repr, held))}: there is nothing to "
-            "tell apart; add images of another class"
+            f"the {len(data.train)} training images are all of class {', '.join(map(repr, present))}: there is nothing "
+            "to tell apart; add images of another class"
         )
     first = data.images[data.train[0]]
     if all(torch.equal(data.images[id_], first) for id_ in data.train):
@@ -31,7 +31,7 @@ def usable(data: DataSet) -> DataSet:
             f"the {len(data.train)} training images are all equal; look at the files (if they are white drawings on "
             "transparency, set dataset.ground=black)"
         )
-    absent = [name for name in data.classes if name not in held and complete]
+    absent = [name for name in data.classes if name not in present and complete]
     if absent:
         named = ", ".join(map(repr, absent[:5])) + (f" and {len(absent) - 5} more" if len(absent) > 5 else "")
         log.warning("no training image is of class %s, so a net can't learn it", named)

@@ -18,11 +18,11 @@ from al_runner.training import Loss, Move, Recipe
 class Acgan:
     """The three moves of a step, in the order of the paper's code: d, c, g, with z ~ U[0, 1).
 
-    d makes   -ln d(x) - ln(1 - d(g(z, y)))       small,
-    c makes   -ln c_y(x) - ln c_y(g(z, y)),
-    g makes   -ln d(g(z, y)) - ln c_y(g(z, y)),
+    d minimises   -ln d(x) - ln(1 - d(g(z, y))),
+    c minimises   -ln c_y(x) - ln c_y(g(z, y)),
+    g minimises   -ln d(g(z, y)) - ln c_y(g(z, y)).
 
-    each by its own weights alone; g's loss is that of d and c after their moves.
+    Each move changes the weights of one net only. The loss of g uses d and c after their moves.
     """
 
     makers: Makers
@@ -41,7 +41,7 @@ class Acgan:
         of_discriminator = seen_as_real(d(real)) + seen_as_made(d(made.detach()))
         move("discriminator", of_discriminator)
 
-        # One pass over both, so that BatchNorm has the same statistics in training as in prediction.
+        # One pass over both, because BatchNorm's statistics for prediction are those of real and made images together.
         of_classifier = 2 * loss(net.classified(torch.cat([real, made.detach()])), torch.cat([y, y]))
         move("classifier", of_classifier)
 

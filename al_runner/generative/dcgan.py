@@ -1,4 +1,4 @@
-"""A generator of a pool's images, without labels: DCGAN's game of two nets (Radford et al., 2016).
+"""The joint step of DCGAN: a generator g of images without labels, and a discriminator d (Radford et al., 2016).
 
 N images, Z latent numbers.
 """
@@ -16,7 +16,7 @@ from al_runner.training import Loss, Move, Recipe
 
 
 class Pair(nn.Module):
-    """A generator and a discriminator; as a net it is the discriminator."""
+    """A generator and a discriminator. Its own output is the discriminator's."""
 
     def __init__(self, image_shape: tuple[int, int, int], sizes: Sizes):
         super().__init__()
@@ -31,7 +31,7 @@ class Pair(nn.Module):
 
 @dataclass(frozen=True)
 class BuildPair:
-    """Builds a `Pair` of fresh weights."""
+    """Builds a `Pair` with new weights."""
 
     image_shape: tuple[int, int, int]
     sizes: Sizes
@@ -42,7 +42,7 @@ class BuildPair:
 
 @dataclass(frozen=True)
 class Dcgan:
-    """The two moves of a step, z ~ N(0, 1): d makes -ln d(x) - ln(1 - d(g(z))) small, then g makes -ln d(g(z))."""
+    """The two moves of a step, z ~ N(0, 1): d minimises -ln d(x) - ln(1 - d(g(z))), then g minimises -ln d(g(z))."""
 
     latent: int  # Z
 

@@ -1,4 +1,4 @@
-"""What every one of the nets makes small, one function an equation.
+"""The losses of the generative nets, one function for each equation.
 
 N images of values in [0, 1], Z latent numbers; logits of the discriminator [N], above 0 for "real".
 """
@@ -32,9 +32,9 @@ def seen_as_made(logits: Tensor) -> Tensor:
 
 
 def distances(twins: Tensor, real: Tensor) -> Tensor:
-    """||x' - x||, the Euclidean distance over all pixels of values in [0, 1], [N, C, H, W] each -> [N].
+    """||x' - x||, the Euclidean distance over all values of an image, [N, C, H, W] each -> [N].
 
-    Of two images of D values it is at most sqrt(D) (Tran et al., 2019, eq. 4 and figure 3).
+    It is at most sqrt(D) for images of D values in [0, 1] (Tran et al., 2019, eq. 4 and figure 3).
     """
     norms: Tensor = (twins - real).flatten(1).norm(dim=1)
     return norms

@@ -1,4 +1,4 @@
-"""Generator, discriminator and encoder for images of any size (Tran et al., 2019; their layers are of DCGAN's kind).
+"""Generator, discriminator and encoder for images of any size, with layers like DCGAN's (Tran et al., 2019).
 
 N images, C channels, H x W pixels of values in [0, 1], Z latent numbers, Y classes.
 """
@@ -15,18 +15,18 @@ from al_runner.errors import UsageError
 
 @dataclass(frozen=True)
 class Sizes:
-    """How large the three nets are; the defaults are those of the paper's demo."""
+    """The sizes of the three nets; the defaults are those of the paper's demo."""
 
     latent: int = 100  # Z
-    maps: int = 64  # filters of the first convolution, twice as many of the second
+    maps: int = 64  # filters of the first convolution; the second has twice as many
     units: int = 1024  # of a dense layer
 
 
 class Generator(nn.Module):
     """g(z, y): latent [N, Z] and labels [N] -> images [N, C, H, W] in (0, 1).
 
-    Two dense layers, then two transposed convolutions that double the size; what is too much at the edges is cut.
-    Without classes it takes no labels, as DCGAN.
+    Two dense layers, then two transposed convolutions; each doubles the size. Pixels beyond H x W are cut off. With 0
+    classes it takes no labels, like DCGAN.
     """
 
     def __init__(self, image_shape: tuple[int, int, int], classes: int, sizes: Sizes):
@@ -78,8 +78,8 @@ Bottleneck = Literal["none", "demo"]
 class Encoder(nn.Module):
     """e(x): images [N, C, H, W] -> mean and log-variance of the latent code, [N, Z] each.
 
-    The bottleneck of the demo brings an image of 28 x 28 pixels to one number before the dense layers, and bounds mean
-    and log-variance to (0, 1). Its code can't tell two images of a class apart but by that number.
+    The demo's bottleneck reduces an image of 28 x 28 pixels to one number before the dense layers, and keeps mean and
+    log-variance in (0, 1). So the codes of two images of one class differ by that number only.
     """
 
     def __init__(self, image_shape: tuple[int, int, int], sizes: Sizes, bottleneck: Bottleneck = "none"):
@@ -101,12 +101,12 @@ class Encoder(nn.Module):
         self.apply(small_normal)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        seen = self.net(x)
-        return self.mean(seen), self.log_variance(seen)
+        hidden = self.net(x)
+        return self.mean(hidden), self.log_variance(hidden)
 
 
 def small_normal(layer: nn.Module) -> None:
-    """Initial weights of standard deviation 0.02, biases 0 (Radford et al., 2016)."""
+    """Draw weights from N(0, 0.02^2) and set biases to 0 (Radford et al., 2016)."""
     if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
         nn.init.normal_(layer.weight, std=0.02)
         if layer.bias is not None:
@@ -114,7 +114,7 @@ def small_normal(layer: nn.Module) -> None:
 
 
 def outputs(convolutions: nn.Module, image_shape: tuple[int, int, int]) -> int:
-    """How many numbers an image becomes; UsageError where it is too small."""
+    """The number of outputs for each image. Raises UsageError if the images are too small."""
     try:
         with torch.no_grad():
             return int(convolutions.eval()(torch.zeros(1, *image_shape)).shape[1])

@@ -1,4 +1,4 @@
-"""Nets that are trained together, as one module: what an engine builds, trains and gives back."""
+"""Nets that are trained together, as one module, which an engine builds, trains and returns."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,11 +12,11 @@ from al_runner.generative.nets import Bottleneck, Discriminator, Encoder, Genera
 from al_runner.models.inputs import NetBuilder
 from al_runner.training import Joint, Recipe, Schedule
 
-WHITE = 255  # of a stored image; the generative nets have values in [0, 1]
+WHITE = 255  # the value of white in a stored image; in the generative nets it is 1
 
 
 class Parts(nn.Module):
-    """A classifier and the nets around it; as a net it is the classifier."""
+    """A classifier and the nets that are trained with it. Its own output is the classifier's."""
 
     def __init__(
         self, classifier: nn.Module, generator: Generator, discriminator: Discriminator, encoder: Encoder | None
@@ -34,13 +34,16 @@ class Parts(nn.Module):
         return logits
 
     def classified(self, images: Tensor) -> Tensor:
-        """The same of images of values in [0, 1]."""
+        """Logits of images with values in [0, 1], [N, C, H, W] -> [N, Y]."""
         logits: Tensor = self.classifier(WHITE * images)
         return logits
 
     @torch.inference_mode()
     def twins(self, x: Tensor, y: Tensor) -> Tensor:
-        """x' = g(e(x), y) with the code's mean for e(x), uint8 [N, C, H, W], [N] -> in (0, 1), in evaluation mode."""
+        """x' = g(mean of e(x), y), uint8 [N, C, H, W] and labels [N] -> [N, C, H, W] of values in (0, 1).
+
+        The nets must be in evaluation mode. Raises AttributeError if there is no encoder.
+        """
         mean, _ = self.encoder(x / WHITE)
         twins: Tensor = self.generator(mean, y)
         return twins
@@ -48,12 +51,12 @@ class Parts(nn.Module):
 
 @dataclass(frozen=True)
 class BuildParts:
-    """Builds `Parts` of fresh weights, the classifier's first, so that they are those it would have by itself."""
+    """Builds `Parts` with new weights. The classifier's are drawn first, so they are those it would have alone."""
 
     classifier: NetBuilder
     sizes: Sizes
     encoder: Bottleneck | None  # None: no encoder
-    init: Callable[[nn.Module], object] | None  # a recipe's, for the classifier
+    init: Callable[[nn.Module], object] | None  # the recipe's init, applied to the classifier only
 
     def __call__(self) -> Parts:
         classifier, shape = self.classifier(), self.classifier.image_shape
@@ -65,13 +68,13 @@ class BuildParts:
 
 
 def stored(images: Tensor) -> Tensor:
-    """Images of values in [0, 1] as a data set has them, uint8."""
+    """Images with values in [0, 1] as a data set holds them, uint8, of the same shape."""
     return (WHITE * images).round().to(torch.uint8)
 
 
 @contextmanager
 def lent(*nets: nn.Module) -> Iterator[None]:
-    """The nets as they are in training, but for a loss of another net: their BatchNorm takes note of nothing."""
+    """A block in which the nets serve the loss of another net; the running statistics of BatchNorm do not change."""
     norms = [layer for net in nets for layer in net.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
     for layer in norms:
         layer.track_running_stats = False
@@ -86,17 +89,17 @@ class Making(Joint, Protocol):
     """A joint training of `Parts`."""
 
     def latents(self, count: int, rng: torch.Generator) -> Tensor:
-        """Codes [count, Z] that the generator makes images from, on the CPU."""
+        """Random codes for the generator, [count, Z], on the CPU."""
 
 
 @dataclass(frozen=True)
 class Makers:
-    """What moves the nets that make and judge images: an optimiser each, and how its rate changes."""
+    """The optimiser of the nets around the classifier, and the schedule of its learning rate."""
 
     optimizer: Callable[..., torch.optim.Optimizer]
     schedule: Schedule | None
 
     def recipes(self, recipe: Recipe, names: Sequence[str]) -> Mapping[str, Recipe]:
-        """The classifier's own recipe, and one for each of the others."""
+        """The recipe of the classifier, and of each of the nets `names`, by name."""
         other = replace(recipe, optimizer=self.optimizer, schedule=self.schedule, norm_penalty=0.0)
         return {"classifier": recipe, **dict.fromkeys(names, other)}

@@ -18,12 +18,13 @@ from al_runner.training import Loss, Move, Recipe
 class VaeAcgan:
     """The four moves of a step, in the order of the paper's demo: e, g, d, c.
 
-    e makes   |g(z_e, y) - x|^2 + divergence_weight KL                                small, z_e ~ e(x),
-    g makes   -ln d(g(z, y)) - ln c_y(g(z, y)) + reconstruction_weight |g(z_e, y) - x|^2     z ~ N(0, 1), z_e anew,
-    d makes   -ln d(x) - ln(1 - d(g(z, y))) - ln(1 - d(g(z_e, y))),
-    c makes   -ln c_y(x) - ln c_y(g(z, y)) - ln c_y(g(z_e, y)),
+    e minimises   |g(z_e, y) - x|^2 + divergence_weight KL,
+    g minimises   -ln d(g(z, y)) - ln c_y(g(z, y)) + reconstruction_weight |g(z_e, y) - x|^2,
+    d minimises   -ln d(x) - ln(1 - d(g(z, y))) - ln(1 - d(g(z_e, y))),
+    c minimises   -ln c_y(x) - ln c_y(g(z, y)) - ln c_y(g(z_e, y)).
 
-    each by its own weights alone; d and c see the images that g made before its move.
+    z ~ N(0, 1), and z_e ~ e(x) is drawn again after the move of e. Each move changes the weights of one net only. d and
+    c get the images that g made before its move.
     """
 
     makers: Makers
@@ -59,7 +60,7 @@ class VaeAcgan:
         of_discriminator = seen_as_real(d(real)) + seen_as_made(d(made)) + seen_as_made(d(twins))
         move("discriminator", of_discriminator)
 
-        # One pass over all three, so that BatchNorm has the same statistics in training as in prediction.
+        # One pass over all three, because BatchNorm's statistics for prediction are those of all three together.
         of_classifier = 3 * loss(net.classified(torch.cat([real, made, twins])), torch.cat([y, y, y]))
         move("classifier", of_classifier)
         return (of_encoder + of_generator + of_discriminator + of_classifier).detach()

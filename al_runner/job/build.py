@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from al_runner.data.usable import usable
 from al_runner.errors import UsageError
 from al_runner.features.base import Features
-from al_runner.labelling.exchange import NOTHING, Told
+from al_runner.labelling.exchange import NO_ANSWERS, RecordedAnswers
 from al_runner.loop.experiment import Experiment
 from al_runner.loop.initial import DRAWN
 from al_runner.models.inputs import NetBuilder, net_builder
@@ -24,17 +24,17 @@ from al_runner.types import DataSet
 INITIAL_BY = "use random, balanced, or a strategy that needs no fit, such as budget.initial_by=typiclust"
 
 
-def build(cfg: DictConfig, device: torch.device, told: Told = NOTHING) -> Experiment:
+def build(cfg: DictConfig, device: torch.device, answers: RecordedAnswers = NO_ANSWERS) -> Experiment:
     """The parts of the run, after a check that they fit each other. Raises UsageError before any training.
 
-    `told` holds a person's answers so far.
+    `answers` are a person's answers so far.
     """
     strategy, budget = instantiate(cfg.strategy), instantiate(cfg.budget)
     parts = (OmegaConf.to_yaml(cfg.get(part) or {}, resolve=True) for part in ("dataset", "pool", "features"))
     data = data_set(*parts, str(Path(cfg.data_root).expanduser()), device)
     oracle = instantiate(cfg.oracle, _partial_=True)(data=data)
     if isinstance(oracle, Person):
-        oracle = oracle.told(told.labels, told.added(len(oracle.names)))
+        oracle = oracle.with_answers(answers.labels, answers.added(len(oracle.names)))
         data = oracle.data
     builder = net_builder(data, instantiate(cfg.model))
     learner = instantiate(cfg.learner, _partial_=True)(build=builder)
@@ -80,7 +80,7 @@ def data_set(dataset: str, pool: str, features: str, data_root: str, device: tor
 def checked_net(cfg: DictConfig, builder: NetBuilder, images: Tensor) -> nn.Module:
     """A net of the kind that will be trained, in evaluation mode.
 
-    Raises UsageError if model or optimiser refuse their options or the images, or if the net's output is no logits.
+    Raises UsageError if the model or the optimiser refuses its options or the images, or if the net gives no logits.
     """
     try:
         net = builder()

@@ -19,7 +19,10 @@ def set_torch(cfg: DictConfig) -> None:
 
 
 def torch_device(name: str, job: int) -> torch.device:
-    """The device of job number `job`; the jobs of a sweep use all GPUs in turn. Raises UsageError if `name` is none."""
+    """The device of job number `job`; the jobs of a sweep use all GPUs in turn.
+
+    Raises UsageError if `name` names no device, or one that can't be used here.
+    """
     cuda = torch.cuda.is_available()
     if name == "auto":
         name = "cuda" if cuda else "cpu"

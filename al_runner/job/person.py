@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 def require_one_person(experiment: Experiment, sweep: bool) -> None:
     """Raises UsageError if a sweep would ask a person."""
     if sweep and isinstance(experiment.oracle, Person):
-        raise UsageError("oracle=person asks somebody, one run at a time; leave -m and lists of values out")
+        raise UsageError("oracle=person asks a person, one run at a time; leave out -m and lists of values")
 
 
 def exchange_of(cfg: DictConfig, folder: Path, record: Run, oracle: Oracle, label: str) -> Exchange | None:
@@ -31,25 +31,25 @@ def exchange_of(cfg: DictConfig, folder: Path, record: Run, oracle: Oracle, labe
     return Exchange(folder, record, oracle, label, root if root.is_dir() else None)
 
 
-def take_in(exchange: Exchange, files: Sequence[str], label: str) -> bool:
-    """Record the answers in a filled query, and warn about those that can't be used. True if there was a new answer."""
+def record_answers(exchange: Exchange, files: Sequence[str], label: str) -> bool:
+    """Record the answers of a filled query, and warn about those that can't be used. True if an answer is new."""
     before = len(exchange.record.answers)
     exchange.record.name_files(files)
-    for trouble in exchange.take_in():
+    for trouble in exchange.record_answers():
         log.warning("%s | %s", label, trouble)
     return len(exchange.record.answers) > before
 
 
 @contextmanager
 def asking(exchange: Exchange | None, words: Sequence[str], label: str) -> Iterator[None]:
-    """If the run must wait for labels, write its query and say what to do. `Waiting` still reaches the caller.
+    """If the run must wait for labels, write its query and log what to do. `Waiting` still reaches the caller.
 
-    `words` are the words of the command, with which the run goes on.
+    `words` are the words of the command that continues the run.
     """
     try:
         yield
     except Waiting:
         assert exchange is not None
         exchange.ask()
-        log.info("%s | %s", label, exchange.said(words))
+        log.info("%s | %s", label, exchange.instructions(words))
         raise

@@ -19,9 +19,9 @@ from al_runner.engine.stopping import NonFiniteLoss
 from al_runner.errors import UsageError, Waiting
 from al_runner.job.build import build
 from al_runner.job.device import set_torch, torch_device
-from al_runner.job.person import asking, exchange_of, require_one_person, take_in
+from al_runner.job.person import asking, exchange_of, record_answers, require_one_person
 from al_runner.job.weights import Seen, keeper
-from al_runner.labelling.exchange import Exchange, Told
+from al_runner.labelling.exchange import Exchange, RecordedAnswers
 from al_runner.loop.experiment import Experiment
 from al_runner.record.journal import Bought, Measured
 from al_runner.record.loggers import Logger, logged
@@ -66,9 +66,10 @@ def run_alone(cfg: DictConfig) -> None:
 
 
 async def run_job(cfg: DictConfig, clock: Callable[[], float], progress: Lines, device_number: int) -> None:
-    """Run or resume the job of `cfg` in Hydra's output folder; its driver carries out the fits. Raises UsageError.
+    """Run or resume the job of `cfg` in Hydra's output folder; its driver carries out the fits.
 
     `clock` gives the seconds spent on this job. If there are several GPUs, `device_number` chooses the job's GPU.
+    Raises UsageError if the user must correct something, and Waiting if a person must give labels first.
     """
     hydra = HydraConfig.get()
     label = RunId(*(cfg.run[part] for part in RunId._fields)).label  # the options are not checked yet
@@ -111,11 +112,11 @@ class Opened(NamedTuple):
     experiment: Experiment
     record: Run
     exchange: Exchange | None
-    data: str  # a fingerprint
+    data: str  # the fingerprint of the data set
 
 
 def opened(cfg: DictConfig, device: torch.device, folder: Path, claim: Claim, label: str) -> Opened:
-    """The run of `cfg`, with the record in its folder and a person's new answers. Raises UsageError as `run_job`."""
+    """The run of `cfg`, with the record in its folder and a person's new answers. Raises UsageError like `run_job`."""
     experiment = build(cfg, device)
     require_one_person(experiment, HydraConfig.get().mode is RunMode.MULTIRUN)
     data = fingerprint(experiment.data)
@@ -123,14 +124,14 @@ def opened(cfg: DictConfig, device: torch.device, folder: Path, claim: Claim, la
         discard(folder)
     record = Run(folder, claim, cfg.recover)
     if record.answers:
-        experiment = build(cfg, device, Told.of(record))
+        experiment = build(cfg, device, RecordedAnswers.of(record))
     record.require(identity(cfg), experiment.purchases, data)
     mended = record.settle()
     if mended:
         log.warning("%s | %s", label, mended)
     exchange = exchange_of(cfg, folder, record, experiment.oracle, label)
-    if exchange is not None and take_in(exchange, experiment.data.files, label):
-        experiment = build(cfg, device, Told.of(record))
+    if exchange is not None and record_answers(exchange, experiment.data.files, label):
+        experiment = build(cfg, device, RecordedAnswers.of(record))
         exchange = exchange_of(cfg, folder, record, experiment.oracle, label)
     return Opened(experiment, record, exchange, data)
 

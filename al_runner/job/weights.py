@@ -19,17 +19,18 @@ Seen = Callable[[int, Fitted, Mapping[str, float]], None]
 
 def keeper(which: str | None, folder: Path, experiment: Experiment, record: Run) -> Seen:
     """A function that saves weights after every round, as `which` says. It warns once if the learner has no nets."""
-    data, told = experiment.data, [False]
+    data, warned = experiment.data, False
 
     def seen(round_: int, fitted: Fitted, row: Mapping[str, float]) -> None:
+        nonlocal warned
         if which is None:
             return
         try:
             states = states_of(experiment.learner, fitted)
         except UsageError as error:
-            if not told[0]:
+            if not warned:
                 log.warning("save_weights=%s: %s", which, error)
-            told[0] = True
+            warned = True
             return
         keep(folder, which, Saved(states, data.classes, data.image_shape, round_), row, record.rows)
 

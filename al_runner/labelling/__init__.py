@@ -1,1 +1,1 @@
-"""What a person is asked and what comes back: a page, tables, and their check."""
+"""What a person is asked and what the person answers: a page and tables, and the check of the answers."""

@@ -1,4 +1,4 @@
-"""Between a run and the person who labels: what is asked, what comes back, and where both are kept."""
+"""The exchange between a run and the person who labels: what is asked, what is answered, and where both are kept."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -18,55 +18,55 @@ from al_runner.oracle.person import Person
 from al_runner.record.run import Run, writing
 from al_runner.system.atomic import replace_file
 
-KEPT = "answered"  # the folder of files that were taken in
+KEPT = "answered"  # the folder with a copy of every filled file
 
 
-class Told(NamedTuple):
-    """What a run's folder holds of a person's answers."""
+class RecordedAnswers(NamedTuple):
+    """A person's answers that the journal of a run holds."""
 
-    labels: Mapping[int, int]
-    words: Mapping[int, str]  # the labels' names
+    labels: Mapping[int, int]  # label by image id, UNSURE for "can't tell"
+    words: Mapping[int, str]  # class name by label
 
     @classmethod
-    def of(cls, record: Run) -> "Told":
+    def of(cls, record: Run) -> "RecordedAnswers":
         labels = {id_: label for event in record.answers for id_, label in zip(event.id, event.label, strict=True)}
         pairs = (pair for event in record.answers for pair in zip(event.label, event.name, strict=True))
         return cls(labels, {label: name for label, name in pairs if label >= 0})
 
     def added(self, known: int) -> list[str]:
-        """The classes beyond the `known` ones, in the order of their places."""
+        """The names of the classes that were added to the first `known` ones, in the order of their labels."""
         return [self.words[label] for label in sorted(self.words) if label >= known]
 
 
-NOTHING = Told({}, {})
+NO_ANSWERS = RecordedAnswers({}, {})
 
 
 @dataclass(frozen=True)
 class Exchange:
-    """The files of a run's folder that a person reads and fills."""
+    """The files in a run's folder that a person reads and fills."""
 
     folder: Path
     record: Run
     person: Person
     label: str  # of the run
-    root: Path | None = None  # below which the images' own files are
+    root: Path | None = None  # the folder of the images' own files; None if there is no such folder
 
     @property
     def waiting(self) -> list[int]:
-        """Ids that were asked for and have no label yet, ascending; none where nothing was asked yet."""
+        """Ids that were asked for and have no label yet, ascending; empty if nothing was asked yet."""
         if not self.record.asks:
             return []
         pending = torch.tensor(self.record.pending, dtype=torch.int64).to(self.person.data.labels.device)
-        found: list[int] = self.person.open(pending).tolist()
-        return found
+        ids: list[int] = self.person.without_label(pending).tolist()
+        return ids
 
     def file_of(self, id_: int) -> str:
         return self.person.data.files[id_] if self.person.data.files else ""
 
-    def take_in(self) -> list[str]:
-        """Record what a filled file answers; a line for each thing that can't be taken, the file kept in any case.
+    def record_answers(self) -> list[str]:
+        """Record what a filled file answers. Returns a line for each answer that can't be used. Keeps the file.
 
-        UsageError where the named file can't be read, or nothing was asked yet.
+        Raises UsageError if the file can't be read, or if a file is named before the run asked for anything.
         """
         named = self.person.labels
         path = Path(named).expanduser() if named else self.folder / TABLE
@@ -77,27 +77,27 @@ class Exchange:
         waiting = self.waiting
         answers = read_answers(path, self.known(waiting))
         if answers.labels:
-            self.record.answer(answers.places(), dict(enumerate(answers.classes)))
+            self.record.answer(answers.label_numbers(), dict(enumerate(answers.classes)))
         with writing(self.folder):
             self._keep(path.read_bytes())
             if len(answers.labels) == len(waiting):
                 remove(self.folder)
-            elif named or answers.labels:  # what is left is asked again, with what stands there
+            elif named or answers.labels:  # the other images are asked for again; refused labels stay in the table
                 self.ask(answers)
         return answers.troubles
 
     def known(self, waiting: Sequence[int]) -> Known:
-        """What a file is checked against."""
-        told, names = Told.of(self.record), self.person.names
-        given = {id_: None if label == UNSURE else names[label] for id_, label in told.labels.items()}
+        """What a filled file is checked against."""
+        recorded, names = RecordedAnswers.of(self.record), self.person.names
+        given = {id_: None if label == UNSURE else names[label] for id_, label in recorded.labels.items()}
         return Known({id_: self.file_of(id_) for id_ in waiting}, names, given)
 
     def ask(self, answers: Answers | None = None) -> int:
-        """Write the query anew, with what stands in it already; how many images wait for a label.
+        """Write the files of the query anew, and keep the labels that they hold. Returns how many images wait.
 
-        `answers` were taken in just now.
+        `answers` are those that were recorded just now.
         """
-        answers = answers or self._standing()
+        answers = answers or self._labels_in_files()
         waiting = [id_ for id_ in self.waiting if id_ not in answers.labels]
         classes = answers.classes or [*self.person.names]
         items = [self.item(id_, answers.refused.get(id_, "")) for id_ in waiting]
@@ -110,41 +110,44 @@ class Exchange:
         return f"{self.label}, round {len(self.record.rows)}"
 
     def item(self, id_: int, label: str) -> Item:
-        """An image with its picture and what the net says of it."""
-        file, said = self.file_of(id_), self.record.said
+        """An image with its picture and what the net predicted for it."""
+        file, predicted = self.file_of(id_), self.record.newest_predictions
         picture = data_url(self.person.data.images[id_], self.root / file if self.root and file else None)
-        if said is None or id_ not in said.id or said.round != len(self.record.rows):
+        if predicted is None or id_ not in predicted.id or predicted.round != len(self.record.rows):
             return Item(id_, file, picture, label=label)
-        place = said.id.index(id_)
-        return Item(id_, file, picture, self.person.data.classes[said.prediction[place]], said.confidence[place], label)
+        at = predicted.id.index(id_)
+        guess = self.person.data.classes[predicted.prediction[at]]
+        return Item(id_, file, picture, guess, predicted.confidence[at], label)
 
-    def _standing(self) -> Answers:
-        """What stands in the query that is there, and in what was taken in before: of a run that had to begin again."""
-        found = Answers(classes=[*self.person.names])
+    def _labels_in_files(self) -> Answers:
+        """The labels in the present query and in the files that were kept: a run that begins again shows them."""
+        answers = Answers(classes=[*self.person.names])
         for path in (*sorted((self.folder / KEPT).glob("*.csv")), self.folder / TABLE):
-            said: dict[int, set[str]] = {}
-            with suppress(UsageError):  # it is not there, or no table any more
+            labels_by_id: dict[int, set[str]] = {}
+            with suppress(UsageError):  # the file is missing, or is no table any more
                 for row in rows_of(path):
                     if row.get("id", "").isdecimal():
-                        said.setdefault(int(row["id"]), set()).add(row["label"])
-            found.refused |= {id_: labels.pop() if len(labels) == 1 else "" for id_, labels in said.items()}
-        return found
+                        labels_by_id.setdefault(int(row["id"]), set()).add(row["label"])
+            answers.refused |= {id_: labels.pop() if len(labels) == 1 else "" for id_, labels in labels_by_id.items()}
+        return answers
 
     def _keep(self, content: bytes) -> None:
-        """A copy of a file that was filled, unless there is one."""
+        """Keep a copy of a filled file, unless there is one already."""
         folder = self.folder / KEPT
         kept = sorted(folder.glob("*.csv")) if folder.exists() else []
         if all(file.read_bytes() != content for file in kept):
             replace_file(folder / f"{len(kept) + 1:03d}.csv", content)
 
-    def said(self, command: Sequence[str]) -> str:
-        """What the person is to do now."""
-        measure = {*self.person.data.val.tolist(), *self.person.data.test.tolist()}
+    def instructions(self, command: Sequence[str]) -> str:
+        """Lines that say what the person must do now."""
+        measured_on = {*self.person.data.val.tolist(), *self.person.data.test.tolist()}
         waiting, words = self.waiting, [word for word in command if not word.startswith("oracle.labels=")]
-        kept = sum(id_ in measure for id_ in waiting)
-        also = f" ({kept} of them are kept to measure with: dataset.split.test and .val say how many)" if kept else ""
+        held_out = sum(id_ in measured_on for id_ in waiting)
+        note = (
+            f" ({held_out} are for validation and test: dataset.split.val and .test say how many)" if held_out else ""
+        )
         return (
-            f"waiting for the labels of {len(waiting)} images{also}\n"
+            f"waiting for the labels of {len(waiting)} images{note}\n"
             f"  1. open {self.folder / PAGE} in a browser, label, and save query.csv\n"
             f"     (or fill the column label of {self.folder / TABLE}, or import query-label-studio.json)\n"
             f"  2. al-run {shlex.join(words)} --labels PATH/query.csv"

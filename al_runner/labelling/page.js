@@ -1,14 +1,14 @@
 "use strict";
 const KEYS = "123456789abcdefghijklmnopqrstuvwxyz", UNSURE = "?", NEW = "new:";
 const data = JSON.parse(document.getElementById("data").textContent);
-const items = data.items, given = data.classes, place = (id) => document.getElementById(id);
+const items = data.items, given = data.classes, element = (id) => document.getElementById(id);
 let added = [], labels = {}, past = [], now = 0, saved = true;
 
-const kept = `al-runner query ${data.name}`;
+const storageKey = `al-runner query ${data.name}`;
 try {
-  const held = JSON.parse(localStorage.getItem(kept));
-  if (held) { added = held.added; labels = held.labels; saved = held.saved; }
-} catch { /* a browser that keeps nothing for files */ }
+  const stored = JSON.parse(localStorage.getItem(storageKey));
+  if (stored) { added = stored.added; labels = stored.labels; saved = stored.saved; }
+} catch { /* some browsers store nothing for pages that are opened as files */ }
 for (const item of items)
   if (!(item.id in labels) && (item.label === UNSURE || given.includes(item.label))) labels[item.id] = item.label;
 
@@ -16,7 +16,7 @@ const classes = () => [...given, ...added];
 const done = () => items.filter((item) => item.id in labels).length;
 
 function keep() {
-  try { localStorage.setItem(kept, JSON.stringify({ added, labels, saved })); } catch { /* as above */ }
+  try { localStorage.setItem(storageKey, JSON.stringify({ added, labels, saved })); } catch { /* as above */ }
 }
 
 function answer(label) {
@@ -27,11 +27,11 @@ function answer(label) {
   next(true);
 }
 
-// To the next image, of those without a label where one is left and `open` asks for it.
-function next(open) {
+// Go to the next image. If `unlabelled` is true, go to the next one without a label, or stay if every one has a label.
+function next(unlabelled) {
   const order = items.map((_, step) => (now + 1 + step) % items.length);
-  const found = open ? order.find((at) => !(items[at].id in labels)) : order[0];
-  if (found !== undefined) now = found;
+  const target = unlabelled ? order.find((at) => !(items[at].id in labels)) : order[0];
+  if (target !== undefined) now = target;
   show();
 }
 
@@ -52,7 +52,7 @@ function add(name) {
   if (same === undefined) added.push(name);
   keep();
   show();
-  tell(same === undefined ? "" : `${same} is there already.`);
+  tell(same === undefined ? "" : `The class ${same} exists already.`);
 }
 
 function csv() {
@@ -73,39 +73,39 @@ function save() {
   keep();
   const left = items.length - done();
   show();
-  tell(`query.csv is saved where your browser puts downloads${left ? `; ${left} images have no label yet` : ""}.`);
+  tell(`query.csv is in your browser's download folder${left ? `; ${left} images have no label yet` : ""}.`);
 }
 
-const tell = (text) => { place("told").textContent = text; };
+const tell = (text) => { element("message").textContent = text; };
 
-function button(text, key, act) {
-  const made = document.createElement("button");
-  if (key) made.append(Object.assign(document.createElement("kbd"), { textContent: key }));
-  made.append(text);
-  made.addEventListener("click", act);
-  return made;
+function button(text, key, action) {
+  const created = document.createElement("button");
+  if (key) created.append(Object.assign(document.createElement("kbd"), { textContent: key }));
+  created.append(text);
+  created.addEventListener("click", action);
+  return created;
 }
 
 function show() {
-  const item = items[now], image = place("image");
+  const item = items[now], image = element("image");
   tell("");
   image.onload = () => image.classList.toggle("small", image.naturalWidth < 128);
   image.src = item.picture;
   image.alt = item.file || `image ${item.id}`;
-  place("file").textContent = `${item.file || `image ${item.id}`} (${now + 1} of ${items.length})`;
-  place("guess").textContent = item.guess ? `net's guess: ${item.guess}, ${Math.round(100 * item.sureness)} % sure` : "";
-  place("count").textContent = `${done()} of ${items.length} labelled, ${items.length - done()} left`;
-  place("done").style.width = `${(100 * done()) / items.length}%`;
-  place("save").classList.toggle("ready", done() === items.length && !saved);
-  place("unsure").setAttribute("aria-pressed", labels[item.id] === UNSURE);
-  place("classes").replaceChildren(...classes().map((name, number) => {
-    const made = button(name, KEYS[number], () => answer(name));
-    made.setAttribute("aria-pressed", labels[item.id] === name);
-    made.classList.toggle("guess", name === item.guess);
-    made.dataset.name = name;
-    return made;
+  element("file").textContent = `${item.file || `image ${item.id}`} (${now + 1} of ${items.length})`;
+  element("guess").textContent = item.guess ? `net's guess: ${item.guess}, ${Math.round(100 * item.sureness)} % sure` : "";
+  element("count").textContent = `${done()} of ${items.length} labelled, ${items.length - done()} left`;
+  element("done").style.width = `${(100 * done()) / items.length}%`;
+  element("save").classList.toggle("ready", done() === items.length && !saved);
+  element("unsure").setAttribute("aria-pressed", labels[item.id] === UNSURE);
+  element("classes").replaceChildren(...classes().map((name, number) => {
+    const created = button(name, KEYS[number], () => answer(name));
+    created.setAttribute("aria-pressed", labels[item.id] === name);
+    created.classList.toggle("guess", name === item.guess);
+    created.dataset.name = name;
+    return created;
   }));
-  for (const [at, thumb] of [...place("all").children].entries()) {
+  for (const [at, thumb] of [...element("all").children].entries()) {
     const label = labels[items[at].id];
     thumb.classList.toggle("now", at === now);
     thumb.classList.toggle("labelled", label !== undefined);
@@ -113,33 +113,33 @@ function show() {
   }
 }
 
-place("all").append(...items.map((item, at) => {
-  const made = button("", "", () => { now = at; show(); });
+element("all").append(...items.map((item, at) => {
+  const created = button("", "", () => { now = at; show(); });
   const picture = Object.assign(document.createElement("img"), { src: item.picture, alt: `image ${item.id}`, loading: "lazy" });
-  made.append(picture, document.createElement("span"));
-  return made;
+  created.append(picture, document.createElement("span"));
+  return created;
 }));
-place("add").addEventListener("submit", (event) => {
+element("add").addEventListener("submit", (event) => {
   event.preventDefault();
-  add(place("name").value);
-  place("name").value = "";
-  place("name").blur();
+  add(element("name").value);
+  element("name").value = "";
+  element("name").blur();
 });
-place("unsure").addEventListener("click", () => answer(UNSURE));
-place("skip").addEventListener("click", () => next(false));
-place("back").addEventListener("click", () => { now = (now + items.length - 1) % items.length; show(); });
-place("undo").addEventListener("click", undo);
-place("save").addEventListener("click", save);
+element("unsure").addEventListener("click", () => answer(UNSURE));
+element("skip").addEventListener("click", () => next(false));
+element("back").addEventListener("click", () => { now = (now + items.length - 1) % items.length; show(); });
+element("undo").addEventListener("click", undo);
+element("save").addEventListener("click", save);
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.tagName === "INPUT") return;
-  if (event.target.tagName === "BUTTON" && (event.key === "Enter" || event.key === " ")) return; // presses it
-  const acts = { "?": () => answer(UNSURE), ArrowRight: () => next(false), Backspace: undo, Enter: save,
-    ArrowLeft: () => place("back").click() };
+  if (event.target.tagName === "BUTTON" && (event.key === "Enter" || event.key === " ")) return; // the key presses this button
+  const actions = { "?": () => answer(UNSURE), ArrowRight: () => next(false), Backspace: undo, Enter: save,
+    ArrowLeft: () => element("back").click() };
   const name = classes()[KEYS.indexOf(event.key)];
-  const act = acts[event.key] ?? (event.key.length === 1 && name !== undefined ? () => answer(name) : undefined);
-  if (!act) return;
+  const action = actions[event.key] ?? (event.key.length === 1 && name !== undefined ? () => answer(name) : undefined);
+  if (!action) return;
   event.preventDefault();
-  act();
+  action();
 });
 window.addEventListener("beforeunload", (event) => { if (!saved) event.preventDefault(); });
 const begin = items.findIndex((item) => !(item.id in labels));

@@ -1,4 +1,4 @@
-"""An image as a person sees it: its own file where that is there, else the pixels that the net sees."""
+"""An image as a person sees it: its own file if there is one, otherwise the pixels that the net sees."""
 
 from base64 import b64encode
 from io import BytesIO
@@ -7,11 +7,14 @@ from pathlib import Path
 from PIL import Image, ImageOps
 from torch import Tensor
 
-SIDE = 640  # pixels of the longer side at most
+SIDE = 640  # the most pixels that the longer side of a picture has
 
 
 def data_url(pixels: Tensor, file: Path | None) -> str:
-    """An image as text that a page holds in itself; `pixels` are uint8 [C, H, W]."""
+    """An image as a data: URL, which a page can hold; `pixels` are uint8 [C, H, W].
+
+    The picture is made from `pixels`, as PNG, if `file` is None or can't be read. Otherwise it is the file's, as JPEG.
+    """
     image = _opened(file) if file is not None else None
     kind = "JPEG"
     if image is None:
@@ -23,11 +26,11 @@ def data_url(pixels: Tensor, file: Path | None) -> str:
 
 
 def _opened(file: Path) -> Image.Image | None:
-    """The file's image the right way up, on white, SIDE pixels at most; None where it can't be read."""
+    """The file's image, upright, on white, of SIDE pixels or fewer; None if it can't be read."""
     try:
-        with Image.open(file) as found:
-            image = ImageOps.exif_transpose(found).convert("RGBA")
-    except Exception:  # damage raises whatever Pillow's decoder of that format meets first
+        with Image.open(file) as stored:
+            image = ImageOps.exif_transpose(stored).convert("RGBA")
+    except Exception:  # Pillow's decoders raise errors of many types for a damaged file
         return None
     image.thumbnail((SIDE, SIDE))
     return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")

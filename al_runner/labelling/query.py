@@ -24,16 +24,16 @@ class Item:
     """An image that waits for a label."""
 
     id: int
-    file: str  # "" where it came from an array
+    file: str  # "" if the image came from an array
     picture: str  # a data: URL
-    guess: str = ""  # the net's class, "" where no net has seen it
-    sureness: float = 0.0  # the probability it gives that class
-    label: str = ""  # what stands there already
+    guess: str = ""  # the class that the net predicted, "" if no net has seen the image
+    sureness: float = 0.0  # the net's probability of that class
+    label: str = ""  # the text that the table shows already
 
 
 @dataclass(frozen=True)
 class Query:
-    """What is asked at one time."""
+    """The images that a person is asked about together."""
 
     title: str
     items: Sequence[Item]
@@ -41,7 +41,10 @@ class Query:
 
 
 def write(folder: Path, query: Query) -> None:
-    """The four files, the table last: where it is there, so are the others. OSError where one can't be written."""
+    """Write the four files, the table last: if the table exists, the others do too.
+
+    Raises OSError if one can't be written.
+    """
     replace_file(folder / PAGE, page(query).encode())
     replace_file(folder / TASKS, (json.dumps([task(item) for item in query.items], indent=1) + "\n").encode())
     replace_file(folder / TASKS_CONFIG, tasks_config(query.classes).encode())
@@ -49,13 +52,13 @@ def write(folder: Path, query: Query) -> None:
 
 
 def remove(folder: Path) -> None:
-    """Take the files of an answered query away."""
+    """Remove the files of a query that is answered."""
     for name in (TABLE, PAGE, TASKS, TASKS_CONFIG):
         (folder / name).unlink(missing_ok=True)
 
 
 def table(items: Sequence[Item]) -> str:
-    """query.csv."""
+    """The text of query.csv."""
     text = StringIO()
     rows = ((i.id, i.file, i.label, i.guess, f"{i.sureness:.3f}" if i.guess else "") for i in items)
     csv.writer(text, lineterminator="\n").writerows([COLUMNS, *rows])
@@ -63,9 +66,9 @@ def table(items: Sequence[Item]) -> str:
 
 
 def page(query: Query) -> str:
-    """query.html."""
+    """The text of query.html."""
     items = [item.__dict__ for item in query.items]
-    # The answers of one page must not turn up in that of another query, so a browser keeps them under this name.
+    # A browser keeps the answers of a page under this name, so they do not appear in the page of another query.
     name = sha256(repr([query.title, [item.id for item in query.items]]).encode()).hexdigest()[:16]
     environment = Environment(loader=FileSystemLoader(HERE), autoescape=True, trim_blocks=True)
     return environment.get_template("page.html.jinja").render(
@@ -77,16 +80,16 @@ def page(query: Query) -> str:
 
 
 def task(item: Item) -> dict[str, Any]:
-    """An image for Label Studio, with the net's guess as its prediction."""
-    found: dict[str, Any] = {"data": {"image": item.picture, "image_id": item.id, "file": item.file}}
+    """A task for Label Studio: an image, with the net's guess as its prediction."""
+    content: dict[str, Any] = {"data": {"image": item.picture, "image_id": item.id, "file": item.file}}
     if item.guess:
         choice = {"from_name": "label", "to_name": "image", "type": "choices", "value": {"choices": [item.guess]}}
-        found["predictions"] = [{"model_version": "al-runner", "score": item.sureness, "result": [choice]}]
-    return found
+        content["predictions"] = [{"model_version": "al-runner", "score": item.sureness, "result": [choice]}]
+    return content
 
 
 def tasks_config(classes: Sequence[str]) -> str:
-    """The labelling interface for Label Studio."""
+    """The labelling interface for Label Studio, as XML."""
     choices = "".join(f"\n    <Choice value={quoteattr(name)}/>" for name in (*classes, "?"))
     return (
         '<View>\n  <Image name="image" value="$image"/>\n'
@@ -94,6 +97,6 @@ def tasks_config(classes: Sequence[str]) -> str:
     )
 
 
-def _json(held: Mapping[str, Any]) -> str:
-    """As a script element may hold it."""
-    return json.dumps(held).replace("<", "\\u003c")
+def _json(content: Mapping[str, Any]) -> str:
+    """JSON that is safe inside a script element."""
+    return json.dumps(content).replace("<", "\\u003c")

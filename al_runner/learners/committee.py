@@ -31,7 +31,7 @@ class Members:
 
 
 def networks(fitted: Fitted) -> list[nn.Module]:
-    """All nets behind a fit; UsageError where it has none."""
+    """All nets behind a fit. Raises UsageError if it has none."""
     inner = getattr(fitted, "fitted", fitted)  # of a checked one
     return [*inner.nets] if isinstance(inner, Committee) else [fitted.network()]
 

@@ -49,7 +49,7 @@ class FineTuned:
         return SingleNet(result.net.eval(), result.steps)
 
     def chances(self, data: TrainData) -> Tensor | None:
-        """Relative chances of the examples to be drawn, [N]; None if there is nothing to mix."""
+        """The probability of each example to be drawn, up to a factor, [N]; None if all examples are drawn alike."""
         known = data.old + data.added
         new = len(data.y) - known
         if self.novel is None or 0 in (known, new):

@@ -1,4 +1,4 @@
-"""What learners have in common that train a classifier together with nets that make images for it.
+"""The common part of learners that train a classifier together with nets that make images for it.
 
 N images, K posterior samples, Y classes.
 """
@@ -28,9 +28,9 @@ Score = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Generated:
-    """A trained classifier as a posterior, and the nets that were trained with it.
+    """A trained classifier, as one net or a posterior, and the nets that were trained with it.
 
-    It tells how informative bought images are, and how informative the generator's images of their labels are.
+    It reports how informative bought images are, and how informative generated images of the same labels are.
     """
 
     classifier: SingleNet | DropoutNet
@@ -44,7 +44,7 @@ class Generated:
         return self.classifier.steps
 
     def log_probs(self, x: Tensor) -> Tensor:
-        """Uint8 [N, C, H, W] -> [N, K, Y]."""
+        """Log probabilities in nats, uint8 [N, C, H, W] -> [N, K, Y]."""
         return self.classifier.log_probs(x)
 
     def features(self, x: Tensor) -> Tensor:
@@ -54,15 +54,15 @@ class Generated:
         return self.classifier.network()
 
     def facts(self, x: Tensor, y: Tensor) -> dict[str, float]:
-        """Mean scores of what is bought, uint8 [n, C, H, W] and [n], and of as many generated images."""
+        """Mean scores of the bought images, uint8 [n, C, H, W] and [n], and of generated images of the same labels."""
         return {"bought_score": self.scores(x).mean().item(), "made_score": self.scores(self.made(y)).mean().item()}
 
     def shown(self, x: Tensor, y: Tensor) -> dict[str, Tensor]:
-        """What is bought, uint8 [n, C, H, W] and [n], and generated images of the same labels."""
+        """The bought images, uint8 [n, C, H, W] and [n], and generated images of the same labels."""
         return {"bought": x, "generated": self.made(y)}
 
     def scores(self, x: Tensor) -> Tensor:
-        """How informative images are, uint8 [n, C, H, W] -> [n]."""
+        """How informative images are by `score`, uint8 [n, C, H, W] -> [n]."""
         return self.score(self.log_probs(x))
 
     def made(self, y: Tensor) -> Tensor:
@@ -74,28 +74,30 @@ class Generated:
 
 @dataclass(frozen=True)
 class Generating:
-    """A classifier by `recipe`, trained with nets that make images; subclasses say which, in `joint`.
+    """A classifier that is trained by `recipe`, together with nets that make images. A subclass gives them in `joint`.
 
-    With `samples` above 1 the classifier's dropout is its posterior, as with learner=dropout.
+    With `samples` above 1, draws of the classifier's dropout are posterior samples, as with learner=dropout. Raises
+    UsageError if the recipe augments images, if the posterior needs dropout and the net has none, or if the images are
+    too small for the nets.
     """
 
     build: NetBuilder
     recipe: Annotated[InstanceOf[Recipe], Means(RECIPE)]
     optimizer: Annotated[
         Callable[..., torch.optim.Optimizer],
-        Means("what moves the nets that make and judge images; the classifier has training.optimizer"),
+        Means("the optimiser of the nets that make and judge images; the classifier has training.optimizer"),
         Takes(OptimiserOptions),
     ]
     score: Annotated[
-        Score, Means("the a(x) of proposition 2.1, by which bought and generated images are compared in queries.csv")
+        Score, Means("the a(x) of proposition 2.1, which compares bought and generated images in queries.csv")
     ]
     schedule: Annotated[Schedule | None, Means("factors of that optimiser's learning rate; null: a constant rate")] = (
         None
     )
     samples: Annotated[
-        Few, Means("how often the classifier predicts, with other dropout masks each time; 1: once, without masks")
+        Few, Means("how often the classifier predicts, each time with new dropout masks; 1: once, without masks")
     ] = 20
-    shared_masks: Annotated[bool, Means("in a draw all images have the same masks")] = True
+    shared_masks: Annotated[bool, Means("all images have the same masks in a sample")] = True
     latent: Annotated[Count, Means("how many numbers a latent code has")] = 100
     maps: Annotated[Count, Means("filters of the generative nets' first convolution; the second has twice as many")] = (
         64
@@ -139,7 +141,7 @@ class Generating:
         return BuildParts(self.build, Sizes(self.latent, self.maps, self.units), self.bottleneck, self.recipe.init)
 
     async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None = None) -> Generated:
-        recipe = replace(self.recipe, init=None)  # which the builder applies, to the classifier alone
+        recipe = replace(self.recipe, init=None)  # the builder applies init, to the classifier only
         (result,) = await trained([Fit(self.build_parts, recipe, data, streams, joint=self.joint)])
         parts = result.net.eval()
         assert isinstance(parts, Parts)

@@ -1,4 +1,7 @@
-"""The harmonic function as a classifier: a graph of labelled and unlabelled images, and no net (Zhu et al., 2003)."""
+"""The harmonic function as a classifier: a graph of labelled and unlabelled images, and no net (Zhu et al., 2003).
+
+N images, M nodes, Y classes.
+"""
 
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
@@ -20,10 +23,10 @@ from al_runner.types import Fitted, TrainData
 
 @dataclass(frozen=True)
 class HarmonicFunction:
-    """Values at the nodes of a graph. Another image gets the mean of all nodes, weighted by its edges to them.
+    """Values at the nodes of a graph. Another image gets the mean of all nodes' values, weighted by its edges to them.
 
-    This treats it as a node that the others do not see (Delalleau, Bengio & Le Roux, 2005). The prediction is the value
-    times `masses`, normalised.
+    So the image is a new node that does not change the others (Delalleau, Bengio & Le Roux, 2005). The prediction is
+    the value times `masses`, normalised.
     """
 
     nodes: Tensor  # uint8 [M, C, H, W]
@@ -52,8 +55,8 @@ class HarmonicFunction:
 class Harmonic:
     """The harmonic function on the labelled set and `nodes` random unlabelled images, drawn again in every round.
 
-    If `nodes` is None, it uses all unlabelled images. With `normalise_mass` predictions are multiplied by
-    `class_masses`. Time O(nodes^3), memory O(nodes^2).
+    If `nodes` is None, it uses all unlabelled images. With `normalise_mass`, predictions are multiplied by
+    `class_masses`. Time O(M^3), memory O(M^2).
     """
 
     build: NetBuilder  # only its number of classes is used; no net is built

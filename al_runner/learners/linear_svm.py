@@ -30,14 +30,16 @@ class UnitPixels(nn.Module):
 @options("learner")
 @dataclass(frozen=True)
 class LinearSvm:
-    """A hyperplane between each class and the others: least |w|^2 / 2 plus `penalty` times the squared hinge losses.
+    """A hyperplane between each class and the others, which minimises |w|^2 / 2 + `penalty` * squared hinge losses.
 
-    Its decision values stand for logits: their order is the machine's, probabilities made of them are not calibrated.
-    Of two classes, logit 1 less logit 0 is the machine's w'x + b.
+    The decision values w'x + b stand for logits. They rank the classes, but their softmax is not calibrated. With two
+    classes, logit 1 less logit 0 is the machine's decision value.
     """
 
-    build: NetBuilder  # tells the number of classes; no net is built
-    penalty: Annotated[Positive, Means("weight of the hinge losses beside the squared norm of w, halved (C)")] = 1.0
+    build: NetBuilder  # only its number of classes is used; no net is built
+    penalty: Annotated[Positive, Means("weight C of the squared hinge losses, besides half the squared norm of w")] = (
+        1.0
+    )
     continues: ClassVar[bool] = False
     gives: ClassVar[Gives] = Gives()
 
@@ -54,8 +56,11 @@ class LinearSvm:
 def planes(
     x: NDArray[np.float64], y: NDArray[np.int64], classes: int, penalty: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Weights [Y, D] and biases [Y] of the classes' decision values; -1 everywhere for a class without an example."""
-    from sklearn.svm import LinearSVC  # noqa: PLC0415 - a second that no other learner need spend
+    """Weights [Y, D] and biases [Y] of the decision values, from pixels [N, D] and labels [N].
+
+    The decision value of a class without an example is always -1.
+    """
+    from sklearn.svm import LinearSVC  # noqa: PLC0415 - takes a second, and only this learner needs it
 
     weight, bias = np.zeros((classes, x.shape[1])), np.full(classes, -1.0)
     seen = np.unique(y)

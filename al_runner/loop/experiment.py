@@ -69,18 +69,18 @@ class Experiment:
         """Carry out every round in turn. Rounds that `record` holds are replayed from it and not done again.
 
         `clock` gives the seconds spent on this run, without other runs of the same process. `joules` turns seconds of
-        this run into joules of its device (None: unknown). `seen` gets every model with its measurements before they
-        are recorded.
+        this run into joules of its device (None: unknown). `seen` is called with every model and its measurements
+        before they are recorded.
         """
         learner = Checked(self.strategy.wrap(self.learner), type(self.learner).__name__)
         pool = Pool(self.data)
         fitted: CheckedFit | None = None
         for round_, size in enumerate(self.purchases):
-            ids, selecting = bought_again(record, pool, round_), 0.0
+            ids, selecting = recorded_purchase(record, pool, round_), 0.0
             if ids is not None:
                 labels = await self.label(pool, ids)
             else:
-                query = asked_again(record, pool, round_)
+                query = recorded_query(record, pool, round_)
                 if query is None and fitted is None and round_ > 0:  # resumed after a measurement, before the query
                     fitted = await learner.fit(self.train_data(pool), Streams(self.seed, round_ - 1), None)
                 if query is None:
@@ -99,13 +99,13 @@ class Experiment:
                 record.measure(round_, row, joules(fitting + selecting))
 
     async def again(self, record: Record) -> tuple[Fitted, Pool]:
-        """Fit the model of the newest round of `record` again; the model and its pool.
+        """Fit the model of the newest round of `record` again. Returns the model and its pool.
 
         Raises UsageError if no round is measured yet.
         """
         learner = Checked(self.strategy.wrap(self.learner), type(self.learner).__name__)
         pool, fitted, round_ = Pool(self.data), None, 0
-        while record.measured(round_) and (ids := bought_again(record, pool, round_)) is not None:
+        while record.measured(round_) and (ids := recorded_purchase(record, pool, round_)) is not None:
             pool.buy(ids, await self.label(pool, ids))
             if learner.continues or not record.measured(round_ + 1):
                 fitted = await learner.fit(self.train_data(pool), Streams(self.seed, round_), fitted)
@@ -128,7 +128,7 @@ class Experiment:
         if fitted is not None:
             confidence, classes = mean_log_probs(fitted.log_probs(pool.x(ids))).exp().max(1)
             record.predicted(round_, ids, classes, confidence)
-        if not isinstance(self.oracle, Simulated):  # a person may take a week, and the query stays
+        if not isinstance(self.oracle, Simulated):  # a person may take a week, so the query is recorded
             record.ask(round_, ids, selecting, facts)
         return Query(ids, selecting, facts)
 
@@ -147,7 +147,7 @@ class Experiment:
     async def purchase(
         self, record: Record, pool: Pool, fitted: CheckedFit | None, query: Query, round_: int
     ) -> tuple[Tensor, Tensor]:
-        """Record the oracle's answers to a query; ids and labels of the images that were bought, int64 [n] each.
+        """Record the oracle's answers to a query. Returns ids and labels of the bought images, int64 [n] each.
 
         An image that a person could not label, UNSURE, is not bought. `fitted` is None in the first round and after a
         wait for labels; then it adds no facts. Raises UsageError if no image of the first query got a label.
@@ -160,19 +160,22 @@ class Experiment:
                 "raise budget.initial and start anew with overwrite=true"
             )
         ids, labels = ids[labels != UNSURE], labels[labels != UNSURE]
-        told = labels != UNKNOWN
-        if fitted is not None and bool(told.any()):
-            x, y = pool.x(ids[told]), labels[told]
+        known = labels != UNKNOWN
+        if fitted is not None and bool(known.any()):
+            x, y = pool.x(ids[known]), labels[known]
             facts = {**facts, **fitted.facts(x, y)}
             for name, images in fitted.shown(x[:SHOWN], y[:SHOWN]).items():
-                record.made(round_, name, ids[told][:SHOWN], images)
+                record.made(round_, name, ids[known][:SHOWN], images)
         if bool(self.of_strategy(ids).any()):
             facts = {**facts, "undecided": float((labels == UNKNOWN).sum())}
         record.buy(round_, ids, labels, seconds, facts)
         return ids, labels
 
     async def label(self, pool: Pool, ids: Tensor) -> Tensor:
-        """The oracle's labels, int64 [n]; of images that the strategy made, UNKNOWN if it can't tell."""
+        """The oracle's labels, int64 [n]; UNKNOWN for an image that the strategy made and the oracle can't label.
+
+        Raises UsageError if the strategy made images and the oracle labels only those of the data set.
+        """
         if not bool(self.of_strategy(ids).any()):
             return await self.oracle.label(ids)
         if not isinstance(self.oracle, Judge):
@@ -191,7 +194,7 @@ class Experiment:
         return TrainData(pool.x(pool.labelled), pool.y(pool.labelled), *self.data.validation, unlabelled, pool.old)
 
 
-def bought_again(record: Record, pool: Pool, round_: int) -> Tensor | None:
+def recorded_purchase(record: Record, pool: Pool, round_: int) -> Tensor | None:
     """The ids of a recorded purchase, or None if there is none. Images that were made go back into the pool."""
     ids = record.bought(round_)
     if ids is None:
@@ -200,7 +203,7 @@ def bought_again(record: Record, pool: Pool, round_: int) -> Tensor | None:
     return ids.to(pool.unlabelled.device)
 
 
-def asked_again(record: Record, pool: Pool, round_: int) -> Query | None:
+def recorded_query(record: Record, pool: Pool, round_: int) -> Query | None:
     """A recorded query, or None if there is none. Images that were made go back into the pool."""
     query = record.asked(round_)
     if query is None:

@@ -25,12 +25,12 @@ class InitialSet:
 
     @property
     def given(self) -> bool:
-        """Whether it consists of the images that have labels beforehand."""
+        """Whether the set is the images that have labels beforehand."""
         return len(self.data.given) > 0 and self.plan.initial != "all"
 
     @property
     def known(self) -> int:
-        """From how many classes a balanced set is drawn."""
+        """The number of classes from which a balanced set is drawn."""
         return self.plan.known or len(self.data.classes)
 
     def require(self, size: int) -> None:

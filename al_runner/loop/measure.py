@@ -1,4 +1,4 @@
-"""What is measured in every round.
+"""The measurements of every round.
 
 N images, Y classes.
 """
@@ -14,7 +14,7 @@ def measurements(data: DataSet, fitted: Fitted, pool: Pool) -> dict[str, float]:
     """A round's row of rounds.csv, without what its record adds: errors as shares, negative log-likelihood in nats."""
     test_error, test_nll = score(fitted, data.images[data.test], data.labels[data.test])
     return {
-        "labelled": pool.asked,  # an answer that is no label costs as much
+        "labelled": pool.asked,  # an answer without a label costs the same as a label
         "test_error": test_error,
         "test_accuracy": 1 - test_error,
         "val_error": score(fitted, *data.validation)[0],

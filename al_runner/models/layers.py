@@ -4,7 +4,7 @@ N examples, C channels, H x W pixels.
 """
 
 from math import radians
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -54,12 +54,37 @@ class SeededDropout(Seeded):
         return x * (kept.view(shape).to(x.dtype) * (65536 / (65536 - dropped)))
 
 
-class FlipAndShift(Seeded):
-    """Mirrors every image with probability 1/2 and shifts it by up to `pixels` each way, [N, C, H, W].
+class Augmentation(Seeded):
+    """Changes every image of a minibatch at random, [N, C, H, W]. It does nothing in evaluation mode."""
 
-    Zeros fill the new pixels. It does nothing in evaluation mode. This is the flip and padded crop of He et al. (2016,
-    section 4.2).
+    printed: ClassVar[tuple[str, ...]]  # the names of its options
+
+    def extra_repr(self) -> str:
+        return ", ".join(f"{name}={getattr(self, name)}" for name in self.printed)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.changed(x) if self.training else x
+
+    def changed(self, x: Tensor) -> Tensor:
+        """The images as they are in training."""
+        raise NotImplementedError
+
+    def uniform(self, kinds: int, x: Tensor) -> Tensor:
+        """Uniform random numbers -32768 .. 32767, `kinds` of them for every image of `x`, int16 [kinds, N]."""
+        return self.bits(kinds * len(x)).view(kinds, len(x))
+
+    def naturals(self, kinds: int, x: Tensor) -> Tensor:
+        """As `uniform`, but int64 numbers 0 .. 32767."""
+        return self.uniform(kinds, x).to(torch.int64) & 0x7FFF
+
+
+class FlipAndShift(Augmentation):
+    """Mirrors every image with probability 1/2 and shifts it by up to `pixels` each way.
+
+    Zeros fill the new pixels. This is the flip and padded crop of He et al. (2016, section 4.2).
     """
+
+    printed = ("pixels", "flip")
 
     @options("training.augment")
     def __init__(
@@ -70,14 +95,9 @@ class FlipAndShift(Seeded):
         super().__init__()
         self.pixels, self.flip = pixels, flip
 
-    def extra_repr(self) -> str:
-        return f"pixels={self.pixels}, flip={self.flip}"
-
-    def forward(self, x: Tensor) -> Tensor:
-        if not self.training:
-            return x
+    def changed(self, x: Tensor) -> Tensor:
         count, _, height, width = x.shape
-        mirrored, down, right = (self.bits(3 * count).to(torch.int64) & 0x7FFF).view(3, count)
+        mirrored, down, right = self.naturals(3, x)
         across = torch.arange(width, device=x.device).expand(count, width)
         if self.flip:
             across = torch.where((mirrored % 2 == 1)[:, None], width - 1 - across, across)
@@ -89,32 +109,29 @@ class FlipAndShift(Seeded):
         return padded[images, rows[:, :, None], columns[:, None, :]].movedim(-1, 1)
 
 
-class TurnAndShift(Seeded):
-    """Every image turned by up to `degrees` and shifted by up to `pixels`, either way, zeros moving in, [N, C, H, W].
+class TurnAndShift(Augmentation):
+    """Turns every image by up to `degrees` and shifts it by up to `pixels`, each way.
 
-    In training alone. Between pixels values are interpolated, so the images are float.
+    Zeros fill the new pixels. Values between pixels are interpolated, so the result is float32.
     """
+
+    printed = ("pixels", "degrees")
 
     @options("training.augment")
     def __init__(
         self,
-        pixels: Annotated[NotNegative, Means("an image is shifted by up to so many pixels each way")] = 2.0,
-        degrees: Annotated[NotNegative, Means("an image is turned by up to so many degrees either way")] = 10.0,
+        pixels: Annotated[NotNegative, Means("the most pixels by which an image is shifted each way")] = 2.0,
+        degrees: Annotated[NotNegative, Means("the most degrees by which an image is turned each way")] = 10.0,
     ):
         super().__init__()
         self.pixels, self.degrees = pixels, degrees
 
-    def extra_repr(self) -> str:
-        return f"pixels={self.pixels}, degrees={self.degrees}"
-
-    def forward(self, x: Tensor) -> Tensor:
-        if not self.training:
-            return x
-        count, _, height, width = x.shape
-        turn, down, right = self.bits(3 * count).to(torch.float32).view(3, count) / 32768  # in [-1, 1)
+    def changed(self, x: Tensor) -> Tensor:
+        height, width = x.shape[2:]
+        turn, down, right = self.uniform(3, x).to(torch.float32) / 32768  # in [-1, 1)
         angle = turn * radians(self.degrees)
         cos, sin = angle.cos(), angle.sin()
-        # A place of the new image in pixels from its centre, turned and moved: where its value is taken from.
+        # Rows and columns in pixels from the centre. A new pixel takes the value at its own place, turned and shifted.
         rows = torch.arange(height, device=x.device, dtype=torch.float32) - (height - 1) / 2
         columns = torch.arange(width, device=x.device, dtype=torch.float32) - (width - 1) / 2
         rows, columns = rows[None, :, None], columns[None, None, :]
@@ -125,12 +142,14 @@ class TurnAndShift(Seeded):
         return grid_sample(x.to(torch.float32), grid, align_corners=False)
 
 
-class Cutout(Seeded):
-    """Gives a square of `pixels` a side in every image the image's mean colour, [N, C, H, W] (DeVries & Taylor, 2017).
+class Cutout(Augmentation):
+    """Gives a square of `pixels` a side in every image the image's mean colour (DeVries & Taylor, 2017).
 
-    It does nothing in evaluation mode. The square's centre is a random pixel of the image, so part of the square may
-    lie outside the image. The paper uses the mean of the data set. Raises UsageError if `pixels` is below 1.
+    The square's centre is a random pixel of the image, so part of the square may lie outside the image. The paper uses
+    the mean of the data set. Raises UsageError if `pixels` is below 1.
     """
+
+    printed = ("pixels",)
 
     def __init__(self, pixels: int = 16):
         super().__init__()
@@ -138,14 +157,9 @@ class Cutout(Seeded):
             raise UsageError(f"training.augment.cutout is {pixels}; it must be 1 or more")
         self.pixels = pixels
 
-    def extra_repr(self) -> str:
-        return f"pixels={self.pixels}"
-
-    def forward(self, x: Tensor) -> Tensor:
-        if not self.training:
-            return x
-        count, _, height, width = x.shape
-        down, right = (self.bits(2 * count).to(torch.int64) & 0x7FFF).view(2, count)
+    def changed(self, x: Tensor) -> Tensor:
+        height, width = x.shape[2:]
+        down, right = self.naturals(2, x)
         rows = self._covered(down % height, height)[:, None, :, None]
         columns = self._covered(right % width, width)[:, None, None, :]
         mean = x.to(torch.float32).mean((2, 3), keepdim=True).to(x.dtype)

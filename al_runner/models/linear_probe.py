@@ -1,4 +1,4 @@
-"""One dense layer on features as they are."""
+"""One dense layer, on features that stay as they are."""
 
 from math import prod
 from typing import Annotated
@@ -15,7 +15,10 @@ def linear_probe(
     classes: int,
     dropout: Annotated[Share, Means("chance that a feature is left out in training")] = 0.75,
 ) -> nn.Sequential:
-    """BatchNorm without parameters, dropout, a dense layer (Gupte et al., 2024, section 4)."""
+    """BatchNorm without parameters, dropout and one dense layer, [N, C, H, W] -> logits [N, classes].
+
+    The features are all C H W numbers of an input (Gupte et al., 2024, section 4).
+    """
     features = prod(image_shape)
     return nn.Sequential(
         nn.Flatten(), nn.BatchNorm1d(features, affine=False), nn.Dropout(dropout), nn.Linear(features, classes)

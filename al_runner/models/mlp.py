@@ -1,4 +1,4 @@
-"""Dense layers."""
+"""A net of dense layers."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -15,10 +15,10 @@ from al_runner.settings.kinds import Count, Means, Share
 def mlp(
     image_shape: tuple[int, int, int],
     classes: int,
-    hidden: Annotated[Sequence[Count], Means("units of the layers before the last")] = (128,),
-    dropout: Annotated[Share, Means("chance that a unit of these layers is left out in training")] = 0.5,
+    hidden: Annotated[Sequence[Count], Means("units of each hidden layer, from the first to the last")] = (128,),
+    dropout: Annotated[Share, Means("chance that a hidden unit is left out in training")] = 0.5,
 ) -> nn.Sequential:
-    """Dense layers with ReLU, dropout after each, and a last one without."""
+    """Hidden dense layers, each with ReLU and dropout, then a last dense layer, [N, C, H, W] -> logits [N, classes]."""
     widths = (prod(image_shape), *hidden)
     layers: list[nn.Module] = [nn.Flatten()]
     for before, width in pairwise(widths):

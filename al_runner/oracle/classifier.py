@@ -1,10 +1,11 @@
-"""A net that stands for a person who labels any image, also one that no data set has.
+"""A net that labels any image, in place of a person, even an image that is in no data set.
 
 N images, Y classes.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated
 
 import torch
@@ -26,26 +27,29 @@ from al_runner.types import TrainData
 @options("oracle")
 @dataclass(frozen=True)
 class Classifier(Simulated):
-    """The data set's own labels for its images; for others the answer of a net trained on all of its training images.
+    """Gives the data set's labels for its images. Other images get labels from a net.
 
-    The net is trained once a run, when it is first asked. UsageError where it errs on more than `most_error` of the
-    validation images: an oracle that is wrong would be taken for a bad query.
+    The net is trained on all training images, once a run, when it is first asked. Raises UsageError if it is wrong on
+    more than the share `most_error` of the validation images: an oracle's errors would look like bad queries.
     """
 
     model: Annotated[Callable[[tuple[int, int, int], int], nn.Module], Means("the net that answers")]
     recipe: Annotated[InstanceOf[Recipe], Means("how it is trained")]
-    sure: Annotated[Share, Means("probability of the likeliest class below which it can't tell")] = 0.9
-    most_error: Annotated[Share, Means("share of the validation images that it may get wrong")] = 0.005
-    trained_nets: list[nn.Module] = field(default_factory=list, init=False, repr=False, compare=False)
+    sure: Annotated[Share, Means("it answers if its likeliest class has at least this probability")] = 0.9
+    most_error: Annotated[Share, Means("largest share of the validation images that it may get wrong")] = 0.005
+
+    @cached_property
+    def answering(self) -> "TrainedOnce":
+        """The net that answers."""
+        return TrainedOnce(self.train)
 
     async def judge(self, x: Tensor) -> Tensor:
-        """Uint8 [N, C, H, W] -> int64 [N], UNKNOWN where it can't tell."""
-        if not self.trained_nets:
-            self.trained_nets.append(await self.train())
-        confidence, labels = predicted(self.trained_nets[0], x).max(1)
+        """Uint8 [N, C, H, W] -> int64 [N], UNKNOWN if the net is less sure than `sure`."""
+        confidence, labels = predicted(await self.answering.net(), x).max(1)
         return torch.where(confidence >= self.sure, labels, UNKNOWN)
 
     async def train(self) -> nn.Module:
+        """A new net, trained and in evaluation mode. Raises UsageError if it is wrong too often."""
         data = self.data
         build = net_builder(data, self.model)
         train = TrainData(data.images[data.train], data.labels[data.train], *data.validation)
@@ -54,13 +58,26 @@ class Classifier(Simulated):
         error = float((predicted(net, x).argmax(1) != y).sum()) / len(y)
         if error > self.most_error:
             raise UsageError(
-                f"oracle=classifier errs on {error:.2%} of the validation images, more than oracle.most_error="
-                f"{self.most_error}; use a better oracle.model or oracle.recipe, or allow more"
+                f"oracle=classifier is wrong on {error:.2%} of the validation images, more than oracle.most_error="
+                f"{self.most_error}; use a better oracle.model or oracle.recipe, or raise oracle.most_error"
             )
         return net
 
 
+class TrainedOnce:
+    """A net that is trained when it is first asked for, and then kept."""
+
+    def __init__(self, train: Callable[[], Awaitable[nn.Module]]):
+        self._train = train
+        self._net: nn.Module | None = None
+
+    async def net(self) -> nn.Module:
+        if self._net is None:
+            self._net = await self._train()
+        return self._net
+
+
 @torch.inference_mode()
 def predicted(net: nn.Module, x: Tensor) -> Tensor:
-    """Probabilities, uint8 [N, C, H, W] -> [N, Y]."""
+    """Class probabilities, uint8 [N, C, H, W] -> [N, Y]."""
     return torch.cat([net(part).softmax(-1) for part in chunks(x)])

@@ -1,4 +1,4 @@
-"""A person who labels: the run ends where a label is missing, and goes on once it is given."""
+"""A person who labels: the run ends if a label is missing, and goes on when the person has given it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,24 +13,25 @@ from al_runner.settings.declare import options
 from al_runner.settings.kinds import Means
 from al_runner.types import DataSet
 
-NAMELESS = ("(no name yet)", "(no second name yet)")  # a net has two outputs at least, however few classes have names
+NAMELESS = ("(no name yet)", "(no second name yet)")  # a net needs two outputs, even if fewer classes have names
 
 
 @options("oracle")
 @dataclass(frozen=True)
 class Person:
-    """Answers with the labels that the data set has by now, those of a person among them (`answered`).
+    """Gives the labels that `data` holds; a person's answers are put into it first (`with_answers`).
 
-    The images that the run is validated and tested on need labels too; they are asked for with the first purchase.
+    The validation and test images need labels too; they are asked for with the first purchase. Raises UsageError if
+    the data set holds no uint8 images.
     """
 
     data: DataSet
     classes: Annotated[
-        Sequence[str], Means("names of classes beside those that the data set has; more may be added while labelling")
+        Sequence[str], Means("class names besides those of the data set; the person may add more while labelling")
     ] = ()
     labels: Annotated[
         str | None,
-        Means("a filled query.csv; null: the one in the run's folder; the flag --labels FILE means the same"),
+        Means("the filled query.csv, as the flag --labels FILE; null: the one in the run's folder"),
     ] = None
 
     def __post_init__(self) -> None:
@@ -41,36 +42,35 @@ class Person:
             )
 
     async def label(self, ids: Tensor) -> Tensor:
-        """int64 [N] -> int64 [N], UNSURE where the person can't tell; Waiting where one is still to be given."""
-        if len(self.open(ids)):
+        """int64 [N] -> int64 [N], UNSURE if the person couldn't tell. Raises Waiting if a label is still missing."""
+        if len(self.without_label(ids)):
             raise Waiting
         known: Tensor = self.data.labels[ids]
         return known
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All classes that have a name so far; a label is a place among them."""
+        """All classes that have a name so far, in the order of their labels."""
         every = dict.fromkeys((*self.data.classes, *map(str, self.classes)))
         return (*(name for name in every if name not in NAMELESS),)
 
-    def told(self, labels: Mapping[int, int], added: Sequence[str]) -> "Person":
-        """With labels that were given since, and classes added while labelling; `data` then has all of them."""
+    def with_answers(self, labels: Mapping[int, int], added: Sequence[str]) -> "Person":
+        """The same oracle with a person's labels by id, and the classes that the person added, in its data set."""
         names = (*self.names, *added)
         return replace(self, data=answered(self.data, labels, names), classes=names)
 
-    def open(self, ids: Tensor) -> Tensor:
-        """Which of `ids`, and of the images to measure with, have no label yet: ids, each once, ascending."""
-        wanted = torch.cat([ids, self.data.val, self.data.test]).unique()
-        found: Tensor = wanted[self.data.labels[wanted] == UNKNOWN]
-        return found
+    def without_label(self, ids: Tensor) -> Tensor:
+        """The ids, among `ids` and the validation and test images, that have no label yet: ascending, each once."""
+        needed = torch.cat([ids, self.data.val, self.data.test]).unique()
+        missing: Tensor = needed[self.data.labels[needed] == UNKNOWN]
+        return missing
 
 
 def answered(data: DataSet, labels: Mapping[int, int], classes: Sequence[str]) -> DataSet:
-    """The data set with labels that were given since: places among `classes`, or UNSURE.
+    """The data set with a person's labels by id: numbers of `classes`, or UNSURE.
 
-    Where fewer than two have a name, NAMELESS ones stand for them.
-
-    An image that nobody could label is of no part. UsageError where no image is left to validate or to test on.
+    If fewer than two classes have names, NAMELESS ones are added. An image that nobody could label belongs to no part.
+    Raises UsageError if no validation image or no test image is left.
     """
     known = data.labels.clone()
     if labels:
@@ -79,7 +79,7 @@ def answered(data: DataSet, labels: Mapping[int, int], classes: Sequence[str]) -
     for name, use in (("val", "validate"), ("test", "test")):
         if not len(parts[name]):
             raise UsageError(
-                f"none of the {len(getattr(data, name))} images to {use} on got a label; give more of them with "
+                f"none of the {len(getattr(data, name))} images to {use} on got a label; choose more of them with "
                 f"dataset.split.{name}=NUMBER and start anew with overwrite=true"
             )
     return replace(data, labels=known, classes=(*classes, *NAMELESS[len(classes) :]), **parts)

@@ -1,4 +1,4 @@
-"""A run's events as its views still hold them, to mend damaged lines of its journal."""
+"""The events of a run as its CSV and YAML files hold them. They replace damaged lines of its journal."""
 
 import csv
 import json
@@ -29,8 +29,8 @@ def copies(folder: Path) -> list[str]:
             for number, (_, ids, labels, names) in _rounds(tables["acquired.csv"])
         ),
         *(
-            body_of(Asked(number, ids, seconds[0], _facts(told[0])))
-            for number, (_, ids, seconds, told) in _rounds(tables["asked.csv"])
+            body_of(Asked(number, ids, seconds[0], _facts(facts_json[0])))
+            for number, (_, ids, seconds, facts_json) in _rounds(tables["asked.csv"])
         ),
         *(
             body_of(Answered(number, ids, labels, [*map(str, words)], _files(names)))
@@ -57,15 +57,15 @@ def _rows(path: Path, columns: Sequence[str]) -> list[Row]:
 
 
 def _rounds(rows: Sequence[Row], column: str = "round") -> Iterator[tuple[Any, list[list[Any]]]]:
-    """Each round, or each value of another column, with the columns of its rows."""
+    """Each round, or each value of another column, with the columns of its rows. Rows of a round are in sequence."""
     for number, group in groupby(rows, itemgetter(column)):
         yield number, [[*column] for column in zip(*(row.values() for row in group), strict=True)]
 
 
 def _facts(text: Any) -> dict[str, float]:
     with suppress(ValueError):
-        held = json.loads(str(text))
-        return held if isinstance(held, dict) else {}
+        facts = json.loads(str(text))
+        return facts if isinstance(facts, dict) else {}
     return {}
 
 

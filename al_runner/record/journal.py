@@ -49,22 +49,22 @@ class Predicted(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """Images were chosen, and somebody is asked for their labels: the purchase to come."""
+    """Images were chosen for the next purchase, and a person is asked for their labels."""
 
     round: int
     id: list[int]
     seconds: float  # that the choice took
-    facts: dict[str, float]  # what the strategy reported of its choice
+    facts: dict[str, float]  # numbers that the strategy reported about its choice
 
 
 class Answered(NamedTuple):
-    """Somebody gave labels, of images that were asked for or of those that are kept to measure with."""
+    """A person gave labels of images that were asked for, or of validation and test images."""
 
-    answer: int  # how many there were before
+    answer: int  # the number of this event's kind, from 0
     id: list[int]
-    label: list[int]  # UNSURE where whoever was asked can't tell
-    name: list[str]  # the label in words, "" for UNSURE
-    file: list[str] | None = None
+    label: list[int]  # UNSURE if the person couldn't tell
+    name: list[str]  # the name of the label's class, "" for UNSURE
+    file: list[str] | None = None  # as in `Bought`
 
 
 class Bought(NamedTuple):
@@ -103,7 +103,7 @@ class Reading(NamedTuple):
     events: list[Event]
     text: str  # the correct lines of these events
     damaged: list[int]  # numbers of the lines that are not correct; the first line is 1
-    cut: int  # how many lines are left out: the first line that can't be proven, and all after it
+    cut: int  # how many lines are dropped: the first line that can't be proven, and all after it
 
 
 def read(content: bytes, copies: Sequence[str] = ()) -> Reading:

@@ -1,4 +1,4 @@
-"""Where, when and with what a run was made."""
+"""Collects where, when and with what a run was made."""
 
 import platform
 import subprocess
@@ -14,7 +14,7 @@ import torch
 
 from al_runner.types import DataSet
 
-SAMPLED = 1000  # images that a fingerprint covers
+SAMPLED = 1000  # the most images that a fingerprint covers
 
 
 def fingerprint(data: DataSet) -> str:

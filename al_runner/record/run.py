@@ -64,7 +64,7 @@ class Run:
         self._made: dict[int, Made] = {}
         self._asked: dict[int, Asked] = {}
         self.answers: list[Answered] = []
-        self.said: Predicted | None = None  # of the newest choice
+        self.newest_predictions: Predicted | None = None  # for the images of the newest query
         self._labels: set[int] = set()
         self._last: Event | None = None
         self._begun: Begun | None = None
@@ -95,10 +95,10 @@ class Run:
         """
         if self._begun is None:
             return
-        held, asked = renewed(flat(self._begun.config)), flat(_plain(config))
-        changed = [key for key in sorted({*held, *asked} - {*NOT_IDENTITY}) if held.get(key) != asked.get(key)]
+        recorded, asked = renewed(flat(self._begun.config)), flat(_plain(config))
+        changed = [key for key in sorted({*recorded, *asked} - {*NOT_IDENTITY}) if recorded.get(key) != asked.get(key)]
         if changed:
-            shown = "; ".join(f"{key}: {held.get(key)} there, {asked.get(key)} asked" for key in changed[:5])
+            shown = "; ".join(f"{key}: {recorded.get(key)} there, {asked.get(key)} asked" for key in changed[:5])
             more = f"; and {len(changed) - 5} more" if len(changed) > 5 else ""
             raise UsageError(f"{self._folder} holds a run of another configuration ({shown}{more}); {ANEW}")
         # A person may have left some of the images without a label.
@@ -143,7 +143,7 @@ class Run:
         self._add(Begun(_plain(config), _plain(start)))
 
     def name_files(self, files: Sequence[str]) -> None:
-        """The images' files by id, named with every purchase and every answer from now on."""
+        """Set the images' files by id. Every purchase and every answer is recorded with them from now on."""
         self._files = files
 
     def end(self) -> None:
@@ -173,25 +173,25 @@ class Run:
     def asked(self, round_: int) -> Query | None:
         if round_ not in self._asked:
             return None
-        held = self._asked[round_]
-        return Query(torch.tensor(held.id, dtype=torch.int64), held.seconds, held.facts)
+        event = self._asked[round_]
+        return Query(torch.tensor(event.id, dtype=torch.int64), event.seconds, event.facts)
 
     def ask(self, round_: int, ids: Tensor, seconds: float, facts: Mapping[str, float]) -> None:
         self._add(Asked(round_, ids.tolist(), seconds, dict(facts)))
 
     @property
     def asks(self) -> bool:
-        """Whether anybody was ever asked for a label."""
+        """Whether a person was asked for labels in any round."""
         return bool(self._asked)
 
     @property
     def pending(self) -> list[int]:
-        """Images of the newest choice, where they are asked for and not bought yet."""
+        """Ids of the newest query if they are not bought yet; otherwise empty."""
         newest = max(self._asked, default=None)
         return [] if newest is None or newest in self._bought else self._asked[newest].id
 
     def answer(self, labels: Mapping[int, int], names: Mapping[int, str]) -> None:
-        """Somebody's labels by id, and every label in words; the images' files are named as in `begin`."""
+        """Record a person's labels by id; `names` gives the class name of every label."""
         files = [self._files[id_] for id_ in labels] if self._files else None
         words = [names.get(label, "") for label in labels.values()]
         self._add(Answered(len(self.answers), [*labels], [*labels.values()], words, files))
@@ -227,7 +227,7 @@ class Run:
             case Begun():
                 self._begun = event
             case Predicted():
-                self.said = event
+                self.newest_predictions = event
             case Asked():
                 self._asked[event.round] = event
             case Answered():

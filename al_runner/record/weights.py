@@ -1,4 +1,4 @@
-"""Trained weights in a run's folder: weights/last.safetensors and others of their kind."""
+"""Trained weights in a run's folder: weights/last.safetensors, best.safetensors and round000.safetensors."""
 
 import json
 import logging
@@ -20,7 +20,7 @@ FOLDER, KINDS = "weights", ("last", "best", "all")
 
 @dataclass(frozen=True)
 class Saved:
-    """Nets of one round as a file holds them."""
+    """The nets of one round, as a file holds them."""
 
     states: list[dict[str, Tensor]]  # one for each net
     classes: tuple[str, ...]
@@ -29,9 +29,10 @@ class Saved:
 
 
 def keep(folder: Path, which: str, saved: Saved, row: Mapping[str, float], rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write the nets of a round that is about to be recorded with `row`, after the `rows` before it.
+    """Write the nets of a round, which will be recorded with `row` after the earlier `rows`.
 
-    "best" keeps those of the lowest validation error, the first of equals. A failure is logged and ends nothing.
+    `which` "last" keeps the newest round's nets, "best" those of the lowest validation error (the first of equals),
+    "all" every round's and also the newest as "last". An OSError is logged, and the run goes on.
     """
     earlier = [float(row["val_error"]) for row in rows]
     names = {"last": ["last"], "best": ["best"], "all": ["last", f"round{saved.round:03d}"]}[which]
@@ -52,24 +53,26 @@ def keep(folder: Path, which: str, saved: Saved, row: Mapping[str, float], rows:
 
 
 def load(folder: Path, which: str | int | None) -> Saved:
-    """The weights of a run's folder: "last", "best", a round's number, or whichever there are in this order.
+    """The weights in a run's folder: "last", "best" or a round's number; None: "last" if it exists, otherwise "best".
 
-    UsageError where there are none, or the file is damaged.
+    Raises UsageError if there are no such weights, or if the file is damaged.
     """
-    place = folder / FOLDER
+    weights = folder / FOLDER
     names = [f"round{which:03d}" if isinstance(which, int) else which] if which is not None else ["last", "best"]
-    found = [path for name in names if (path := place / f"{name}.safetensors").exists()]
-    if not found:
-        there = ", ".join(sorted(path.stem for path in place.glob("*.safetensors"))) or "none"
+    files = [path for name in names if (path := weights / f"{name}.safetensors").exists()]
+    if not files:
+        there = ", ".join(sorted(path.stem for path in weights.glob("*.safetensors"))) or "none"
         raise UsageError(
             f"{folder} has no weights {' or '.join(names)} (there: {there}); run with save_weights=last, best or all"
         )
     try:
-        with safe_open(str(found[0]), "pt") as file:
+        with safe_open(str(files[0]), "pt") as file:
             facts = json.loads(file.metadata()["al_runner"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
     except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
-        raise UsageError(f"{found[0]} can't be read ({error}); the run's own command writes it anew") from error
+        raise UsageError(
+            f"{files[0]} can't be read ({error}); delete it; al-run --export trains the last round's net again"
+        ) from error
     states = [tensors]
     if facts["nets"] > 1:
         states = [
@@ -81,9 +84,12 @@ def load(folder: Path, which: str | int | None) -> Saved:
 
 
 def state_of(net: nn.Module, names: Sequence[str]) -> dict[str, Tensor]:
-    """The state of a net under the `names` of the plain net that it is or holds; UsageError where there is none."""
+    """The weights of a net, or of the net of the model inside it, under their `names` in the model.
+
+    Raises UsageError if the net holds no net of these names.
+    """
     state = net.state_dict()
     for prefix in ("", *(f"{name}." for name, _ in net.named_modules() if name)):
         if all(f"{prefix}{name}" in state for name in names):
             return {name: state[f"{prefix}{name}"] for name in names}
-    raise UsageError(f"{type(net).__name__} holds no net of the model's own layers, so its weights are not saved")
+    raise UsageError(f"{type(net).__name__} holds no net with the model's layers, so its weights are not saved")

@@ -1,7 +1,7 @@
-"""Coverage of the pool by what is chosen: ProbCover (Yehuda et al., 2022) and MaxHerding (Bae et al., 2024).
+"""Strategies that cover the pool: ProbCover (Yehuda et al., 2022) and MaxHerding (Bae et al., 2024).
 
-N candidates, M points to be covered, L labelled points, D features. Both choose for the most of
-sum_j max over chosen i of k(x_i, x_j): MaxHerding by a smooth kernel, ProbCover by one that is 1 within a distance.
+N candidates, M points to be covered, L labelled points, D features. Both maximise the coverage
+sum_j max over chosen i of k(x_i, x_j). MaxHerding's kernel is smooth; ProbCover's is 1 within a distance, otherwise 0.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ from al_runner.strategies.core_set import squared_distances
 from al_runner.strategies.lazy_greedy import BLOCK, cover, lazy_greedy
 from al_runner.types import Fitted
 
-# Of squared distances in units of the squared width.
+# Kernels of squared distances / width^2. They change their argument in place.
 KERNELS: dict[str, Callable[[Tensor], Tensor]] = {
     "rbf": lambda squares: squares.neg_().exp_(),
     "laplace": lambda squares: squares.sqrt_().neg_().exp_(),
@@ -33,14 +33,15 @@ KERNELS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def likeness(x: Tensor, y: Tensor, kernel: str, width: float) -> Tensor:
-    """The kernel of every pair, [N, D], [M, D] -> [N, M] in [0, 1]."""
+    """The kernel of every pair, [N, D], [M, D] -> [N, M] in [0, 1]; `width` is the distance that counts as 1."""
     return KERNELS[kernel](squared_distances(x, y) / width**2)
 
 
 def herding(x: Tensor, others: Tensor, labelled: Tensor, n: int, kernel: str = "rbf", width: float = 1.0) -> Tensor:
-    """Positions in `x` of `n` greedy choices that cover `others` best beside `labelled`, [N, D], [M, D], [L, D] -> [n].
+    """Positions in `x` of `n` greedy choices that cover `others` best, [N, D], [M, D], [L, D] -> int64 [n].
 
-    Exact greedy, ties to the earlier position. Time O(N M D) for the first choice, memory beyond the features O(N + M).
+    The points `labelled` cover `others` already. The greedy search is exact; ties go to the earlier position. Time
+    O(N M D) for the first choice; memory O(N + M) besides the features.
     """
     alike = partial(likeness, kernel=kernel, width=width)
     covered = others.new_zeros(len(others))
@@ -50,30 +51,31 @@ def herding(x: Tensor, others: Tensor, labelled: Tensor, n: int, kernel: str = "
 
 
 def purity_radius(x: Tensor, labels: Tensor, purity: float) -> float:
-    """The largest radius at which the share `purity` of all balls are pure, [N, D], [N] (Yehuda et al., 2022, 4.2).
+    """The largest radius at which a share `purity` of all balls is pure, [N, D], [N] (Yehuda et al., 2022, 4.2).
 
-    A ball is pure if all points closer than the radius have its centre's label. A point's own largest radius is its
-    distance to the next other label, so that the answer is one of these. Infinite with a single label.
+    A ball is pure if all points closer than the radius have the label of its centre. A ball's largest pure radius is
+    the distance from its centre to the nearest point of another label, so the result is one of these distances. It is
+    infinite if all points have one label.
     """
     radii = x.new_full((len(x),), torch.inf)
     for rows, own, kept in zip(x.split(BLOCK), labels.split(BLOCK), radii.split(BLOCK), strict=True):
         for part, theirs in zip(x.split(BLOCK), labels.split(BLOCK), strict=True):
             squares = squared_distances(rows, part).masked_fill_(own[:, None] == theirs, torch.inf)
             torch.minimum(kept, squares.amin(1), out=kept)
-    rank = floor((1 - purity) * len(x) + 1e-9)  # so many balls may be impure
+    rank = floor((1 - purity) * len(x) + 1e-9)  # how many balls may be impure
     return float(radii.sqrt().sort().values[min(rank, len(x) - 1)])
 
 
 def points(pool: Pool, ids: Tensor) -> Tensor:
-    """The pool's features of `ids`, of length 1, [N, D]."""
+    """The pool's features of `ids`, scaled to length 1, [N, D]."""
     return normalize(pool.features(ids))
 
 
 @dataclass(frozen=True)
 class Covering(Strategy):
-    """The candidates that cover the unlabelled images best, beside the labelled ones; subclasses say by which kernel.
+    """Chooses the candidates that cover the unlabelled images best; a subclass gives the kernel.
 
-    By the pool's features of length 1; no fit is asked. Images that are labelled are covered, so that they don't count.
+    It uses the pool's features, scaled to length 1, and no fit. Labelled images cover the images near them already.
     """
 
     draws: ClassVar[bool] = True  # among ties
@@ -107,13 +109,15 @@ class MaxHerding(Covering):
 class ProbCover(Covering):
     """Greedy coverage by balls (Yehuda et al., 2022, algorithm 1).
 
-    Without `radius`, the largest at which a share `purity` of all balls hold points of one cluster alone, of as many
-    k-means clusters as there are classes.
+    If `radius` is None, it is the largest at which a share `purity` of all balls holds points of one cluster only.
+    k-means makes as many clusters as there are classes.
     """
 
-    radius: Annotated[Positive | None, Means("of a ball, between features of length 1; null: by purity")] = None
+    radius: Annotated[
+        Positive | None, Means("radius of a ball, between features of length 1; null: purity decides")
+    ] = None
     purity: Annotated[
-        ProperShare, Means("share of balls that hold points of one cluster alone, where radius is null")
+        ProperShare, Means("share of balls that hold points of one cluster only; used if radius is null")
     ] = 0.95
 
     def kernel_of(self, pool: Pool, rng: torch.Generator) -> tuple[str, float]:

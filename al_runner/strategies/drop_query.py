@@ -1,4 +1,4 @@
-"""DropQuery: candidates whose prediction dropout changes, spread over clusters (Gupte et al., 2024).
+"""DropQuery: candidates whose predictions change under dropout, spread over clusters (Gupte et al., 2024).
 
 N candidates, M draws of masks, D features, Y classes.
 """
@@ -20,11 +20,14 @@ from al_runner.strategies.features import features_of
 from al_runner.strategies.ranges import finite
 from al_runner.types import Fitted
 
-PREFERRED = 25  # times the query: candidates that are enough not to ask for fewer changes
+PREFERRED = 25  # there are enough unstable candidates if they are this many times the query's size
 
 
 def changes(features: Tensor, head: nn.Module, masks: int, dropout: float, rng: torch.Generator) -> Tensor:
-    """How many of the draws of dropout change the predicted class, [N, D] -> int64 [N] in 0 .. M."""
+    """How many of the draws of dropout change the predicted class, [N, D] -> int64 [N] in 0 .. M.
+
+    `head` turns features [N, D] into logits [N, Y]. Raises ArithmeticError if a logit without dropout is not finite.
+    """
     predicted = finite(head(features), "an output").argmax(1)
     changed = torch.zeros_like(predicted)
     for _ in range(masks):
@@ -34,21 +37,24 @@ def changes(features: Tensor, head: nn.Module, masks: int, dropout: float, rng: 
 
 
 def unstable(changed: Tensor, masks: int, enough: int) -> Tensor:
-    """Positions of points that most draws change, or more than fewer draws as long as there are not `enough`, [N]."""
+    """Positions of the points that more than half of the draws change, int64 [N] -> int64 [n].
+
+    If these are fewer than `enough`, the bound on the number of changes is lowered step by step, down to one change.
+    """
     for most in range(masks // 2, -1, -1):
-        found = (changed > most).nonzero()[:, 0]
-        if len(found) >= enough:
+        positions = (changed > most).nonzero()[:, 0]
+        if len(positions) >= enough:
             break
-    return found
+    return positions
 
 
 @options("strategy")
 @dataclass(frozen=True)
 class DropQuery(Strategy):
-    """Of the candidates whose prediction changes under dropout of the last layer's inputs, one of every cluster.
+    """Chooses one image from every cluster of the candidates whose predictions change under dropout (algorithm 1).
 
-    Clusters are those of the pool's features of length 1, as many as the query (algorithm 1). Where dropout changes too
-    few predictions, the rest is drawn at random.
+    Dropout is applied to the inputs of the last dense layer. The clusters are those of the pool's features, scaled to
+    length 1; there are as many as images in the query. If too few predictions change, the rest is drawn at random.
     """
 
     masks: Annotated[Few, Means("draws of dropout")] = 3

@@ -1,4 +1,4 @@
-"""Images as points: the features that a net has learned, for strategies that choose by distance or similarity."""
+"""The features and logits that a net gives for images of the pool; strategies choose by them."""
 
 import torch
 from torch import Tensor

@@ -1,6 +1,6 @@
 """Generative adversarial active learning: images to be labelled are made, not chosen (Zhu & Bento, 2017).
 
-n queries, Z latent numbers, Y = 2 classes.
+n images in the query, Z latent numbers, Y = 2 classes.
 """
 
 from collections.abc import Callable
@@ -30,11 +30,11 @@ from al_runner.wrapped import Wrapped, WrappedFit
 @options("strategy")
 @dataclass(frozen=True)
 class Gaal(Strategy):
-    """Makes images g(z) near the decision boundary: each search starts at a random z and makes |f(g(z))| small.
+    """Makes images g(z) near the decision boundary: each search starts at a random z and lowers |f(g(z))|.
 
-    f is the difference of the two classes' logits, for a linear machine w'g(z) + b. Nearly every start can reach 0, so
-    a search ends as soon as |f| is below `enough`; the images of a query differ because their starts do. The generator
-    is trained once, on the unlabelled images of the first round.
+    f is the second class's logit less the first's; for a linear machine it is w'g(z) + b. Nearly every search can reach
+    0, so it ends when |f| is below `enough`; the images of a query differ because their starts differ. The generator is
+    trained once, on the unlabelled images of the first round.
     """
 
     recipe: Annotated[InstanceOf[Recipe], Means("how generator and discriminator are trained")]
@@ -80,7 +80,10 @@ class Gaal(Strategy):
         return Choice(pool.candidates[:0], facts, stored(net.made(z)))
 
     def search(self, difference: Callable[[Tensor], Tensor], first: Tensor) -> tuple[Tensor, int]:
-        """Latent codes of small |difference|, [n, Z] -> [n, Z], and the steps taken; what is near enough stays."""
+        """Latent codes of small |difference|, [n, Z] -> [n, Z], and the number of steps.
+
+        `difference` is [n, Z] -> [n]. A code is not changed any more when its |difference| is below `enough`.
+        """
         z = first.clone().requires_grad_()
         optimizer = torch.optim.Adam([z], lr=self.rate)
         for step in range(self.steps):
@@ -98,18 +101,18 @@ class Gaal(Strategy):
 
 @torch.no_grad()
 def apart(images: Tensor) -> float:
-    """The mean Euclidean distance between two images of a query, [n, C, H, W]; 0 of one alone."""
+    """The mean Euclidean distance between two images of a query, [n, C, H, W]; 0 if there is only one."""
     distances = torch.pdist(images.flatten(1))
     return distances.mean().item() if len(distances) else 0.0
 
 
 class NetAndGenerator(nn.Module):
-    """A net of two classes with a generator beside it; as a net it is the net alone."""
+    """A net of two classes, with a generator. Its own output is the net's."""
 
     def __init__(self, net: nn.Module, generator: nn.Module):
         super().__init__()
         self.generator = generator
-        self.net = net  # the last, so that the last dense layer of all is the net's
+        self.net = net  # set last, so that the last dense layer of the module is the net's
 
     def forward(self, x: Tensor) -> Tensor:
         """Uint8 [N, C, H, W] -> logits [N, Y]."""
@@ -117,7 +120,7 @@ class NetAndGenerator(nn.Module):
         return logits
 
     def made(self, z: Tensor) -> Tensor:
-        """g(z), [n, Z] -> [n, C, H, W] of values in (0, 1)."""
+        """g(z), [n, Z] -> [n, C, H, W], values in (0, 1)."""
         with torch.no_grad():
             images: Tensor = self.generator(z)
         return images
@@ -131,7 +134,7 @@ class NetAndGenerator(nn.Module):
 
 @dataclass(frozen=True)
 class Beside(WrappedFit):
-    """What a learner returned, and the generator."""
+    """The fit of another learner, with the generator."""
 
     generator: nn.Module
 
@@ -141,7 +144,7 @@ class Beside(WrappedFit):
 
 @dataclass(frozen=True)
 class WithGenerator(Wrapped):
-    """Fits like `base`; the first fit of a process trains the generator too, the same in every round."""
+    """Fits like `base`. The first fit of a process also trains the generator; it would be the same in every round."""
 
     options: Gaal
 
@@ -153,7 +156,7 @@ class WithGenerator(Wrapped):
 
     async def generator(self, data: TrainData, streams: Streams) -> nn.Module:
         if data.unlabelled is None:
-            raise ValueError("unlabelled images are wanted, which the generator is trained on")
+            raise ValueError("the generator is trained on unlabelled images, and there are none")
         x = data.unlabelled[:]
         y = torch.zeros(len(x), dtype=torch.int64, device=x.device)
         images = TrainData(x, y, x[:1], y[:1])

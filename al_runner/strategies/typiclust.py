@@ -1,6 +1,6 @@
 """TypiClust: the most typical image of every cluster that has no label yet (Hacohen et al., 2022).
 
-N points of a cluster, K clusters, D features.
+N points, D features.
 """
 
 from dataclasses import dataclass
@@ -21,11 +21,14 @@ from al_runner.types import Fitted
 
 
 def typicality(x: Tensor, neighbours: int) -> Tensor:
-    """1 / mean distance to the nearest neighbours, as many as given or half of the points, [N, D] -> [N] (eq. 1)."""
+    """1 / the mean distance to the nearest neighbours, [N, D] -> [N] (eq. 1).
+
+    The number of neighbours is `neighbours`, or N / 2 rounded down if that is less. A single point has typicality 0.
+    """
     k = min(neighbours, len(x) // 2)
     if k == 0:
         return x.new_zeros(len(x))
-    shift = x.mean(0)  # distances stay, and the products lose less to rounding
+    shift = x.mean(0)  # distances stay the same, and their products have smaller rounding errors
     nearest = [squared_distances(rows - shift, x - shift).topk(k + 1, largest=False).values for rows in x.split(BLOCK)]
     return 1 / (torch.cat(nearest).sqrt()[:, 1:].mean(1) + 1e-5)  # the first is the point itself
 
@@ -33,17 +36,17 @@ def typicality(x: Tensor, neighbours: int) -> Tensor:
 @options("strategy")
 @dataclass(frozen=True)
 class TypiClust(Strategy):
-    """The most typical candidates of the clusters with the fewest labels, of those the largest first (section 3.2).
+    """Chooses the most typical candidate of each cluster (section 3.2).
 
-    k-means of labelled images and candidates makes as many clusters as there will be labels. Clusters give one image
-    in turn, in an order that is not changed by the choices, as in the published code. By the pool's features of length
-    1; no fit is asked.
+    Clusters with the fewest labels come first; among them, the largest. k-means on labelled images and candidates makes
+    as many clusters as there will be labels. Every cluster gives one image in turn; the choices do not change the
+    order of the clusters, as in the published code. It uses the pool's features, scaled to length 1, and no fit.
     """
 
-    max_clusters: Annotated[Count, Means("clusters, at most")] = 500
-    neighbours: Annotated[Count, Means("nearest neighbours that make an image typical, at most")] = 20
+    max_clusters: Annotated[Count, Means("the most clusters that k-means makes")] = 500
+    neighbours: Annotated[Count, Means("how many nearest neighbours an image's typicality is computed from")] = 20
     left_out: Annotated[
-        CountOrZero, Means("images of the largest cluster that is left out, as long as others last")
+        CountOrZero, Means("clusters of this many images or fewer are used only when all larger ones are used up")
     ] = 5
     draws: ClassVar[bool] = True  # the start of k-means
     without_fit: ClassVar[bool] = True
@@ -57,7 +60,10 @@ class TypiClust(Strategy):
 
 
 def typical(x: Tensor, cluster: Tensor, known: Tensor, n: int, neighbours: int, left_out: int) -> Tensor:
-    """Positions of `n` points that are not `known`, from [N, D] and the clusters and bool, [N] each -> [n]."""
+    """Positions of `n` points that are not `known`; `x` [N, D], `cluster` int64 [N], `known` bool [N] -> int64 [n].
+
+    `neighbours` and `left_out` are the options of `TypiClust`.
+    """
     sizes = torch.bincount(cluster).tolist()
     labelled = torch.bincount(cluster[known], minlength=len(sizes)).tolist()
     order = sorted(range(len(sizes)), key=lambda label: (labelled[label], -sizes[label]))
@@ -79,7 +85,7 @@ def typical(x: Tensor, cluster: Tensor, known: Tensor, n: int, neighbours: int, 
 
 
 def _unknown_by_typicality(x: Tensor, cluster: Tensor, known: Tensor, label: int, neighbours: int) -> list[Tensor]:
-    """Positions of a cluster's points that are not known, the most typical last; of equals the earliest last."""
+    """Positions of a cluster's points that are not known, the most typical last; among equals, the earliest last."""
     at = (cluster == label).nonzero()[:, 0]
     order = at[typicality(x[at], neighbours).argsort(descending=True, stable=True)]
     return [*order[~known[order]].flip(0)]

@@ -83,7 +83,7 @@ def test_a_npy_file_has_its_labels_in_another(tmp_path, load):
         ({"vectors": X, "labels": WORDS}, r"no array train_embeddings.*it has labels, vectors.*dataset\.inputs="),
         ({"embeddings": X}, "no array labels"),
         ({"train_embeddings": X, "train_labels": WORDS, "test_embeddings": X}, "no array test_labels"),
-        ({"embeddings": X[:, :, None], "labels": WORDS}, r"\(40, 6, 1\); \[N, D\] is wanted"),
+        ({"embeddings": X[:, :, None], "labels": WORDS}, r"\(40, 6, 1\); they must be \[N, D\]"),
         ({"embeddings": X[:0], "labels": WORDS[:0]}, "no training vectors"),
         ({"embeddings": WORDS[:, None], "labels": WORDS}, "they must be numbers"),
         ({"embeddings": np.where(np.arange(40)[:, None] == 9, np.nan, X), "labels": WORDS}, "infinite value in row 9"),
@@ -93,7 +93,7 @@ def test_a_npy_file_has_its_labels_in_another(tmp_path, load):
         ({"embeddings": X, "labels": np.arange(40) % 4 + 1}, r"dataset\.relabel=true"),
         (
             {"train_embeddings": X, "train_labels": WORDS, "test_embeddings": X[:, :3], "test_labels": WORDS},
-            "make all as long",
+            "6 numbers in train, 3 numbers in test; give all vectors the same length",
         ),
     ],
 )

@@ -21,7 +21,7 @@ def answers(folder: Path, text: str | bytes, known: Known = KNOWN) -> Answers:
 def test_labels_are_taken_and_become_places(tmp_path: Path) -> None:
     found = answers(tmp_path, 'id,file,label\n1,a.png,dog\n2,b.png, cat \n3,,?\n10,"d,d.png",\n')
     assert (found.labels, found.troubles) == ({1: "dog", 2: "cat", 3: None}, [])
-    assert found.places() == {1: 1, 2: 0, 3: UNSURE}
+    assert found.label_numbers() == {1: 1, 2: 0, 3: UNSURE}
 
 
 @pytest.mark.parametrize(
@@ -42,17 +42,17 @@ def test_tables_as_programs_write_them(tmp_path: Path, text: bytes) -> None:
 @pytest.mark.parametrize(
     ("rows", "trouble"),
     [
-        ("1,a.png,catt", "image 1: 'catt' is no class (there are: cat, dog); write new:catt to add it"),
+        ("1,a.png,catt", "image 1: 'catt' is no class (the classes are: cat, dog); write new:catt to add it"),
         ("1,a.png,cat\n1,a.png,dog", "image 1 has several labels (cat, dog); give one"),
         ("1,a.png,cat\n1,a.png,?", "image 1 has several labels (cat, ?); give one"),
-        ("5,e.png,cat", "row 2: '5' is no image that was asked for; it is ignored"),
-        ("-1,e.png,cat", "row 2: '-1' is no image that was asked for; it is ignored"),
-        ("\u00b2,e.png,cat", "row 2: '\u00b2' is no image that was asked for; it is ignored"),
+        ("5,e.png,cat", "row 2: '5' is not the id of an image that was asked for; the row is ignored"),
+        ("-1,e.png,cat", "row 2: '-1' is not the id of an image that was asked for; the row is ignored"),
+        ("\u00b2,e.png,cat", "row 2: '\u00b2' is not the id of an image that was asked for; the row is ignored"),
         (",a.png,cat", "row 2: label 'cat' has no id; it is ignored"),
         ("1,b.png,cat", "row 2: image 1 is a.png, not b.png; was one column sorted alone? It is ignored"),
         ("7,,dog", "image 7 was answered before (cat); dog is ignored"),
         ("8,,dog", "image 8 was answered before (can't tell); dog is ignored"),
-        ("1,a.png,new:", "image 1: 'new:' is no class (there are: cat, dog); write new:new: to add it"),
+        ("1,a.png,new:", "image 1: 'new:' is no class (the classes are: cat, dog); write new:new: to add it"),
     ],
 )
 def test_what_is_wrong_gets_one_line_and_the_rest_is_taken(tmp_path: Path, rows: str, trouble: str) -> None:
@@ -78,7 +78,7 @@ def test_a_class_is_added_where_it_says_so(tmp_path: Path) -> None:
 
 def test_a_class_of_refused_images_alone_is_not_added(tmp_path: Path) -> None:
     found = answers(tmp_path, "id,label\n1,new:ant\n1,cat\n2,new:bee\n")
-    assert (found.labels, found.classes, found.places()) == ({2: "bee"}, ["cat", "dog", "bee"], {2: 2})
+    assert (found.labels, found.classes, found.label_numbers()) == ({2: "bee"}, ["cat", "dog", "bee"], {2: 2})
 
 
 def test_where_no_class_is_known_every_label_is_one(tmp_path: Path) -> None:
@@ -102,9 +102,9 @@ def test_many_lines_of_one_kind_are_counted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "id and label are wanted"),
-        ("id,guess\n1,cat\n", "has the columns guess, id; id and label are wanted, as in query.csv"),
-        (b"\x89PNG\r\n\x1a\n\x00\x00", "id and label are wanted"),
+        ("", "it needs id and label"),
+        ("id,guess\n1,cat\n", "has the columns guess, id; it needs id and label, as in query.csv"),
+        (b"\x89PNG\r\n\x1a\n\x00\x00", "it needs id and label"),
     ],
 )
 def test_what_is_no_such_table_is_refused(tmp_path: Path, text: str | bytes, message: str) -> None:

@@ -32,7 +32,7 @@ def test_from_nothing_to_the_last_round(al_run: Command, root: Path, tmp_path: P
     code, output = al_run(*words(root, tmp_path))
     folder = run_folder(tmp_path)
     assert (code, state_of(folder).state) == (WAITS, ASKING)  # type: ignore[union-attr]
-    assert "waiting for the labels of 19 images (13 of them are kept to measure with" in output
+    assert "waiting for the labels of 19 images (13 are for validation and test" in output
     assert "--labels PATH/query.csv" in output
     assert [len(json.loads((folder / "query-label-studio.json").read_text()))] == [19]
     asked = [*rows(folder / "query.csv")]
@@ -111,9 +111,9 @@ def test_wrong_missing_double_and_new_labels(al_run: Command, root: Path, tmp_pa
         stream.write(f"{query[4]['id']},,violet,,\n999,,red,,\n")
     code, output = al_run(*words(root, tmp_path, "oracle.classes=[red,green,blue]"), "--labels", str(filled))
     assert code == WAITS
-    assert f"image {query[1]['id']}: 'gren' is no class (there are: red, green, blue, violet)" in output
+    assert f"image {query[1]['id']}: 'gren' is no class (the classes are: red, green, blue, violet)" in output
     assert f"image {query[4]['id']} has several labels ({colour_of(files[4])}, violet); give one" in output
-    assert "'999' is no image that was asked for" in output
+    assert "'999' is not the id of an image that was asked for" in output
     left = rows(folder / "query.csv")
     assert {row["id"]: row["label"] for row in left} == {
         query[0]["id"]: "", query[1]["id"]: "gren", query[4]["id"]: "",
@@ -158,7 +158,9 @@ def test_nothing_is_lost_where_no_image_can_be_measured_with(al_run: Command, ro
     fill(folder / "query.csv", {row["file"]: "?" for row in rows(folder / "query.csv")})
     code, output = al_run(*words(root, tmp_path))
     assert (code, len(output.strip().splitlines())) == (1, 1)
-    assert "none of the 5 images to validate on got a label; give more of them with dataset.split.val=NUMBER" in output
+    assert (
+        "none of the 5 images to validate on got a label; choose more of them with dataset.split.val=NUMBER" in output
+    )
     assert len(rows(folder / "answered.csv")) == 19
 
 
@@ -232,7 +234,7 @@ def test_what_can_t_be(al_run: Command, root: Path, tmp_path: Path) -> None:
     )
     sweep = al_run("-m", *words(root, tmp_path / "sweep"), "hydra/launcher=basic")
     assert sweep[0] == 1
-    assert "oracle=person asks somebody, one run at a time; leave -m and lists of values out" in sweep[1]
+    assert "oracle=person asks a person, one run at a time; leave out -m and lists of values" in sweep[1]
     hidden = al_run(*[word for word in words(root, tmp_path / "other") if word != "oracle=person"])
     assert hidden[0] == 1
     assert (

@@ -104,12 +104,12 @@ def test_skip_back_cant_tell_and_a_tab_that_is_closed(browser: Any, tmp_path: Pa
     tab.reload()  # the answers are still there
     assert tab.locator("#count").inner_text() == "2 of 4 labelled, 2 left"
     assert [row["label"] for row in saved(tab, tmp_path / "saved.csv")] == ["", "?", "green", ""]
-    assert tab.locator("#told").inner_text().endswith("2 images have no label yet.")
+    assert tab.locator("#message").inner_text().endswith("2 images have no label yet.")
     tab.keyboard.press("Backspace")
-    assert tab.locator("#told").inner_text() == "There is nothing to undo."
+    assert tab.locator("#message").inner_text() == "There is nothing to undo."
     tab.locator("#name").fill("RED")
     tab.locator("#name").press("Enter")
-    assert tab.locator("#told").inner_text() == "red is there already."
+    assert tab.locator("#message").inner_text() == "The class red exists already."
     assert said == []
 
 

@@ -177,7 +177,8 @@ def test_the_classifier_that_stands_for_a_person_answers_where_it_is_sure() -> N
     assert torch.equal(drive(oracle.judge(x), engine), labels)
     (fit,) = engine.fits  # trained once, on what may be trained on
     assert torch.equal(fit.data.x, data.images[data.train]) and torch.equal(fit.data.y, data.labels[data.train])
-    confidence, classes = oracle.trained_nets[0](x).softmax(1).max(1)
+    net = drive(oracle.answering.net(), engine)
+    confidence, classes = net(x).softmax(1).max(1)
     assert torch.equal(labels, torch.where(confidence >= 0.9, classes, UNKNOWN))
     assert 0 < int((labels == UNKNOWN).sum()) < len(x)
     told = labels != UNKNOWN
@@ -187,5 +188,7 @@ def test_the_classifier_that_stands_for_a_person_answers_where_it_is_sure() -> N
 
 def test_an_oracle_that_errs_too_often_is_refused() -> None:
     oracle = Classifier(two_classes(), toy.model, toy.recipe(max_checks=1, check_every=1), most_error=0.0)
-    with pytest.raises(UsageError, match=r"errs on .*%.*more than oracle\.most_error=0\.0; use a better oracle\.model"):
+    with pytest.raises(
+        UsageError, match=r"is wrong on .*%.*more than oracle\.most_error=0\.0; use a better oracle\.model"
+    ):
         drive(oracle.judge(toy.data_set().images[:3]))

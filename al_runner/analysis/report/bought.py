@@ -1,6 +1,6 @@
 """What each run bought, from its acquired.csv and predicted.csv, and how balanced and redundant its purchases are.
 
-N images, Y classes, D numbers an image.
+N images, Y classes, D numbers for each image.
 """
 
 from collections.abc import Mapping
@@ -16,15 +16,15 @@ from al_runner.analysis.stats.intervals import Floats
 from al_runner.analysis.table.rows import Parser, count, number, read_columns
 from al_runner.errors import UsageError
 
-ROWS = 1000  # images that are compared with all others at once
+ROWS = 1000  # the number of images that are compared with all others at once
 BLOCK = 8  # images are shrunk to at most 8 x 8 before they are compared
 
 
 def purchases(folder: Path) -> pd.DataFrame | None:
-    """A run's purchases in order: round, id, label, prediction, confidence (NaN where unknown); None without the file.
+    """A run's purchases in order: round, id, label, prediction and confidence. None if there is no acquired.csv.
 
-    `prediction` and `confidence` (its probability) are the model's, before the label was bought. UsageError where a
-    file is damaged.
+    `prediction` is what the model predicted before the label was bought, and `confidence` is its probability; both are
+    NaN if they are unknown. Raises UsageError if a file is damaged.
     """
     try:
         bought = _read(folder / "acquired.csv", {"round": count, "id": count, "label": count})
@@ -33,11 +33,11 @@ def purchases(folder: Path) -> pd.DataFrame | None:
     _require_once(bought, "id", folder / "acquired.csv")
     file = folder / "predicted.csv"
     try:
-        said = _read(file, {"round": count, "id": count, "prediction": count, "confidence": _share})
+        predicted = _read(file, {"round": count, "id": count, "prediction": count, "confidence": _share})
     except FileNotFoundError:
         return bought.assign(prediction=np.nan, confidence=np.nan)
-    _require_once(said, "id", file)
-    return bought.merge(said, on=["round", "id"], how="left")
+    _require_once(predicted, "id", file)
+    return bought.merge(predicted, on=["round", "id"], how="left")
 
 
 def _read(file: Path, columns: Mapping[str, Parser]) -> pd.DataFrame:
@@ -58,9 +58,12 @@ def _share(text: str) -> float:
 
 
 def class_balance(bought: pd.DataFrame, classes: int) -> Floats:
-    """Entropy of the labels bought by the end of every round over log Y: 1 for equal shares, 0 for a single class."""
+    """Entropy of the labels bought by the end of every round, divided by log Y, [rounds].
+
+    It is 1 if all classes have equal shares, and 0 if all labels are of one class.
+    """
     ordered = bought.sort_values("round", kind="stable")
-    before = ordered.groupby("label").cumcount().to_numpy(dtype=np.float64)  # of an image's own label
+    before = ordered.groupby("label").cumcount().to_numpy(dtype=np.float64)  # earlier images of the same label
     terms = np.cumsum(xlogy(before + 1, before + 1) - xlogy(before, before))  # the sum of n log n over the labels
     ends = np.cumsum(ordered.groupby("round").size().to_numpy())
     entropies = np.log(ends) - terms[ends - 1] / ends
@@ -68,10 +71,10 @@ def class_balance(bought: pd.DataFrame, classes: int) -> Floats:
 
 
 def nearest_distance(bought: pd.DataFrame, small: Mapping[int, Floats] | Floats) -> Floats:
-    """Mean root-mean-square distance of every round's images to the nearest other image labelled by then.
+    """The mean distance of every round's images to the nearest other image that has a label by then, [rounds].
 
-    `small` are the images by id, [D] each, on a scale of 0 to 255. Low values mean a redundant purchase. NaN if there
-    is no other image.
+    The distance is the root mean square of the differences. `small` are the images by id, [D] each, with values 0 ..
+    255. A low value means that the purchase was redundant. It is NaN if there is no other image.
     """
     x = np.stack([small[id_] for id_ in bought["id"]]).astype(np.float32)
     squares = (x**2).sum(axis=1)

@@ -1,8 +1,8 @@
-"""What the literature asks of a comparison, held against the very runs of a folder.
+"""Checks whether the runs of a folder meet what the literature asks of a comparison.
 
-Kottke et al. (2017): paired and repeated runs. Oliver et al. (2018): validation sets of a size that the budget allows.
-Mittal et al. (2019), Munjal et al. (2022): a well-trained random baseline, several seeds. Lüth et al. (2023): query
-sizes and budgets varied, hyperparameters chosen on what is labelled.
+Kottke et al. (2017): paired and repeated runs. Oliver et al. (2018): validation sets that the budget can pay for.
+Mittal et al. (2019), Munjal et al. (2022): a well-trained random baseline, several seeds. Lüth et al. (2023): several
+query sizes and budgets, hyperparameters chosen on labelled images only.
 """
 
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ def checklist(evidence: Evidence) -> list[Check]:
 
 
 def initial_sets(evidence: Evidence) -> Check:
-    """Strategies of one seed start from the same labelled images."""
+    """All strategies of one seed start from the same labelled images."""
     name, source = "Paired initial sets", "Kottke et al., 2017"
     differing, known = [], 0
     for case in evidence.cases:
@@ -52,7 +52,7 @@ def initial_sets(evidence: Evidence) -> Check:
 
 
 def seeds(evidence: Evidence) -> Check:
-    """Enough paired repetitions."""
+    """There are enough paired repetitions."""
     name, source = "Several seeds", "Munjal et al., 2022"
     counts = {
         f"{case.key[0]} {curve}": len(case.values(curve, "final")) for case in evidence.cases for curve in case.parts
@@ -64,47 +64,47 @@ def seeds(evidence: Evidence) -> Check:
 
 
 def baseline(evidence: Evidence) -> Check:
-    """Random sampling is there, trained as well as the others, and tuned."""
+    """Random sampling was run, trained like the others, and tuned."""
     name, source = "Tuned random baseline", "Mittal et al., 2019; Munjal et al., 2022"
     without = [case.key[0] for case in evidence.cases if case.baseline not in case.parts]
     if without:
         return Check(name, WARNING, f"No {evidence.cases[0].baseline} on {listed(without)}.", source)
     learners = sorted({case.key[2] for case in evidence.cases})
     if all("tuned" in learner for learner in learners):
-        return Check(name, PASS, f"It is here, and learner={listed(learners)} tunes every fit.", source)
+        return Check(name, PASS, f"It was run, and learner={listed(learners)} tunes every fit.", source)
     shown = listed(learners) or "unknown"
-    text = f"It is here and trained as the others are, but learner={shown} does not tune it; plain_tuned does."
+    text = f"It was run and trained like the others, but learner={shown} does not tune it; plain_tuned does."
     return Check(name, WARNING, text, source)
 
 
 def full_data(evidence: Evidence) -> Check:
-    """What all labels would give."""
+    """The error of training on all labels is shown."""
     without = [case.title for case in evidence.cases if case.truth.empty]
     if without:
         return Check("Full-data line", WARNING, f"No run of strategy=full for {listed(without)}.")
-    return Check("Full-data line", PASS, "Training on all labels is shown beside the curves.")
+    return Check("Full-data line", PASS, "The error of training on all labels is shown with the curves.")
 
 
 def test_data(evidence: Evidence) -> Check:
-    """Test images decide nothing."""
+    """Test images decide nothing in a run."""
     name, source = "Test data never used to choose", "Lüth et al., 2023"
     ours = [folder for case in evidence.cases for folder in case.each["folder"] if folder in evidence.configs]
     if not ours:
         return Check(
             name,
             UNKNOWN,
-            "No configuration of the runs is here, so what their test data were used for is not known.",
+            "The folder has no configuration of the runs, so it is unknown what their test data were used for.",
             source,
         )
     text = (
-        "By construction: al-run stops and restores weights by validation error, strategies see unlabelled pool images "
-        "alone, and errors here are those of each round's own net, not the best so far."
+        "By construction: al-run stops training and chooses weights by validation error, strategies see no test "
+        "images, and the errors here are those of each round's own net, not the best so far."
     )
     return Check(name, PASS, text, source)
 
 
 def validation(evidence: Evidence) -> Check:
-    """A validation set that one could have labelled."""
+    """The validation set is not larger than the labelling budget."""
     name, source = "Validation set within the budget", "Oliver et al., 2018"
     sizes: dict[tuple[str, float, int], None] = {}
     for case in evidence.cases:
@@ -117,21 +117,21 @@ def validation(evidence: Evidence) -> Check:
     sized = [(name_, int(size), end) for name_, size, end in sizes if size >= 1]
     if not sized:
         return Check(
-            name, UNKNOWN, "The validation set is a fraction of the training set, whose size is not recorded.", source
+            name, UNKNOWN, "The validation set is a share of the training set, whose size is not recorded.", source
         )
     large = [f"{size:,} images on {where}, {end:,} labels bought" for where, size, end in sized if size > end]
     if large:
         return Check(
-            name, WARNING, f"The validation set is larger than the labelled set ever gets: {listed(large)}.", source
+            name, WARNING, f"The validation set is larger than the final labelled set: {listed(large)}.", source
         )
     text = "; ".join(f"{where}: {size:,} images, {end:,} labels bought at the end" for where, size, end in sized)
     return Check(
-        name, PASS, f"{text}. Before as many are bought, early stopping sees more labels than training does.", source
+        name, PASS, f"{text}. Until as many labels are bought, early stopping uses more labels than training.", source
     )
 
 
 def varied(evidence: Evidence) -> Check:
-    """More than one way of spending the budget."""
+    """There are runs with several query sizes or budgets."""
     name, source = "Query sizes and budgets varied", "Lüth et al., 2023"
     budgets: dict[tuple[str, str], set[str]] = {}
     for case in evidence.cases:
@@ -140,18 +140,18 @@ def varied(evidence: Evidence) -> Check:
     single = [", ".join(key) for key, spent in budgets.items() if len(spent) < 2]
     if single:
         return Check(
-            name, WARNING, f"One query size and budget alone for {listed(single)}; others may rank otherwise.", source
+            name, WARNING, f"Only one query size and budget for {listed(single)}; others may give other ranks.", source
         )
-    return Check(name, PASS, "Every data set and model was run with more than one.", source)
+    return Check(name, PASS, "Every data set and model was run with several.", source)
 
 
 def _budget(config: Mapping[str, Any]) -> dict[str, Any]:
-    held = part_of(config, "budget")
-    return {key: held[key] for key in ("initial", "query") if key in held}
+    budget = part_of(config, "budget")
+    return {key: budget[key] for key in ("initial", "query") if key in budget}
 
 
 def whole(evidence: Evidence) -> Check:
-    """Nothing missing, nothing cut short."""
+    """No run is missing or unfinished."""
     missing = all_gaps(evidence.cases)
     if missing:
         return Check("No run missing or unfinished", WARNING, " ".join(f"{text}." for text in missing))
@@ -159,27 +159,27 @@ def whole(evidence: Evidence) -> Check:
 
 
 def device(evidence: Evidence) -> Check:
-    """Where the runs were made, without which their times mean nothing."""
+    """The device of every run is recorded; without it, times mean nothing."""
     folders = [folder for case in evidence.cases for folder in case.each["folder"]]
     devices = {
         str(entry["device"]) for folder in folders for entry in evidence.provenance.get(folder, ()) if "device" in entry
     }
     lacking = [folder for folder in folders if not evidence.provenance.get(folder)]
     if not devices:
-        return Check("Device recorded", UNKNOWN, "No provenance.json is here.")
+        return Check("Device recorded", UNKNOWN, "The folder has no provenance.json.")
     if lacking:
         return Check("Device recorded", WARNING, f"Not for {listed(lacking)}.")
     if len(devices) > 1:
         return Check(
             "Device recorded",
             WARNING,
-            f"Recorded, but there are several, so times are not comparable: {listed(sorted(devices))}.",
+            f"There are several, so times can't be compared: {listed(sorted(devices))}.",
         )
     return Check("Device recorded", PASS, f"All runs: {devices.pop()}.")
 
 
 def code(evidence: Evidence) -> Check:
-    """One state of the code, which can be had again."""
+    """All runs were made with one recorded commit of the code."""
     commits = {
         str(entry.get("git_commit"))
         for entries in evidence.provenance.values()

@@ -1,4 +1,4 @@
-"""What is known of the runs behind a comparison, and the form of a check of it."""
+"""What is known about the runs behind a comparison, and the result of a check."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ PASS, WARNING, UNKNOWN = "pass", "warning", "can't tell"
 
 
 class Check(NamedTuple):
-    """One line of the list."""
+    """One line of the checklist."""
 
     name: str
     state: str  # PASS, WARNING or UNKNOWN
@@ -23,7 +23,7 @@ class Check(NamedTuple):
 
 
 class Evidence(NamedTuple):
-    """What is known of the runs beyond their errors, by folder."""
+    """What is known about the runs besides their errors, by folder."""
 
     cases: Sequence[Case]
     configs: Mapping[str, Mapping[str, Any]]
@@ -32,20 +32,20 @@ class Evidence(NamedTuple):
 
 
 def provenance(folder: Path) -> list[dict[str, Any]]:
-    """A run's provenance.json, one entry a start; none where it is missing. UsageError where it is damaged."""
+    """A run's provenance.json, one entry for each start; empty if it is missing. Raises UsageError if it is damaged."""
     file = folder / "provenance.json"
     try:
-        held = from_json(file, FACTS)
+        starts = from_json(file, FACTS)
     except FileNotFoundError:
         return []
-    if not isinstance(held, list) or not all(isinstance(entry, dict) for entry in held):
+    if not isinstance(starts, list) or not all(isinstance(entry, dict) for entry in starts):
         raise UsageError(f"{file} is no list of a run's starts; restore it from a copy, or move it away")
-    return held
+    return starts
 
 
 def part_of(config: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
-    """A mapping inside a configuration; an empty one where there is none."""
+    """The mapping inside a configuration that these names lead to; empty if there is none."""
     for name in names:
-        held = config.get(name)
-        config = held if isinstance(held, Mapping) else {}
+        inner = config.get(name)
+        config = inner if isinstance(inner, Mapping) else {}
     return config

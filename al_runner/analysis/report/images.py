@@ -1,4 +1,4 @@
-"""The images behind the ids, where this machine has them, and one picture that holds all that a report shows."""
+"""Finds the images of a run's ids on this machine, and joins those that a report shows into one picture."""
 
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
@@ -17,37 +17,37 @@ from al_runner.data.arrays import Arrays, DataFile
 from al_runner.data.bundled import BUNDLED
 from al_runner.errors import UsageError
 
-TILE = 48  # pixels of a thumbnail's longer side, at most
+TILE = 48  # the most pixels that the longer side of a thumbnail has
 
 
 class Images(NamedTuple):
-    """A data set as its ids number it: train images first, then test images, then validation images of its own."""
+    """A data set in the order of its ids: train images first, then test images, then its own validation images."""
 
     images: NDArray[np.uint8]  # [N, H, W] or [N, H, W, C]
-    labels: NDArray[np.int64]
+    labels: NDArray[np.int64]  # [N]
     classes: tuple[str, ...]
 
 
 def find_images(starts: Sequence[Mapping[str, Any]], data_root: Path) -> Images | str:
-    """The images that a run's starts say it read, or one sentence that says why they can't be had here.
+    """The images that a run read, as its starts record, or a sentence that says why they are not available.
 
-    Only a file that lies in `data_root` itself and has the recorded checksum is opened.
+    Only a file that is directly in `data_root` and has the recorded checksum is opened.
     """
     named = starts[-1].get("file") if starts else None
     if isinstance(named, Mapping) and named.get("values") == "float":
-        return "the data set holds vectors, or numbers that are no pixels, and these have no pictures"
+        return "the data set holds vectors, or numbers that are no pixels, so there are no pictures"
     file = _data_file(named) if isinstance(named, Mapping) else None
     if file is None:
-        return "provenance.json does not name the file of the data set, as a run of this version does"
-    held = BUNDLED[file.name]() if file.name in BUNDLED else _prepared(file, data_root)
-    if isinstance(held, str):
-        return held
-    images, labels = held.whole()
-    return Images(images, labels, tuple(held.classes.tolist()))
+        return "provenance.json does not name the file of the data set, so an older version made this run"
+    arrays = BUNDLED[file.name]() if file.name in BUNDLED else _prepared(file, data_root)
+    if isinstance(arrays, str):
+        return arrays
+    images, labels = arrays.whole()
+    return Images(images, labels, tuple(arrays.classes.tolist()))
 
 
 def _data_file(named: Mapping[str, Any]) -> DataFile | None:
-    """What a start says of its file; None where it is no plain name, or says it in another way."""
+    """The file that a start names, or None if its name is a path or the entry has another form."""
     name, sha256, channels = (named.get(key) for key in ("name", "sha256", "channels"))
     if not isinstance(name, str) or not isinstance(sha256, str) or channels not in (None, "first", "last"):
         return None
@@ -59,9 +59,9 @@ def _prepared(file: DataFile, data_root: Path) -> Arrays | str:
     path = data_root / file.name
     try:
         if not path.is_file():
-            return f"{file.name} is not in {data_root}; name the folder that it is in with --data or AL_DATA"
+            return f"{file.name} is not in {data_root}; name the folder of this file with --data or AL_DATA"
         if sha256(path) != file.sha256:
-            return f"{path} is not the file that these runs read: its checksum is another"
+            return f"{path} is not the file that these runs read: its checksum differs"
         return read(path, file.channels, file.relabel)
     except OSError as error:
         return f"{path} can't be read ({error.strerror})"
@@ -70,7 +70,7 @@ def _prepared(file: DataFile, data_root: Path) -> Arrays | str:
 
 
 def fits(images: Images, bought: pd.DataFrame) -> bool:
-    """Whether the recorded labels are the data set's own: else it is another one, or its pool was spoilt."""
+    """Whether the recorded labels are those of the data set. If not, it is another one, or pool= changed its labels."""
     ids = bought["id"].to_numpy()
     return bool(ids.max() < len(images.labels) and (images.labels[ids] == bought["label"].to_numpy()).all())
 
@@ -78,15 +78,15 @@ def fits(images: Images, bought: pd.DataFrame) -> bool:
 class Atlas(NamedTuple):
     """Thumbnails in one PNG, row by row."""
 
-    uri: str
+    uri: str  # a data: URL
     columns: int
-    width: int  # of a tile, pixels
-    height: int
-    place: dict[int, int]  # by id
+    width: int  # of a tile, in pixels
+    height: int  # of a tile, in pixels
+    place: dict[int, int]  # the number of an image's tile, by id
 
 
 def atlas(images: NDArray[np.uint8], ids: Sequence[int]) -> Atlas:
-    """The images of these ids as thumbnails of at most 48 pixels."""
+    """The images of these ids as thumbnails; no side is longer than TILE pixels."""
     tiles = [_thumbnail(images[id_]) for id_ in ids]
     height, width = tiles[0].shape[:2]
     columns = ceil(sqrt(len(tiles)))

@@ -1,6 +1,6 @@
 """Images that were made during runs, from their journals: queries that a strategy made, twins, generated images.
 
-N images of a row, C channels, H x W pixels.
+N images in a row, C channels, H x W pixels.
 """
 
 from base64 import b64encode
@@ -18,31 +18,31 @@ from al_runner.record.journal import NAME, Bought, Made, read
 from al_runner.record.pixels import unpacked
 from al_runner.system.foreign import content, unreadable
 
-MOST_ROWS = 30  # of a run's sheet: evenly spaced rounds if there are more
-MOST_JOURNAL, MOST_PIXELS = 2**28, 2**24  # bytes that are read of a journal, and unpacked of one row
-UNDECIDED = 3  # pixels of the bar below a query that the oracle could not tell
+MOST_ROWS = 30  # the most rows of a sheet; if there are more, evenly spaced rounds are shown
+MOST_JOURNAL, MOST_PIXELS = 2**28, 2**24  # the most bytes of a journal, and of the images in one row
+UNDECIDED = 3  # height in pixels of the bar below an image that the oracle could not label
 
 
 class Row(NamedTuple):
-    """Images of one name and round."""
+    """The images of one name and round."""
 
     round: int
     name: str
     images: NDArray[np.uint8]  # [N, C, H, W]
-    undecided: Sequence[int] = ()  # places of those that the oracle could not tell
+    undecided: Sequence[int] = ()  # positions of the images that the oracle could not label
 
 
 class MadeSheet(NamedTuple):
-    """All that is shown of a run's images."""
+    """The picture of a run's made images, and its caption."""
 
-    uri: str  # a PNG, a row below the other
+    uri: str  # a data: URL of a PNG, one row below another; "" if it can't be drawn
     caption: str
 
 
 def made_rows(folder: Path) -> list[Row]:
-    """The rows of a run, by round; only of purchases that were made. Of a name that was made twice, the last counts.
+    """The rows of a run in order of rounds, for every purchase. Of two events of one round and name, the last counts.
 
-    The journal may be a stranger's. Raises Unreadable if it, or its images, are not as al-run writes them.
+    The journal may come from a stranger. Raises Unreadable if it, or its images, have another form than al-run's.
     """
     try:
         events = read(content(folder / NAME, MOST_JOURNAL)).events
@@ -62,7 +62,7 @@ def _row(made: Made, bought: Bought) -> Row:
 
 
 def made_sheet(folder: Path) -> MadeSheet | None:
-    """A run's images as one picture and what its rows are; None if nothing was made. Raises Unreadable as above."""
+    """A run's made images as one picture; None if there are none. Raises Unreadable as `made_rows`."""
     rows = made_rows(folder)
     if not rows:
         return None
@@ -73,9 +73,9 @@ def made_sheet(folder: Path) -> MadeSheet | None:
     shown = [row for row in rows if row.round in kept]
     of = f"{len(kept)} of " if len(kept) < len(rounds) else ""
     counted = f"{of}{len(rounds)} round{'s' if len(rounds) > 1 else ''}"
-    each = f"rows of each: {', '.join(names)}" if len(names) > 1 else f"a row each: {names[0]}"
+    each = f"rows of each: {', '.join(names)}" if len(names) > 1 else f"one row of each: {names[0]}"
     marked = (
-        "; a white bar below an image that the oracle could not tell" if any(row.undecided for row in shown) else ""
+        "; a white bar is below an image that the oracle could not label" if any(row.undecided for row in shown) else ""
     )
     try:
         picture = data_uri(sheet(shown))
@@ -85,7 +85,7 @@ def made_sheet(folder: Path) -> MadeSheet | None:
 
 
 def sheet(rows: Iterable[Row]) -> NDArray[np.uint8]:
-    """The rows below each other, [H, W] or [H, W, 3]; what is not covered is dark grey."""
+    """The rows, one below another, uint8 [H, W] or [H, W, 3], on dark grey."""
     strips = list(_strips(rows))
     width = max(strip.shape[1] for strip in strips)
     grey = [np.pad(strip, ((0, 0), (0, width - strip.shape[1]), (0, 0)), constant_values=40) for strip in strips]
@@ -106,7 +106,7 @@ def _strips(rows: Iterable[Row]) -> Iterator[NDArray[np.uint8]]:
 
 
 def data_uri(image: NDArray[np.uint8]) -> str:
-    """A picture, twice its size, as an address that holds it all."""
+    """A picture at twice its size, as a data: URL of a PNG."""
     stream = BytesIO()
     picture = Image.fromarray(image)
     picture.resize((2 * picture.width, 2 * picture.height), Image.Resampling.NEAREST).save(stream, "png", optimize=True)
@@ -114,7 +114,7 @@ def data_uri(image: NDArray[np.uint8]) -> str:
 
 
 def made_sheets(directory: Path, titles: Mapping[str, str]) -> list[tuple[str, MadeSheet]]:
-    """The sheets of the runs, by folder and title, that have one."""
+    """The title and sheet of every run that has one; `titles` are by folder. A damaged run has a caption only."""
     sheets = []
     for folder, title in titles.items():
         try:

@@ -27,16 +27,16 @@
   function linearTicks(low, high, most) {
     const rough = (high - low) / most || 1, power = 10 ** Math.floor(Math.log10(rough));
     const step = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= rough);
-    const found = [];
-    for (let at = Math.ceil(low / step) * step; at <= high + step / 1e6; at += step) found.push(Number(at.toPrecision(12)));
-    return found;
+    const ticks = [];
+    for (let at = Math.ceil(low / step) * step; at <= high + step / 1e6; at += step) ticks.push(Number(at.toPrecision(12)));
+    return ticks;
   }
   function logTicks(low, high) {
-    const found = [];
+    const ticks = [];
     for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high); power++)
-      for (const m of [1, 2, 5]) if (m * 10 ** power >= low && m * 10 ** power <= high) found.push(m * 10 ** power);
-    if (found.length < 2) return linearTicks(low, high, 4);
-    return found.length > 8 ? found.filter((tick) => /^1?0*\.?0*1?$/.test(String(Number(tick.toPrecision(3))))) : found;
+      for (const m of [1, 2, 5]) if (m * 10 ** power >= low && m * 10 ** power <= high) ticks.push(m * 10 ** power);
+    if (ticks.length < 2) return linearTicks(low, high, 4);
+    return ticks.length > 8 ? ticks.filter((tick) => /^1?0*\.?0*1?$/.test(String(Number(tick.toPrecision(3))))) : ticks;
   }
 
   const around = (x, y, corners) => Array.from({ length: corners }, (_, k) => {
@@ -101,7 +101,7 @@
       }
       this.note.textContent = this.view.note + (this.view.lines.some((line) => line.low.some(known)) ? " Bands: 95% t intervals over the seeds." : "");
     }
-    ends(line, i) { // of an interval: that of the logarithm on a logarithmic axis, which stays above its floor
+    ends(line, i) { // The ends of an interval. On a logarithmic axis it is an interval of the logarithm, so it stays above 0.
       const y = line.y[i], half = line.high[i] - y;
       return this.log && y > 0 ? [y / Math.exp(half / y), y * Math.exp(half / y)] : [line.low[i], line.high[i]];
     }
@@ -126,7 +126,7 @@
       const left = 48, right = 24, top = 22, bottom = 38;
       this.tip = null; this.plot.replaceChildren();
       const root = svg("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": this.view.name }, this.plot);
-      if (!lines.length) { svg("text", { x: width / 2, y: height / 2, "text-anchor": "middle" }, root).textContent = "Every curve is switched off."; return; }
+      if (!lines.length) { svg("text", { x: width / 2, y: height / 2, "text-anchor": "middle" }, root).textContent = "All curves are hidden."; return; }
       const counts = [...new Set(lines.flatMap((line) => line.x))].sort((a, b) => a - b);
       const first = counts[0], last = counts[counts.length - 1];
       const positive = lines.some((line) => line.y.some((value) => value > 0));
@@ -212,8 +212,8 @@
     html("style", {}, document.head, `[data-sheet="${node.dataset.sheet}"] .tile i { height: ${tall}px; background-image: url(${atlas.uri}); background-size: ${34 * atlas.columns}px ${tall * rows}px; }`);
     const tile = ([place, id, label, prediction, score], tiles) => {
       const wrong = known(prediction) && prediction !== label;
-      const said = known(prediction) ? `predicted ${classes[prediction]} with probability ${score}` : "prediction not recorded";
-      const one = html("div", { class: wrong ? "tile wrong" : "tile", title: `id ${id}: ${classes[label]}, ${said}` }, tiles);
+      const guess = known(prediction) ? `predicted ${classes[prediction]} with probability ${score}` : "prediction not recorded";
+      const one = html("div", { class: wrong ? "tile wrong" : "tile", title: `id ${id}: ${classes[label]}, ${guess}` }, tiles);
       html("i", { style: `background-position:-${place % atlas.columns * 34}px -${Math.floor(place / atlas.columns) * tall}px` }, one);
       html("b", {}, one, shorten(classes[label]));
       if (wrong) one.append(` ≠ ${shorten(classes[prediction])}`);

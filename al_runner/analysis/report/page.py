@@ -1,4 +1,4 @@
-"""The page's parts, gathered from a folder, and the page itself."""
+"""Collects the parts of the page from a folder, and writes the page."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,7 +27,7 @@ HERE = Path(__file__).parent
 
 
 def page(source: Source) -> str:
-    """The report as one HTML document that asks the network for nothing."""
+    """The report as one HTML document that needs no network."""
     cases, names = source.comparison.cases, source.names
     tables = source.comparison.shown(names)
     checks = checklist(Evidence(cases, source.configs, source.bought, source.starts))
@@ -51,17 +51,17 @@ def page(source: Source) -> str:
 
 
 def question(cases: Sequence[Case], names: Names) -> str:
-    """What the folder's runs can answer."""
+    """The question that the folder's runs can answer."""
     where = "; ".join(f"{case.title}, {case.budget.end:,} labels" for case in cases)
     many = len({name for case in cases for name in case.parts})
     return (
-        f"Which of {many} strategies leaves the least test error for a labelling budget, how sure is it, and how many "
-        f"labels does it save against {names(cases[0].baseline)}? ({where})"
+        f"Which of {many} strategies gives the lowest test error for a labelling budget, how sure is that, and how "
+        f"many labels does it save compared to {names(cases[0].baseline)}? ({where})"
     )
 
 
 def section(source: Source, place: int, tables: Sequence[Shown]) -> dict[str, Any]:
-    """All that the page says of one case."""
+    """All that the page says about one case."""
     case = source.comparison.cases[place]
     title = ", ".join(filter(None, case.key))
     pen = pens(case.parts)
@@ -92,13 +92,13 @@ def section(source: Source, place: int, tables: Sequence[Shown]) -> dict[str, An
 
 
 def drawn(case: Case) -> pd.DataFrame:
-    """Rows of the finished runs; of a curve that has none, of all its runs."""
+    """The rows of finished runs; if a curve has no finished run, the rows of all its runs."""
     names = curve_names(case.runs)
     return pd.concat([part if len(part) else case.runs[names == name] for name, part in case.parts.items()])
 
 
 def spent(case: Case, names: Names) -> list[dict[str, Any]]:
-    """Where a run's time went, medians over finished runs: seconds and widths in percent of the longest."""
+    """The time that a run takes, as medians over finished runs: as text, and as widths in percent of the longest."""
     totals = {
         name: part.groupby("seed")[["fit_seconds", "select_seconds"]].sum().median()
         for name, part in case.parts.items()
@@ -118,8 +118,8 @@ def spent(case: Case, names: Names) -> list[dict[str, Any]]:
 
 
 def origins(starts: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[tuple[str, list[tuple[str, int]]]]:
-    """Every recorded fact with its different values and how many starts have each; times as first and last."""
-    entries = [entry for own in starts.values() for entry in own]
+    """Every recorded fact with its values, and how many starts have each value; times as the first and the last."""
+    entries = [entry for entries_of_run in starts.values() for entry in entries_of_run]
     facts: dict[str, dict[str, int]] = {}
     for entry in entries:
         for key, value in entry.items():
@@ -128,7 +128,7 @@ def origins(starts: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[tuple[str
             text = " ".join(map(str, value)) if isinstance(value, list) else str(value)
             facts.setdefault(key, {}).setdefault(text, 0)
             facts[key][text] += 1
-    facts_shown = [(key.replace("_", " "), sorted(held.items())) for key, held in facts.items()]
+    facts_shown = [(key.replace("_", " "), sorted(counts.items())) for key, counts in facts.items()]
     times = sorted(str(entry["started"]) for entry in entries if "started" in entry)
     if times:
         facts_shown.insert(0, ("started", [(f"{times[0]} to {times[-1]}", len(times))]))

@@ -1,4 +1,4 @@
-"""Contact sheets: what every run bought, as thumbnails with label, prediction and score."""
+"""Contact sheets: what every run bought, as thumbnails with label, prediction and its probability."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,12 +10,12 @@ from al_runner.analysis.report.images import TILE, Images, atlas
 from al_runner.analysis.report.source import Source
 from al_runner.analysis.stats.case import Case
 
-MOST_PIXELS = 4_000_000  # of all thumbnails of a case together, which bounds the page at a few MB
-MOST_A_ROUND = 40  # images shown of one query, where all would be too many
+MOST_PIXELS = 4_000_000  # of all thumbnails of a case together, so that the page has a few MB at most
+MOST_A_ROUND = 40  # images shown of one query, if all images are too many
 
 
 def contact_sheet(source: Source, case: Case, images: Images) -> dict[str, Any]:
-    """Thumbnails and what belongs below them, by run and round; evenly spaced rounds where all would be too many."""
+    """Thumbnails and the text below them, by run and round; evenly spaced rounds if all rounds are too many."""
     runs = [
         (row, source.bought[row["folder"]]) for row in case.each.to_dict("records") if row["folder"] in source.bought
     ]
@@ -45,7 +45,7 @@ def contact_sheet(source: Source, case: Case, images: Images) -> dict[str, Any]:
 
 
 def _sample(bought: pd.DataFrame, most: int) -> pd.DataFrame:
-    """All purchases of a run; or up to 40 a round, of evenly spaced rounds, where they are more than about `most`."""
+    """All purchases of a run. If they are more than `most`: up to MOST_A_ROUND of each of evenly spaced rounds."""
     if len(bought) <= most:
         return bought
     few = bought[bought.groupby("round").cumcount() < MOST_A_ROUND]
@@ -58,7 +58,7 @@ def _sample(bought: pd.DataFrame, most: int) -> pd.DataFrame:
 
 
 def _tiles(part: pd.DataFrame, place: Mapping[int, int]) -> list[list[Any]]:
-    """[tile, id, label, prediction or None, confidence or None] an image."""
+    """For each image [tile, id, label, prediction or None, confidence or None]."""
     columns = part[["id", "label", "prediction", "confidence"]]
     return [
         [place[int(id_)], int(id_), int(label), None, None]

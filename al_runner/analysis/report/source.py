@@ -1,4 +1,4 @@
-"""Everything that a folder holds, read once."""
+"""Reads everything that a folder holds, once."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Source:
-    """A folder as the page needs it."""
+    """The contents of a folder, as the page needs them."""
 
     directory: Path
     contents: Contents
@@ -30,17 +30,17 @@ class Source:
     bought: Mapping[str, pd.DataFrame]
     starts: Mapping[str, list[dict[str, Any]]]
     data_root: Path
-    unread: Sequence[str]  # a line for every damaged file beside a sound run's rows
+    unread: Sequence[str]  # a line for every damaged file of a run whose rounds.csv is sound
     names: Names = field(default_factory=Names)
 
     @classmethod
     def of(cls, directory: Path, data_root: Path, at: int | None = None, baseline: str | None = None) -> "Source":
-        """Read the folder; UsageError as of `find` and `compare.cases`."""
+        """Read the folder. `at` and `baseline` are as in `Comparison.of`. Raises UsageError as it and `find`."""
         contents, unread = find(directory), list[str]()
         comparison = Comparison.of(contents.frame, at, baseline)
         sound = {name: contents.folders[name] for name in contents.configs}
-        read = _each(sound, purchases, unread)
-        bought = {name: held for name, held in read.items() if held is not None and len(held)}
+        tables = _each(sound, purchases, unread)
+        bought = {name: table for name, table in tables.items() if table is not None and len(table)}
         return cls(directory, contents, comparison, bought, _each(sound, provenance, unread), data_root, unread)
 
     @property
@@ -53,18 +53,22 @@ class Source:
 
 
 def _each(folders: Mapping[str, Path], read: Callable[[Path], T], unread: list[str]) -> dict[str, T]:
-    """What is read of every run; a line goes to `unread` where that can't be."""
-    held = {}
+    """What `read` gives for every folder. If it raises UsageError, a line goes to `unread` instead."""
+    results = {}
     for name, folder in folders.items():
         try:
-            held[name] = read(folder)
+            results[name] = read(folder)
         except UsageError as error:
             unread.append(f"left out, {error}")
-    return held
+    return results
 
 
 def purchase_measures(source: Source, runs: pd.DataFrame, images: Images | None) -> pd.DataFrame:
-    """Rows of `runs` with the balance, the distance and the surprise of each round's purchase, NaN where unknown."""
+    """The rows of `runs` with measures of each round's purchase, NaN if unknown.
+
+    "balance" is the class balance, "wrong" the share of wrong predictions, and "distance" the distance to the nearest
+    image, which needs `images`.
+    """
     labels = {
         label
         for folder in runs["folder"].unique()
@@ -97,14 +101,14 @@ def purchase_measures(source: Source, runs: pd.DataFrame, images: Images | None)
 
 
 def case_images(source: Source, case: Case) -> Images | str:
-    """The case's images, or why the contact sheets are left out."""
+    """The images of a case, or a sentence that says why there are no contact sheets."""
     bought = [source.bought[folder] for folder in case.each["folder"] if folder in source.bought]
     if not bought:
-        return "this folder has no acquired.csv, so what was bought is not known"
-    starts = next((held for folder in case.each["folder"] if (held := source.starts.get(folder))), [])
+        return "this folder has no acquired.csv, so it is unknown what was bought"
+    starts = next((starts for folder in case.each["folder"] if (starts := source.starts.get(folder))), [])
     images = find_images(starts, source.data_root)
     if isinstance(images, Images) and not all(fits(images, part) for part in bought):
         return (
-            "the labels in acquired.csv are not those of the prepared data set: it is another one, or pool= spoilt it"
+            "the labels in acquired.csv are not those of the prepared data set: it is another one, or pool= changed it"
         )
     return images

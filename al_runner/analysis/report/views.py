@@ -1,4 +1,4 @@
-"""The charts of the page: what each shows, and the numbers its script draws it from."""
+"""The charts of the page: what each shows, and the numbers from which the page's script draws it."""
 
 from collections.abc import Mapping, Sequence
 from itertools import cycle
@@ -31,7 +31,7 @@ class View(NamedTuple):
 
 
 def error_views(case: Case, runs: pd.DataFrame, names: Names) -> list[View]:
-    """Error, its difference to the baseline, the best so far; means over finished seeds, t intervals."""
+    """Views of the error, of its difference to the baseline, and of the lowest error so far: means with t intervals."""
     truths = curves(case.truth) if len(case.truth) else []
     views = [
         error_view("test error", curves(runs), truths),
@@ -46,7 +46,7 @@ def error_views(case: Case, runs: pd.DataFrame, names: Names) -> list[View]:
             "lowest so far",
             curves(runs, "best_test_error"),
             truths,
-            note="A running minimum over rounds, chosen by test error: not what one would get.",
+            note="The lowest test error so far. It is chosen by test error, so it is lower than what you would get.",
         ),
     ]
     if runs["val_error"].notna().all():
@@ -55,20 +55,21 @@ def error_views(case: Case, runs: pd.DataFrame, names: Names) -> list[View]:
 
 
 def error_view(name: str, lines: Sequence[Curve], truths: Sequence[Curve] = (), note: str = "") -> View:
-    """Errors, on a logarithmic axis to begin with where none of the curves comes to 0, which that could not show."""
+    """A view of errors. Its axis is logarithmic at first, unless a curve reaches 0, which such an axis can't show."""
     return View(name, PERCENT, lines, truths, log=all(curve.centre.min() > 0 for curve in lines), note=note)
 
 
 def bought_views(measured: pd.DataFrame) -> list[View]:
-    """Class balance and redundancy of the purchases."""
+    """Views of class balance, redundancy and surprise of the purchases."""
     notes = {
-        "balance": ("class balance", "Entropy of the labels bought so far; 1: every class equally often.", ""),
+        "balance": ("class balance", "Entropy of the labels bought so far; 1: all classes are equally frequent.", ""),
         "distance": (
             "distance to the nearest",
-            "Root mean square, of a query's images to the nearest labelled one, shrunk to 8 x 8; low: redundant.",
+            "Root-mean-square distance of a query's images to the nearest labelled image, both shrunk to 8 x 8 pixels; "
+            "low: the query was redundant.",
             "grey levels",
         ),
-        "wrong": ("surprise", "Share of a query's images that the model had predicted wrongly.", PERCENT),
+        "wrong": ("surprise", "Share of a query's images that the model predicted wrongly before.", PERCENT),
     }
     views = []
     for column, (name, note, unit) in notes.items():
@@ -79,7 +80,7 @@ def bought_views(measured: pd.DataFrame) -> list[View]:
 
 
 def time_views(runs: pd.DataFrame) -> list[View]:
-    """Seconds a round."""
+    """Views of the seconds that a round takes, medians over seeds."""
     once = Spread("median", "seeds")
     chosen = runs[runs["round"] > 0]
     views = [
@@ -90,7 +91,7 @@ def time_views(runs: pd.DataFrame) -> list[View]:
 
 
 def view_data(view: View, pen: Mapping[str, Pen], names: Names) -> dict[str, Any]:
-    """A view as the page's script draws it."""
+    """A view in the form that the page's script draws."""
     lines = [
         {
             "name": line.name,
@@ -123,5 +124,5 @@ def view_data(view: View, pen: Mapping[str, Pen], names: Names) -> dict[str, Any
 
 
 def _numbers(values: Any) -> list[float | None]:
-    """To five digits, None for NaN, which JSON has not."""
+    """The numbers with five digits; None for NaN, which JSON does not know."""
     return [None if np.isnan(value) else float(f"{value:.5g}") for value in values]

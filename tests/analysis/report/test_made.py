@@ -61,7 +61,7 @@ def test_a_sheet_has_the_images_in_their_places_and_a_bar_below_the_undecided(tm
     found = made_sheet(tmp_path)
     assert found is not None
     rows = "2 rounds, from round 1 down to 2, rows of each: query, twins"
-    assert found.caption == f"{rows}; a white bar below an image that the oracle could not tell"
+    assert found.caption == f"{rows}; a white bar is below an image that the oracle could not label"
     drawn = np.asarray(Image.open(BytesIO(b64decode(found.uri.partition(",")[2]))))
     assert np.array_equal(drawn[::2, ::2], picture)
 
@@ -101,7 +101,7 @@ def stranger(folder: Path, **changes: object) -> Path:
 
 
 STRANGE: dict[str, tuple[dict[str, object], str | None]] = {
-    "large": ({"shape": [1, 4096, 4096]}, "bytes, and 1 to"),
+    "large": ({"shape": [1, 4096, 4096]}, "bytes; it must be 1 to"),
     "negative": ({"shape": [1, -4, -5]}, "damaged"),
     "shape of words": ({"shape": ["x"]}, "damaged"),
     "no shape": ({"shape": []}, "damaged"),

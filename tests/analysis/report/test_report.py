@@ -156,7 +156,7 @@ def test_images_are_found_or_a_reason_is(tmp_path):
     for nothing in ([], [{}], [{"file": None}], [{"file": "usps.npz"}], [{"file": {"name": "usps.npz"}}]):
         assert "does not name the file" in find_images(nothing, tmp_path)
     (tmp_path / "usps.npz").write_bytes(b"PK damaged")
-    assert "its checksum is another" in find_images(usps, tmp_path)
+    assert "its checksum differs" in find_images(usps, tmp_path)
     assert "can't be read" in find_images(started(tmp_path / "usps.npz"), tmp_path)
 
 
@@ -296,7 +296,7 @@ def test_tables_alone_leave_unknown_what_they_do_not_hold(tmp_path):
         assert states[name] == UNKNOWN
     text = page(Source.of(tmp_path, tmp_path))
     assert "No contact sheets: this folder has no acquired.csv" in text
-    assert "No provenance.json is here" in text
+    assert "This folder has no provenance.json" in text
 
 
 def test_tuned_learners_and_varied_budgets_pass(tmp_path):
