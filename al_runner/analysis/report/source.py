@@ -34,10 +34,17 @@ class Source:
     names: Names = field(default_factory=Names)
 
     @classmethod
-    def of(cls, directory: Path, data_root: Path, at: int | None = None, baseline: str | None = None) -> "Source":
+    def of(
+        cls,
+        directory: Path,
+        data_root: Path,
+        at: int | None = None,
+        baseline: str | None = None,
+        label_cost: float | None = None,
+    ) -> "Source":
         """Read the folder; UsageError as of `find` and `compare.cases`."""
         contents, unread = find(directory), list[str]()
-        comparison = Comparison.of(contents.frame, at, baseline)
+        comparison = Comparison.of(contents.frame, at, baseline, label_cost=label_cost)
         sound = {name: contents.folders[name] for name in contents.configs}
         read = _each(sound, purchases, unread)
         bought = {name: held for name, held in read.items() if held is not None and len(held)}
