@@ -65,8 +65,10 @@ def test_a_sweep_leaves_what_its_runs_leave_alone(alone: Path, tmp_path: Path) -
             one, other = folder_of(tmp_path, strategy, seed), folder_of(alone, strategy, seed)
             assert sorted(os.listdir(one)) == sorted(os.listdir(other))
             assert (one / "config.yaml").read_bytes() == (other / "config.yaml").read_bytes()
-            lines = (one / "al-run.log").read_text().splitlines()
-            assert len(lines) == 4
+            *header, first, second, third, fourth = (one / "al-run.log").read_text().splitlines()
+            parts = [line.partition(f"digits {strategy} seed {seed} | ")[2] for line in header]
+            assert [part.partition(" ")[0] for part in parts] == ["data:", "net:", "4"]
+            lines = [first, second, third, fourth]
             assert all(f"digits {strategy} seed {seed} | round {i}/3" in line for i, line in enumerate(lines))
 
 

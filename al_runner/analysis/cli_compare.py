@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from math import nan
 from pathlib import Path
 
+from al_runner.analysis.draw.critical import critical_differences
 from al_runner.analysis.draw.forest import forests
-from al_runner.analysis.draw.options import add_look, formats_of, look_of
+from al_runner.analysis.draw.options import add_cost, add_look, formats_of, look_of
 from al_runner.analysis.draw.save import save
 from al_runner.analysis.table.names import across, only
 from al_runner.analysis.table.runs import find
@@ -25,14 +26,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     contents = find(options.directory)
     runs = only(across(contents.frame, options.across), options.only)
     look, columns = look_of(options, runs), chosen(options.columns)
-    comparison = Comparison.of(runs, options.at, options.baseline, options.target, options.last)
+    comparison = Comparison.of(runs, options.at, options.baseline, options.target, options.last, options.cost_per_label)
     for line in [*left_out(contents), *all_gaps(comparison.cases)]:
         say(f"al-compare: {line}", file=sys.stderr)
     out = options.out or options.directory
     written = save_tables(comparison, out, look.names, columns)
     for name, figure in forests(comparison.cases, look):
         written += [save(figure, out / f"{name}.{suffix}") for suffix in formats_of(options)]
-    tables = comparison.shown() if options.full else comparison.shown_results()
+    for name, figure in critical_differences(comparison.cases, look):
+        written += [save(figure, out / f"{name}.{suffix}") for suffix in formats_of(options)]
+    short = [*comparison.shown_results(), *(comparison.shown_saved() if options.cost_per_label else [])]
+    tables = comparison.shown() if options.full else short
     say("\n\n".join([*comparison.verdicts(), *(table.as_text() for table in tables)]))
     say("", *map(str, written))
     return contents.code
@@ -68,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--last", metavar="ROUNDS", type=rounds, help="whose mean is the final error; default: a tenth, at most 10")
     add("--baseline", metavar="NAME", help="held against; default: random")
     add("--target", metavar="PERCENT", type=target, action="append", help="an error to reach; can be given often")
+    add_cost(parser)
     add("--across", metavar="KEYS", help="compare different learners, say, as well: random-plain, bald-ensemble")
     add("--only", metavar="NAMES", help="strategies to compare, with commas; default: all")
     add(

@@ -75,12 +75,14 @@ def in_one_folder(folder: Path, one: Sequence[str], other: Sequence[str]) -> str
     return f"{both} have the same folder, {folder}; tell such jobs apart by their name, as with {name}"
 
 
-def announce(context: HydraContext, config: DictConfig, job_overrides: Sequence[Sequence[str]]) -> None:
-    """Note in every job's folder that it waits, for al-status. Raises UsageError as `folders_of`."""
-    for folder, overrides in zip(folders_of(context, config, job_overrides), job_overrides, strict=True):
+def announce(context: HydraContext, config: DictConfig, job_overrides: Sequence[Sequence[str]]) -> list[Path | None]:
+    """Note in every job's folder that it waits, for al-status. Returns and raises as `folders_of`."""
+    folders = folders_of(context, config, job_overrides)
+    for folder, overrides in zip(folders, job_overrides, strict=True):
         if folder is not None:
             with suppress(Exception):
                 note_waiting(folder, overrides, launch_of(config.hydra))
+    return folders
 
 
 def note_waiting(folder: Path, overrides: Sequence[str], launch: Sequence[str], job: str = "") -> None:

@@ -60,16 +60,23 @@ class LiveLine(Lines):
 @contextmanager
 def live_line() -> Iterator[LiveLine]:
     """A live line below the log's lines, which go on above it."""
-    progress, handlers = LiveLine(), list[logging.StreamHandler[Any]]()
-    real = sys.stdout
-    with Live(console=Console(file=real), get_renderable=progress.line, refresh_per_second=2):
+    progress = LiveLine()
+    with log_above(Live(console=Console(file=sys.stdout), get_renderable=progress.line, refresh_per_second=2)):
+        yield progress
+
+
+@contextmanager
+def log_above(live: Live) -> Iterator[Live]:
+    """A block with a live drawing. The log's lines are written above it, without those of rounds."""
+    handlers, real = list[logging.StreamHandler[Any]](), sys.stdout
+    with live:
         for handler in logging.getLogger().handlers:
             if isinstance(handler, logging.StreamHandler) and handler.stream is real:
-                handler.setStream(sys.stdout)  # writes above the line
+                handler.setStream(sys.stdout)
                 handler.addFilter(_no_round)
                 handlers.append(handler)
         try:
-            yield progress
+            yield live
         finally:
             for handler in handlers:
                 handler.setStream(real)

@@ -36,13 +36,18 @@ class Run:
 
 
 def runs_under(directory: Path) -> list[Run]:
-    """Every run below `directory` that has a state.json, by folder. Raises UsageError if there is none.
-
-    Runs that share a process in lock-step share its time, so each of them takes as many times longer.
-    """
+    """Every run below `directory` that has a state.json, by folder. Raises UsageError if there is none."""
     folders = folders_with(directory, [NAME])
     if not folders:
         raise UsageError(f"{directory} holds no run with a state.json; al-run makes one (e.g. al-run strategy=random)")
+    return runs_in(folders)
+
+
+def runs_in(folders: Sequence[Path]) -> list[Run]:
+    """The runs of these folders.
+
+    Runs that share a process in lock-step share its time, so each of them takes as many times longer.
+    """
     runs = [run_in(folder, state_of(folder)) for folder in folders]
     sharing = Counter(process_of(run) for run in runs if run.state.state == RUNNING)
     return [

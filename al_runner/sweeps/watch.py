@@ -1,8 +1,10 @@
 """`al-status --watch`: what every run under a folder is doing, again and again, until nothing runs any more."""
 
+import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
@@ -13,9 +15,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from al_runner.record.state import FAILED, RUNNING, STOPPED, WAITING
+from al_runner.record.state import FAILED, LAUNCH, RUNNING, STOPPED, WAITING
 from al_runner.sweeps.progress import duration, sparkline
-from al_runner.sweeps.runs import Run, runs_under, whole_left
+from al_runner.sweeps.runs import Run, runs_in, runs_under, whole_left
 from al_runner.sweeps.words import COLOURS, counts_of, name_of, one_line, round_of
 from al_runner.system.console import say
 from al_runner.system.signals import Stopped, listening
@@ -83,6 +85,30 @@ class Changes:
         if changed:
             say(total_of(runs))
         sys.stdout.flush()
+
+
+@contextmanager
+def drawing(root: Path, folders: Sequence[Path]) -> Iterator[Callable[[], None] | None]:
+    """A live table of a sweep's runs on a terminal: what is given draws it anew, at most every second.
+
+    None if standard output is no terminal, or if another process draws the sweep.
+    """
+    if LAUNCH in os.environ or not sys.stdout.isatty():
+        yield None
+        return
+    from al_runner.sweeps.live import log_above  # noqa: PLC0415 - only here, as al-status has no log
+
+    with log_above(Live(console=Console(file=sys.stdout), auto_refresh=False)) as live:
+        draw, drawn = Drawing(root, live), 0.0
+
+        def look() -> None:
+            nonlocal drawn
+            if time.monotonic() - drawn > 1:
+                draw(runs_in(folders))
+                drawn = time.monotonic()
+
+        yield look
+        draw(runs_in(folders))
 
 
 def plain_cells(run: Run, root: Path) -> list[str]:

@@ -26,15 +26,17 @@ class Worker:
     """A process of `command` (hydra/sweeper=fed) that gets its runs from this process.
 
     It does not see the terminal's signals, so that it gets each signal once, from this process. If this process dies,
-    the worker stops at the end of its round.
+    the worker stops at the end of its round. If it is `silent`, its lines are only in its runs' log files.
     """
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str], cwd: str | None = None):
+    def __init__(
+        self, command: Sequence[str], environment: Mapping[str, str], cwd: str | None = None, silent: bool = False
+    ):
         self.process = subprocess.Popen(
             [*command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=1,  # its prints go to our standard output
+            stderr=subprocess.DEVNULL if silent else 1,  # its prints go to our standard output
             text=True,
             env={**os.environ, **environment},
             cwd=cwd,

@@ -122,3 +122,26 @@ def test_the_final_error_is_the_mean_of_as_many_rounds_as_asked(tmp_path, capsys
     with pytest.raises(SystemExit):
         cli_compare.main([str(tmp_path), "--last", "0"])
     assert "0 is no number of rounds; give 1 or more" in capsys.readouterr().err
+
+
+def test_what_a_strategy_saved_is_told_in_labels_and_money(tmp_path, capsys):
+    two(tmp_path)
+    for seed in range(3):  # one of three seeds does not reach random's final error
+        make_run(tmp_path, "entropy", seed, [0.8, 0.44 + 0.1 * (seed == 1), 0.43 + 0.1 * (seed == 1)])
+    assert cli_compare.main([str(tmp_path)]) == 0
+    assert "What it saved" not in capsys.readouterr().out
+    assert cli_compare.main([str(tmp_path), "--cost-per-label", "0.12"]) == 0
+    table = capsys.readouterr().out.partition("What it saved: ")[2].splitlines()[1:5]
+    assert [" ".join(line.split()) for line in table] == [
+        "strategy labels to random's final error fewer labels share saved money saved pairs",
+        "random 24 ± 0 - - - -",
+        "entropy not in every seed - - - 2",
+        "kfac_vfe 16 ± 0 8 ± 0 33 ± 0% 0.96 ± 0.00 4",
+    ]
+    assert "| kfac_vfe | 16 ± 0 | 8 ± 0 | 33 ± 0% | 0.96 ± 0.00 | 4 |" in (tmp_path / "compare.md").read_text()
+    assert cli_compare.main([str(tmp_path), "--full"]) == 0
+    assert "money saved" not in capsys.readouterr().out
+    for word in ("0", "-1", "nan", "inf", "dear"):
+        with pytest.raises(SystemExit):
+            cli_compare.main([str(tmp_path), f"--cost-per-label={word}"])
+        assert f"{word} is no price; give a number above 0" in capsys.readouterr().err

@@ -1,6 +1,7 @@
-"""The options that al-plot and al-compare share: the look of figures in a paper."""
+"""The options that commands share: the look of figures in a paper, and the price of a label."""
 
 import argparse
+from math import isfinite, nan
 
 import pandas as pd
 
@@ -31,6 +32,27 @@ def add_label(parser: argparse.ArgumentParser) -> None:
         default=[],
         help='what a strategy, data set or net is called, e.g. kfac_vfe="KFAC-VFE"; can be given often',
     )
+
+
+def add_cost(parser: argparse.ArgumentParser) -> None:
+    """Add --cost-per-label."""
+    parser.add_argument(
+        "--cost-per-label",
+        metavar="MONEY",
+        type=money,
+        help="the price of a label, such as 0.12; tables then say how much money a strategy saves",
+    )
+
+
+def money(word: str) -> float:
+    """A price above 0. Raises ArgumentTypeError for any other text."""
+    try:
+        price = float(word)
+    except ValueError:
+        price = nan
+    if not (isfinite(price) and price > 0):
+        raise argparse.ArgumentTypeError(f"{word} is no price; give a number above 0, such as 0.12")
+    return price
 
 
 def names_of(options: argparse.Namespace, frame: pd.DataFrame) -> Names:

@@ -39,6 +39,14 @@
     return ticks.length > 8 ? ticks.filter((tick) => /^1?0*\.?0*1?$/.test(String(Number(tick.toPrecision(3))))) : ticks;
   }
 
+  function roundTicks(counts, most) { // one tick every few rounds; with many rounds, round numbers
+    const first = counts[0], last = counts[counts.length - 1];
+    if (counts.length > 20) return linearTicks(first, last, most);
+    const far = (last - first) / most, found = [];
+    for (const value of counts) if (!found.length || value - found[found.length - 1] >= far) found.push(value);
+    return found;
+  }
+
   const around = (x, y, corners) => Array.from({ length: corners }, (_, k) => {
     const turn = 2 * Math.PI * k / corners;
     return `${k ? "L" : "M"}${(x + 4.2 * Math.sin(turn)).toFixed(1)},${(y - 4.2 * Math.cos(turn)).toFixed(1)}`;
@@ -63,9 +71,24 @@
     svg(name, { ...attributes, fill: colour, stroke: "#fff", "stroke-width": 0.8 }, parent);
   };
 
+  const FEW = 6; // more curves have no bands, which would cover each other
+  const download = (address, name) => html("a", { href: address, download: name.replace(/[^\w.-]+/g, "-") }).click();
+  const save = (figure, name, kind) => {
+    const address = URL.createObjectURL(new Blob([new XMLSerializer().serializeToString(figure)], { type: "image/svg+xml" }));
+    if (kind === "SVG") { download(address, `${name}.svg`); return; }
+    const image = new Image(), times = 2;
+    image.onload = () => {
+      const canvas = html("canvas", { width: image.width * times, height: image.height * times });
+      const context = canvas.getContext("2d");
+      context.scale(times, times); context.drawImage(image, 0, 0);
+      download(canvas.toDataURL("image/png"), `${name}.png`);
+    };
+    image.src = address;
+  };
+
   class Chart {
     constructor(root, views) {
-      this.views = views; this.view = views[0]; this.log = this.view.log; this.hidden = new Set();
+      this.id = root.getAttribute("aria-label"); this.views = views; this.view = views[0]; this.log = this.view.log; this.hidden = new Set();
       this.bar = html("div", { class: "controls" }, root);
       this.plot = html("div", { class: "plot" }, root);
       this.legend = html("div", { class: "controls" }, root);
@@ -82,24 +105,40 @@
       }
       if (!this.view.zero) {
         html("span", { class: "gap" }, this.bar);
-        const button = html("button", { type: "button", class: "scale" }, this.bar, this.log ? "logarithmic" : "linear");
-        button.title = "Change the scale of the vertical axis";
+        const button = html("button", { type: "button", class: "scale" }, this.bar, this.log ? "switch to a linear axis" : "switch to a logarithmic axis");
+        button.title = `The vertical axis is ${this.log ? "logarithmic" : "linear"} now`;
         button.onclick = () => { this.log = !this.log; this.buttons(); this.draw(); };
       }
-      for (const line of [...this.view.lines, ...this.view.truths]) {
+      for (const kind of ["SVG", "PNG"]) {
+        const button = html("button", { type: "button", class: "save" }, this.bar, `save ${kind}`);
+        button.title = `Save this chart, with the curves that are switched on, as a file (${kind})`;
+        button.onclick = () => save(this.figure(), `${this.id}-${this.view.name.replace(/\W+/g, "-")}`, kind);
+      }
+      const all = [...this.view.lines, ...this.view.truths];
+      if (all.length > FEW) {
+        const some = all.some((line) => !this.hidden.has(line.name));
+        const button = html("button", { type: "button", class: "all" }, this.legend, some ? "switch all off" : "switch all on");
+        button.onclick = () => { this.hidden = new Set(some ? all.map((line) => line.name) : []); this.buttons(); this.draw(); };
+      }
+      for (const line of all) {
         const shown = !this.hidden.has(line.name), truth = !line.x;
         const button = html("button", { type: "button", class: "line", "aria-pressed": shown, "data-line": line.name }, this.legend);
         const key = svg("svg", { width: 26, height: 10, "aria-hidden": "true" }, button);
         svg("line", { x1: 0, x2: 26, y1: 5, y2: 5, stroke: truth ? "#555" : line.colour, "stroke-width": 1.8, "stroke-dasharray": line.dash || "none" }, key);
         if (!truth) mark(line.marker, 13, 5, line.colour, key);
         button.append(`${line.label} (n = ${line.seeds})`);
-        button.title = "Show or hide";
+        button.title = "Show or hide; point at it to see it alone";
+        button.onpointerenter = () => this.plot.querySelectorAll("[data-of]").forEach((node) => node.classList.toggle("faint", node.dataset.of !== line.name));
+        button.onpointerleave = () => this.plot.querySelectorAll(".faint").forEach((node) => node.classList.remove("faint"));
         button.onclick = () => {
           if (shown) this.hidden.add(line.name); else this.hidden.delete(line.name);
           this.buttons(); this.draw();
         };
       }
-      this.note.textContent = this.view.note + (this.view.lines.some((line) => line.low.some(known)) ? " Bands: 95% t intervals over the seeds." : "");
+      const bands = this.view.lines.some((line) => line.low.some(known));
+      const on = this.view.lines.filter((line) => !this.hidden.has(line.name)).length;
+      const words = on > FEW ? ` Bands are not drawn for more than ${FEW} curves; switch some off to see them.` : " Bands: 95% t intervals over the seeds.";
+      this.note.textContent = this.view.note + (bands ? words : "");
     }
     ends(line, i) { // The ends of an interval. On a logarithmic axis it is an interval of the logarithm, so it stays above 0.
       const y = line.y[i], half = line.high[i] - y;
@@ -142,7 +181,7 @@
         svg("line", { x1: left, x2: width - right, y1: y(tick), y2: y(tick), stroke: "#e4e6ea" }, root);
         svg("text", { x: left - 7, y: y(tick) + 4, "text-anchor": "end" }, root).textContent = Number(tick.toPrecision(3));
       }
-      for (const tick of linearTicks(first, last, Math.max(3, Math.floor(width / 130))))
+      for (const tick of roundTicks(counts, Math.max(3, Math.floor(inner / 64))))
         svg("text", { x: x(tick), y: height - bottom + 17, "text-anchor": "middle" }, root).textContent = count(tick);
       svg("text", { x: left + inner / 2, y: height - 5, "text-anchor": "middle" }, root).textContent = "labelled images";
       svg("text", { x: 4, y: 12 }, root).textContent = this.view.name + (this.view.unit ? ` (${this.view.unit})` : "");
@@ -156,18 +195,19 @@
       lines.forEach((line, place) => {
         const rounds = line.x.map((_, i) => i).filter((i) => known(line.y[i]));
         const banded = rounds.filter((i) => known(line.low[i]));
-        if (banded.length > 1) {
+        if (banded.length > 1 && lines.length <= FEW) {
           const up = banded.map((i) => `${x(line.x[i]).toFixed(1)},${y(this.ends(line, i)[1]).toFixed(1)}`);
           const down = banded.map((i) => `${x(line.x[i]).toFixed(1)},${y(this.ends(line, i)[0]).toFixed(1)}`).reverse();
-          svg("path", { d: `M${[...up, ...down].join("L")}Z`, fill: line.colour, opacity: Math.min(0.15, 0.6 / lines.length) }, inside);
+          svg("path", { d: `M${[...up, ...down].join("L")}Z`, fill: line.colour, opacity: Math.min(0.15, 0.6 / lines.length), "data-of": line.name }, inside);
         }
         const points = rounds.map((i) => `${x(line.x[i]).toFixed(1)},${y(line.y[i]).toFixed(1)}`);
         svg("path", { d: `M${points.join("L")}`, fill: "none", stroke: line.colour, "stroke-width": 1.7, "stroke-linejoin": "round",
-          "stroke-dasharray": line.dash ? line.dash.split(" ").map((part) => part * 1.7).join(" ") : "none", "data-line": line.name }, inside);
+          "stroke-dasharray": line.dash ? line.dash.split(" ").map((part) => part * 1.7).join(" ") : "none", "data-line": line.name, "data-of": line.name }, inside);
+        const marked = svg("g", { "data-of": line.name }, inside);
         const marks = Math.min(10, rounds.length);
         for (let k = 0; k < marks; k++) {
           const i = rounds[Math.min(rounds.length - 1, Math.round((k + (marks < 10 ? 0 : 0.1 + 0.8 * place / lines.length)) / (marks - (marks < 10 ? 1 : 0) || 1) * (rounds.length - 1)))];
-          mark(line.marker || (rounds.length === 1 ? "o" : ""), x(line.x[i]), y(line.y[i]), line.colour, inside);
+          mark(line.marker || (rounds.length === 1 ? "o" : ""), x(line.x[i]), y(line.y[i]), line.colour, marked);
         }
       });
       const cursor = svg("line", { y1: top, y2: height - bottom, stroke: "#888", "stroke-dasharray": "3 3", visibility: "hidden" }, root);
@@ -180,6 +220,22 @@
         this.say(nearest, lines, x(nearest), width);
       });
       over.addEventListener("pointerleave", leave);
+    }
+    figure() { // the chart as a picture of its own, with a legend below it
+      const shown = this.plot.querySelector("svg"), width = this.width, tall = Number(shown.getAttribute("height"));
+      const on = [...this.view.lines, ...this.view.truths].filter((line) => !this.hidden.has(line.name));
+      const columns = Math.max(1, Math.floor(width / 210)), whole = tall + 14 + 20 * Math.ceil(on.length / columns);
+      const root = svg("svg", { xmlns: NS, viewBox: `0 0 ${width} ${whole}`, width, height: whole });
+      svg("style", {}, root).textContent = "text { font: 12px Helvetica, Arial, sans-serif; fill: #333 }";
+      svg("rect", { width, height: whole, fill: "#fff" }, root);
+      for (const node of shown.children) if (node.getAttribute("visibility") !== "hidden") root.append(node.cloneNode(true));
+      on.forEach((line, place) => {
+        const x = 12 + (place % columns) * 210, y = tall + 14 + 20 * Math.floor(place / columns), truth = !line.x;
+        svg("line", { x1: x, x2: x + 26, y1: y, y2: y, stroke: truth ? "#555" : line.colour, "stroke-width": 1.8, "stroke-dasharray": line.dash || "none" }, root);
+        if (!truth) mark(line.marker, x + 13, y, line.colour, root);
+        svg("text", { x: x + 33, y: y + 4 }, root).textContent = `${line.label} (n = ${line.seeds})`;
+      });
+      return root;
     }
     say(labels, lines, at, width) {
       if (!this.tip) this.tip = html("div", { class: "tip", role: "status" }, this.plot);
@@ -201,6 +257,38 @@
     const root = document.getElementById(id);
     if (root) new Chart(root, views);
   }
+
+  const size = (text) => { // of a cell, in seconds where it is a time; NaN where it holds no number
+    const [, number, unit] = /^[<]?\s*([+-]?[\d,]*\.?\d+)(?:\s*(s|min|h|Wh))?/.exec(text) || [];
+    return number === undefined ? NaN : Number(number.replace(/,/g, "")) * ({ min: 60, h: 3600 }[unit] || 1);
+  };
+  document.querySelectorAll("figure.table table").forEach((table) => {
+    const body = table.tBodies[0], heads = [...table.tHead.rows[0].cells];
+    heads.forEach((head, column) => {
+      const text = head.textContent, button = html("button", { type: "button", class: "sort", title: `Sort by ${text}` });
+      button.textContent = text; head.replaceChildren(button);
+      button.onclick = () => {
+        const up = head.getAttribute("aria-sort") !== "ascending", cell = (row) => row.cells[column].textContent;
+        heads.forEach((other) => other.removeAttribute("aria-sort"));
+        head.setAttribute("aria-sort", up ? "ascending" : "descending");
+        const numbers = [...body.rows].some((row) => !Number.isNaN(size(cell(row))));
+        const last = (row) => row.cells[0].textContent === "mean" || (numbers && Number.isNaN(size(cell(row))));
+        const order = (a, b) => last(a) - last(b) || (last(a) ? 0 : (up ? 1 : -1) * (numbers ? size(cell(a)) - size(cell(b)) : cell(a).localeCompare(cell(b))));
+        body.append(...[...body.rows].sort(order));
+      };
+    });
+  });
+  document.querySelectorAll(".scroll").forEach((box) => {
+    const cue = html("p", { class: "cue", "aria-hidden": "true" }, null, "More columns: scroll the table sideways \u2192");
+    box.before(cue);
+    const look = () => {
+      cue.hidden = box.scrollWidth <= box.clientWidth + 1;
+      box.classList.toggle("more", !cue.hidden && box.scrollLeft + box.clientWidth < box.scrollWidth - 2);
+    };
+    box.addEventListener("scroll", look, { passive: true });
+    new ResizeObserver(look).observe(box);
+    look();
+  });
 
   const shorten = (name) => {
     const first = name.split(/ - | |,/)[0];

@@ -34,10 +34,17 @@ class Source:
     names: Names = field(default_factory=Names)
 
     @classmethod
-    def of(cls, directory: Path, data_root: Path, at: int | None = None, baseline: str | None = None) -> "Source":
-        """Read the folder. `at` and `baseline` are as in `Comparison.of`. Raises UsageError as it and `find`."""
+    def of(
+        cls,
+        directory: Path,
+        data_root: Path,
+        at: int | None = None,
+        baseline: str | None = None,
+        label_cost: float | None = None,
+    ) -> "Source":
+        """Read the folder. The options are as in `Comparison.of`. Raises UsageError as it and `find`."""
         contents, unread = find(directory), list[str]()
-        comparison = Comparison.of(contents.frame, at, baseline)
+        comparison = Comparison.of(contents.frame, at, baseline, label_cost=label_cost)
         sound = {name: contents.folders[name] for name in contents.configs}
         tables = _each(sound, purchases, unread)
         bought = {name: table for name, table in tables.items() if table is not None and len(table)}

@@ -19,9 +19,9 @@ def labels_needed(case_list: Sequence[Case], targets: Sequence[float] | None = N
 
     The first target of a case is the baseline's final error in the same seed (NaN in the column `target`). The others
     are `targets` (fractions), or those of 20, 10, 5, 2 and 1% that some run reaches after its start. `reached` of
-    `seeds` runs reach the target, and `labels` is their mean. `saving` is the mean of 1 - labels / the baseline's
-    labels, a fraction, over the `pairs` in which both reach it. Each is NaN unless all of its runs or pairs reach the
-    target, because a mean of only the lucky ones would flatter.
+    `seeds` runs reach the target, and `labels` is their mean. `fewer` is the mean of the baseline's labels - labels,
+    and `saving` the mean of 1 - labels / the baseline's labels, a fraction, over the `pairs` in which both reach it.
+    Each is NaN unless all of its runs or pairs reach the target, because a mean of only the lucky ones would flatter.
     """
     rows = []
     for case in case_list:
@@ -35,7 +35,18 @@ def labels_needed(case_list: Sequence[Case], targets: Sequence[float] | None = N
                 row["reached"] = int(needed.notna().sum())
                 row |= mean_columns("labels", interval(needed) if needed.notna().all() else (nan, nan))
                 rows.append(row | _saving(needed, base, name == case.baseline))
-    measured = ("target", "seeds", "reached", "labels", "labels_half", "pairs", "saving", "saving_half")
+    measured = (
+        "target",
+        "seeds",
+        "reached",
+        "labels",
+        "labels_half",
+        "pairs",
+        "saving",
+        "saving_half",
+        "fewer",
+        "fewer_half",
+    )
     return pd.DataFrame(rows, columns=[*COMBINATION, "curve", *measured])
 
 
@@ -60,9 +71,13 @@ def _needed(case: Case, name: str, target: float, goals: "pd.Series[float] | Non
 
 
 def _saving(needed: "pd.Series[float]", base: "pd.Series[float] | None", itself: bool) -> dict[str, float]:
+    nothing = {**mean_columns("saving", (nan, nan)), **mean_columns("fewer", (nan, nan))}
     if base is None or itself:
-        return {"pairs": 0, **mean_columns("saving", (nan, nan))}
+        return {"pairs": 0, **nothing}
     shared = needed.index.intersection(base.index)
-    saving = 1 - needed[shared] / base[shared]
-    whole = len(saving) > 0 and saving.notna().all()
-    return {"pairs": int(saving.notna().sum()), **mean_columns("saving", interval(saving) if whole else (nan, nan))}
+    fewer = base[shared] - needed[shared]
+    pairs = int(fewer.notna().sum())
+    if pairs < max(1, len(shared)):
+        return {"pairs": pairs, **nothing}
+    saving = interval(fewer / base[shared])
+    return {"pairs": pairs, **mean_columns("saving", saving), **mean_columns("fewer", interval(fewer))}

@@ -6,10 +6,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from al_runner.analysis.stats.case import Case
 from al_runner.analysis.stats.measures import Budget
 from al_runner.analysis.stats.paired import ranks, share_beaten
+
+RANKS = ["curve", "rank", "cases", "critical_difference", "friedman_p"]
 
 
 def penalties(case_list: Sequence[Case]) -> pd.DataFrame:
@@ -42,15 +45,31 @@ def average_ranks(case_list: Sequence[Case]) -> pd.DataFrame:
     """
     ranked = [case.ranked for case in case_list if len(case.ranked)]
     names = sorted(set.intersection(*(set(means.index) for means in ranked))) if ranked else []
-    columns = ["curve", "rank", "cases", "critical_difference", "friedman_p"]
     if len(ranked) < 2 or len(names) < 2:
-        return pd.DataFrame(columns=columns)
-    average = ranks(np.array([[means[name] for name in names] for means in ranked]))
+        return pd.DataFrame(columns=RANKS)
+    return _averaged(names, np.array([[means[name] for name in names] for means in ranked]))
+
+
+def ranks_over_seeds(case: Case) -> pd.DataFrame:
+    """As `average_ranks`, but of one case: ranks by the final error of each seed that all ranked curves share.
+
+    The column `cases` is the number of these seeds. Empty if the case is not ranked.
+    """
+    names = sorted(case.ranked.index)
+    if not names:
+        return pd.DataFrame(columns=RANKS)
+    errors = pd.DataFrame({name: case.values(name, "final") for name in names}).dropna()
+    return _averaged(names, errors.to_numpy(dtype=np.float64))
+
+
+def _averaged(names: Sequence[str], errors: NDArray[np.float64]) -> pd.DataFrame:
+    """The table of RANKS for errors [N, K] of K curves."""
+    average = ranks(errors)
     rows = [
-        (name, rank, len(ranked), average.critical, average.friedman_p)
+        (name, rank, len(errors), average.critical, average.friedman_p)
         for name, rank in zip(names, average.mean, strict=True)
     ]
-    return pd.DataFrame(rows, columns=columns).sort_values(["rank", "curve"], ignore_index=True)
+    return pd.DataFrame(rows, columns=RANKS).sort_values(["rank", "curve"], ignore_index=True)
 
 
 def _curves(case_list: Sequence[Case]) -> list[str]:

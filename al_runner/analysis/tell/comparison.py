@@ -13,6 +13,7 @@ from al_runner.analysis.stats.results import paired_tests, results
 from al_runner.analysis.table.display import Names
 from al_runner.analysis.table.files import as_csv, write
 from al_runner.analysis.tell.latex import DEFAULT, latex_table
+from al_runner.analysis.tell.saved import shown_saved
 from al_runner.analysis.tell.shown import Shown, markdown
 from al_runner.analysis.tell.tables import shown_labels, shown_penalties, shown_ranks, shown_results, shown_tests
 from al_runner.analysis.tell.verdict import Naming, verdict
@@ -29,6 +30,7 @@ class Comparison:
     tests: pd.DataFrame
     penalties: pd.DataFrame
     ranks: pd.DataFrame
+    label_cost: float | None = None  # the price of a label
 
     @classmethod
     def of(
@@ -38,6 +40,7 @@ class Comparison:
         baseline: str | None = None,
         targets: Sequence[float] | None = None,
         last: int | None = None,
+        label_cost: float | None = None,
     ) -> "Comparison":
         """Compare the runs of a tidy table up to `at` labels; the errors to reach in `targets` are fractions.
 
@@ -52,6 +55,7 @@ class Comparison:
             paired_tests(case_list),
             penalties(case_list),
             average_ranks(case_list),
+            label_cost,
         )
 
     @property
@@ -64,11 +68,16 @@ class Comparison:
         """The table of errors of every case."""
         return shown_results(_named(self.results, names), names(self.baseline))
 
+    def shown_saved(self, names: Naming = str) -> list[Shown]:
+        """The table of labels saved, and money if a label has a price, of every case."""
+        return shown_saved(_named(self.labels, names), names(self.baseline), self.label_cost)
+
     def shown(self, names: Naming = str) -> list[Shown]:
         """All tables as they are shown; `names` gives the shown names of curves."""
         baseline, penalties = names(self.baseline), self.penalties.rename(names, axis=0).rename(names, axis=1)
         return [
             *self.shown_results(names),
+            *self.shown_saved(names),
             *shown_labels(_named(self.labels, names), baseline),
             *shown_tests(_named(self.tests, names), baseline),
             *shown_penalties(penalties, sum(case.each["seed"].nunique() > 1 for case in self.cases)),

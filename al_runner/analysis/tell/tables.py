@@ -69,20 +69,18 @@ def _ends(low: float, high: float) -> str:
 
 
 def shown_labels(table: pd.DataFrame, baseline: str) -> list[Shown]:
-    """`labels_needed` as shown, one table for each case: a column of labels and one of savings for each target."""
+    """`labels_needed` for errors in percent as shown, one table for each case: labels and savings for each target."""
     tables = []
-    for key, part in table.groupby(list(COMBINATION), sort=False):
-        targets = list(dict.fromkeys(-1.0 if isnan(target) else target for target in part["target"]))
-        names = [f"{baseline}'s final error" if target < 0 else f"{100 * target:g}%" for target in targets]
+    for key, part in table[table["target"].notna()].groupby(list(COMBINATION), sort=False):
+        names = [f"{100 * target:g}%" for target in part["target"].unique()]
         head = ("strategy", *(cell for name in names for cell in (f"to {name}", "saves")))
         rows = []
         for curve, own in part.groupby("curve", sort=False):
             cells = [cell for row in own.to_dict("records") for cell in _needed(row)]
             rows.append((str(curve), *cells))
         note = (
-            f"Labels at the first round with that error or less (first column: {baseline}'s final error in the same "
-            f"seed), and the share of {baseline}'s labels that this saves, paired by seed. 2/5: two runs of five reach "
-            "it, so there is no mean."
+            f"Labels at the first round with that error or less, and the share of {baseline}'s labels that this saves, "
+            "paired by seed. 2/5: two runs of five reach it, so there is no mean."
         )
         tables.append(Shown("Labels needed", _where(key), head, tuple(rows), note))
     return tables

@@ -3,7 +3,8 @@
 import logging
 import os
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from threading import Thread
 from typing import Annotated
 
@@ -40,8 +41,10 @@ class ProcessesLauncher(Launcher):
         self.hydra_context, self.config = hydra_context, config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        from al_runner.sweeps.watch import drawing  # noqa: PLC0415 - rich, which al-run --help need not wait for
+
         begin(self.config)
-        announce(self.hydra_context, self.config, job_overrides)
+        folders = announce(self.hydra_context, self.config, job_overrides)
         command = part_command(self.config.hydra, job_overrides, "hydra/sweeper=fed")
         places = [
             {**part_environment(self.config.hydra), **gpu}
@@ -49,7 +52,8 @@ class ProcessesLauncher(Launcher):
         ]
         log.info("%d jobs in %d processes", len(job_overrides), len(places))
         queue = Queue(job_overrides, initial_job_idx, self.keep_going, self.retries)
-        queue.work(command, places)
+        with drawing(Path(str(self.config.hydra.sweep.dir)), [folder for folder in folders if folder]) as draw:
+            queue.work(command, places, draw)
         conclude(queue.returns)
         return queue.returns
 
@@ -65,17 +69,25 @@ class Queue:
         self._keep_going, self._retries, self._stopping = keep_going, retries, False
         self._lost: Counter[int] = Counter()
 
-    def work(self, command: Sequence[str], environments: Sequence[Mapping[str, str]]) -> None:
-        """Do all jobs, with one worker for each of `environments`. Raises Stopped if a signal came."""
+    def work(
+        self,
+        command: Sequence[str],
+        environments: Sequence[Mapping[str, str]],
+        draw: Callable[[], None] | None = None,
+    ) -> None:
+        """Do all jobs, with one worker for each of `environments`. Raises Stopped if a signal came.
+
+        If there is `draw`, it is called again and again to show them, and the workers are silent.
+        """
         threads = [
-            Thread(target=self._serve, args=(place, command, environment))
+            Thread(target=self._serve, args=(place, command, environment, draw is not None))
             for place, environment in enumerate(environments)
         ]
         with finishing():
             for thread in threads:
                 thread.start()
             try:
-                self._watch(threads)
+                self._watch(threads, draw)
             except Stopped:
                 self._stop()
                 raise
@@ -87,11 +99,13 @@ class Queue:
         for number in self._waiting:
             self._end(number, "not begun, since another run failed")
 
-    def _watch(self, threads: Sequence[Thread]) -> None:
+    def _watch(self, threads: Sequence[Thread], draw: Callable[[], None] | None) -> None:
         """Wait for the workers; if a signal was noted, stop them."""
         while any(thread.is_alive() for thread in threads):
             for thread in threads:
                 thread.join(0.05)
+            if draw is not None:
+                draw()
             if noted_signal() and not self._stopping:
                 self._stop()
 
@@ -100,10 +114,10 @@ class Queue:
         for worker in [*self._workers.values()]:
             worker.stop()
 
-    def _serve(self, place: int, command: Sequence[str], environment: Mapping[str, str]) -> None:
+    def _serve(self, place: int, command: Sequence[str], environment: Mapping[str, str], silent: bool) -> None:
         """Take jobs until there are none; start a new worker if one was lost."""
         while self._waiting and not self._stopping:
-            worker = self._workers[place] = Worker(command, environment)
+            worker = self._workers[place] = Worker(command, environment, silent=silent)
             if self._stopping:
                 worker.stop()
             try:

@@ -404,6 +404,52 @@ def test_a_browser_shows_the_page(browser, tmp_path, width):
     tab.close()
 
 
+def test_tables_sort_charts_are_saved_and_the_axis_button_says_what_it_does(browser, tmp_path):
+    for seed in range(3):
+        for place, strategy in enumerate(("random", "badge", "bait", "bald", "ceal", "egl", "entropy", "margin")):
+            make_run(tmp_path, strategy, seed, [0.8, 0.5 - 0.05 * place])
+    cli_report.main([str(tmp_path)])
+    tab = browser.new_page(viewport={"width": 390, "height": 800})
+    failed: list[str] = []
+    tab.on("pageerror", lambda error: failed.append(str(error)))
+    tab.goto((tmp_path / "report.html").as_uri())
+    assert tab.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    table = tab.locator("figure.table").first
+    names = table.locator("tbody tr td:first-child")
+    assert names.first.inner_text() == "Random"
+    head = table.locator("th", has_text=re.compile("^final error$"))
+    for order, first, last in (("ascending", "Margin", "Random"), ("descending", "Random", "Margin")):
+        head.locator("button").click()
+        assert head.get_attribute("aria-sort") == order
+        assert (names.first.inner_text(), names.last.inner_text()) == (first, last)
+    table.get_by_role("button", name="rank", exact=True).click()
+    assert names.all_inner_texts()[:2] == ["Margin", "Entropy"]
+    cue = table.locator(".cue")
+    assert cue.is_visible()  # a phone shows a part of the columns
+    chart = tab.locator("#errors0")
+    assert "more than 6 curves" in chart.locator(".note").inner_text()
+    scale = chart.locator("button.scale")
+    assert scale.inner_text() == "switch to a linear axis"
+    scale.click()
+    assert scale.inner_text() == "switch to a logarithmic axis"
+    chart.get_by_text("switch all off").click()
+    assert chart.locator("path[data-line]").count() == 0
+    chart.locator("button[data-line=bald]").click()
+    with tab.expect_download() as saved:
+        chart.get_by_text("save SVG").click()
+    picture = Path(saved.value.path()).read_text()
+    assert "BALD (n = 3)" in picture
+    assert "Random" not in picture
+    with tab.expect_download() as saved:
+        chart.get_by_text("save PNG").click()
+    assert saved.value.suggested_filename.endswith("-test-error.png")
+    assert Path(saved.value.path()).read_bytes()[:4] == b"\x89PNG"
+    tab.set_viewport_size({"width": 1400, "height": 800})
+    cue.wait_for(state="hidden")
+    assert failed == []
+    tab.close()
+
+
 def test_it_can_be_printed(browser, tmp_path):
     digits_runs(tmp_path)
     cli_report.main([str(tmp_path)])

@@ -130,6 +130,8 @@ def test_labels_needed_and_saving(tmp_path):
     assert own.loc["kfac_vfe", ["labels", "saving", "saving_half", "pairs"]].tolist() == pytest.approx(
         [16, 1 / 3, 0, 4]
     )
+    assert own.loc["kfac_vfe", ["fewer", "fewer_half"]].tolist() == [8, 0]
+    assert own.loc["random", ["saving", "fewer"]].isna().all()
     fixed = table[table["target"] == 0.4].set_index("curve")
     assert fixed.loc["random", "reached"] == 0
     assert fixed.loc["kfac_vfe", "labels"] == 16
