@@ -1,0 +1,100 @@
+"""UHerding: cover the pool, and the uncertain images above all (Bae, Oliveira & Sutherland, 2025).
+
+N candidates, M unlabelled images, L labelled images, D features, Y classes.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from math import inf, sqrt
+from typing import Annotated, ClassVar
+
+import torch
+from torch import Tensor
+
+from al_runner.pool import Pool, shuffled
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import Means, Positive, ProperShare
+from al_runner.strategies.base import Strategy
+from al_runner.strategies.calibrated import Calibrated, temperature_of, tempered
+from al_runner.strategies.core_set import squared_distances
+from al_runner.strategies.coverage import likeness, points
+from al_runner.strategies.features import CHUNK
+from al_runner.strategies.lazy_greedy import BLOCK, cover, lazy_greedy
+from al_runner.strategies.ranges import finite
+from al_runner.system.chunks import at_once
+from al_runner.types import Fitted, Learner, mean_log_probs
+
+SAME = 1e-6  # a distance up to which two points are the same, in spite of rounding
+START = 1.0  # width before there are two different labelled points
+
+
+def weighted_herding(x: Tensor, others: Tensor, weights: Tensor, labelled: Tensor, n: int, width: float) -> Tensor:
+    """Positions in `x` of `n` greedy choices by sum_j w_j max_i k(x_i, x_j), [N, D], [M, D], [M], [L, D] -> [n].
+
+    k(x, y) = exp(-|x - y|^2 / width^2). A point of `others` counts with its weight, 0 or more. Exact greedy, ties to
+    the earlier position.
+    """
+    alike = partial(_weighted_likeness, width=width)
+    ones, covered = others.new_ones, others.new_zeros(len(others))
+    weighted = torch.cat([others, weights[:, None].to(others)], 1)
+    for part in labelled.split(BLOCK) if len(labelled) else ():
+        cover(covered, torch.cat([part, ones(len(part), 1)], 1), weighted, alike)
+    return lazy_greedy(torch.cat([x, ones(len(x), 1)], 1), weighted, n, covered, alike)
+
+
+def _weighted_likeness(x: Tensor, y: Tensor, width: float) -> Tensor:
+    """The kernel times the weights of both points, which stand in the last column, [N, D + 1], [M, D + 1] -> [N, M]."""
+    return likeness(x[:, :-1], y[:, :-1], "rbf", width) * x[:, -1:] * y[:, -1]
+
+
+def least_distance(x: Tensor) -> float:
+    """The least distance between two different points, [L, D]; infinite if there are none."""
+    x, least = x.double(), inf
+    for part in x.split(BLOCK):
+        for other in x.split(BLOCK):
+            squares = squared_distances(part, other)
+            least = min(least, float(squares.masked_fill_(squares <= SAME**2, inf).min()))
+    return sqrt(least)
+
+
+@options("strategy")
+@dataclass(frozen=True)
+class UHerding(Strategy):
+    """Greedy coverage in which an image counts by its uncertainty, 1 minus the margin of calibrated predictions.
+
+    Distances are those of the pool's features of length 1. The kernel is as wide as the least distance between two
+    labelled images: with few labels the choice is like MaxHerding's, with many like margin's. The temperature comes
+    from a second fit in every round, on the labels that were bought first. For a net that another program trained it
+    is 1.
+    """
+
+    width: Annotated[
+        Positive | None,
+        Means("of the kernel, between features of length 1; null: the least distance of labelled images"),
+    ] = None
+    held_out: Annotated[
+        ProperShare, Means("share of the labelled images, those bought last, on which the temperature is found")
+    ] = 0.3
+    draws: ClassVar[bool] = True  # among ties
+
+    def wrap(self, learner: Learner) -> Learner:
+        return Calibrated(learner, self.held_out)
+
+    def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
+        ids = shuffled(pool.candidates_by_id, rng)
+        x, others, labelled = (points(pool, part) for part in (ids, pool.unlabelled, pool.labelled))
+        weights = uncertainties(fitted, pool) if len(labelled) else others.new_ones(len(others))
+        return ids[weighted_herding(x, others, weights, labelled, n, self.width_of(labelled))]
+
+    def width_of(self, labelled: Tensor) -> float:
+        """The kernel's width, from the labelled points, [L, D]."""
+        least = least_distance(labelled) if self.width is None and len(labelled) > 1 else inf
+        return self.width or (least if least < inf else START)
+
+
+def uncertainties(fitted: Fitted, pool: Pool) -> Tensor:
+    """1 - (p1 - p2) of the unlabelled images' two most likely classes, at the fit's temperature, [M] in [0, 1]."""
+    temperature, rows = temperature_of(fitted), at_once(CHUNK, pool.x(pool.unlabelled[:1]).numel())
+    parts = [mean_log_probs(fitted.log_probs(pool.x(part))) for part in pool.unlabelled.split(rows)]
+    first, second = finite(tempered(torch.cat(parts), temperature), "a probability").topk(2).values.unbind(1)
+    return 1 - (first - second)
