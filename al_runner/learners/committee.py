@@ -32,7 +32,9 @@ class Members:
 
 def networks(fitted: Fitted) -> list[nn.Module]:
     """All nets behind a fit. Raises UsageError if it has none."""
-    inner = getattr(fitted, "fitted", fitted)  # of a checked one
+    inner = fitted
+    while (below := getattr(inner, "fitted", None)) is not None:  # of a fit that wraps others
+        inner = below
     return [*inner.nets] if isinstance(inner, Committee) else [fitted.network()]
 
 

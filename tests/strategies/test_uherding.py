@@ -7,12 +7,14 @@ from torch.nn.functional import normalize
 
 from al_runner.engine import one_by_one
 from al_runner.engine.drive import drive
+from al_runner.learners.committee import Committee, networks
 from al_runner.learners.plain import Plain
 from al_runner.models.inputs import net_builder
 from al_runner.pool import Pool
 from al_runner.rng import Streams, stream
 from al_runner.strategies.calibrated import (
     Calibrated,
+    CalibratedFit,
     best_temperature,
     calibration_error,
     temperature_of,
@@ -132,3 +134,8 @@ def test_of_two_groups_the_uncertain_one_is_bought():
     chosen = UHerding(width=0.3).select(toy.Table(table), pool, 3, stream(0, "query"))
     assert (chosen >= 14).all()
     assert (MaxHerding(width=0.3).select(Unfitted(), pool, 3, stream(0, "query")) < 14).any()
+
+
+def test_the_nets_behind_a_calibrated_committee_are_found():
+    nets = [toy.model((1, 6, 6), 3) for _ in range(2)]
+    assert networks(WrappedFit(CalibratedFit(Committee(nets, 1), 2.0))) == nets
