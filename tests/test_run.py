@@ -89,6 +89,10 @@ def test_strategies_of_one_seed_share_round_0(al_run: Command, tmp_path: Path) -
         (["-m", "seed=0,1", "strategy=uncertainty,random", "strategy.gama=1"], "strategy has score"),
         (["-m", "seed=range(0,3)", "hydra.launcher.n_jobs=1"], "hydra.launcher has gpu, cpu"),
         (["seed.x=1"], "there is no option seed.x; seed has no options"),
+        (
+            ["features=own", "features.net=x.Y", "features.arguments.width=3"],
+            "features.arguments takes names of your own; put a + before such a name",
+        ),
         (["strategy=kfac_vfe", "strategy.gamma=-1"], "strategy.gamma is -1; it must be 0 or more"),
         (["strategy=bald"], "bald needs K > 1 posterior samples; use learner=dropout, ensemble or bootstrap"),
         (["budget.query=0"], "budget.query is 0"),

@@ -81,6 +81,9 @@ def unknown_option(name: str) -> str:
     except (HydraException, OmegaConfBaseException, ValueError):  # another mistake beside this one
         return f"there is no option {name}; {SEE_HELP}"
     parent, _, last = name.rpartition(".")
+    for place in (name, parent):  # Hydra names the part that was given as a whole, or the new name inside it
+        if isinstance(table := OmegaConf.select(config, place), DictConfig) and not table:
+            return f"{place} takes names of your own; put a + before such a name, as in +{place}.NAME=VALUE"
     source = source_of(config, parent) if parent else ""
     if source:
         return f"there is no option {name}; {parent} is that of {source}: set {source}.{last}"
