@@ -35,7 +35,7 @@ def test_the_wheel_brings_configuration_and_plug_ins(site: Path, tmp_path: Path)
     where = subprocess.run(
         [sys.executable, "-c", probe], cwd=tmp_path, env=environment, check=True, capture_output=True, text=True
     ).stdout.split()
-    assert where == [str(site / "al_runner" / "run.py"), str(site / "al_runner" / "conf")]
+    assert where == [str(site / "al_runner" / "main.py"), str(site / "al_runner" / "conf")]
     assert "kfac_vfe" in run(site, tmp_path, "--help")
     quick = ["budget.max_rounds=1", "training.max_checks=1", "training.check_every=1", "strategy=random"]
     output = run(site, tmp_path, "-m", *quick, "seed=0,1")

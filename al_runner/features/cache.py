@@ -41,7 +41,7 @@ def cached(path: Path, count: int, batch: int, facts: Mapping[str, Any], make: C
             with Claim(path.with_name(f"{path.name}.lock"), patient=True):
                 if not sound(path):  # no other process made it in the meantime
                     _make(path, count, batch, facts, make())
-        return torch.from_numpy(np.load(path, mmap_mode="c"))
+        return torch.from_numpy(np.load(path, mmap_mode="c", allow_pickle=False))
     except OSError as error:
         raise UsageError(
             f"{path} can't be written or read ({error.strerror or error}); make {path.parent} writable, free some "

@@ -200,6 +200,7 @@ def test_torch_is_never_imported():
     ]
     needed += [
         "al_runner.errors",
+        "al_runner.labels",
         "al_runner.record",
         *(f"al_runner.record.{name}" for name in ("journal", "pixels", "run_id")),
     ]
