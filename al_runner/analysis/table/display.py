@@ -42,6 +42,15 @@ STRATEGIES = {
     "discriminative_28": "DAL, 28 features",
     "least_confidence": "Least confidence",
     "kfac_vfe_eq19": "KFAC-VFE (eq. 19)",
+    "max_herding": "MaxHerding",
+    "uherding": "UHerding",
+    "typiclust": "TypiClust",
+    "drop_query": "DropQuery",
+    "prob_cover": "ProbCover",
+    "falcun": "FALCUN",
+    "alfa_mix": "ALFA-Mix",
+    "noise_stability": "NoiseStability",
+    "gaal": "GAAL",
 }
 OTHERS = {
     "usps": "USPS",
@@ -56,6 +65,8 @@ OTHERS = {
     "mnist_cnn": "MNIST net",
     "lenet5": "LeNet-5",
     "resnet18": "ResNet-18",
+    "linear_probe": "linear probe",
+    "efficientnet_lite0": "EfficientNet-Lite0",
     EVERYTHING: "Full training set",
 }
 
