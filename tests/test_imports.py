@@ -51,7 +51,7 @@ LAYERS = {
         "errors",
         "settings",
     },
-    "features": {"types", "errors", "rng", "system", "settings", "data", "strategies"},
+    "features": {"models", "types", "errors", "rng", "system", "settings", "data", "strategies"},
     "loop": {"labels", "types", "rng", "pool", "oracle", "learners", "budget", "strategies", "errors"},
     "testing": {
         "wrapped",

@@ -15,6 +15,7 @@ from torch.nn.functional import interpolate
 
 from al_runner.errors import UsageError
 from al_runner.features.base import Features
+from al_runner.models.dense import inputs_of, last_dense
 from al_runner.settings.kinds import Count, Means
 from al_runner.types import DataSet
 
@@ -96,17 +97,12 @@ def hash_of(net: nn.Module) -> str:
 
 
 class WithoutHead(nn.Module):
-    """What the last dense layer of a net sees; the whole output of a net that has none, flattened to [n, D]."""
+    """Inputs of a net's last dense layer, or the output of a net that has no such layer, flattened to [n, D]."""
 
     def __init__(self, net: nn.Module):
         super().__init__()
         self.net = net
 
     def forward(self, x: Tensor) -> Tensor:
-        layers = [layer for layer in self.net.modules() if isinstance(layer, nn.Linear)]
-        if not layers:
-            return self.net(x).flatten(1)  # type: ignore[no-any-return]
-        seen: list[Tensor] = []
-        with layers[-1].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0])):
-            self.net(x)
-        return seen[-1].flatten(1)
+        layer = last_dense(self.net)
+        return self.net(x).flatten(1) if layer is None else inputs_of(layer, self.net, x)

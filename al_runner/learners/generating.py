@@ -22,36 +22,22 @@ from al_runner.rng import Streams
 from al_runner.settings.kinds import Count, Few, Means, Takes
 from al_runner.training import Fit, OptimiserOptions, Recipe, Schedule, trained
 from al_runner.types import Fitted, TrainData
+from al_runner.wrapped import WrappedFit
 
 Score = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
-class Generated:
+class Generated(WrappedFit):
     """A trained classifier, as one net or a posterior, and the nets that were trained with it.
 
     It reports how informative bought images are, and how informative generated images of the same labels are.
     """
 
-    classifier: SingleNet | DropoutNet
     parts: Parts
     score: Score
     joint: Making
     streams: Streams
-
-    @property
-    def steps(self) -> int:
-        return self.classifier.steps
-
-    def log_probs(self, x: Tensor) -> Tensor:
-        """Log probabilities in nats, uint8 [N, C, H, W] -> [N, K, Y]."""
-        return self.classifier.log_probs(x)
-
-    def features(self, x: Tensor) -> Tensor:
-        return self.classifier.features(x)
-
-    def network(self) -> nn.Module:
-        return self.classifier.network()
 
     def facts(self, x: Tensor, y: Tensor) -> dict[str, float]:
         """Mean scores of the bought images, uint8 [n, C, H, W] and [n], and of generated images of the same labels."""

@@ -9,6 +9,7 @@ from pydantic import InstanceOf
 from torch import Tensor, nn
 
 from al_runner.errors import UsageError
+from al_runner.models.dense import inputs_of, last_dense
 from al_runner.needs import Gives
 from al_runner.rng import Streams
 from al_runner.settings.declare import options
@@ -44,16 +45,12 @@ class SingleNet:
 def last_inputs(net: nn.Module, x: Tensor) -> Tensor:
     """The inputs of the net's last dense layer, [N, D]; raises UsageError if the net has no dense layer.
 
-    If one forward pass uses the layer twice, these are its last inputs. With test-time flips they belong to the image
-    itself, not to its mirror image.
+    With test-time flips they belong to the image itself, not to its mirror image.
     """
-    layers = [layer for layer in net.modules() if isinstance(layer, nn.Linear)]
-    if not layers:
+    layer = last_dense(net)
+    if layer is None:
         raise UsageError("features are the inputs of a net's last dense layer; choose a model that has one")
-    seen: list[Tensor] = []
-    with layers[-1].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0])):
-        net(x)
-    return seen[-1].flatten(1)
+    return inputs_of(layer, net, x)
 
 
 @options("learner")

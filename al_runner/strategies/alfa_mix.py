@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize, one_hot
 
 from al_runner.needs import Needs
-from al_runner.pool import Pool, shuffled
+from al_runner.pool import Pool
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Means, Positive
 from al_runner.strategies.base import Strategy
-from al_runner.strategies.clusters import spread
-from al_runner.strategies.features import CHUNK, features_of
+from al_runner.strategies.clusters import spread_or_filled
+from al_runner.strategies.features import CHUNK, features_of, head_of
 from al_runner.strategies.ranges import finite
 from al_runner.types import Fitted
 
@@ -73,10 +73,8 @@ class AlfaMix(Strategy):
     @torch.inference_mode()
     def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
         ids = pool.candidates_by_id
-        head = [layer for layer in fitted.network().modules() if isinstance(layer, nn.Linear)][-1]
+        head = head_of(fitted)
         centres = anchors(features_of(fitted, pool, pool.labelled), pool.y(pool.labelled))
         features = features_of(fitted, pool, ids)
         some = torch.cat([changed(part, centres, head, self.strength) for part in features.split(CHUNK)])
-        if int(some.sum()) < n:
-            return torch.cat([ids[some], shuffled(ids[~some], rng)[: n - int(some.sum())]])
-        return ids[some][spread(normalize(features[some]), n, rng)]
+        return spread_or_filled(ids, some, normalize(features[some]), n, rng)

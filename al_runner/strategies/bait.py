@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from al_runner.budget import Budget
 from al_runner.errors import UsageError
+from al_runner.models.dense import last_dense
 from al_runner.needs import Needs
 from al_runner.pool import Pool
 from al_runner.settings.declare import options
@@ -161,8 +162,8 @@ class Bait(Strategy):
 
     def check(self, net: nn.Module, x: Tensor) -> None:
         super().check(net, x)
-        last = [layer for layer in net.modules() if isinstance(layer, nn.Linear)][-1]
-        if last.weight.numel() > MAX_WEIGHTS:
+        last = last_dense(net)
+        if last is not None and last.weight.numel() > MAX_WEIGHTS:
             raise UsageError(
                 f"Bait inverts a matrix with a row for each weight of the last dense layer: {last.weight.numel():,} "
                 f"here and at most {MAX_WEIGHTS:,}; choose a model= with fewer features, or strategy=badge"

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from al_runner.budget import Budget
 from al_runner.errors import UsageError
+from al_runner.models.dense import last_dense
 from al_runner.needs import Needs
 from al_runner.pool import Pool
 from al_runner.rng import Streams
@@ -62,7 +63,7 @@ class Strategy:
 
         It is called before any training. `net` is in evaluation mode and is used for this check only.
         """
-        if self.needs.features and not any(isinstance(layer, nn.Linear) for layer in net.modules()):
+        if self.needs.features and last_dense(net) is None:
             raise UsageError(
                 f"{self.name} needs a net with a dense layer, whose inputs are its features; use another model="
             )

@@ -8,6 +8,7 @@ from warnings import catch_warnings
 import torch
 from torch import Tensor
 
+from al_runner.pool import shuffled
 from al_runner.strategies.core_set import squared_distances
 
 FEW = 50  # clusters up to which all points are used in every step of k-means
@@ -17,7 +18,7 @@ BATCH = 5000  # points of a step with more clusters
 def clusters(x: Tensor, count: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
     """k-means: the cluster of every point, int64 [N], and the centres, [K, D]; at most one cluster a point.
 
-    One start of k-means++; with more than FEW clusters by minibatches (Sculley, 2010). Clusters may be empty where
+    One start of k-means++; with more than FEW clusters by minibatches (Sculley, 2010). Clusters may be empty if
     points are equal.
     """
     from sklearn.cluster import KMeans, MiniBatchKMeans  # noqa: PLC0415 - a second that no other strategy need spend
@@ -27,9 +28,9 @@ def clusters(x: Tensor, count: int, rng: torch.Generator) -> tuple[Tensor, Tenso
     kind = MiniBatchKMeans if many else KMeans
     points = x.float().cpu().numpy()
     with catch_warnings(action="ignore"):  # that there are fewer different points than clusters
-        found = kind(count, n_init=1, random_state=seed, **many).fit(points)
-    labels = torch.from_numpy(found.labels_).to(x.device, torch.int64)
-    return labels, torch.from_numpy(found.cluster_centers_).to(x.device, x.dtype)
+        result = kind(count, n_init=1, random_state=seed, **many).fit(points)
+    labels = torch.from_numpy(result.labels_).to(x.device, torch.int64)
+    return labels, torch.from_numpy(result.cluster_centers_).to(x.device, x.dtype)
 
 
 def spread(x: Tensor, n: int, rng: torch.Generator) -> Tensor:
@@ -45,3 +46,14 @@ def spread(x: Tensor, n: int, rng: torch.Generator) -> Tensor:
         chosen.append(squares.argmin())
         left[chosen[-1]] = False
     return torch.stack(chosen)
+
+
+def spread_or_filled(ids: Tensor, wanted: Tensor, x: Tensor, n: int, rng: torch.Generator) -> Tensor:
+    """`n` of the ids, int64 [N]: wanted ones, bool [N], one of every cluster of their points `x`, [sum of wanted, D].
+
+    If fewer than `n` are wanted, it takes all of them, and random others.
+    """
+    some = ids[wanted]
+    if len(some) < n:
+        return torch.cat([some, shuffled(ids[~wanted], rng)[: n - len(some)]])
+    return some[spread(x, n, rng)]

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from al_runner.needs import Needs
-from al_runner.pool import Pool, shuffled
+from al_runner.pool import Pool
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Few, Means, Share
 from al_runner.strategies.base import Strategy
-from al_runner.strategies.clusters import spread
+from al_runner.strategies.clusters import spread_or_filled
 from al_runner.strategies.coverage import points
-from al_runner.strategies.features import features_of
+from al_runner.strategies.features import features_of, head_of
 from al_runner.strategies.ranges import finite
 from al_runner.types import Fitted
 
@@ -65,10 +65,7 @@ class DropQuery(Strategy):
     @torch.inference_mode()
     def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
         ids = pool.candidates_by_id
-        head = [layer for layer in fitted.network().modules() if isinstance(layer, nn.Linear)][-1]
-        changed = changes(features_of(fitted, pool, ids), head, self.masks, self.dropout, rng)
-        some = ids[unstable(changed, self.masks, PREFERRED * n)]
-        if len(some) < n:
-            rest = ids[~torch.isin(ids, some)]
-            return torch.cat([some, shuffled(rest, rng)[: n - len(some)]])
-        return some[spread(points(pool, some), n, rng)]
+        changed = changes(features_of(fitted, pool, ids), head_of(fitted), self.masks, self.dropout, rng)
+        some = torch.zeros_like(ids, dtype=torch.bool)
+        some[unstable(changed, self.masks, PREFERRED * n)] = True
+        return spread_or_filled(ids, some, points(pool, ids[some]), n, rng)

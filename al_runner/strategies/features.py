@@ -1,8 +1,10 @@
 """The features and logits that a net gives for images of the pool; strategies choose by them."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from al_runner.errors import UsageError
+from al_runner.models.dense import last_dense
 from al_runner.pool import Pool
 from al_runner.strategies.ranges import finite
 from al_runner.system.chunks import at_once, chunks
@@ -18,6 +20,14 @@ def features_of(fitted: Fitted, pool: Pool, ids: Tensor) -> Tensor:
     """
     rows = at_once(CHUNK, pool.x(ids[:1]).numel())
     return finite(torch.cat([fitted.features(pool.x(part)) for part in ids.split(rows)]), "a feature")
+
+
+def head_of(fitted: Fitted) -> nn.Linear:
+    """The layer that turns `features_of` into logits. Raises UsageError if the net has no dense layer."""
+    head = last_dense(fitted.network())
+    if head is None:
+        raise UsageError("the strategy asks the net's last dense layer, and this net has none; use another model=")
+    return head
 
 
 @torch.inference_mode()
