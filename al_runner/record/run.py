@@ -1,10 +1,8 @@
 """The loop's view of a run's folder: every event goes to the journal, then to the views, then to the listeners."""
 
 import errno
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,6 +11,7 @@ from torch import Tensor
 
 from al_runner.errors import UsageError
 from al_runner.record.copies import copies
+from al_runner.record.identity import ANEW, plain, require_same
 from al_runner.record.journal import (
     NAME,
     Answered,
@@ -27,8 +26,6 @@ from al_runner.record.journal import (
     Predicted,
     read,
 )
-from al_runner.record.loggers import flat
-from al_runner.record.older import renewed
 from al_runner.record.pixels import packed, unpacked
 from al_runner.record.views import COLUMNS, VIEWS, Views, keep_copy
 from al_runner.system.atomic import replace_file
@@ -36,13 +33,7 @@ from al_runner.system.claim import Claim
 from al_runner.types import Query
 
 REMEDY = "restore it from a copy, go on after its last sound round with recover=true, or start anew with overwrite=true"
-ANEW = "give this one name=..., or start anew with overwrite=true"
 OLD = "checksums.json"  # a folder of version 0.1 has this file, and no journal
-# These decide only when a run ends. They may change if the purchases made so far stay the same.
-ENDS = ("budget.max_labelled", "budget.max_fraction", "budget.max_rounds")
-# A run is tied to its data by their fingerprint, so the folder of the data may change, and so may a file of labels.
-NOT_IDENTITY = (*ENDS, "dataset.path", "oracle.labels")
-
 
 Kind = TypeVar("Kind", Begun, Made, Predicted, Asked, Answered, Bought, Measured, Ended)
 
@@ -88,28 +79,12 @@ class Run:
         return f" has lost its last lines ({longer[0]} has more), so it" if longer else ""
 
     def require(self, config: Mapping[str, Any], plan: Sequence[int], data: str) -> None:
-        """Raises UsageError unless the run that is asked for is the folder's run, or continues it.
-
-        `plan` holds the sizes of all purchases, and must begin with the sizes of those made so far. `data` is a
-        fingerprint.
-        """
+        """Raises UsageError unless the run that is asked for is the folder's run, or continues it (`require_same`)."""
         if self._begun is None:
             return
-        recorded, asked = renewed(flat(self._begun.config)), flat(_plain(config))
-        changed = [key for key in sorted({*recorded, *asked} - {*NOT_IDENTITY}) if recorded.get(key) != asked.get(key)]
-        if changed:
-            shown = "; ".join(f"{key}: {recorded.get(key)} there, {asked.get(key)} asked" for key in changed[:5])
-            more = f"; and {len(changed) - 5} more" if len(changed) > 5 else ""
-            raise UsageError(f"{self._folder} holds a run of another configuration ({shown}{more}); {ANEW}")
         # A person may have left some of the images without a label.
-        sizes = [len(self._asked.get(round_, bought).id) for round_, bought in self._bought.items()]
-        if sizes != list(plan[: len(sizes)]):
-            raise UsageError(
-                f"{self._folder} holds purchases of {_sizes(sizes)} labels, but {_sizes(plan)} are asked for: a run "
-                f"can make more purchases, but those it has made must stay the same; {ANEW}"
-            )
-        if self._begun.start["data"] != data:
-            raise UsageError(f"{self._folder} holds a run on other images or labels; restore them, {ANEW}")
+        made = [len(self._asked.get(round_, bought).id) for round_, bought in self._bought.items()]
+        require_same(self._folder, self._begun, made, config, plan, data)
 
     def settle(self) -> str:
         """Make the folder's files sound. Returns one line that says what was damaged, or ""."""
@@ -140,7 +115,7 @@ class Run:
         files by id, which are recorded with every purchase; empty if there are none.
         """
         self.name_files(files)
-        self._add(Begun(_plain(config), _plain(start)))
+        self._add(Begun(plain(config), plain(start)))
 
     def name_files(self, files: Sequence[str]) -> None:
         """Set the images' files by id. Every purchase and every answer is recorded with them from now on."""
@@ -254,18 +229,6 @@ def discard(folder: Path) -> None:
     with writing(folder):
         for name in (*VIEWS, NAME, OLD):
             (folder / name).unlink(missing_ok=True)
-
-
-def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration as it is read back from the journal."""
-    plain: dict[str, Any] = json.loads(json.dumps(dict(config), default=str))
-    return plain
-
-
-def _sizes(plan: Sequence[int]) -> str:
-    """[8, 20, 20, 20] -> "8, 3 times 20"."""
-    groups = ((size, len(list(same))) for size, same in groupby(plan))
-    return ", ".join(f"{times} times {size}" if times > 1 else str(size) for size, times in groups)
 
 
 @contextmanager

@@ -1,0 +1,53 @@
+"""Whether a run that is asked for is the run that a folder holds."""
+
+import json
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from al_runner.errors import UsageError
+from al_runner.record.journal import Begun
+from al_runner.record.loggers import flat
+from al_runner.record.older import renewed
+
+ANEW = "give this one name=..., or start anew with overwrite=true"
+# These decide only when a run ends. They may change if the purchases made so far stay the same.
+ENDS = ("budget.max_labelled", "budget.max_fraction", "budget.max_rounds")
+# A run is tied to its data by their fingerprint, so the folder of the data may change, and so may a file of labels.
+MAY_DIFFER = (*ENDS, "dataset.path", "oracle.labels")
+
+
+def require_same(
+    folder: Path, begun: Begun, made: Sequence[int], config: Mapping[str, Any], plan: Sequence[int], data: str
+) -> None:
+    """Raises UsageError unless the run of `config` is the one that `begun` records, or continues it.
+
+    `made` holds the sizes of the purchases so far, and `plan` those of all purchases. `plan` must begin with `made`.
+    `data` is a fingerprint.
+    """
+    recorded, asked = renewed(flat(begun.config)), flat(plain(config))
+    changed = [key for key in sorted({*recorded, *asked} - {*MAY_DIFFER}) if recorded.get(key) != asked.get(key)]
+    if changed:
+        shown = "; ".join(f"{key}: {recorded.get(key)} there, {asked.get(key)} asked" for key in changed[:5])
+        more = f"; and {len(changed) - 5} more" if len(changed) > 5 else ""
+        raise UsageError(f"{folder} holds a run of another configuration ({shown}{more}); {ANEW}")
+    if list(made) != list(plan[: len(made)]):
+        raise UsageError(
+            f"{folder} holds purchases of {sizes(made)} labels, but {sizes(plan)} are asked for: a run can make more "
+            f"purchases, but those it has made must stay the same; {ANEW}"
+        )
+    if begun.start["data"] != data:
+        raise UsageError(f"{folder} holds a run on other images or labels; restore them, {ANEW}")
+
+
+def plain(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration as it is read back from the journal."""
+    read_back: dict[str, Any] = json.loads(json.dumps(dict(config), default=str))
+    return read_back
+
+
+def sizes(plan: Sequence[int]) -> str:
+    """[8, 20, 20, 20] -> "8, 3 times 20"."""
+    groups = ((size, len(list(same))) for size, same in groupby(plan))
+    return ", ".join(f"{times} times {size}" if times > 1 else str(size) for size, times in groups)
