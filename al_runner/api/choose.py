@@ -20,6 +20,8 @@ from al_runner.learners.plain import SingleNet
 from al_runner.needs import Gives
 from al_runner.pool import Pool
 from al_runner.rng import Streams
+from al_runner.settings.check import options_below
+from al_runner.settings.declare import accepted
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.choice import checked
 from al_runner.system.chunks import chunks
@@ -109,9 +111,6 @@ def in_own_precision(net: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor
 
 def named(name: str, options: Mapping[str, object]) -> Strategy:
     """The strategy of conf/strategy/<name>.yaml; its options are checked like those of a run."""
-    from al_runner.settings.check import options_below  # noqa: PLC0415
-    from al_runner.settings.declare import accepted  # noqa: PLC0415
-
     words = [f"strategy.{key}={value_of(value)}" for key, value in options.items()]
     with composed([f"strategy={name}", *words]) as cfg:
         for key, value, annotation in options_below(cfg.strategy, "strategy", {}):
@@ -155,10 +154,6 @@ def asked(strategy: Strategy, fitted: Fitted, data: DataSet, known: int, n: int,
     pool.buy(data.train[:known], data.labels[:known])
     try:
         answer = drive(strategy.query(fitted, pool, n, streams), train_all)
-    except TypeError as error:
-        raise UsageError(
-            f"{strategy.name} needs its own changes of the training ({error}); use al_runner.run instead"
-        ) from error
-    except NotImplementedError as error:
+    except NotImplementedError as error:  # `Strategy.select` itself, of a strategy that plans all purchases as one
         raise UsageError(f"{strategy.name} buys all labels at once and never chooses; use al_runner.run") from error
     return checked(answer, pool, n, strategy.name).chosen

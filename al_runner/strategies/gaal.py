@@ -66,7 +66,9 @@ class Gaal(Strategy):
     async def query(self, fitted: Fitted, pool: Pool, n: int, streams: Streams) -> Choice:
         net = fitted.network()
         if not isinstance(net, NetAndGenerator):
-            raise TypeError("gaal makes images with the generator that its own wrap(learner) has trained")
+            raise UsageError(
+                "gaal makes images with a generator that its own wrap(learner) has trained; use al_runner.run"
+            )
         first = torch.randn(n, self.latent, generator=streams("query")).to(pool.candidates.device)
         z, steps = self.search(net.difference, first)
         with torch.no_grad():

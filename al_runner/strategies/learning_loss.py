@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar
 import torch
 from torch import Tensor, nn
 
+from al_runner.errors import UsageError
 from al_runner.needs import Needs
 from al_runner.pool import Pool
 from al_runner.rng import Streams
@@ -58,9 +59,9 @@ class LearningLoss(ByScore):
 
 @torch.inference_mode()
 def predicted_losses(net: nn.Module, x: Tensor) -> Tensor:
-    """Predicted losses, uint8 [N, C, H, W] -> [N]; raises TypeError if the net has no loss-prediction module."""
+    """Predicted losses, uint8 [N, C, H, W] -> [N]; raises UsageError if the net has no loss-prediction module."""
     if not isinstance(net, WithLossPrediction):
-        raise TypeError("learning loss needs a net that was trained by its own wrap(learner)")
+        raise UsageError("learning_loss chooses by a net that its own wrap(learner) has trained; use al_runner.run")
     return torch.cat([net.losses(part) for part in chunks(x)])
 
 
