@@ -1,11 +1,11 @@
 """Figure 3 of Ducoffe & Precioso (2017): seconds for one choice against the size of the query, on the USPS net.
 
-As in the paper, there are 30 candidates for each image of the query, and seconds are processor time. Differences to the
-paper: one CPU thread instead of a GPU; an untrained net and random images, which need the same operations; and the rule
-is KFAC-VFE's default. Other panels, which the paper does not have, change one size only: the query, the candidates, the
-pool, or the width of the net. The other sizes are then those of the paper at the start of a run. All points are timed
-in turn, again and again, so a change of the machine's speed affects all of them. Writes seconds.csv and seconds.png,
-and prints the slopes of log seconds on log size.
+As in the paper, there are 30 candidates for each image of the query, and seconds are processor time. Differences to
+the paper: one CPU thread instead of a GPU; an untrained net and random images, which need the same operations; and the
+rule is KFAC-VFE with the target of eq. 19. Other panels, which the paper does not have, change one size only: the
+query, the candidates, the pool, or the width of the net. The other sizes are then those of the paper at the start of a
+run. All points are timed in turn, again and again, so a change of the machine's speed affects all of them. Writes
+seconds.csv and seconds.png, and prints the slopes of log seconds on log size.
 
     python scripts/ducoffe2017_figure3.py --out outputs/reproduced/ducoffe2017_figure3
 """

@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from itertools import chain
 from math import nan
 from pathlib import Path
 
@@ -31,12 +32,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         say(f"al-compare: {line}", file=sys.stderr)
     out = options.out or options.directory
     written = save_tables(comparison, out, look.names, columns)
-    for name, figure in forests(comparison.cases, look):
+    for name, figure in chain(forests(comparison.cases, look), critical_differences(comparison.cases, look)):
         written += [save(figure, out / f"{name}.{suffix}") for suffix in formats_of(options)]
-    for name, figure in critical_differences(comparison.cases, look):
-        written += [save(figure, out / f"{name}.{suffix}") for suffix in formats_of(options)]
-    short = [*comparison.shown_results(), *(comparison.shown_saved() if options.cost_per_label else [])]
-    tables = comparison.shown() if options.full else short
+    if options.full:
+        tables = comparison.shown()
+    else:
+        tables = [*comparison.shown_results(), *(comparison.shown_saved() if options.cost_per_label else [])]
     say("\n\n".join([*comparison.verdicts(), *(table.as_text() for table in tables)]))
     say("", *map(str, written))
     return contents.code

@@ -38,7 +38,7 @@ def plain(value: object) -> str:
 
 
 def folder(run: Mapping[str, Any]) -> str:
-    """Where a run's files lie below the results folder; UsageError if a part of its name could lead out of it."""
+    """The run's folder below `results`. Raises UsageError if a part of its name could lead out of that."""
     return str(RunId(*(plain(run[part]) for part in RunId._fields)).folder)  # type: ignore[arg-type] # seed unchecked
 
 

@@ -27,19 +27,19 @@ def hydras_words(words: Sequence[str]) -> list[str]:
 
 
 def with_labels(words: Sequence[str]) -> list[str]:
-    """The words with `--labels FILE` as the option it stands for; UsageError where no file follows."""
-    found: list[str] = []
+    """The words with `--labels FILE` as the option that it stands for. Raises UsageError if no file follows."""
+    replaced: list[str] = []
     rest = iter(words)
     for word in rest:
         flag, mark, file = word.partition("=")
         if flag != "--labels":
-            found.append(word)
+            replaced.append(word)
             continue
         file = file if mark else next(rest, "")
         if not file or file.startswith("--"):
             raise UsageError("--labels needs a file: the filled query.csv, as in --labels Downloads/query.csv")
-        found.append(f"oracle.labels={quoted(file)}")
-    return found
+        replaced.append(f"oracle.labels={quoted(file)}")
+    return replaced
 
 
 def is_override(word: str) -> bool:

@@ -36,13 +36,13 @@ class Forecast(NamedTuple):
 
 def earlier_runs(results: Path) -> list[Earlier]:
     """Every recorded run below a folder; damaged runs are left out."""
-    held = []
+    runs = []
     for folder in folders_with(results, ["rounds.csv"]) if results.is_dir() else []:
         with suppress(UsageError):
             rows, run = read_rounds(folder), read_config(folder)["run"]
             if rows:
-                held.append(Earlier(run, [row["labelled"] for row in rows], [*map(round_seconds, rows)]))
-    return held
+                runs.append(Earlier(run, [row["labelled"] for row in rows], [*map(round_seconds, rows)]))
+    return runs
 
 
 def forecast(

@@ -76,7 +76,7 @@ def message(run: Run, root: Path) -> Text:
 
 
 def require_own(runs: Sequence[Run], directory: Path) -> None:
-    """UsageError unless these runs may be run again: a command that a folder names is only as good as the folder.
+    """Raises UsageError unless these runs may be run again. A folder names their commands, so it must be trusted.
 
     al-run looks for modules where it is started and beside the YAML of --config-dir, so both must lie outside of
     `directory`, and who wrote a state must be who runs it.
@@ -96,7 +96,7 @@ def require_own(runs: Sequence[Run], directory: Path) -> None:
 
 
 def config_places(file: Path, words: Sequence[str]) -> list[str]:
-    """The folders that a command line takes configurations from; UsageError for an option that al-run never notes."""
+    """The folders of configurations that a command names. Raises UsageError for an option that al-run never records."""
     options = [word for word in words if word.startswith("-") and word != "-m"]
     strange = next((word for word in options if not word.startswith(CONFIG_DIR)), None)
     if strange is not None:
@@ -105,7 +105,7 @@ def config_places(file: Path, words: Sequence[str]) -> list[str]:
 
 
 def retry(states: Sequence[State]) -> int:
-    """Run them again from where their commands were given, those of one sweep as a sweep; 1 where one failed again."""
+    """Run them again in the folders of their commands; runs of one sweep as a sweep. Returns 1 if one failed again."""
     groups: dict[tuple[str, tuple[str, ...]], list[list[str]]] = {}
     for state in states:
         groups.setdefault((state.cwd, state.launch), []).append([*state.overrides])

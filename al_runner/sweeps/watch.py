@@ -37,13 +37,9 @@ def watch(directory: Path, seconds: float = SECONDS) -> int:
     try:
         with listening():
             if sys.stdout.isatty():
-                console = Console(file=sys.stdout)
-                with Live(console=console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False) as live:
-                    _look(
-                        directory,
-                        seconds,
-                        lambda runs: live.update(view(runs, directory, console.height), refresh=True),
-                    )
+                screen = Console(file=sys.stdout)
+                with Live(console=screen, auto_refresh=False, redirect_stdout=False, redirect_stderr=False) as live:
+                    _look(directory, seconds, Drawing(directory, live))
             else:
                 _look(directory, seconds, Changes(directory))
     except Stopped as stop:
@@ -89,7 +85,7 @@ class Changes:
 
 @contextmanager
 def drawing(root: Path, folders: Sequence[Path]) -> Iterator[Callable[[], None] | None]:
-    """A live table of a sweep's runs on a terminal: what is given draws it anew, at most every second.
+    """A live table of a sweep's runs on a terminal. It yields a function that draws it again, at most every second.
 
     None if standard output is no terminal, or if another process draws the sweep.
     """
@@ -123,9 +119,14 @@ def plain_cells(run: Run, root: Path) -> list[str]:
     ]
 
 
+def rounds_done(runs: Sequence[Run]) -> tuple[int, int]:
+    """How many rounds are done, and how many are planned."""
+    return sum(run.rounds for run in runs), sum(max(run.state.rounds, run.rounds) for run in runs)
+
+
 def total_of(runs: Sequence[Run]) -> str:
     """How many runs are in which state, how many rounds are done, and the time left for all."""
-    done, planned = sum(run.rounds for run in runs), sum(max(run.state.rounds, run.rounds) for run in runs)
+    done, planned = rounds_done(runs)
     left = whole_left(runs)
     open_end = "+" if any(run.state.state == WAITING and not run.state.rounds for run in runs) else ""
     rounds = f"{done} of {planned}{open_end} rounds"
@@ -144,7 +145,7 @@ def view(runs: Sequence[Run], root: Path, height: int) -> RenderableType:
     shown = [*runs] if len(runs) <= room else sorted(runs, key=_urgency)[:room]
     for run in shown:
         table.add_row(*_row(run, root))
-    done, planned = sum(run.rounds for run in runs), sum(max(run.state.rounds, run.rounds) for run in runs)
+    done, planned = rounds_done(runs)
     hidden = f" ({len(runs) - len(shown)} more runs have no room here)" if len(shown) < len(runs) else ""
     whole = Table.grid(padding=(0, 2))
     bar = ProgressBar(max(1, planned), done, 2 * BAR, complete_style="cyan")

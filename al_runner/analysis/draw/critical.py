@@ -32,7 +32,7 @@ def critical_differences(case_list: Sequence[Case], look: Look | None = None) ->
     look = look or Look()
     table = average_ranks(case_list)
     if len(table) >= FEWEST:
-        yield "compare_critical_difference", critical_difference(table, "data sets", look)
+        yield "compare_critical_difference", critical_difference(table, "cases", look)
         return
     for case in case_list:
         table = ranks_over_seeds(case)
@@ -95,22 +95,20 @@ def _names(axes: Axes, table: pd.DataFrame, first: float, look: Look) -> None:
 
 def _caption(table: pd.DataFrame, blocks: str, look: Look) -> list[str]:
     p = float(table["friedman_p"].iloc[0])
-    friedman = "" if isnan(p) else f"; Friedman {'p < 0.001' if p < 0.001 else f'p = {p:.2g}'}"
-    words = [
-        f"average rank of the final error over {table['cases'].iloc[0]} {blocks}, 1 is best{friedman}",
-        "a bar joins strategies; that Nemenyi's test at 5% does not tell apart",
-    ]
-    wide = look.width >= NARROW
-    return [line.replace("strategies;", "strategies") for line in words] if wide else "; ".join(words).split("; ")
+    friedman = [] if isnan(p) else [f"Friedman {'p < 0.001' if p < 0.001 else f'p = {p:.2g}'}"]
+    ranked = f"average rank of the final error over {table['cases'].iloc[0]} {blocks}, 1 is best"
+    joined = "a bar joins strategies", "that Nemenyi's test at 5% does not tell apart"
+    if look.width >= NARROW:
+        return ["; ".join([ranked, *friedman]), " ".join(joined)]
+    return [ranked, *friedman, *joined]
 
 
 def cliques(ranks: Sequence[float], critical: float) -> list[tuple[int, int]]:
     """First and last place of every largest group of ascending ranks that differ by less than `critical`."""
     groups: list[tuple[int, int]] = []
     for start in range(len(ranks)):
-        end = max(
-            place for place in range(start, len(ranks)) if ranks[place] - ranks[start] < critical or place == start
-        )
+        near = (place for place in range(start, len(ranks)) if ranks[place] - ranks[start] < critical)
+        end = max(near, default=start)
         if end > start and (not groups or end > groups[-1][1]):
             groups.append((start, end))
     return groups

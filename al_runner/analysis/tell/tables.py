@@ -136,7 +136,7 @@ def shown_ranks(table: pd.DataFrame) -> list[Shown]:
     p, critical = first["friedman_p"], first["critical_difference"]
     friedman = "" if isnan(p) else f", Friedman p = {short_p(p)}"
     note = (
-        f"Over {first['cases']} data sets{friedman}. Ranks that differ by less than {critical:.2f} are not told apart "
+        f"Over {first['cases']} cases{friedman}. Ranks that differ by less than {critical:.2f} are not told apart "
         "(Nemenyi at 5%; Demsar, 2006)."
     )
     rows = tuple((str(row["curve"]), f"{row['rank']:.2f}") for row in table.to_dict("records"))

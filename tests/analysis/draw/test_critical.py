@@ -64,7 +64,7 @@ def test_several_cases_have_one_diagram(tmp_path):
     three(tmp_path, "mnist")
     ((name, figure),) = critical_differences(cases(load(three(tmp_path))))
     assert name == "compare_critical_difference"
-    assert "over 2 data sets" in figure.get_supxlabel()
+    assert "over 2 cases" in figure.get_supxlabel()
 
 
 def test_two_curves_have_no_diagram(tmp_path):
