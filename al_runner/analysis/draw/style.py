@@ -21,21 +21,60 @@ from al_runner.analysis.table.display import STRATEGIES
 from al_runner.analysis.table.rows import BASELINE
 
 SHEET = Path(__file__).with_name("paper.mplstyle")
-# The numbers of colours and markers share no divisor, so their pairs repeat late.
+# The numbers of colours and markers share no divisor, so that their pairs repeat late.
 # Okabe & Ito (2008); in place of their yellow, faint on white, the olive, wine and indigo of Tol (2021).
 COLOURS = ("#D55E00", "#0072B2", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#882255", "#999933", "#332288")
-MARKERS = (
-    "o",
-    "s",
-    "^",
-    "D",
-    "v",
-    "P",
-    "X",
-    "<",
-    ">",
-    "p",
-    "h",
-    "d",
-    "*",
-)
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h", "d", "*")
+DASHES = ("-", (0, (7, 1.2)), (0, (7, 1, 1.2, 1)), (0, (1.5, 0.8)))
+BLACK, TRUTH = "#000000", "#555555"
+KNOWN = tuple(STRATEGIES)
+TURN = len(MARKERS) * len(DASHES)
+
+
+class Pen(NamedTuple):
+    """How one curve is drawn."""
+
+    colour: str
+    marker: str
+    dashes: Any
+
+
+class Picture(Figure):
+    """A figure that a notebook shows without further calls."""
+
+    def _repr_png_(self) -> bytes:
+        FigureCanvasAgg(self)
+        stream = BytesIO()
+        with sheet():
+            self.savefig(stream, format="png", dpi=150)
+        return stream.getvalue()
+
+
+def pens(names: Iterable[str]) -> dict[str, Pen]:
+    """A pen for every curve of a figure. The same name has the same pen in nearly every figure.
+
+    Strategies of the table also differ without colour. If another name gets a pen that is taken, which is rare, it
+    takes the next free one. If there are more names than pens, some share one.
+    """
+    taken: dict[str, Pen] = {}
+    for name in sorted(set(names), key=lambda name: (name not in STRATEGIES, name)):
+        shifted = map(partial(pen_of, name), range(len(COLOURS) * TURN))
+        taken[name] = next((pen for pen in shifted if pen not in taken.values()), pen_of(name))
+    return taken
+
+
+def pen_of(curve: str, shift: int = 0) -> Pen:
+    """A curve's own pen, or the pen `shift` places after it, which has another marker, other dashes, another colour."""
+    strategy, _, variant = curve.partition("-")
+    place = KNOWN.index(strategy) - 1 if strategy in KNOWN else crc32(strategy.encode()) % (len(COLOURS) * TURN)
+    other = 1 + crc32(variant.encode()) % (len(DASHES) - 1) if variant else 0
+    turns = place // len(MARKERS) + other + shift // len(MARKERS)
+    dashes = DASHES[turns % len(DASHES)]
+    if strategy == BASELINE and not shift:
+        return Pen(BLACK, "", DASHES[other])
+    return Pen(COLOURS[(place + shift // TURN) % len(COLOURS)], MARKERS[(place + shift) % len(MARKERS)], dashes)
+
+
+def sheet() -> AbstractContextManager[None]:
+    """A context with the style sheet on matplotlib's own defaults; the user's matplotlibrc is ignored."""
+    return matplotlib.style.context(["default", str(SHEET)])
