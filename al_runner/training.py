@@ -54,11 +54,12 @@ class OptimiserOptions(TypedDict, total=False):
 class Recipe:
     """How a net is trained from scratch; the fields are the keys of conf/training/*.yaml.
 
-    A check measures the validation error. There is one every `check_every` steps, or every `check_passes` passes over
-    the data if that is longer. Training ends if the error has not fallen to (1 - min_improvement) times its best for
-    `patience` checks, or after `max_checks`, or at the first error of at most `target_error`. Then the weights with the
-    lowest validation error are restored. To end at a training error, a fit has its training examples as `val_x`. For a
-    fixed number of passes, `check_passes` is that number and `max_checks` is 1: the last weights are kept.
+    A check measures the validation error, or the validation loss if `monitor` says so. There is one every `check_every`
+    steps, or every `check_passes` passes over the data if that is longer. Training ends if the error has not fallen to
+    (1 - min_improvement) times its best for `patience` checks, or after `max_checks`, or at the first error of at most
+    `target_error`. Then the weights with the lowest validation error are restored, unless `keep` says last. To end at a
+    training error, a fit has its training examples as `val_x`. For a fixed number of passes, `check_passes` is that
+    number and `max_checks` is 1: the last weights are kept.
     """
 
     optimizer: Annotated[
@@ -75,10 +76,19 @@ class Recipe:
     target_error: Annotated[Share | None, Means("a validation error that is good enough to end training at once")] = (
         None
     )
+    monitor: Annotated[
+        Literal["error", "loss"], Means("what a validation measures: the error, or the mean cross-entropy in nats")
+    ] = "error"
+    keep: Annotated[
+        Literal["best", "last"], Means("the weights that stay: those of the best validation, or of the last one")
+    ] = "best"
     schedule: Annotated[
         Schedule | None, Means("factors of the learning rate during training; null: a constant rate")
     ] = None
     label_smoothing: Annotated[Share, Means("share of every label that is spread evenly over all classes")] = 0.0
+    drop_last: Annotated[
+        bool, Means("leave out the last minibatch of a pass if it is smaller, unless it is the only one")
+    ] = False
     reshuffle: Annotated[bool, Means("draw a new order for every pass; false keeps the order of purchase")] = True
     norm_penalty: Annotated[NotNegative, Means("times the sum of the weights' unsquared norms, added to the loss")] = (
         0.0
@@ -102,6 +112,8 @@ class Recipe:
                 f"training.schedule={type(self.schedule).__name__} needs the whole training, which must not end "
                 "early; set training.max_checks=1 and training.check_passes=the number of passes"
             )
+        if self.monitor == "loss" and self.target_error is not None:
+            raise UsageError("training.target_error needs training.monitor=error; set training.target_error=null")
 
     @property
     def loss(self) -> Loss:
@@ -109,12 +121,14 @@ class Recipe:
         return partial(cross_entropy, label_smoothing=self.label_smoothing) if self.label_smoothing else cross_entropy
 
     def minibatch_sizes(self, count: int, least: int = 1) -> list[int]:
-        """Sizes of the minibatches of a pass over `count` examples.
+        """Sizes of the minibatches of a pass over `count` examples; with `drop_last` they may be fewer.
 
         If the last one has fewer than `least` examples, it joins the one before. `least` is 1, or more for nets that
         can't be trained on one example (`least_minibatch`).
         """
         full, rest = divmod(count, self.batch_size)
+        if full and self.drop_last:
+            return [self.batch_size] * full
         if full and rest < least:
             return [self.batch_size] * (full - 1) + [self.batch_size + rest]
         return [self.batch_size] * full + [rest]
@@ -163,6 +177,9 @@ class Fit(NamedTuple):
     # Relative chances of the examples, [N] on the CPU, for minibatches drawn with replacement; None: passes over all.
     chances: Tensor | None = None
     joint: Joint | None = None  # None: one loss moves all weights
+    # The state of the optimiser to begin from, by the number of the weight; {} for a new one. None: it is not needed
+    # afterwards either.
+    memory: Mapping[int, Any] | None = None
 
     @property
     def criterion(self) -> Loss:
@@ -176,6 +193,7 @@ class Trained(NamedTuple):
     net: nn.Module
     steps: int
     seconds: float  # the engine's time for this fit; in a stack, an equal share of the stack's time
+    memory: Mapping[int, Any] | None = None  # the optimiser's last state, if the fit has a `memory`
 
 
 class trained:

@@ -27,6 +27,10 @@ class JointSteps:
             layer.stream += 1
         return loss
 
+    @property
+    def memory(self) -> None:
+        """Always None: optimisers of several parts start anew in every fit."""
+
     def move(self, part: str, loss: Tensor) -> None:
         """One optimiser step of the part by the loss's gradient with respect to its own weights; no other moves."""
         weights = self._weights[part]

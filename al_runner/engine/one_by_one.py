@@ -1,11 +1,15 @@
 """The engine that trains one fit after the other."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from functools import partial
 from itertools import islice
 from time import perf_counter
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
 from al_runner.engine.joint import JointSteps
 from al_runner.engine.parts import (
@@ -36,15 +40,16 @@ def train_all(fits: Sequence[Fit]) -> list[Trained | Exception]:
 
 
 def train(fit: Fit) -> Trained:
-    """Train as the recipe says, and restore the weights with the lowest validation error (the rule is in `Recipe`).
+    """Train as the recipe says, and restore the weights that it keeps (the rule is in `Recipe`).
 
     Raises NonFiniteLoss at the first check after a loss that is NaN or infinite.
     """
     start = perf_counter()
     recipe, data = fit.recipe, fit.data
+    monitored = error_rate if recipe.monitor == "error" else mean_loss
     device = data.x.device
     net = initial_net(fit)
-    take = steps_of_one_loss(fit, net) if fit.joint is None else JointSteps(fit, fit.joint, net)
+    take = OneLoss(fit, net) if fit.joint is None else JointSteps(fit, fit.joint, net)
     least, rule, steps, best = least_minibatch(net), Patience(recipe), 0, weights(net)
     batches = orders(len(data.y), recipe, fit.streams("order"), fit.chances, least)
     per_check = recipe.steps_per_check(len(data.y), least)
@@ -56,22 +61,31 @@ def train(fit: Fit) -> Trained:
                 losses.append(take(data.x[ids], data.y[ids], place, per_check))
             require_finite(torch.stack(losses), steps)
             steps += per_check
-            if rule.record(error_rate(net, data.val_x, data.val_y)):
+            if rule.record(monitored(net, data.val_x, data.val_y)):
                 best = weights(net)
     net.load_state_dict(best)
     net.zero_grad()  # frees the gradients
-    return Trained(without_augmentation(net, recipe), steps, perf_counter() - start)
+    return Trained(without_augmentation(net, recipe), steps, perf_counter() - start, take.memory)
 
 
-def steps_of_one_loss(fit: Fit, net: nn.Module) -> Callable[[Tensor, Tensor, int, int], Tensor]:
-    """Takes images, labels, the step's number from 0 and the steps per check; gives `step`'s loss."""
-    optimizer = optimizer_for(fit.recipe, net.parameters())
+class OneLoss:
+    """Carries out the steps of a fit in which one loss moves all weights, on a net in training mode."""
 
-    def take(x: Tensor, y: Tensor, place: int, per_check: int) -> Tensor:
-        set_rate(optimizer, fit.recipe, place, per_check)
-        return step(net, optimizer, x, y, fit)
+    def __init__(self, fit: Fit, net: nn.Module):
+        self._fit, self._net = fit, net
+        self._optimizer = optimizer_for(fit.recipe, net.parameters())
+        if fit.memory:  # copied, because steps change the state in place
+            self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": deepcopy(fit.memory)})
 
-    return take
+    def __call__(self, x: Tensor, y: Tensor, place: int, per_check: int) -> Tensor:
+        """One step, the `place`th from 0; its loss, detached."""
+        set_rate(self._optimizer, self._fit.recipe, place, per_check)
+        return step(self._net, self._optimizer, x, y, self._fit)
+
+    @property
+    def memory(self) -> Mapping[int, Any] | None:
+        """The optimiser's state now, if the fit has a `memory`."""
+        return None if self._fit.memory is None else self._optimizer.state_dict()["state"]
 
 
 def step(net: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor, fit: Fit) -> Tensor:
@@ -93,9 +107,19 @@ def weights(net: nn.Module) -> dict[str, Tensor]:
 @torch.inference_mode()
 def error_rate(net: nn.Module, x: Tensor, y: Tensor) -> float:
     """The share of wrong predictions in evaluation mode, in [0, 1]; the net is left in training mode."""
+    return float(_total(net, x, y, lambda logits, labels: (logits.argmax(1) != labels).sum())) / len(y)
+
+
+@torch.inference_mode()
+def mean_loss(net: nn.Module, x: Tensor, y: Tensor) -> float:
+    """The mean cross-entropy in nats in evaluation mode; the net is left in training mode."""
+    return float(_total(net, x, y, partial(cross_entropy, reduction="sum"))) / len(y)
+
+
+def _total(net: nn.Module, x: Tensor, y: Tensor, sums: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
     net.eval()
     parts = chunks(x)
     pairs = zip(parts, y.split([len(part) for part in parts]), strict=True)
-    wrong = torch.stack([(net(part).argmax(1) != labels).sum() for part, labels in pairs]).sum()
+    total = torch.stack([sums(net(part), labels) for part, labels in pairs]).sum()
     net.train()
-    return float(wrong) / len(y)
+    return total

@@ -66,7 +66,7 @@ def orders(
     sizes = recipe.minibatch_sizes(count, least)
     while True:
         order = torch.randperm(count, generator=rng) if recipe.reshuffle else torch.arange(count)
-        yield from order.split(sizes)
+        yield from order[: sum(sizes)].split(sizes)
 
 
 def objective(fit: Fit, output: Any, y: Tensor, weights: Iterable[Tensor]) -> Tensor:

@@ -11,6 +11,7 @@ from math import prod
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
+from torch.nn.functional import cross_entropy
 
 from al_runner.engine.parts import (
     fits_in_graph,
@@ -81,19 +82,25 @@ class Stack:
         return self._losses[: len(sizes)]
 
     @torch.no_grad()
-    def errors(self) -> Tensor:
-        """Validation error rates in evaluation mode, in [0, 1], float64 [E]."""
+    def validate(self) -> Tensor:
+        """Validation errors, or losses if the recipe monitors them, in evaluation mode, float64 [E]."""
         self._template.eval()
         axes, examples = (0, 0, self._val_axis), 0 if self._val_axis is None else 1
         rows = max(1, at_once(EVALUATION_ROWS, prod(self._x.shape[2:])) // len(self))
-        wrong = torch.zeros(len(self), dtype=torch.int64, device=self._device)
+        total = torch.zeros(len(self), dtype=torch.float64, device=self._device)
         with precision(self._recipe, self._device):
             parts = zip(self._val_x.split(rows, examples), self._val_y.split(rows, examples), strict=True)
             for x, y in parts:
                 logits = vmap(self._forward, axes)(self._weights, self._buffers, x)
-                wrong += (logits.argmax(-1) != y).sum(-1)
+                total += self._monitored(logits, y.expand(logits.shape[:-1])).sum(-1)
         self._template.train()
-        return wrong.double() / self._val_y.shape[-1]
+        return total / self._val_y.shape[-1]
+
+    def _monitored(self, logits: Tensor, y: Tensor) -> Tensor:
+        """What a check measures of each example, [E, B, Y] and [E, B] -> [E, B]."""
+        if self._recipe.monitor == "error":
+            return logits.argmax(-1) != y
+        return cross_entropy(logits.flatten(0, 1), y.flatten(), reduction="none").view_as(y).double()
 
     def remember(self, rows: Sequence[int]) -> None:
         """Store the current weights of the nets at `rows` as their best."""

@@ -23,11 +23,18 @@ def kind(fit: Fit) -> str:
     return f"{fit.build!r} {fit.recipe!r} {fit.loss!r} {fit.joint!r}"
 
 
+def alone_by_itself(fit: Fit) -> str | None:
+    """Why a fit asks for something that no stack can do; None if it does not."""
+    if fit.joint is not None:
+        return "several parts of the net are trained with losses of their own"
+    return None if fit.memory is None else "each optimiser goes on from a state of its own"
+
+
 @torch.no_grad()
 def obstacle(fits: Sequence[Fit]) -> str | None:
     """Why these fits of one kind can't be stacked; None if they can. It tries one minibatch of two of the fits."""
-    if fits[0].joint is not None:
-        return "several parts of the net are trained with losses of their own"
+    if (asked := alone_by_itself(fits[0])) is not None:
+        return asked
     pair = [first_minibatch(fit) for fit in (fits[0], fits[-1])]
     alone = [initial_net(fit) for fit in pair]
     optimizer = pair[0].recipe.optimizer(alone[0].parameters())

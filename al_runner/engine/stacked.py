@@ -36,7 +36,7 @@ class Stacked:
         """Train the fits, in stacks of those that match; a fit that failed has its exception in the list."""
         groups: dict[str, list[int]] = {}
         for place, fit in enumerate(fits):
-            where = f"{tuple(fit.data.x.shape)} {fit.data.x.device} {fit.chances is None}"
+            where = f"{tuple(fit.data.x.shape)} {fit.data.x.device} {fit.chances is None} {fit.memory is None}"
             groups.setdefault(f"{kind(fit)} {where}", []).append(place)
         outcomes: dict[int, Outcome] = {}
         for places in groups.values():
@@ -136,7 +136,7 @@ def check(stack: Stack, rows: Sequence[Member], steps_before: int) -> list[int]:
     blocks = [list(islice(member.batches, stack.per_check)) for member in rows]
     losses = stack.train(torch.stack([torch.cat(block) for block in blocks]), [len(ids) for ids in blocks[0]])
     report = torch.cat(
-        [losses.double(), stack.errors()[None]]
+        [losses.double(), stack.validate()[None]]
     ).cpu()  # the only wait for the device until the next check
     improved = []
     for row, member in enumerate(rows):

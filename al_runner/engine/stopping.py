@@ -22,7 +22,10 @@ class Patience:
         self.checks = self._stale = 0
 
     def record(self, error: float) -> bool:
-        """Record the validation error of a check, in [0, 1]; True if it is a new strict minimum."""
+        """Record a check's validation error or loss; True if the weights of this check are kept.
+
+        They are kept if it is a new strict minimum, or if the recipe keeps the last weights.
+        """
         self.checks += 1
         if error < self._target and error <= (1 - self._recipe.min_improvement) * self._target:
             self._target, self._stale = error, 0
@@ -30,7 +33,7 @@ class Patience:
             self._stale += 1
         lowest = error < self._lowest
         self._lowest = min(error, self._lowest)
-        return lowest
+        return lowest or self._recipe.keep == "last"
 
     @property
     def over(self) -> bool:

@@ -36,7 +36,7 @@ def build(cfg: DictConfig, device: torch.device, answers: RecordedAnswers = NO_A
     if isinstance(oracle, Person):
         oracle = oracle.with_answers(answers.labels, answers.added(len(oracle.names)))
         data = oracle.data
-    builder = net_builder(data, instantiate(cfg.model))
+    builder = net_builder(data, instantiate(cfg.model), cfg.standardise)
     learner = instantiate(cfg.learner, _partial_=True)(build=builder)
     experiment = Experiment(data, learner, strategy, budget, cfg.seed, oracle, first_strategy(budget.initial_by))
     first = experiment.purchases[0]

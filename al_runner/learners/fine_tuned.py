@@ -3,9 +3,9 @@
 N examples.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
 from pydantic import InstanceOf
@@ -20,6 +20,13 @@ from al_runner.training import Fit, Recipe, trained
 from al_runner.types import Fitted, TrainData
 
 
+@dataclass(frozen=True)
+class NetInTraining(SingleNet):
+    """A trained net, and the state from which its optimiser can go on; None if that is not wanted."""
+
+    memory: Mapping[int, Any] | None = None
+
+
 @options("learner")
 @dataclass(frozen=True)
 class FineTuned:
@@ -27,7 +34,7 @@ class FineTuned:
 
     With `novel`, minibatches are drawn at random, and this share of their examples comes from the newest purchase on
     average. The rest comes from earlier purchases and from examples that were not bought. Without `novel`, all examples
-    are used alike. The optimiser starts again in every round.
+    are used alike. The optimiser starts again in every round, unless `keep_optimizer`.
     """
 
     build: Callable[[], nn.Module]
@@ -36,6 +43,9 @@ class FineTuned:
     novel: Annotated[
         ProperShare | None, Means("share of a minibatch that is from the newest purchase; null: all examples alike")
     ] = None
+    keep_optimizer: Annotated[
+        bool, Means("go on from the optimiser's last state too; such nets train one by one, never in a stack")
+    ] = False
     continues: ClassVar[bool] = True
     gives: ClassVar[Gives] = Gives()
 
@@ -45,8 +55,11 @@ class FineTuned:
         else:
             start = previous.network().state_dict()
             fit = Fit(self.build, self.recipe, data, streams, start=start, chances=self.chances(data))
+        if self.keep_optimizer:
+            begun = isinstance(previous, NetInTraining) and previous.memory
+            fit = fit._replace(memory=begun or {})
         (result,) = await trained([fit])
-        return SingleNet(result.net.eval(), result.steps)
+        return NetInTraining(result.net.eval(), result.steps, result.memory)
 
     def chances(self, data: TrainData) -> Tensor | None:
         """The probability of each example to be drawn, up to a factor, [N]; None if all examples are drawn alike."""

@@ -44,6 +44,13 @@ def channel_statistics(data: DataSet, chunk: int = 8192) -> tuple[Tensor, Tensor
     return mean.float(), torch.where(std > 0, std, 1.0).float()
 
 
+def unit(data: DataSet) -> tuple[Tensor, Tensor]:
+    """0 and the largest byte for every channel, float32 [C] each; 0 and 1 for floats."""
+    channels = data.images.shape[1]
+    largest = 255.0 if data.images.dtype == torch.uint8 else 1.0
+    return torch.zeros(channels), torch.full((channels,), largest)
+
+
 @dataclass(frozen=True)
 class NetBuilder:
     """Builds `model` for one shape of images, from their values to logits; equal reprs mean equal architectures."""
@@ -59,6 +66,12 @@ class NetBuilder:
         return nn.Sequential(OrderedDict(input=Standardise(self.mean, self.std), net=net))
 
 
-def net_builder(data: DataSet, model: Callable[[tuple[int, int, int], int], nn.Module]) -> NetBuilder:
-    """A builder of `model` for the images and classes of `data`."""
-    return NetBuilder(model, data.image_shape, len(data.classes), *channel_statistics(data))
+def net_builder(
+    data: DataSet, model: Callable[[tuple[int, int, int], int], nn.Module], standardise: bool = True
+) -> NetBuilder:
+    """A builder of `model` for the images and classes of `data`.
+
+    Without `standardise`, the net sees bytes divided by 255, and floats as they are.
+    """
+    inputs = channel_statistics(data) if standardise else unit(data)
+    return NetBuilder(model, data.image_shape, len(data.classes), *inputs)

@@ -32,6 +32,13 @@ class Own(TypedDict):
             "keep trained weights in the run's folder: the last round's, those of the lowest validation error, or all"
         ),
     ]
+    standardise: Annotated[
+        bool,
+        Means(
+            "give every channel of a net's inputs mean 0 and variance 1 over the training images; "
+            "false: bytes become 0 to 1, and floats stay as they are"
+        ),
+    ]
     deterministic: Annotated[
         bool, Means("on a GPU, the same bits at every repetition, but slower; a CPU always gives the same bits")
     ]

@@ -55,6 +55,8 @@ class Calibrated(Wrapped):
     held_out: float
 
     async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None) -> CalibratedFit:
+        if isinstance(previous, CalibratedFit):
+            previous = previous.fitted
         fitted = await self.base.fit(data, streams, previous)
         bought = len(data.y) - data.added
         held = int(self.held_out * bought)

@@ -59,15 +59,15 @@ def test_a_fit_equals_the_textbook_loop(length: dict[str, int]) -> None:
         torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
 
 
-def scripted(monkeypatch: pytest.MonkeyPatch, errors: list[float]) -> list[nn.Module]:
-    """Give training these validation errors one after the other, and keep a copy of the net at each."""
+def scripted(monkeypatch: pytest.MonkeyPatch, errors: list[float], name: str) -> list[nn.Module]:
+    """Let the function `name` give training these validation errors in turn, and keep a copy of the net at each."""
     snapshots: list[nn.Module] = []
 
     def error(net: nn.Module, x: torch.Tensor, y: torch.Tensor) -> float:
         snapshots.append(copy.deepcopy(net))
         return errors[len(snapshots) - 1]
 
-    monkeypatch.setattr(one_by_one, "error_rate", error)
+    monkeypatch.setattr(one_by_one, name, error)
     return snapshots
 
 
@@ -87,12 +87,19 @@ def scripted(monkeypatch: pytest.MonkeyPatch, errors: list[float]) -> list[nn.Mo
         ({}, [0.0, 0.0, 0.0, 0.0], 4, 0),
         ({"target_error": 0.25}, [0.5, 0.6, 0.25, 0.1], 3, 2),
         ({"target_error": 0.0}, [0.5, 0.01, 0.0, 0.0], 3, 2),
+        ({"keep": "last"}, [0.5, 0.4, 0.4, 0.45, 0.41, 0.1], 5, 4),
+        ({"keep": "last", "patience": 1}, [0.5, 0.4, 0.6], 3, 2),
     ],
 )
+@pytest.mark.parametrize("monitor", ["error", "loss"])
 def test_stopping_and_restoring(
-    monkeypatch: pytest.MonkeyPatch, changes: dict, errors: list[float], checks: int, best: int
+    monkeypatch: pytest.MonkeyPatch, monitor: str, changes: dict, errors: list[float], checks: int, best: int
 ) -> None:
-    snapshots = scripted(monkeypatch, [*errors, *[9.0] * 9])
+    if monitor == "loss":
+        if "target_error" in changes:
+            pytest.skip("a loss has no target error")
+        changes = {**changes, "monitor": "loss"}
+    snapshots = scripted(monkeypatch, [*errors, *[9.0] * 9], {"error": "error_rate", "loss": "mean_loss"}[monitor])
     result = train(fit(toy.recipe(**changes)))
     assert len(snapshots) == checks
     assert same_weights(result.net, snapshots[best])
@@ -103,6 +110,48 @@ def test_stopping_and_restoring(
 def test_a_target_that_is_not_an_error_rate_is_refused(value: float) -> None:
     with pytest.raises(UsageError, match=r"training.target_error is .*; it must be 0 or more and below 1"):
         toy.recipe(target_error=value)
+
+
+def dense(shape: tuple[int, int, int], classes: int) -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(36, classes))
+
+
+def test_a_target_error_needs_the_error_to_be_monitored() -> None:
+    with pytest.raises(UsageError, match=r"target_error needs training\.monitor=error"):
+        toy.recipe(target_error=0.1, monitor="loss")
+
+
+def test_the_loss_that_is_monitored_is_the_mean_cross_entropy_without_dropout() -> None:
+    asked = fit(toy.recipe())
+    net = initial_net(asked)
+    before = [value.clone() for value in net.state_dict().values()]
+    loss = one_by_one.mean_loss(net, asked.data.val_x, asked.data.val_y)
+    assert net.training
+    assert all(map(torch.equal, before, net.state_dict().values()))
+    wanted = cross_entropy(net.eval()(asked.data.val_x), asked.data.val_y).item()
+    assert loss == pytest.approx(wanted, rel=1e-6)
+
+
+@pytest.mark.parametrize("count", [8, 12, 15])
+def test_two_fits_with_one_memory_are_one_long_training(count: int) -> None:
+    """Two fits of 3 passes, of which the second goes on from the weights and from Adam's state: 6 passes of Adam."""
+    recipe = toy.recipe(check_every=1, check_passes=3, max_checks=1, drop_last=True)
+    first = fit(recipe, n=count)._replace(build=net_builder(toy.data_set(), dense), memory={})
+    begun = train(first)
+    assert begun.memory
+    second = first._replace(streams=Streams(0, 1), start=begun.net.state_dict(), memory=begun.memory)
+    ended = train(second)
+    net = initial_net(first)
+    optimizer = torch.optim.Adam(net.parameters(), lr=0.01)
+    for asked in (first, second):
+        order = asked.streams("order")
+        for batch in [b for _ in range(3) for b in torch.randperm(count, generator=order)[:8].split(8)]:
+            one_by_one.step(net, optimizer, asked.data.x[batch], asked.data.y[batch], asked)
+    for ours, theirs in zip(ended.net.parameters(), net.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
+    anew = train(second._replace(memory={}))
+    assert not same_weights(anew.net, ended.net)
+    assert train(second._replace(memory=None)).memory is None
 
 
 def test_a_check_lasts_at_least_one_pass() -> None:
@@ -152,6 +201,16 @@ def test_a_remainder_that_is_too_small_joins_the_minibatch_before_it(
     assert [len(batch) for batch in batches] == sizes * 2
     assert sorted(torch.cat(batches[: len(sizes)]).tolist()) == list(range(count))
     assert recipe.steps_per_check(count, least) == 2 * len(sizes)
+
+
+def test_a_last_minibatch_that_is_smaller_is_dropped_unless_it_is_the_only_one() -> None:
+    recipe = toy.recipe(batch_size=8, check_every=1, check_passes=2, drop_last=True)
+    assert [recipe.minibatch_sizes(count) for count in (20, 16, 9, 5)] == [[8, 8], [8, 8], [8], [5]]
+    assert recipe.steps_per_check(20) == 4
+    first, second, third = (torch.cat(list(islice(orders(20, recipe, Streams(0, 0)("order")), n))) for n in (2, 4, 40))
+    assert len(set(first.tolist())) == 16
+    assert first.tolist() != second[16:].tolist()
+    assert len(set(third.tolist())) == 20  # every example has its turn
 
 
 def batch_norm(shape: tuple[int, int, int], classes: int) -> nn.Module:

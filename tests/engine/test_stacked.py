@@ -47,6 +47,10 @@ def test_final_weights_equal_those_of_the_one_by_one_engine(model: str, optimize
         {"check_every": 1, "min_improvement": 0.05},
         {"check_every": 1, "check_passes": 2},
         {"target_error": 0.25},
+        {"keep": "last"},
+        {"monitor": "loss", "check_every": 1},
+        {"monitor": "loss", "keep": "last", "patience": 1, "check_every": 1},
+        {"batch_size": 7, "drop_last": True},
         {"schedule": Drops([2, 5], 0.3)},
         {"schedule": OneCycle(peak=0.3, start=0.1, end=0.01), "patience": 15},
         {"schedule": OneCycle(shape="linear"), "check_passes": 5, "max_checks": 1},
@@ -98,6 +102,15 @@ def test_training_ends_at_a_training_error_in_both_engines() -> None:
         assert error_rate(train(before).net, fit.data.x, fit.data.y) > 0.02
     assert len({result.steps for result in alone}) > 1
     require_equal(train_stack(asked), alone, 1e-9)
+
+
+def test_nets_whose_optimisers_go_on_train_one_by_one() -> None:
+    asked = [fit._replace(memory={}) for fit in fits(toy.model, recipe())]
+    assert obstacle(asked) == "each optimiser goes on from a state of its own"
+    for one, other in zip(Stacked(8).train_all(asked), map(train, asked), strict=True):
+        assert isinstance(one, Trained)
+        assert one.memory
+        assert all(map(torch.equal, one.net.parameters(), other.net.parameters()))
 
 
 def layers(inputs: int) -> nn.Module:

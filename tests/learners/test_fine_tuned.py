@@ -28,12 +28,12 @@ def data(n: int, old: int) -> TrainData:
     return TrainData(toys.images[toys.train[:n]], toys.labels[toys.train[:n]], *toys.validation, old=old)
 
 
-def learner(novel: float | None = None) -> FineTuned:
-    return FineTuned(BUILD, toy.recipe(max_checks=3), toy.recipe(), novel)
+def learner(novel: float | None = None, keep_optimizer: bool = False) -> FineTuned:
+    return FineTuned(BUILD, toy.recipe(max_checks=3), toy.recipe(), novel, keep_optimizer)
 
 
-def run(memory: toy.Memory, novel: float | None = None) -> toy.Memory:
-    drive(replace(toy.experiment(), learner=learner(novel)).run(memory))
+def run(memory: toy.Memory, novel: float | None = None, keep_optimizer: bool = False) -> toy.Memory:
+    drive(replace(toy.experiment(), learner=learner(novel, keep_optimizer)).run(memory))
     return memory
 
 
@@ -115,12 +115,23 @@ def test_a_stack_trains_as_one_by_one() -> None:
             torch.testing.assert_close(value, twin, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("novel", [None, 0.3])
+def test_the_optimiser_goes_on_from_its_last_state() -> None:
+    """Adam counts its steps: those of both fits with keep_optimizer, otherwise those of one."""
+    before = drive(learner(keep_optimizer=True).fit(data(12, 0), Streams(0, 0)))  # type: ignore[arg-type]
+    after = drive(learner(keep_optimizer=True).fit(data(17, 12), Streams(0, 1), before))  # type: ignore[arg-type]
+    counts = [{int(state["step"]) for state in fitted.memory.values()} for fitted in (before, after)]
+    assert counts == [{before.steps}, {before.steps + after.steps}]
+    anew = drive(learner().fit(data(17, 12), Streams(0, 1), before))  # type: ignore[arg-type]
+    assert anew.memory is None
+    assert not any(torch.equal(*pair) for pair in zip(anew.net.parameters(), after.net.parameters(), strict=True))
+
+
+@pytest.mark.parametrize(("novel", "keep_optimizer"), [(None, False), (0.3, False), (None, True)])
 @pytest.mark.parametrize("rounds", range(6))
-def test_a_run_resumes(novel: float | None, rounds: int) -> None:
-    whole, part = run(toy.Memory(), novel), toy.Memory()
+def test_a_run_resumes(novel: float | None, keep_optimizer: bool, rounds: int) -> None:
+    whole, part = run(toy.Memory(), novel, keep_optimizer), toy.Memory()
     part.ids, part.rows = whole.ids[:rounds], whole.rows[:rounds]
-    assert run(part, novel).untimed() == whole.untimed()
+    assert run(part, novel, keep_optimizer).untimed() == whole.untimed()
 
 
 def test_every_fit_gets_the_number_of_old_labels() -> None:

@@ -6,13 +6,17 @@ from al_runner.record.older import renewed
 def test_a_class_that_moved_is_the_same_class() -> None:
     old = {"training._target_": "al_runner.types.Recipe", "oracle.recipe._target_": "al_runner.types.Recipe", "seed": 3}
     new = {"training._target_": "al_runner.training.Recipe", "oracle.recipe._target_": "al_runner.training.Recipe"}
-    assert renewed(old) == {**new, "seed": 3}
+    assert renewed(old) == {**new, "seed": 3, "standardise": True}
     assert renewed(renewed(old)) == renewed(old)
 
 
 def test_options_that_were_renamed_or_came_later() -> None:
-    assert renewed({"budget.balanced": True}) == {"budget.initial_by": "balanced"}
-    assert renewed({"budget.balanced": False}) == {"budget.initial_by": "random"}
+    assert renewed({"budget.balanced": True}) == {"budget.initial_by": "balanced", "standardise": True}
+    assert renewed({"budget.balanced": False}) == {"budget.initial_by": "random", "standardise": True}
+    assert renewed({"standardise": False}) == {"standardise": False}
     added = {"dataset._target_": "al_runner.data.npz.npz"}
-    assert renewed(added) == {**added, "dataset.values": "uint8"}
+    assert renewed(added) == {**added, "dataset.values": "uint8", "standardise": True}
     assert renewed({**added, "dataset.values": "float"})["dataset.values"] == "float"
+    tuned = {"learner._target_": "al_runner.learners.fine_tuned.FineTuned"}
+    assert renewed({**tuned, **added})["learner.keep_optimizer"] is False
+    assert renewed({**tuned, "learner.keep_optimizer": True})["learner.keep_optimizer"] is True
