@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Every method under one protocol (conf/experiment/compare_usps.yaml): USPS, the same splits, initial sets, net and training,
 # 40 labels a round to 650, five paired seeds. Methods that need a committee have one, and random beside them with the same.
-# Some 7 hours of a CPU core (6.9 for its 145 runs, training and queries, beside other work); interrupted, it resumes.
+# Some 7 hours of a CPU core (6.9 for 145 of its 150 runs, training and queries, beside other work); interrupted, it resumes.
 set -euo pipefail
 runs=${RUNS:-outputs/compare_usps}
 out=${OUT:-outputs/reproduced/compare_usps}

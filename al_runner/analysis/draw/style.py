@@ -70,8 +70,8 @@ def pen_of(curve: str, shift: int = 0) -> Pen:
     other = 1 + crc32(variant.encode()) % (len(DASHES) - 1) if variant else 0
     turns = place // len(MARKERS) + other + shift // len(MARKERS)
     dashes = DASHES[turns % len(DASHES)]
-    if strategy == BASELINE and not shift:
-        return Pen(BLACK, "", DASHES[other])
+    if strategy == BASELINE and shift < len(DASHES):
+        return Pen(BLACK, "", DASHES[(other + shift) % len(DASHES)])
     return Pen(COLOURS[(place + shift // TURN) % len(COLOURS)], MARKERS[(place + shift) % len(MARKERS)], dashes)
 
 

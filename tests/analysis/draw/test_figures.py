@@ -64,6 +64,12 @@ def test_curves_differ_without_colour(tmp_path):
         assert 0 < len(line.get_markevery()) <= 6
 
 
+def test_random_is_black_under_every_learner():
+    drawn = pens(["random", "random-plain", "random-ensemble", "random-bootstrap"])
+    assert {(pen.colour, pen.marker) for pen in drawn.values()} == {("#000000", "")}
+    assert len({str(pen.dashes) for pen in drawn.values()}) == 4
+
+
 def test_a_strategy_looks_the_same_in_every_figure():
     few, many = pens(["kfac_vfe", "random"]), pens([*STRATEGIES, "ours", "kfac_vfe-maximise", "random-ensemble"])
     assert {name: many[name] for name in few} == few
