@@ -56,8 +56,9 @@ def train(fit: Fit) -> Trained:
     # Dropout layers have their own streams. The global stream is for nets that call torch's random functions.
     with global_stream(fit.streams("dropout"), device), precision(recipe, device):
         while not rule.over:
-            losses = []
-            for place, ids in enumerate([ids.to(device) for ids in islice(batches, per_check)], steps):
+            losses, block = [], list(islice(batches, per_check))
+            sent = torch.cat(block).to(device).split([len(ids) for ids in block])
+            for place, ids in enumerate(sent, steps):
                 losses.append(take(data.x[ids], data.y[ids], place, per_check))
             require_finite(torch.stack(losses), steps)
             steps += per_check

@@ -56,8 +56,7 @@ class Stack:
         self.per_check = self._recipe.steps_per_check(self._x.shape[1], self.least)
         self._done = 0  # steps
         self._factor = torch.ones((), dtype=next(iter(self._weights.values())).dtype, device=self._device)
-        graphs = self._x.is_cuda and fits_in_graph(self._optimizer)
-        self._graphs = Graphs(self._device) if graphs else None
+        self.captures = self._x.is_cuda and fits_in_graph(self._optimizer)
         self._prepare()
 
     def __len__(self) -> int:
@@ -151,6 +150,11 @@ class Stack:
         self._at = torch.zeros(1, dtype=torch.int64, device=device)
         self._step = torch.zeros(1, dtype=torch.int64, device=device)
         self._replays: dict[int, Replay] = {}
+        self._graphs = Graphs(self._device) if self.captures else None
+
+    def close(self) -> None:
+        """Let go of all graphs. They refer to the stack, and would keep its memory until a garbage collection."""
+        self._replays.clear()
 
     def _one_step(self, size: int) -> None:
         """Take one optimiser step for every net, on its next `size` positions."""

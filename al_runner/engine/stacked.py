@@ -80,12 +80,13 @@ class Stacked:
         except torch.OutOfMemoryError as error:
             if len(fits) == 1:
                 return [error]
-            torch.cuda.empty_cache()
-            self._room_for[kind(fits[0])] = half = len(fits) // 2
-            self._log_once(f"memory was not enough for {len(fits)} nets of one kind; now {half} train at a time")
-            return self._train_group(fits)
         except Exception as error:  # `drive` raises it in the jobs that asked for these fits
             return [error] * len(fits)
+        # Not inside `except`: until its end, the error's traceback keeps the failed stack in memory.
+        torch.cuda.empty_cache()
+        self._room_for[kind(fits[0])] = half = len(fits) // 2
+        self._log_once(f"memory was not enough for {len(fits)} nets of one kind; now {half} train at a time")
+        return self._train_group(fits)
 
     def _log_once(self, line: str) -> None:
         if line not in self._logged:
@@ -109,11 +110,18 @@ def train_stack(fits: Sequence[Fit]) -> list[Outcome]:
     A net that is finished leaves the stack. On a GPU every new size of the stack needs a new capture, so there finished
     nets leave only once they are more than a quarter of the stack.
     """
-    data, stack, steps = fits[0].data, Stack(fits), 0
-    members = [Member(fit, stack.least) for fit in fits]
-    rows = members  # the member in each row of the stack
+    stack = Stack(fits)
+    try:
+        return train_rows(stack, [Member(fit, stack.least) for fit in fits])
+    finally:
+        stack.close()
+
+
+def train_rows(stack: Stack, members: Sequence[Member]) -> list[Outcome]:
+    """Train the nets of a new stack; `members` are those of its rows. Returns their outcomes."""
+    rows, steps = members, 0  # the member in each row of the stack
     while training := [row for row, member in enumerate(rows) if member.outcome is None]:
-        if len(rows) - len(training) > (len(rows) // 4 if data.x.is_cuda else 0):
+        if len(rows) - len(training) > (len(rows) // 4 if stack.captures else 0):
             stack.keep(training)
             rows = [rows[row] for row in training]
             training = list(range(len(rows)))

@@ -15,7 +15,10 @@ def set_torch(cfg: DictConfig) -> None:
     if cfg.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when it is first used
         torch.backends.cudnn.benchmark = False
-    torch.use_deterministic_algorithms(cfg.deterministic)
+    if (
+        cfg.deterministic != torch.are_deterministic_algorithms_enabled()
+    ):  # a call imports a compiler, for over a second
+        torch.use_deterministic_algorithms(cfg.deterministic)
 
 
 def torch_device(name: str, job: int) -> torch.device:

@@ -118,10 +118,14 @@ def k_means_plus_plus(points: Embeddings, n: int, rng: torch.Generator, largest_
 
 
 def drawn(chances: Tensor, rng: torch.Generator) -> Tensor:
-    """A position drawn with relative `chances`, [N], at least one above 0; uses one number of `rng`."""
-    steps = chances.double().cumsum(0)
-    point = torch.rand(1, generator=rng, dtype=torch.float64).to(steps.device) * steps[-1]
-    return torch.searchsorted(steps, point, right=True)[0].clamp_max(chances.nonzero().max())
+    """A position drawn with relative `chances`, [N], at least one above 0; uses one number of `rng`.
+
+    The sums are made on the CPU: a GPU adds in no fixed order, and may then draw another position.
+    """
+    steps = chances.double().cpu().cumsum(0)
+    point = torch.rand(1, generator=rng, dtype=torch.float64) * steps[-1]
+    position = torch.searchsorted(steps, point, right=True)[0]
+    return position.to(chances.device).clamp_max(chances.nonzero().max())
 
 
 @options("strategy")
