@@ -20,6 +20,7 @@ from time import perf_counter
 import torch
 from dataloader import plain_net, train
 from hydra import compose, initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
 from paired import device_name
 
 import al_runner.main  # noqa: F401 - registers the resolvers of conf/
@@ -71,6 +72,7 @@ def by_loop(results: Path, seeds: range, device: torch.device) -> tuple[float, R
         for seed in seeds:
             with initialize_config_dir(str(conf_dir()), version_base="1.3"):
                 cfg = compose("config", options(str(seed), strategy, results), return_hydra_config=True)
+            HydraConfig.instance().set_config(cfg)
             experiment = build(cfg, device)
             scale = [statistic.item() / 255 for statistic in channel_statistics(experiment.data)]
             folder = results / strategy / f"seed{seed}"
