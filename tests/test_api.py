@@ -42,7 +42,7 @@ def test_a_run(tmp_path: Path) -> None:
     options = {**QUICK, "results": tmp_path, "save_weights": "all"}
     run = al_runner.run("strategy=margin", "dataset=digits", seed=3, callback=seen.append, **options)
     assert (run.state, run.waiting) == ("done", False)
-    assert run.folder == tmp_path / "digits" / "usps_cnn-plain-adam-digits" / "margin" / "seed3"
+    assert run.folder == tmp_path / "digits" / "usps_cnn-plain-adam_short-digits" / "margin" / "seed3"
     assert list(run.rounds["labelled"]) == [20, 40, 60]
     assert [row["test_error"] for row in seen] == list(run.rounds["test_error"])
     assert len(run.acquired) == 60

@@ -30,7 +30,7 @@ def test_one_run_shows_its_progress_and_says_where_everything_is(al_run: Command
     assert f"Picture: {os.path.relpath(folder / 'curve.png')}\n" in output
     assert (folder / "curve.png").read_bytes()[:4] == b"\x89PNG"
     assert {"rounds.csv", "acquired.csv", "config.yaml", "provenance.json"} <= set(os.listdir(folder))
-    assert folder.relative_to(tmp_path).as_posix() == "digits/usps_cnn-plain-adam-digits/badge/seed0"
+    assert folder.relative_to(tmp_path).as_posix() == "digits/usps_cnn-plain-adam_short-digits/badge/seed0"
     code, output = al_run(*digits8(tmp_path))
     assert (code, "finished already" in output) == (0, True)
     code, output = al_run(*digits8(tmp_path, "strategy.first=random"))
@@ -187,7 +187,7 @@ def test_a_mistake_gets_one_line_before_any_training(  # type: ignore[no-untyped
     [
         (
             ["strategy=random", "model.inputs=63"],
-            "model=mine or training=adam: mat1 and mat2 shapes cannot be multiplied",
+            "model=mine or training=adam_short: mat1 and mat2 shapes cannot be multiplied",
         ),
         (["strategy=kfac_vfe"], "layer 'net.shared' is used twice in one forward pass"),
     ],
@@ -240,7 +240,7 @@ def test_results_that_cannot_be_written_are_named(al_run: Command, tmp_path: Pat
 def test_two_processes_never_share_a_folder(al_run: Command, tmp_path: Path) -> None:
     from filelock import FileLock
 
-    folder = tmp_path / "digits/usps_cnn-plain-adam-digits/badge/seed0"
+    folder = tmp_path / "digits/usps_cnn-plain-adam_short-digits/badge/seed0"
     folder.mkdir(parents=True)
     with FileLock(folder / ".lock"):
         code, output = al_run(*digits8(tmp_path))
@@ -251,7 +251,7 @@ def test_a_run_killed_again_and_again_ends_with_the_rows_of_one_never_killed(al_
     """SIGKILL as soon as the next round is on disk, three times over, then once more to the end."""
     slow = ["training.check_every=40", "training.max_checks=4"]
     assert al_run(*digits8(tmp_path / "whole", *slow))[0] == 0
-    killed = tmp_path / "killed/digits/usps_cnn-plain-adam-digits/badge/seed0"
+    killed = tmp_path / "killed/digits/usps_cnn-plain-adam_short-digits/badge/seed0"
     for seen in range(3):
         process = started(*digits8(tmp_path / "killed", *slow))
         deadline = time.monotonic() + 60
@@ -321,7 +321,7 @@ def test_a_crash_in_a_strategy_is_no_success_and_keeps_what_was_recorded(tmp_pat
 
 
 def test_an_interrupted_run_says_how_to_go_on(tmp_path: Path) -> None:
-    folder = tmp_path / "digits/usps_cnn-plain-adam-digits/badge/seed0"
+    folder = tmp_path / "digits/usps_cnn-plain-adam_short-digits/badge/seed0"
     process = started(*digits8(tmp_path, "training.check_every=40", "training.max_checks=40"))
     while rounds(folder) < 1 and process.poll() is None:
         time.sleep(0.01)
@@ -341,7 +341,7 @@ def test_a_sweep_runs_everything_and_reports_what_failed(tmp_path: Path) -> None
     assert "budget.query=0" in output.splitlines()[-1]
     assert "budget.query is 0; it must be 1 or more" in output.splitlines()[-1]
     assert "Traceback" not in output
-    assert [len(untimed(tmp_path / f"digits/usps_cnn-plain-adam-digits/random-q{q}/seed0")) for q in (20, 30)] == [4, 4]
+    assert [len(untimed(tmp_path / f"digits/usps_cnn-plain-adam_short-digits/random-q{q}/seed0")) for q in (20, 30)] == [4, 4]
 
 
 def test_help_shows_the_groups(al_run) -> None:  # type: ignore[no-untyped-def]
