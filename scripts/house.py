@@ -82,7 +82,7 @@ def purpose(room: str) -> str:
 
 def places(storeys: Sequence[Sequence[str]]) -> dict[str, tuple[float, float]]:
     """The upper left corner of every room; each floor is centred, the lowest is at the bottom."""
-    corners = {}
+    corners: dict[str, tuple[float, float]] = {}
     for floor, rooms in enumerate(reversed(storeys)):
         left = (WIDTH - len(rooms) * (ROOM + GAP) + GAP) / 2
         for place, room in enumerate(rooms):
