@@ -39,7 +39,9 @@ def navigation(page: str) -> str:
 
 
 def read(app: Sphinx, name: str, source: list[str]) -> None:
-    """Add the navigation to the first page, and the folders of the runs to the page of the papers."""
+    """Add the navigation to the first page, the folders of the runs to the page of the papers, and missing titles."""
+    if not re.match(r"\s*# ", source[0]):  # a table that a command wrote
+        source[0] = f"# {name.removeprefix('outputs/reproduced/')}\n\n{source[0]}"
     if name == app.config.root_doc:
         source[0] += navigation(source[0])
     if name == "docs/fidelity":

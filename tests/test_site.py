@@ -1,6 +1,7 @@
 """docs/ as a site: it builds without a warning, loads nothing from a network, and leads to every document."""
 
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -92,3 +93,32 @@ def test_the_navigation_has_every_document(site: Path) -> None:
     assert {f"{page.stem}.html" for page in (REPOSITORY / "docs").glob("*.md") if page.stem != "README"} <= links
     assert {"../README.html", "../CONTRIBUTING.html", "../CHANGELOG.html"} <= links
     assert 'url=docs/README.html"' in (site / "index.html").read_text()
+
+
+def test_every_page_has_a_title_of_its_own(site: Path) -> None:
+    titles = {file: re.search(r"<title>(.*?)</title>", file.read_text(), re.S) for file, _ in pages(site)}
+    assert [
+        file for file, title in titles.items() if title is None or "no title" in title[1] or title[1].isspace()
+    ] == []
+
+
+def test_a_browser_opens_and_searches_it_without_a_network(site: Path) -> None:
+    sync = pytest.importorskip("playwright.sync_api")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("no Chromium here; apt-get install chromium")
+    with sync.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        tab, asked = browser.new_page(viewport={"width": 390, "height": 900}), list[str]()
+        tab.on("request", lambda request: asked.append(request.url))
+        tab.goto((site / "index.html").as_uri())
+        tab.wait_for_url("**/docs/README.html")
+        for name in ("docs/README", "docs/tutorial", "docs/glossary", "docs/built"):
+            tab.goto((site / f"{name}.html").as_uri())
+            assert tab.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"), name
+            assert tab.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)"), name
+        tab.goto((site / "search.html").as_uri() + "?q=Holm")
+        tab.locator("#search-results a", has_text="Reading the tables").wait_for()
+        browser.close()
+    assert len(asked) > 20
+    assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
