@@ -133,7 +133,7 @@ def test_what_is_shown_is_shown_to_the_letter(tmp_path: Path, capsys: pytest.Cap
     assert "\x1b" not in out
     assert "\x07" not in out
     assert al_plot([str(tmp_path)]) == 0
-    drawn = [*tmp_path.glob("*.svg")]
+    drawn = [*tmp_path.glob("plots/*.svg")]
     assert drawn
     for picture in drawn:
         assert "<script" not in picture.read_text()
@@ -143,5 +143,5 @@ def test_what_is_shown_is_shown_to_the_letter(tmp_path: Path, capsys: pytest.Cap
     assert "&lt;script&gt;alert(1)" in page.read_text()
     again = tmp_path / "copy"
     again.mkdir()
-    (again / "results.csv").write_bytes((tmp_path / "results.csv").read_bytes())
+    (again / "results.csv").write_bytes((tmp_path / "plots" / "results.csv").read_bytes())
     assert al_plot([str(again)]) == 0  # the names survive the way through a CSV

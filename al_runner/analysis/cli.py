@@ -18,7 +18,7 @@ from al_runner.analysis.stats.results import summarise
 from al_runner.analysis.table.files import as_csv, stem, write
 from al_runner.analysis.table.names import across, all_truth, case_title, columns, common_seeds, only
 from al_runner.analysis.table.rows import BASELINE
-from al_runner.analysis.table.runs import find
+from al_runner.analysis.table.runs import Contents, find
 from al_runner.analysis.tell.notes import notes
 from al_runner.analysis.tell.tables import shown_results
 from al_runner.errors import UsageError
@@ -30,8 +30,8 @@ from al_runner.system.console import command, say
 def main(argv: Sequence[str] | None = None) -> int:
     """Run al-plot's command line. Returns 1 if a run is left out; 2, with a line on stderr, for a UsageError."""
     options = _parser().parse_args(argv)
-    contents, out = find(options.directory), options.out or options.directory
-    frame = contents.frame
+    contents = find(options.directory)
+    out, frame = options.out or _folder(options.directory, contents), contents.frame
     drawn = only(across(frame, options.across), options.only)
     drawn = common_seeds(drawn) if options.common else drawn
     look = _look(options, drawn)
@@ -44,6 +44,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     say("\n\n".join(table.as_text() for table in shown_results(summary, BASELINE)))
     say("", *map(str, written))
     return contents.code
+
+
+def _folder(directory: Path, contents: Contents) -> Path:
+    """Where the files go: a folder of their own among the runs, or beside the results.csv that was read.
+
+    Raises UsageError if that folder is a link, because a results folder may come from a stranger.
+    """
+    folder = directory / "plots" if contents.folders else directory
+    if folder != directory and folder.is_symlink():
+        raise UsageError(f"{folder} is a link to another folder; remove it, or choose another --out")
+    return folder
 
 
 def _figures(frame: pd.DataFrame, look: Look, options: argparse.Namespace) -> Iterator[tuple[str, Picture]]:
@@ -101,7 +112,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="al-plot", description="Curves and tables of all runs under a folder.")
     add = parser.add_argument
     add("directory", metavar="DIR", type=Path, help="holds run folders at any depth, or a results.csv")
-    add("--out", metavar="DIR", type=Path, help="where the files go; default: DIR")
+    add("--out", metavar="DIR", type=Path, help="where the files go; default: DIR/plots, or DIR if it holds no runs")
     add("--best", action="store_true", help="draw the lowest test error so far (a running minimum)")
     add("--accuracy", action="store_true", help="draw accuracy in place of error")
     add("--log", action="store_true", help="logarithmic error axis")

@@ -141,10 +141,12 @@ def view(runs: Sequence[Run], root: Path, height: int) -> RenderableType:
     table.add_column("so far", no_wrap=True)
     table.add_column("time left", justify="right", no_wrap=True)
     failed = [run for run in runs if run.state.error]
-    room = max(3, height - AROUND - min(2, len(failed)))
+    shared = shared_folder(runs, root)
+    place = [] if shared == root else [Text(f"runs in {one_line(str(shared))}", no_wrap=True, overflow="ellipsis")]
+    room = max(3, height - AROUND - min(2, len(failed)) - len(place))
     shown = [*runs] if len(runs) <= room else sorted(runs, key=_urgency)[:room]
     for run in shown:
-        table.add_row(*_row(run, root))
+        table.add_row(*_row(run, shared))
     done, planned = rounds_done(runs)
     hidden = f" ({len(runs) - len(shown)} more runs have no room here)" if len(shown) < len(runs) else ""
     whole = Table.grid(padding=(0, 2))
@@ -154,7 +156,14 @@ def view(runs: Sequence[Run], root: Path, height: int) -> RenderableType:
         Text(f"{name_of(run, root)}: {one_line(run.state.error)}", "red", no_wrap=True, overflow="ellipsis")
         for run in failed[:2]
     ]
-    return Group(table, whole, *reasons)
+    return Group(*place, table, whole, *reasons)
+
+
+def shared_folder(runs: Sequence[Run], root: Path) -> Path:
+    """The deepest folder in which all runs lie, if that leaves each at least its strategy and seed; if not, `root`."""
+    cases = {run.folder.parent.parent for run in runs}
+    folder = Path(os.path.commonpath(cases)) if cases else root
+    return folder if folder.is_relative_to(root) else root
 
 
 def _urgency(run: Run) -> int:

@@ -201,7 +201,17 @@ def _many(root: Path, run: Path, _: Path) -> None:
 
 
 def _partial(name: str) -> Spoil:
-    return lambda root, _, outside: (root / f".{name}.partial").symlink_to(outside / "secret")
+    def spoil(root: Path, _: Path, outside: Path) -> None:
+        file = root / name
+        file.parent.mkdir(exist_ok=True)
+        file.with_name(f".{file.name}.partial").symlink_to(outside / "secret")
+
+    return spoil
+
+
+def _plotted(root: Path, _: Path, outside: Path) -> None:
+    (root / "plots").mkdir()
+    (root / "plots" / "results.csv").symlink_to(outside / "secret")
 
 
 FILES = ("config.yaml", "rounds.csv", "acquired.csv", "predicted.csv", "provenance.json", "state.json")
@@ -230,9 +240,14 @@ SPOILS: dict[str, Spoil] = {
     "predicted.csv: infinite": _text("predicted.csv", "round,id,prediction,confidence\n1,9,1,inf\n"),
     **{f"provenance.json: {name}": _text("provenance.json", text) for name, text in STARTS.items()},
     **{f"{file}: {what}": _instead(file, make) for file in FILES for what, make in INSTEAD.items()},
-    **{f"a partial {name} that leads outside": _partial(name) for name in ("results.csv", "report.html", "compare.md")},
+    **{
+        f"a partial {name} that leads outside": _partial(name)
+        for name in ("plots/results.csv", "report.html", "compare.md")
+    },
     "results.csv leads outside": lambda root, _, outside: (root / "results.csv").symlink_to(outside / "secret"),
+    "plots/results.csv leads outside": _plotted,
     "report.html leads outside": lambda root, _, outside: (root / "report.html").symlink_to(outside / "secret"),
+    "plots leads outside": lambda root, _, outside: (root / "plots").symlink_to(outside),
     "report.html is a folder": lambda root, _, __: (root / "report.html").mkdir(),
     "a folder that leads outside": lambda root, _, outside: (root / "more").symlink_to(outside),
     "a folder that leads to itself": lambda root, _, __: (root / "more").symlink_to(root),

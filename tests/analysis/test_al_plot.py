@@ -29,16 +29,41 @@ def test_everything_comes_from_results_csv_alone_too(tmp_path, capsys):
     make_run(runs, "full", 0, [0.01], labelled=[4186])
     assert al_plot(runs) == 0
     first = capsys.readouterr()
-    assert names(runs) == FILES
+    plots = runs / "plots"
+    assert (names(plots), names(runs)) == (FILES, [])
     assert first.err == ""
-    assert first.out.splitlines()[-4:] == [str(runs / name) for name in FILES]
+    assert first.out.splitlines()[-4:] == [str(plots / name) for name in FILES]
     alone.mkdir()
-    shutil.copy(runs / "results.csv", alone)
+    shutil.copy(plots / "results.csv", alone)
     assert al_plot(alone, "--out", again) == 0
-    assert capsys.readouterr().out.replace(str(again), str(runs)) == first.out
+    assert capsys.readouterr().out.replace(str(again), str(plots)) == first.out
     for name in FILES:
-        assert (again / name).read_bytes() == (runs / name).read_bytes()
+        assert (again / name).read_bytes() == (plots / name).read_bytes()
     assert names(alone) == ["results.csv"]
+
+
+def test_files_lie_in_a_folder_of_their_own_among_runs_and_beside_a_table(tmp_path):
+    runs, alone = tmp_path / "runs", tmp_path / "alone"
+    make_run(runs, "random", 0, FALL)
+    for _ in range(2):  # the second time, the folder of the first is no run and changes nothing
+        assert al_plot(runs) == 0
+        assert [path.name for path in runs.iterdir() if path.name not in ("usps", "plots")] == []
+        assert names(runs / "plots") == FILES
+    alone.mkdir()
+    shutil.copy(runs / "plots" / "results.csv", alone)
+    assert al_plot(alone) == 0
+    assert names(alone) == FILES
+    assert [path for path in alone.iterdir() if path.is_dir()] == []
+
+
+def test_it_does_not_follow_a_link_out_of_the_folder(tmp_path, capsys):
+    make_run(tmp_path / "runs", "random", 0, FALL)
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "runs" / "plots").symlink_to(tmp_path / "outside")
+    assert al_plot(tmp_path / "runs") == 2
+    assert "plots is a link to another folder; remove it, or choose another --out" in capsys.readouterr().err
+    assert names(tmp_path / "outside") == []
+    assert al_plot(tmp_path / "runs", "--out", tmp_path / "outside") == 0
 
 
 def test_one_figure_a_combination(tmp_path, capsys):
@@ -48,7 +73,7 @@ def test_one_figure_a_combination(tmp_path, capsys):
     assert al_plot(tmp_path, "--best", "--log", "--title", "T") == 0
     stems = [f"best_test_error-usps-{model}-plain-adam8-usps" for model in ("nets_lenet", "usps_cnn")]
     figures = [stem + suffix for stem in stems for suffix in (".png", ".svg")]
-    assert names(tmp_path) == [*figures, "results.csv", "summary.csv"]
+    assert names(tmp_path / "plots") == [*figures, "results.csv", "summary.csv"]
     assert "no figure for mnist" in capsys.readouterr().err
 
 
@@ -72,8 +97,8 @@ def test_a_figure_for_a_paper(tmp_path):
         make_run(tmp_path, strategy, 0, np.geomspace(0.8, 0.02, 20))
     options = "--label", "my_own=OWN", "--order", "my_own", "--width", "3.25in", "--split", "none", "--title", ""
     assert al_plot(tmp_path, *options, "--format", "svg", "--difference", "--time") == 0
-    assert {path.suffix for path in tmp_path.glob("test_*")} == {".svg"}
-    drawn = (tmp_path / "test_error.svg").read_text()
+    assert {path.suffix for path in (tmp_path / "plots").glob("test_*")} == {".svg"}
+    drawn = (tmp_path / "plots" / "test_error.svg").read_text()
     assert f'width="{3.25 * 72:.0f}pt"' in drawn
     assert drawn.index("<!-- OWN") < drawn.index("<!-- Random")
     assert "<!-- USPS" not in drawn
@@ -85,8 +110,8 @@ def test_only_some_are_drawn_and_all_are_in_the_tables(tmp_path, capsys):
         make_run(tmp_path, strategy, 0, FALL)
     assert al_plot(tmp_path, "--only", "random,margin") == 0
     assert set(load(tmp_path)["strategy"]) == {"random", "entropy", "margin"}
-    assert "entropy" in (tmp_path / "results.csv").read_text()
-    drawn = (tmp_path / "test_error.svg").read_text()
+    assert "entropy" in (tmp_path / "plots" / "results.csv").read_text()
+    drawn = (tmp_path / "plots" / "test_error.svg").read_text()
     assert ("<!-- Margin" in drawn, "<!-- Entropy" in drawn) == (True, False)
     assert al_plot(tmp_path, "--only", "bald") == 2
     assert "there is no curve bald; choose some of entropy, margin, random" in capsys.readouterr().err

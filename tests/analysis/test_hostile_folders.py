@@ -29,7 +29,11 @@ TOOLS: dict[str, Callable[[list[str]], int]] = {
 }
 TRIED = sorted(SPOILS) if os.environ.get("AL_CHAOS") else random.Random(0).sample(sorted(SPOILS), 6)  # scripts/chaos.sh
 SECRET = "round,id,label\nthe secret,2,3\n"
-WHOLE = ("500 strategies", "report.html is a folder")  # may be refused as a whole, all others must show the sound runs
+WHOLE = (  # may be refused as a whole, all others must show the sound runs
+    "500 strategies",
+    "report.html is a folder",
+    "plots leads outside",
+)
 PATIENCE = 120  # seconds that a tool may take, and half as many of a processor
 
 

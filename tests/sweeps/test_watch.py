@@ -20,7 +20,7 @@ from test_al_status import made
 from al_runner.record.state import DONE, RUNNING, WAITING, State, write
 from al_runner.sweeps.runs import runs_under, whole_left
 from al_runner.sweeps.status import main
-from al_runner.sweeps.watch import view, watch
+from al_runner.sweeps.watch import shared_folder, view, watch
 
 
 def later(action: object, *arguments: object) -> threading.Timer:
@@ -123,6 +123,38 @@ def test_a_full_screen_shows_first_what_runs(tmp_path: Path) -> None:
     names = [line.split()[0] for line in lines if line.startswith("  ") and line.strip()]
     assert names[:4] == ["run", "c", "b", "a00"]
     assert "(7 more runs have no room here)" in " ".join(" ".join(lines).split())
+
+
+def test_a_narrow_screen_shows_which_strategy_and_seed_a_run_has(tmp_path: Path) -> None:
+    """The folder that all runs share is said once, above the table, and not cut off in every line."""
+    case = tmp_path / "photographs" / "small_cnn-plain-adam-small"
+    for strategy in ("random", "uncertainty"):
+        made(case / strategy / "seed0", RUNNING, rows=2)
+    console = Console(width=90, height=20, record=True, file=StringIO())
+    console.print(view(runs_under(tmp_path), tmp_path, console.height))
+    shown = console.export_text()
+    assert shown.startswith(f"runs in {case}"[:89])
+    assert [line.split()[:2] for line in shown.splitlines() if "seed0" in line] == [
+        ["random/seed0", "running"],
+        ["uncertainty/seed0", "running"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("folders", "shared"),
+    [
+        ((), ""),
+        (("a",), ""),
+        (("usps/net/random/seed0",), "usps/net"),
+        (("usps/net/random/seed0", "usps/net/bald/seed1"), "usps/net"),
+        (("usps/net/random/seed0", "mnist/net/random/seed0"), ""),
+        (("usps/net/random/seed0", "usps/other/random/seed0"), "usps"),
+    ],
+)
+def test_the_shared_folder_leaves_strategy_and_seed(tmp_path: Path, folders: tuple[str, ...], shared: str) -> None:
+    for folder in folders:
+        made(tmp_path / folder, DONE, rows=1)
+    assert shared_folder(runs_under(tmp_path) if folders else [], tmp_path) == tmp_path / shared
 
 
 def test_the_time_left_counts_processes_and_runs_that_wait(tmp_path: Path) -> None:

@@ -27,15 +27,15 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_nobody_reads_on(results: Path, name: str) -> None:
     """The pipe is closed before the command prints; what it writes is written all the same."""
-    for file in (results / "compare.md", results / "results.csv", results / "report.html"):
-        file.unlink(missing_ok=True)
+    written = {"al-plot": "plots/results.csv", "al-compare": "compare.md", "al-report": "report.html"}
+    for file in written.values():
+        (results / file).unlink(missing_ok=True)
     reading, writing = os.pipe()
     os.close(reading)
     command = [sys.executable, "-m", COMMANDS[name], str(results)]
     with os.fdopen(writing, "w") as pipe:
         done = subprocess.run(command, stdout=pipe, stderr=subprocess.PIPE, text=True, check=False)
     assert (done.returncode, "Traceback" in done.stderr, "Broken pipe" in done.stderr) == (1, False, False), done.stderr
-    written = {"al-plot": "results.csv", "al-compare": "compare.md", "al-report": "report.html"}
     assert name == "al-status" or (results / written[name]).exists()
 
 
