@@ -18,7 +18,7 @@ from al_runner.pool import ImagesOf, Pool
 from al_runner.rng import Streams
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.choice import Choice, checked
-from al_runner.types import DataSet, Fitted, Judge, Learner, Oracle, Query, Record, TrainData, mean_log_probs
+from al_runner.types import ByClass, DataSet, Fitted, Judge, Learner, Oracle, Query, Record, TrainData, mean_log_probs
 
 QUERY = "query"  # the name of images that are bought
 SHOWN = 10  # images of a purchase that are recorded for people to look at
@@ -94,9 +94,11 @@ class Experiment:
             fitted = await learner.fit(self.train_data(pool), Streams(self.seed, round_), fitted)
             fitting = clock() - start
             if not record.measured(round_):
-                row = {**measurements(self.data, fitted, pool), "fit_seconds": fitting}
+                row, confusion = measurements(self.data, fitted, pool)
+                row["fit_seconds"] = fitting
                 seen(round_, fitted, row)
-                record.measure(round_, row, joules(fitting + selecting))
+                last = round_ + 1 == len(self.purchases)
+                record.measure(round_, row, joules(fitting + selecting), ByClass(confusion, whole=last))
 
     async def again(self, record: Record) -> tuple[Fitted, Pool]:
         """Fit the model of the newest round of `record` again. Returns the model and its pool.

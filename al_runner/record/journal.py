@@ -83,6 +83,9 @@ class Measured(NamedTuple):
 
     round: int
     row: dict[str, Any]  # by the columns of rounds.csv
+    images: list[int] | None = None  # test images by class; None if an older version measured
+    wrong: list[int] | None = None  # how many of them are predicted wrongly
+    confused: list[list[int]] | None = None  # class, prediction and images: the cells of the matrix that are not 0
 
 
 class Ended(NamedTuple):

@@ -30,7 +30,7 @@ from al_runner.record.pixels import packed, unpacked
 from al_runner.record.views import COLUMNS, VIEWS, Views, keep_copy
 from al_runner.system.atomic import replace_file
 from al_runner.system.claim import Claim
-from al_runner.types import Query
+from al_runner.types import ByClass, Query
 
 REMEDY = "restore it from a copy, go on after its last sound round with recover=true, or start anew with overwrite=true"
 OLD = "checksums.json"  # a folder of version 0.1 has this file, and no journal
@@ -174,7 +174,9 @@ class Run:
     def measured(self, round_: int) -> bool:
         return round_ < len(self.rows)
 
-    def measure(self, round_: int, row: Mapping[str, float], joules: float | None) -> None:
+    def measure(
+        self, round_: int, row: Mapping[str, float], joules: float | None, by_class: ByClass | None = None
+    ) -> None:
         earlier = self.rows[-1:]
         full = {
             **row,
@@ -184,7 +186,8 @@ class Run:
             "classes": len(self._labels),
             "energy_joules": "" if joules is None else round(joules, 3),
         }
-        self._add(Measured(round_, {name: full[name] for name in COLUMNS}))
+        columns = self.rows[0] if self.rows else COLUMNS  # a run of an older version keeps its columns
+        self._add(Measured(round_, {name: full[name] for name in columns}, *_counts(by_class)))
 
     def _add(self, event: Event) -> None:
         """Force an event to disk, and call its listeners."""
@@ -222,6 +225,17 @@ class Run:
             if self._claim is not None:
                 self._claim.require()
             yield
+
+
+def _counts(by_class: ByClass | None) -> Iterator[list[int] | list[list[int]]]:
+    """The fields of `Measured` about the classes."""
+    if by_class is None:
+        return
+    matrix, cells = by_class.confusion, by_class.confusion.nonzero()
+    yield matrix.sum(1).tolist()
+    yield (matrix.sum(1) - matrix.diagonal()).tolist()
+    if by_class.whole:
+        yield torch.cat([cells, matrix[cells[:, 0], cells[:, 1], None]], dim=1).tolist()
 
 
 def discard(folder: Path) -> None:

@@ -30,6 +30,10 @@ COLUMNS = (
     "energy_joules",
     "pool_images",
     "test_images",
+    "test_balanced_accuracy",
+    "test_macro_f1",
+    "test_brier",
+    "test_ece",
 )
 TABLES = {
     "rounds.csv": COLUMNS,
@@ -38,6 +42,8 @@ TABLES = {
     "queries.csv": ("round", "name", "value"),
     "asked.csv": ("round", "id", "seconds", "facts"),
     "answered.csv": ("answer", "id", "label", "class", "file"),
+    "classes.csv": ("round", "class", "images", "wrong", "error"),
+    "confusion.csv": ("round", "class", "prediction", "images"),
 }
 CONFIG, STARTS = "config.yaml", "provenance.json"
 VIEWS = (*TABLES, CONFIG, STARTS)
@@ -101,7 +107,7 @@ class Views:
                 if name not in lines:
                     lines[name] = StringIO()
                     if self._sizes[name] == 0:
-                        _write(lines[name], TABLES[name])
+                        _write(lines[name], TABLES[name][: len(row)])
                 _write(lines[name], row)
             if isinstance(event, Predicted):
                 self._said = event
@@ -116,7 +122,11 @@ def _rows(event: Event, said: Predicted | None) -> Iterator[tuple[str, Sequence[
     """The tables and rows that an event adds. What was `said` of images before is added when they are bought."""
     match event:
         case Measured():
-            yield "rounds.csv", [event.row[name] for name in COLUMNS]
+            yield "rounds.csv", [*event.row.values()]
+            for label, (images, wrong) in enumerate(zip(event.images or (), event.wrong or (), strict=True)):
+                yield "classes.csv", (event.round, label, images, wrong, wrong / images if images else "")
+            for cell in event.confused or ():
+                yield "confusion.csv", (event.round, *cell)
         case Bought():
             files = event.file or [""] * len(event.id)
             for image in zip(event.id, event.label, files, strict=True):
