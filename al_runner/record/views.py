@@ -122,11 +122,7 @@ def _rows(event: Event, said: Predicted | None) -> Iterator[tuple[str, Sequence[
     """The tables and rows that an event adds. What was `said` of images before is added when they are bought."""
     match event:
         case Measured():
-            yield "rounds.csv", [*event.row.values()]
-            for label, (images, wrong) in enumerate(zip(event.images or (), event.wrong or (), strict=True)):
-                yield "classes.csv", (event.round, label, images, wrong, wrong / images if images else "")
-            for cell in event.confused or ():
-                yield "confusion.csv", (event.round, *cell)
+            yield from _measured(event)
         case Bought():
             files = event.file or [""] * len(event.id)
             for image in zip(event.id, event.label, files, strict=True):
@@ -144,6 +140,15 @@ def _rows(event: Event, said: Predicted | None) -> Iterator[tuple[str, Sequence[
             files = event.file or [""] * len(event.id)
             for answer in zip(event.id, event.label, event.name, files, strict=True):
                 yield "answered.csv", (event.answer, *answer)
+
+
+def _measured(event: Measured) -> Iterator[tuple[str, Sequence[object]]]:
+    """The rows of a measurement: its own, and those of its classes and of its confusion matrix."""
+    yield "rounds.csv", [*event.row.values()]
+    for label, (images, wrong) in enumerate(zip(event.images or (), event.wrong or (), strict=True)):
+        yield "classes.csv", (event.round, label, images, wrong, wrong / images if images else "")
+    for cell in event.confused or ():
+        yield "confusion.csv", (event.round, *cell)
 
 
 def _starts(events: Iterable[Event]) -> dict[str, bytes]:
