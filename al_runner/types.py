@@ -199,6 +199,9 @@ class Record(Protocol):
 
     def measured(self, round_: int) -> bool: ...
 
+    def column(self, name: str) -> list[float]:
+        """A measurement of every measured round, NaN if it is unknown."""
+
     def measure(
         self, round_: int, row: dict[str, float], joules: float | None, by_class: "ByClass | None" = None
     ) -> None:

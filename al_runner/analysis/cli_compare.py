@@ -39,7 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.full:
         tables = comparison.shown()
     else:
-        tables = [*comparison.shown_results(), *(comparison.shown_saved() if options.cost_per_label else [])]
+        saved = comparison.shown_saved() if options.cost_per_label else []
+        tables = [*comparison.shown_results(), *saved, *comparison.shown_stopping()]
     say("\n\n".join([*comparison.verdicts(), *(table.as_text() for table in tables)]))
     say("", *map(str, written))
     return contents.code

@@ -44,9 +44,13 @@ def copies(folder: Path) -> list[str]:
 def _measured(tables: dict[str, list[Row]]) -> Iterator[str]:
     """Every row of rounds.csv with its classes, and as versions recorded it that measured no classes."""
     classes = {number: columns[2:4] for number, columns in _rounds(tables["classes.csv"])}
-    cells = {number: [*zip(*columns[1:], strict=True)] for number, columns in _rounds(tables["confusion.csv"])}
+    cells = {
+        number: [[*cell] for cell in zip(*columns[1:], strict=True)]
+        for number, columns in _rounds(tables["confusion.csv"])
+    }
     for row in tables["rounds.csv"]:
-        yield body_of(Measured(row["round"], row, *classes.get(row["round"], (None, None)), cells.get(row["round"])))
+        images, wrong = classes.get(row["round"], (None, None))
+        yield body_of(Measured(row["round"], row, images, wrong, cells.get(row["round"])))
         yield json.dumps({"event": "measured", "round": row["round"], "row": row})
 
 

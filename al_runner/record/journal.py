@@ -89,9 +89,10 @@ class Measured(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """Every planned round is measured."""
+    """Every planned round is measured, or a stopping rule has ended the run."""
 
     rounds: int
+    rule: str | None = None  # the rule that ended it
 
 
 Event = Begun | Made | Predicted | Asked | Answered | Bought | Measured | Ended

@@ -35,8 +35,10 @@ COLUMNS = (
     "test_brier",
     "test_ece",
 )
+RULES = {rule: f"stop_{rule}" for rule in ("stabilising", "low_uncertainty", "plateau")}  # and their columns
+STOPPING = ("stop_agreement", "stop_uncertainty", *RULES.values())  # further columns of a run with stopping=
 TABLES = {
-    "rounds.csv": COLUMNS,
+    "rounds.csv": (*COLUMNS, *STOPPING),
     "acquired.csv": ("round", "id", "label", "file"),
     "predicted.csv": ("round", "id", "prediction", "confidence"),
     "queries.csv": ("round", "name", "value"),

@@ -1,6 +1,7 @@
 """A data set, a net and a record small enough to run whole experiments in milliseconds."""
 
 from collections.abc import Mapping
+from math import nan
 
 import torch
 from torch import Tensor
@@ -140,6 +141,9 @@ class Memory:
 
     def measured(self, round_: int) -> bool:
         return round_ < len(self.rows)
+
+    def column(self, name: str) -> list[float]:
+        return [row.get(name, nan) for row in self.rows]
 
     def measure(
         self, round_: int, row: dict[str, float], joules: float | None, by_class: ByClass | None = None

@@ -69,8 +69,8 @@ def measured_by(frame: pd.DataFrame, metric: Metric) -> pd.DataFrame:
     Raises UsageError if a run does not have the metric.
     """
     values = frame[metric.column] if metric.column in frame else pd.Series(float("nan"), index=frame.index)
-    without = frame.loc[values.isna(), "folder"].unique()
-    if len(without):
+    without = list(map(str, frame.loc[values.isna(), "folder"].unique()))
+    if without:
         raise UsageError(
             f"--metric {metric.name}: {_some(without)} did not record {metric.column}, as runs of older versions; "
             "leave out --metric, or move these runs away"
@@ -86,4 +86,4 @@ def stem_of(metric: Metric, what: str) -> str:
 
 
 def _some(names: Sequence[str]) -> str:
-    return str(names[0]) if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"

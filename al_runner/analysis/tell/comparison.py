@@ -10,12 +10,14 @@ from al_runner.analysis.stats.case import Case, cases
 from al_runner.analysis.stats.labels import labels_needed
 from al_runner.analysis.stats.over_cases import average_ranks, penalties
 from al_runner.analysis.stats.results import paired_tests, results
+from al_runner.analysis.stats.stopping import stopping
 from al_runner.analysis.table.display import Names
 from al_runner.analysis.table.files import as_csv, write
 from al_runner.analysis.table.metrics import ERROR, Metric, stem_of
 from al_runner.analysis.tell.latex import DEFAULT, latex_table
 from al_runner.analysis.tell.saved import shown_saved
 from al_runner.analysis.tell.shown import Shown, markdown
+from al_runner.analysis.tell.stopping import shown_stopping
 from al_runner.analysis.tell.tables import shown_labels, shown_penalties, shown_ranks, shown_results, shown_tests
 from al_runner.analysis.tell.verdict import Naming, verdict
 
@@ -31,6 +33,7 @@ class Comparison:
     tests: pd.DataFrame
     penalties: pd.DataFrame
     ranks: pd.DataFrame
+    stopping: pd.DataFrame  # empty if no run recorded stopping rules
     label_cost: float | None = None  # the price of a label
 
     @classmethod
@@ -58,6 +61,7 @@ class Comparison:
             paired_tests(case_list),
             penalties(case_list),
             average_ranks(case_list),
+            stopping(case_list),
             label_cost,
         )
 
@@ -69,7 +73,8 @@ class Comparison:
     def frames(self) -> dict[str, pd.DataFrame]:
         """The tables by name, as they are written to CSV."""
         tables = {"results": self.results, "labels": self.labels, "tests": self.tests}
-        return {**tables, "penalties": self.penalties.reset_index(), "ranks": self.ranks}
+        rules = {"stopping": self.stopping} if len(self.stopping) else {}
+        return {**tables, "penalties": self.penalties.reset_index(), "ranks": self.ranks, **rules}
 
     def shown_results(self, names: Naming = str) -> list[Shown]:
         """The table of errors of every case."""
@@ -79,12 +84,17 @@ class Comparison:
         """The table of labels saved, and money if a label has a price, of every case."""
         return shown_saved(_named(self.labels, names), names(self.baseline), self.label_cost, self.metric)
 
+    def shown_stopping(self, names: Naming = str) -> list[Shown]:
+        """What stopping rules save and cost in every case that recorded them."""
+        return shown_stopping(_named(self.stopping, names), self.metric)
+
     def shown(self, names: Naming = str) -> list[Shown]:
         """All tables as they are shown; `names` gives the shown names of curves."""
         baseline, penalties = names(self.baseline), self.penalties.rename(names, axis=0).rename(names, axis=1)
         return [
             *self.shown_results(names),
             *self.shown_saved(names),
+            *self.shown_stopping(names),
             *shown_labels(_named(self.labels, names), baseline, self.metric),
             *shown_tests(_named(self.tests, names), baseline, self.metric),
             *shown_penalties(penalties, sum(case.each["seed"].nunique() > 1 for case in self.cases)),
