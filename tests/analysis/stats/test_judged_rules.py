@@ -20,7 +20,7 @@ def made(root):
         more = {"stop_stabilising": flags, "stop_low_uncertainty": [0, 0, 1, 1], "stop_plateau": [0, 0, 0, 0]}
         more["test_brier"] = [2 * error for error in errors]
         make_run(root, "random", seed, errors, more=more)
-        make_run(root, "entropy", seed, errors)  # recorded no rule
+        make_run(root, "entropy", seed, errors, more={"test_brier": more["test_brier"]})  # recorded no rule
     return root
 
 
