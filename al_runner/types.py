@@ -162,6 +162,13 @@ class Query(NamedTuple):
     facts: Mapping[str, float]  # that the strategy reports about it
 
 
+class ByClass(NamedTuple):
+    """The test errors of a round, class by class."""
+
+    confusion: Tensor  # images by class (row) and prediction (column), int64 [Y, Y] on the CPU
+    whole: bool  # record the whole matrix, as at the end of a run, and not only the errors of each class
+
+
 class Record(Protocol):
     """The record of a run. The loop does not repeat what it holds."""
 
@@ -192,7 +199,12 @@ class Record(Protocol):
 
     def measured(self, round_: int) -> bool: ...
 
-    def measure(self, round_: int, row: dict[str, float], joules: float | None) -> None:
+    def column(self, name: str) -> list[float]:
+        """A measurement of every measured round, NaN if it is unknown."""
+
+    def measure(
+        self, round_: int, row: dict[str, float], joules: float | None, by_class: "ByClass | None" = None
+    ) -> None:
         """Record a round's measurements, and the joules that this process used for it (None: unknown)."""
 
 

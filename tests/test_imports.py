@@ -52,7 +52,7 @@ LAYERS = {
         "settings",
     },
     "features": {"models", "types", "errors", "rng", "system", "settings", "data", "strategies"},
-    "loop": {"labels", "types", "rng", "pool", "oracle", "learners", "budget", "strategies", "errors"},
+    "loop": {"labels", "types", "rng", "pool", "oracle", "learners", "budget", "strategies", "settings", "errors"},
     "testing": {
         "wrapped",
         "training",

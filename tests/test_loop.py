@@ -3,6 +3,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
+import sklearn.metrics
 import torch
 import toy
 from torch import Tensor, nn
@@ -11,6 +12,7 @@ from al_runner.budget import Budget
 from al_runner.engine.drive import drive
 from al_runner.errors import UsageError
 from al_runner.learners.plain import Plain, SingleNet
+from al_runner.loop.measure import measurements
 from al_runner.models.inputs import net_builder
 from al_runner.pool import Pool
 from al_runner.rng import Streams
@@ -102,6 +104,37 @@ def test_measurements_are_the_net_s_own() -> None:
         picked = fitted.log_probs(data.images[data.test])[torch.arange(len(data.test)), 0, data.labels[data.test]]
         assert row["test_nll"] == pytest.approx(-picked.double().mean().item(), rel=1e-6)
         assert row["test_accuracy"] == 1 - row["test_error"]
+
+
+def test_the_other_metrics_are_of_the_same_mean_prediction_and_need_no_second_one() -> None:
+    """With posterior samples, too: they measure the mean of the probabilities."""
+    data, calls = toy.offset_data(20), 0
+    table = torch.randn(20, 5, 3, generator=torch.Generator().manual_seed(0)).log_softmax(-1)
+
+    class Counting(toy.Table):
+        def log_probs(self, x: Tensor) -> Tensor:
+            nonlocal calls
+            calls += 1
+            return super().log_probs(x)
+
+    row, confusion = measurements(data, Counting(table), toy.bought(data, data.train[:4]))
+    assert calls == 3  # test, validation, training images
+    probs, labels = table[data.test].exp().double().mean(1), data.labels[data.test]
+    predictions = probs.argmax(1)
+    assert confusion.tolist() == sklearn.metrics.confusion_matrix(labels, predictions, labels=[0, 1, 2]).tolist()
+    assert 1 - confusion.diagonal().sum() / confusion.sum() == pytest.approx(row["test_error"])
+    assert row["test_balanced_accuracy"] == sklearn.metrics.balanced_accuracy_score(labels, predictions)
+    assert row["test_macro_f1"] == pytest.approx(sklearn.metrics.f1_score(labels, predictions, average="macro"))
+    brier = sklearn.metrics.brier_score_loss(labels, probs, labels=[0, 1, 2], scale_by_half=False)
+    assert row["test_brier"] == pytest.approx(brier, abs=1e-6)
+
+
+def test_the_whole_confusion_matrix_is_recorded_with_the_last_round_only() -> None:
+    memory = run(Random())
+    assert [by_class.whole for by_class in memory.by_class] == [False] * 4 + [True]
+    for row, (confusion, _) in zip(memory.rows, memory.by_class, strict=True):
+        assert int(confusion.sum()) == row["test_images"]
+        assert 1 - int(confusion.trace()) / int(confusion.sum()) == pytest.approx(row["test_error"])
 
 
 class Answering(Random):

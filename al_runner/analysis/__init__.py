@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from al_runner.analysis.stats.over_cases import average_ranks, penalties
     from al_runner.analysis.stats.results import paired_tests, results, summarise
     from al_runner.analysis.table.display import Names
+    from al_runner.analysis.table.metrics import METRICS
     from al_runner.analysis.table.published import published
     from al_runner.analysis.table.runs import load
     from al_runner.analysis.tell.comparison import Comparison, save_tables
     from al_runner.analysis.tell.verdict import gaps, verdict
 
 __all__ = [
+    "METRICS",
     "Comparison",
     "Look",
     "Names",
@@ -55,6 +57,7 @@ __all__ = [
 
 # Where each is, imported when it is first asked for: al-status reads rows, and needs neither pandas nor matplotlib.
 ROOMS = {
+    "METRICS": "table.metrics",
     "Comparison": "tell.comparison",
     "Look": "draw.look",
     "Names": "table.display",

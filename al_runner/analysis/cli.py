@@ -16,6 +16,7 @@ from al_runner.analysis.draw.style import Picture
 from al_runner.analysis.stats.curves import Spread
 from al_runner.analysis.stats.results import summarise
 from al_runner.analysis.table.files import as_csv, stem, write
+from al_runner.analysis.table.metrics import ERROR, stem_of
 from al_runner.analysis.table.names import across, all_truth, case_title, columns, common_seeds, only
 from al_runner.analysis.table.rows import BASELINE
 from al_runner.analysis.table.runs import Contents, find
@@ -37,11 +38,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     look = _look(options, drawn)
     for note in notes(contents):
         say(f"al-plot: {note}", file=sys.stderr)
-    summary = summarise(frame)
-    written = [write(out / "results.csv", as_csv(frame)), write(out / "summary.csv", as_csv(summary))]
+    summary = summarise(frame, look.metric)
+    written = [
+        write(out / "results.csv", as_csv(frame)),
+        write(out / f"{stem_of(look.metric, 'summary')}.csv", as_csv(summary)),
+    ]
     for name, figure in _figures(drawn, look, options):
         written += [save(figure, out / f"{name}.{suffix}") for suffix in formats_of(options)]
-    say("\n\n".join(table.as_text() for table in shown_results(summary, BASELINE)))
+    say("\n\n".join(table.as_text() for table in shown_results(summary, BASELINE, look.metric)))
     say("", *map(str, written))
     return contents.code
 
@@ -79,9 +83,10 @@ def _figures(frame: pd.DataFrame, look: Look, options: argparse.Namespace) -> It
 
 
 def _stem(kind: str, names: Sequence[str], look: Look) -> str:
-    """The file name of a figure; a running minimum has another name than the test error."""
+    """The file name of a figure; a running minimum has another name than the test error, and so has another metric."""
     accuracy = look.accuracy and kind != "difference"
-    what = f"{'best_' if look.best else ''}test_{'accuracy' if accuracy else 'error'}{'_' if kind else ''}{kind}"
+    value = f"test_{'accuracy' if accuracy else 'error'}" if look.metric == ERROR else look.metric.name
+    what = f"{'best_' if look.best else ''}{value}{'_' if kind else ''}{kind}"
     return stem(what, names)
 
 
@@ -90,7 +95,7 @@ def _look(options: argparse.Namespace, frame: pd.DataFrame) -> Look:
     return replace(
         look_of(options, frame),
         best=options.best,
-        accuracy=options.accuracy,
+        accuracy=options.accuracy or (options.metric.gained and not options.log),
         log=options.log,
         split=_split(options.split),
         spread=Spread("median" if options.median else "mean", interval),

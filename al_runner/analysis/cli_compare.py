@@ -27,7 +27,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     contents = find(options.directory)
     runs = only(across(contents.frame, options.across), options.only)
     look, columns = look_of(options, runs), chosen(options.columns)
-    comparison = Comparison.of(runs, options.at, options.baseline, options.target, options.last, options.cost_per_label)
+    comparison = Comparison.of(
+        runs, options.at, options.baseline, targets_of(options), options.last, options.cost_per_label, options.metric
+    )
     for line in [*left_out(contents), *all_gaps(comparison.cases)]:
         say(f"al-compare: {line}", file=sys.stderr)
     out = options.out or options.directory
@@ -37,21 +39,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.full:
         tables = comparison.shown()
     else:
-        tables = [*comparison.shown_results(), *(comparison.shown_saved() if options.cost_per_label else [])]
+        saved = comparison.shown_saved() if options.cost_per_label else []
+        tables = [*comparison.shown_results(), *saved, *comparison.shown_stopping()]
     say("\n\n".join([*comparison.verdicts(), *(table.as_text() for table in tables)]))
     say("", *map(str, written))
     return contents.code
 
 
 def target(word: str) -> float:
-    """An error as a fraction, from percent in (0, 100). Raises ArgumentTypeError for any other text."""
+    """An error in percent, or a value of a metric that is no fraction, in (0, 100).
+
+    Raises ArgumentTypeError for any other text.
+    """
     try:
-        percent = float(word)
+        value = float(word)
     except ValueError:
-        percent = nan
-    if not 0 < percent < 100:
+        value = nan
+    if not 0 < value < 100:
         raise argparse.ArgumentTypeError(f"{word} is no error in percent; give one between 0 and 100")
-    return percent / 100
+    return value
+
+
+def targets_of(options: argparse.Namespace) -> list[float] | None:
+    """The losses of --target as the tables hold them, or None if none is given."""
+    return None if options.target is None else [value / options.metric.scale for value in options.target]
 
 
 def rounds(word: str) -> int:

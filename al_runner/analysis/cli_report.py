@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from al_runner.analysis.draw.options import add_cost, add_label, names_of
+from al_runner.analysis.draw.options import add_cost, add_label, add_metric, names_of
 from al_runner.analysis.report.page import page
 from al_runner.analysis.report.source import Source
 from al_runner.analysis.table.files import write
@@ -20,7 +20,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run al-report's command line. Returns 1 if a run is left out; 2, with a line on stderr, for a UsageError."""
     options = _parser().parse_args(argv)
     source = Source.of(
-        options.directory, options.data.expanduser(), options.at, options.baseline, options.cost_per_label
+        options.directory,
+        options.data.expanduser(),
+        options.at,
+        options.baseline,
+        options.cost_per_label,
+        options.metric,
     )
     source = replace(source, names=names_of(options, source.frame))
     for line in [*left_out(source.contents), *source.unread]:
@@ -37,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--out", metavar="FILE", type=Path, help="default: DIR/report.html")
     add("--at", metavar="LABELS", type=int, help="the budget; default: the most that a run has")
     add("--baseline", metavar="NAME", help="held against; default: random")
+    add_metric(parser)
     add_cost(parser)
     add_label(parser)
     root = Path(os.environ.get("AL_DATA") or "~/.cache/al-runner")

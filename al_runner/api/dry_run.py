@@ -157,7 +157,7 @@ def recorded(cfg: DictConfig, experiment: Experiment) -> int:
     record = Run(Path(HydraConfig.get().runtime.output_dir), recover=cfg.recover)
     if not record.answers:  # a person's answers change the data
         record.require(identity(cfg), experiment.purchases, fingerprint(experiment.data))
-    return len(record.rows)
+    return len(experiment.purchases) if experiment.ended_by(record) else len(record.rows)
 
 
 def shown(planned: Sequence[Planned], refused: Sequence[str], launcher: By | None) -> list[str]:

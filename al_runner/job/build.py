@@ -38,7 +38,9 @@ def build(cfg: DictConfig, device: torch.device, answers: RecordedAnswers = NO_A
         data = oracle.data
     builder = net_builder(data, instantiate(cfg.model), cfg.standardise)
     learner = instantiate(cfg.learner, _partial_=True)(build=builder)
-    experiment = Experiment(data, learner, strategy, budget, cfg.seed, oracle, first_strategy(budget.initial_by))
+    stopping = instantiate(cfg.stopping) if cfg.get("stopping") else None
+    first_by = first_strategy(budget.initial_by)
+    experiment = Experiment(data, learner, strategy, budget, cfg.seed, oracle, first_by, stopping)
     first = experiment.purchases[0]
     strategy.check_learner(strategy.wrap(learner))
     images = data.images[:2].cpu()

@@ -81,7 +81,7 @@ async def run_job(cfg: DictConfig, clock: Callable[[], float], progress: Lines, 
             set_torch(cfg)
             device = torch_device(cfg.device, device_number)
             experiment, record, exchange, data = opened(cfg, device, folder, claim, label)
-            rounds = len(experiment.purchases)
+            rounds = experiment.rounds(record)
             noted.runs(rounds)
             if len(record.rows) < rounds:
                 progress.begun(label, header(cfg.run, experiment, device, folder))
@@ -90,12 +90,16 @@ async def run_job(cfg: DictConfig, clock: Callable[[], float], progress: Lines, 
                 logger = instantiate(cfg.logger)(folder=folder, settings=identity(cfg)) if cfg.get("logger") else None
                 start = provenance(device, cfg.seed, noted.words, data, experiment.data.source)
                 record.begin(identity(cfg), start, experiment.data.files)
-                record.on(Measured, lambda event: noted.write(RUNNING))
-                record.on(Measured, lambda event: progress.measured(label, rounds, event.row))
+                record.on(Measured, lambda event: noted.runs(experiment.rounds(record)))
+                record.on(Measured, lambda event: progress.measured(label, experiment.rounds(record), event.row))
                 seen = keeper(cfg.save_weights, folder, experiment, record)
                 with asking(exchange, noted.words, label):
                     await carry_out(experiment, record, clock, Meter(counter_of(device)), logger, seen)
-            record.end()
+            rule = experiment.ended_by(record)
+            if rule:
+                log.info("%s | %s says stop, with %d labels", label, rule, record.rows[-1]["labelled"])
+                noted.write(RUNNING, rule=rule)
+            record.end(rule)
     except Taken as error:
         raise UsageError(f"{folder} is {error}; wait for it, or choose another name=") from None
     except Waiting:

@@ -13,12 +13,13 @@ from al_runner.labels import UNKNOWN, UNSURE
 from al_runner.learners.checked import Checked, CheckedFit
 from al_runner.loop.initial import InitialSet
 from al_runner.loop.measure import measurements
+from al_runner.loop.stopping import COLUMN, Stopping, Watch
 from al_runner.oracle.simulated import Simulated, simulated
 from al_runner.pool import ImagesOf, Pool
 from al_runner.rng import Streams
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.choice import Choice, checked
-from al_runner.types import DataSet, Fitted, Judge, Learner, Oracle, Query, Record, TrainData, mean_log_probs
+from al_runner.types import ByClass, DataSet, Fitted, Judge, Learner, Oracle, Query, Record, TrainData, mean_log_probs
 
 QUERY = "query"  # the name of images that are bought
 SHOWN = 10  # images of a purchase that are recorded for people to look at
@@ -35,6 +36,7 @@ class Experiment:
     seed: int
     oracle: Oracle
     first: Strategy | None = None  # chooses the initial set if budget.initial_by names a strategy
+    stopping: Stopping | None = None  # rules that are recorded, one of which may end the run
 
     @cached_property
     def plan(self) -> Budget:
@@ -74,15 +76,19 @@ class Experiment:
         """
         learner = Checked(self.strategy.wrap(self.learner), type(self.learner).__name__)
         pool = Pool(self.data)
+        watch = Watch(self.stopping, self.data, self.seed) if self.stopping else None
         fitted: CheckedFit | None = None
         for round_, size in enumerate(self.purchases):
+            if round_ >= self.rounds(record):  # a rule has ended the run
+                break
             ids, selecting = recorded_purchase(record, pool, round_), 0.0
+            query = recorded_query(record, pool, round_) if ids is None else None
+            resumed = fitted is None and round_ > 0 and not record.measured(round_)
+            if resumed and (watch or (ids is None and query is None)):  # the fit of the round before is needed again
+                fitted = await learner.fit(self.train_data(pool), Streams(self.seed, round_ - 1), None)
             if ids is not None:
                 labels = await self.label(pool, ids)
             else:
-                query = recorded_query(record, pool, round_)
-                if query is None and fitted is None and round_ > 0:  # resumed after a measurement, before the query
-                    fitted = await learner.fit(self.train_data(pool), Streams(self.seed, round_ - 1), None)
                 if query is None:
                     query = await self.ask(record, pool, fitted, size, round_, clock)
                 selecting = query.seconds
@@ -90,13 +96,33 @@ class Experiment:
             pool.buy(ids, labels)
             if record.measured(round_) and not learner.continues:
                 continue
-            start = clock()
+            start, before = clock(), fitted
             fitted = await learner.fit(self.train_data(pool), Streams(self.seed, round_), fitted)
             fitting = clock() - start
             if not record.measured(round_):
-                row = {**measurements(self.data, fitted, pool), "fit_seconds": fitting}
+                row, confusion = measurements(self.data, fitted, pool)
+                row["fit_seconds"] = fitting
+                if watch:
+                    row |= watch.row(before, fitted, pool, row["val_error"], record)
                 seen(round_, fitted, row)
-                record.measure(round_, row, joules(fitting + selecting))
+                by_class = ByClass(confusion, whole=self.is_last(round_, row))
+                record.measure(round_, row, joules(fitting + selecting), by_class)
+
+    def rounds(self, record: Record) -> int:
+        """How many rounds the run has: those of its budget, or fewer if the obeyed rule has said stop."""
+        ended = self.stopping.ended(record) if self.stopping else None
+        return len(self.purchases) if ended is None else ended + 1
+
+    def ended_by(self, record: Record) -> str | None:
+        """The rule that has ended the run before its last planned round, or None."""
+        if self.stopping is None or self.stopping.ended(record) is None or record.measured(len(self.purchases) - 1):
+            return None
+        return self.stopping.obey
+
+    def is_last(self, round_: int, row: Mapping[str, float]) -> bool:
+        """Whether the run ends with the round that has this row."""
+        stops = self.stopping is not None and row.get(COLUMN.format(self.stopping.obey)) == 1
+        return stops or round_ + 1 == len(self.purchases)
 
     async def again(self, record: Record) -> tuple[Fitted, Pool]:
         """Fit the model of the newest round of `record` again. Returns the model and its pool.

@@ -6,27 +6,56 @@ N images, Y classes.
 from torch import Tensor
 from torch.nn.functional import nll_loss
 
+from al_runner.loop.metrics import (
+    balanced_accuracy,
+    brier_score,
+    calibration_error,
+    confusion_matrix,
+    macro_f1,
+)
 from al_runner.pool import Pool
 from al_runner.types import DataSet, Fitted, mean_log_probs
 
 
-def measurements(data: DataSet, fitted: Fitted, pool: Pool) -> dict[str, float]:
-    """A round's row of rounds.csv, without what its record adds: errors as shares, negative log-likelihood in nats."""
-    test_error, test_nll = score(fitted, data.images[data.test], data.labels[data.test])
-    return {
+def measurements(data: DataSet, fitted: Fitted, pool: Pool) -> tuple[dict[str, float], Tensor]:
+    """A round's row of rounds.csv, without what its record adds, and the confusion matrix of the test images, [Y, Y].
+
+    Errors are shares, the negative log-likelihood is in nats. The test images are predicted once.
+    """
+    test = prediction(fitted, data.images[data.test])
+    test_error, test_nll = score(test, data.labels[data.test])
+    more, confusion = other_metrics(test, data.labels[data.test])
+    row = {
         "labelled": pool.asked,  # an answer without a label costs the same as a label
         "test_error": test_error,
         "test_accuracy": 1 - test_error,
-        "val_error": score(fitted, *data.validation)[0],
-        "train_error": score(fitted, pool.x(pool.labelled), pool.y(pool.labelled))[0],
+        "val_error": score(prediction(fitted, data.validation[0]), data.validation[1])[0],
+        "train_error": score(prediction(fitted, pool.x(pool.labelled)), pool.y(pool.labelled))[0],
         "test_nll": test_nll,
         "steps": fitted.steps,
         "pool_images": len(data.train),
         "test_images": len(data.test),
     }
+    return row | more, confusion
 
 
-def score(fitted: Fitted, x: Tensor, y: Tensor) -> tuple[float, float]:
-    """Error rate and mean negative log-likelihood (nats) of the mean prediction for images [N, ...] and labels [N]."""
-    mean = mean_log_probs(fitted.log_probs(x))
+def prediction(fitted: Fitted, x: Tensor) -> Tensor:
+    """Log of the mean probabilities over posterior samples, for images [N, ...] -> [N, Y]."""
+    return mean_log_probs(fitted.log_probs(x))
+
+
+def score(mean: Tensor, y: Tensor) -> tuple[float, float]:
+    """Error rate and mean negative log-likelihood (nats) of a prediction [N, Y] for labels [N]."""
     return float((mean.argmax(1) != y).sum()) / len(y), float(nll_loss(mean.double(), y))
+
+
+def other_metrics(mean: Tensor, y: Tensor) -> tuple[dict[str, float], Tensor]:
+    """More measurements of a prediction [N, Y] for labels [N], and its confusion matrix, int64 [Y, Y] on the CPU."""
+    probs, labels = mean.double().exp().cpu(), y.cpu()
+    confusion = confusion_matrix(mean.argmax(1).cpu(), labels, mean.shape[1])
+    return {
+        "test_balanced_accuracy": balanced_accuracy(confusion),
+        "test_macro_f1": macro_f1(confusion),
+        "test_brier": brier_score(probs, labels),
+        "test_ece": calibration_error(probs, labels),
+    }, confusion

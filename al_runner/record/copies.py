@@ -23,7 +23,7 @@ def copies(folder: Path) -> list[str]:
     seconds = {row["round"]: row["select_seconds"] for row in tables["rounds.csv"]}
     facts = {number: dict(zip(*columns[1:], strict=True)) for number, columns in _rounds(tables["queries.csv"])}
     return [
-        *(body_of(Measured(row["round"], row)) for row in tables["rounds.csv"]),
+        *_measured(tables),
         *(
             body_of(Bought(number, ids, labels, seconds.get(number, 0.0), facts.get(number, {}), _files(names)))
             for number, (_, ids, labels, names) in _rounds(tables["acquired.csv"])
@@ -41,6 +41,19 @@ def copies(folder: Path) -> list[str]:
     ]
 
 
+def _measured(tables: dict[str, list[Row]]) -> Iterator[str]:
+    """Every row of rounds.csv with its classes, and as versions recorded it that measured no classes."""
+    classes = {number: columns[2:4] for number, columns in _rounds(tables["classes.csv"])}
+    cells = {
+        number: [[*cell] for cell in zip(*columns[1:], strict=True)]
+        for number, columns in _rounds(tables["confusion.csv"])
+    }
+    for row in tables["rounds.csv"]:
+        images, wrong = classes.get(row["round"], (None, None))
+        yield body_of(Measured(row["round"], row, images, wrong, cells.get(row["round"])))
+        yield json.dumps({"event": "measured", "round": row["round"], "row": row})
+
+
 def _begun(folder: Path) -> Iterator[str]:
     with suppress(OSError, ValueError, TypeError, yaml.YAMLError):
         config = yaml.safe_load((folder / CONFIG).read_bytes())
@@ -49,10 +62,15 @@ def _begun(folder: Path) -> Iterator[str]:
 
 
 def _rows(path: Path, columns: Sequence[str]) -> list[Row]:
-    """The rows of a table that have every column; none if the table can't be read."""
+    """The rows of a table that have every column; none if the table can't be read.
+
+    An older version may have written only the first columns; the table's header then says so.
+    """
     with suppress(OSError, csv.Error):
-        lines = [*csv.reader(path.read_bytes().decode(errors="replace").splitlines()[1:])]
-        return [dict(zip(columns, map(_value, line), strict=True)) for line in lines if len(line) == len(columns)]
+        text = path.read_bytes().decode(errors="replace").splitlines()
+        (head, *_), lines = [*csv.reader(text[:1]), []], [*csv.reader(text[1:])]
+        own = columns[: len(head)] if head and head == [*columns[: len(head)]] else columns
+        return [dict(zip(own, map(_value, line), strict=True)) for line in lines if len(line) == len(own)]
     return []
 
 

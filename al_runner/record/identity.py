@@ -13,7 +13,7 @@ from al_runner.record.older import renewed
 
 ANEW = "give this one name=..., or start anew with overwrite=true"
 # These decide only when a run ends. They may change if the purchases made so far stay the same.
-ENDS = ("budget.max_labelled", "budget.max_fraction", "budget.max_rounds")
+ENDS = ("budget.max_labelled", "budget.max_fraction", "budget.max_rounds", "stopping.obey")
 # A run is tied to its data by their fingerprint, so the folder of the data may change, and so may a file of labels.
 MAY_DIFFER = (*ENDS, "dataset.path", "oracle.labels")
 

@@ -83,12 +83,16 @@ class Measured(NamedTuple):
 
     round: int
     row: dict[str, Any]  # by the columns of rounds.csv
+    images: list[int] | None = None  # test images by class; None if an older version measured
+    wrong: list[int] | None = None  # how many of them are predicted wrongly
+    confused: list[list[int]] | None = None  # class, prediction and images: the cells of the matrix that are not 0
 
 
 class Ended(NamedTuple):
-    """Every planned round is measured."""
+    """Every planned round is measured, or a stopping rule has ended the run."""
 
     rounds: int
+    rule: str | None = None  # the rule that ended it
 
 
 Event = Begun | Made | Predicted | Asked | Answered | Bought | Measured | Ended

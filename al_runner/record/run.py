@@ -3,6 +3,7 @@
 import errno
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from math import isnan, nan
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,10 +28,10 @@ from al_runner.record.journal import (
     read,
 )
 from al_runner.record.pixels import packed, unpacked
-from al_runner.record.views import COLUMNS, VIEWS, Views, keep_copy
+from al_runner.record.views import COLUMNS, STOPPING, VIEWS, Views, keep_copy
 from al_runner.system.atomic import replace_file
 from al_runner.system.claim import Claim
-from al_runner.types import Query
+from al_runner.types import ByClass, Query
 
 REMEDY = "restore it from a copy, go on after its last sound round with recover=true, or start anew with overwrite=true"
 OLD = "checksums.json"  # a folder of version 0.1 has this file, and no journal
@@ -121,10 +122,10 @@ class Run:
         """Set the images' files by id. Every purchase and every answer is recorded with them from now on."""
         self._files = files
 
-    def end(self) -> None:
-        """Record that every planned round is measured."""
+    def end(self, rule: str | None = None) -> None:
+        """Record that every planned round is measured, or that a stopping rule has ended the run."""
         if not isinstance(self._last, Ended):
-            self._add(Ended(len(self.rows)))
+            self._add(Ended(len(self.rows), rule))
 
     def bought(self, round_: int) -> Tensor | None:
         return torch.tensor(self._bought[round_].id, dtype=torch.int64) if round_ in self._bought else None
@@ -174,7 +175,12 @@ class Run:
     def measured(self, round_: int) -> bool:
         return round_ < len(self.rows)
 
-    def measure(self, round_: int, row: Mapping[str, float], joules: float | None) -> None:
+    def column(self, name: str) -> list[float]:
+        return [nan if row.get(name, "") == "" else float(row[name]) for row in self.rows]
+
+    def measure(
+        self, round_: int, row: Mapping[str, float], joules: float | None, by_class: ByClass | None = None
+    ) -> None:
         earlier = self.rows[-1:]
         full = {
             **row,
@@ -183,8 +189,11 @@ class Run:
             "select_seconds": self._bought[round_].seconds,
             "classes": len(self._labels),
             "energy_joules": "" if joules is None else round(joules, 3),
+            **{name: "" for name in STOPPING if name in row and isnan(row[name])},
         }
-        self._add(Measured(round_, {name: full[name] for name in COLUMNS}))
+        new = (*COLUMNS, *(name for name in STOPPING if name in row))
+        columns = self.rows[0] if self.rows else new  # a run of an older version keeps its columns
+        self._add(Measured(round_, {name: full[name] for name in columns}, **_counts(by_class)))
 
     def _add(self, event: Event) -> None:
         """Force an event to disk, and call its listeners."""
@@ -222,6 +231,16 @@ class Run:
             if self._claim is not None:
                 self._claim.require()
             yield
+
+
+def _counts(by_class: ByClass | None) -> dict[str, Any]:
+    """The fields of `Measured` about the classes."""
+    if by_class is None:
+        return {}
+    matrix, cells = by_class.confusion, by_class.confusion.nonzero()
+    confused = torch.cat([cells, matrix[cells[:, 0], cells[:, 1], None]], dim=1).tolist() if by_class.whole else None
+    images = matrix.sum(1)
+    return {"images": images.tolist(), "wrong": (images - matrix.diagonal()).tolist(), "confused": confused}
 
 
 def discard(folder: Path) -> None:

@@ -40,6 +40,12 @@ class State:
     updated: str = ""  # UTC, ISO 8601
     launch: tuple[str, ...] = ()  # Hydra's part of the command line, -m first if it was a sweep's
     job: str = ""  # of a run that Slurm starts, see scheduler.py
+    rule: str = ""  # the stopping rule that ended the run before its budget was spent
+
+    @property
+    def words(self) -> str:
+        """The state as it is shown."""
+        return f"{self.state} ({self.rule})" if self.rule and self.state == DONE else self.state
 
     def now(self, state: str, **changes: Any) -> "State":
         """The same run in the given state, at this moment and in this process."""
@@ -172,6 +178,7 @@ KINDS: dict[str, Callable[[object], bool]] = {
     "born": _is_number,
     "updated": _is_moment,
     "launch": _are_texts,
+    "rule": _is_text,
     "job": lambda value: _is_text(value) and (value == "" or JOB.fullmatch(str(value)) is not None),
 }
 

@@ -30,14 +30,22 @@ COLUMNS = (
     "energy_joules",
     "pool_images",
     "test_images",
+    "test_balanced_accuracy",
+    "test_macro_f1",
+    "test_brier",
+    "test_ece",
 )
+RULES = {rule: f"stop_{rule}" for rule in ("stabilising", "low_uncertainty", "plateau")}  # and their columns
+STOPPING = ("stop_agreement", "stop_uncertainty", *RULES.values())  # further columns of a run with stopping=
 TABLES = {
-    "rounds.csv": COLUMNS,
+    "rounds.csv": (*COLUMNS, *STOPPING),
     "acquired.csv": ("round", "id", "label", "file"),
     "predicted.csv": ("round", "id", "prediction", "confidence"),
     "queries.csv": ("round", "name", "value"),
     "asked.csv": ("round", "id", "seconds", "facts"),
     "answered.csv": ("answer", "id", "label", "class", "file"),
+    "classes.csv": ("round", "class", "images", "wrong", "error"),
+    "confusion.csv": ("round", "class", "prediction", "images"),
 }
 CONFIG, STARTS = "config.yaml", "provenance.json"
 VIEWS = (*TABLES, CONFIG, STARTS)
@@ -101,7 +109,7 @@ class Views:
                 if name not in lines:
                     lines[name] = StringIO()
                     if self._sizes[name] == 0:
-                        _write(lines[name], TABLES[name])
+                        _write(lines[name], TABLES[name][: len(row)])
                 _write(lines[name], row)
             if isinstance(event, Predicted):
                 self._said = event
@@ -116,7 +124,7 @@ def _rows(event: Event, said: Predicted | None) -> Iterator[tuple[str, Sequence[
     """The tables and rows that an event adds. What was `said` of images before is added when they are bought."""
     match event:
         case Measured():
-            yield "rounds.csv", [event.row[name] for name in COLUMNS]
+            yield from _measured(event)
         case Bought():
             files = event.file or [""] * len(event.id)
             for image in zip(event.id, event.label, files, strict=True):
@@ -134,6 +142,15 @@ def _rows(event: Event, said: Predicted | None) -> Iterator[tuple[str, Sequence[
             files = event.file or [""] * len(event.id)
             for answer in zip(event.id, event.label, event.name, files, strict=True):
                 yield "answered.csv", (event.answer, *answer)
+
+
+def _measured(event: Measured) -> Iterator[tuple[str, Sequence[object]]]:
+    """The rows of a measurement: its own, and those of its classes and of its confusion matrix."""
+    yield "rounds.csv", [*event.row.values()]
+    for label, (images, wrong) in enumerate(zip(event.images or (), event.wrong or (), strict=True)):
+        yield "classes.csv", (event.round, label, images, wrong, wrong / images if images else "")
+    for cell in event.confused or ():
+        yield "confusion.csv", (event.round, *cell)
 
 
 def _starts(events: Iterable[Event]) -> dict[str, bytes]:

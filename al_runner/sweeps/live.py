@@ -36,7 +36,7 @@ class LiveLine(Lines):
 
     def measured(self, label: str, rounds: int, row: Row) -> None:
         super().measured(label, rounds, row)
-        self._rows, self._since = [*self._rows, row], monotonic()
+        self._rounds, self._rows, self._since = rounds, [*self._rows, row], monotonic()
 
     def line(self) -> RenderableType:
         """The line as it is now; nothing before the run is opened."""
@@ -110,6 +110,7 @@ class LiveTable(Lines):
 
     def measured(self, label: str, rounds: int, row: Row) -> None:
         super().measured(label, rounds, row)
+        self._rounds[label] = rounds  # fewer than before if a rule ends the run
         self._rows[label] = row
         self._errors.setdefault(label, []).append(float(row["test_error"]))
         self._recorded += 1

@@ -58,7 +58,7 @@ def table(runs: Sequence[Run], root: Path) -> Table:
     for name in ("test error %", "time left"):
         shown.add_column(name, justify="right")
     for run in runs:
-        state, colour = run.state.state, COLOURS[run.state.state]
+        state, colour = escape(run.state.words), COLOURS[run.state.state]
         shown.add_row(
             escape(name_of(run, root)),
             f"[{colour}]{state}[/{colour}]" if colour else state,

@@ -111,7 +111,7 @@ def plain_cells(run: Run, root: Path) -> list[str]:
     """A run's name, state, round, newest error, time left, and why it failed; empty texts for what is not known."""
     return [
         name_of(run, root),
-        run.state.state,
+        run.state.words,
         f"round {round_of(run)}" if run.rounds else "",
         "" if run.test_error is None else f"{100 * run.test_error:.2f} % error",
         "" if run.seconds_left is None else f"about {duration(run.seconds_left)} left",

@@ -17,10 +17,12 @@ from al_runner.labels import UNSURE
 from al_runner.record.journal import NAME, Begun, Ended, read
 from al_runner.record.run import Run
 from al_runner.record.views import TABLES, VIEWS
+from al_runner.types import ByClass
 
 FILES = (NAME, *VIEWS)
 CONFIG = {"seed": 0, "budget": {"query": 3}, "training": {"lr": 1e-05}, "name": ""}
 ROUNDS = 5
+METRICS = ("test_balanced_accuracy", "test_macro_f1", "test_brier", "test_ece")
 
 
 def go_on(folder: Path, recover: bool = False) -> tuple[str, list[str]]:
@@ -43,8 +45,10 @@ def go_on(folder: Path, recover: bool = False) -> tuple[str, list[str]]:
             record.buy(round_, ids, labels, 0.125, {"Z1/N": 1 / (3 + round_)} if round_ else {})
             done.append(f"bought {round_}")
         shares = ["test_accuracy", "val_error", "train_error", "test_nll", "fit_seconds"]
-        row = {**dict.fromkeys(shares, 1 / (7 + round_)), "pool_images": 80, "test_images": 20}
-        record.measure(round_, {"labelled": 3 * round_ + 3, "test_error": 1 / (2 + round_), "steps": 64, **row}, None)
+        row = {**dict.fromkeys((*shares, *METRICS), 1 / (7 + round_)), "pool_images": 80, "test_images": 20}
+        row |= {"labelled": 3 * round_ + 3, "test_error": 1 / (2 + round_), "steps": 64}
+        confusion = torch.tensor([[4, round_, 0], [1, 6, 2], [0, 0, 7]])
+        record.measure(round_, row, None, ByClass(confusion, round_ + 1 == ROUNDS))
         done.append(f"measured {round_}")
     record.end()
     return said, done

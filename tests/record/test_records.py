@@ -2,6 +2,7 @@ import csv
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -135,6 +136,48 @@ def test_the_journal_has_every_event_in_order(tmp_path: Path) -> None:
     assert held[-1] == Ended(rounds=5)
     opened(tmp_path)
     assert [type(event) for event in events(tmp_path)[len(held) :]] == [Begun]
+
+
+def test_a_run_of_an_older_version_goes_on_with_the_columns_it_has(tmp_path: Path) -> None:
+    """Its files are whole: nothing is set aside, its rows stay, and the new rounds are recorded beside them."""
+    shutil.copytree(Path(__file__).parent / "before_metrics", tmp_path, dirs_exist_ok=True)
+    before = (tmp_path / "rounds.csv").read_text()
+    record = Run(tmp_path)
+    record.require(CONFIG, PLAN, "1f")
+    assert record.settle() == ""
+    record.begin(CONFIG, {"data": "1f"})
+    drive(toy.experiment(KfacVfe()).run(record))
+    record.end()
+    after = (tmp_path / "rounds.csv").read_text()
+    assert after.startswith(before)
+    assert [int(row["round"]) for row in rows(tmp_path)] == [0, 1, 2, 3, 4]
+    assert "test_brier" not in rows(tmp_path)[0]
+    assert {int(row["round"]) for row in rows(tmp_path, "classes.csv")} == {2, 3, 4}
+    assert not list(tmp_path.glob("*damaged*"))
+    lines = (tmp_path / NAME).read_bytes().splitlines(keepends=True)
+    (tmp_path / NAME).write_bytes(b"".join(line.replace(b'"steps"', b'"stops"') for line in lines))
+    assert "damaged" in Run(tmp_path, recover=True).settle()  # the tables hold every row, old ones and new ones
+    assert (tmp_path / NAME).read_bytes() == b"".join(lines)
+
+
+def test_errors_by_class_and_the_last_confusion_matrix(tmp_path: Path) -> None:
+    run(tmp_path)
+    memory = toy.Memory()
+    drive(toy.experiment(KfacVfe()).run(memory))
+    recorded = rows(tmp_path, "classes.csv")
+    assert len(recorded) == 5 * 3
+    for row in recorded:
+        confusion = memory.by_class[int(row["round"])].confusion
+        images, right = int(confusion[int(row["class"])].sum()), int(confusion[int(row["class"]), int(row["class"])])
+        assert (int(row["images"]), int(row["wrong"])) == (images, images - right)
+        assert float(row["error"]) == (images - right) / images
+    matrix = torch.zeros_like(confusion)
+    for row in rows(tmp_path, "confusion.csv"):
+        assert row["round"] == "4"
+        matrix[int(row["class"]), int(row["prediction"])] = int(row["images"])
+    assert torch.equal(matrix, memory.by_class[-1].confusion)
+    discard(tmp_path)
+    assert not list(tmp_path.glob("c*.csv"))
 
 
 def test_a_finished_run_is_not_done_again(tmp_path: Path) -> None:

@@ -22,9 +22,13 @@ def make_run(
     labelled: Sequence[int] | None = None,
     name: str = "",
     settings: dict[str, object] | None = None,
+    more: dict[str, Sequence[float]] | None = None,
     **shared: str,
 ) -> Path:
-    """One run folder; `errors` are the test errors by round, `labelled` 8, 16, ... unless told."""
+    """One run folder; `errors` are the test errors by round, `labelled` 8, 16, ... unless told.
+
+    `more` are further columns of rounds.csv.
+    """
     run = {**SHARED, **shared, "strategy": strategy, "name": name, "seed": seed}
     folder = root / RunId.of(run).folder
     folder.mkdir(parents=True)
@@ -34,10 +38,12 @@ def make_run(
     best = np.minimum.accumulate(errors) if len(errors) else []
     with (folder / "rounds.csv").open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
+        others = more or {}
+        writer.writerow([*COLUMNS, *others])
         for i, (count, error) in enumerate(zip(counts, errors, strict=True)):
             select = "" if i == 0 else 0.5
             writer.writerow(
                 [i, count, error, 1 - error, best[i], error / 2, 0.0, 0.1, 100, 1.5 + seed, select, min(10, i + 2)]
+                + [values[i] for values in others.values()]
             )
     return folder

@@ -1,6 +1,7 @@
 """A data set, a net and a record small enough to run whole experiments in milliseconds."""
 
 from collections.abc import Mapping
+from math import nan
 
 import torch
 from torch import Tensor
@@ -17,7 +18,7 @@ from al_runner.strategies.base import Strategy
 from al_runner.strategies.random import Random
 from al_runner.testing.toy import data_set, model, recipe
 from al_runner.training import Fit, trained
-from al_runner.types import DataSet, Fitted, Query, TrainData
+from al_runner.types import ByClass, DataSet, Fitted, Query, TrainData
 
 __all__ = [
     "Continuing",
@@ -105,6 +106,7 @@ class Memory:
         self.images: dict[int, Tensor] = {}
         self.shown: dict[tuple[int, str], Tensor] = {}
         self.predictions: list[tuple[Tensor, Tensor]] = []
+        self.by_class: list[ByClass] = []
 
     def bought(self, round_: int) -> Tensor | None:
         return self.ids[round_] if round_ < len(self.ids) else None
@@ -140,9 +142,15 @@ class Memory:
     def measured(self, round_: int) -> bool:
         return round_ < len(self.rows)
 
-    def measure(self, round_: int, row: dict[str, float], joules: float | None) -> None:
-        assert round_ == len(self.rows)
+    def column(self, name: str) -> list[float]:
+        return [row.get(name, nan) for row in self.rows]
+
+    def measure(
+        self, round_: int, row: dict[str, float], joules: float | None, by_class: ByClass | None = None
+    ) -> None:
+        assert round_ == len(self.rows) and by_class is not None
         self.rows.append(row)
+        self.by_class.append(by_class)
 
     def untimed(self) -> list[dict[str, float]]:
         return [{key: value for key, value in row.items() if not key.endswith("seconds")} for row in self.rows]

@@ -15,6 +15,7 @@ from al_runner.analysis.draw.style import Picture, pens, sheet
 from al_runner.analysis.stats.case import Case
 from al_runner.analysis.stats.over_cases import average_ranks, ranks_over_seeds
 from al_runner.analysis.table.files import stem
+from al_runner.analysis.table.metrics import stem_of
 
 STEP, CLIQUE = 0.62, 0.3  # distances of two names, and of two bars, in units of the vertical axis
 INCHES = 0.32  # of one unit
@@ -32,13 +33,15 @@ def critical_differences(case_list: Sequence[Case], look: Look | None = None) ->
     look = look or Look()
     table = average_ranks(case_list)
     if len(table) >= FEWEST:
-        yield "compare_critical_difference", critical_difference(table, "cases", look)
+        own = replace(look, metric=case_list[0].metric)
+        yield stem_of(own.metric, "compare") + "_critical_difference", critical_difference(table, "cases", own)
         return
     for case in case_list:
         table = ranks_over_seeds(case)
         if len(table) >= FEWEST:
-            name = stem("compare_critical_difference", case.key if len(case_list) > 1 else ())
-            titled = replace(look, title=look.title or look.names.title(case.title))
+            what = stem_of(case.metric, "compare") + "_critical_difference"
+            name = stem(what, case.key if len(case_list) > 1 else ())
+            titled = replace(look, title=look.title or look.names.title(case.title), metric=case.metric)
             yield name, critical_difference(table, "seeds", titled)
 
 
@@ -96,7 +99,7 @@ def _names(axes: Axes, table: pd.DataFrame, first: float, look: Look) -> None:
 def _caption(table: pd.DataFrame, blocks: str, look: Look) -> list[str]:
     p = float(table["friedman_p"].iloc[0])
     friedman = [] if isnan(p) else [f"Friedman {'p < 0.001' if p < 0.001 else f'p = {p:.2g}'}"]
-    ranked = f"average rank of the final error over {table['cases'].iloc[0]} {blocks}, 1 is best"
+    ranked = f"average rank of the final {look.metric.words} over {table['cases'].iloc[0]} {blocks}, 1 is best"
     joined = "a bar joins strategies", "that Nemenyi's test at 5% does not tell apart"
     if look.width >= NARROW:
         return ["; ".join([ranked, *friedman]), " ".join(joined)]

@@ -21,6 +21,7 @@ from al_runner.analysis.draw.panels import (
 from al_runner.analysis.draw.split import automatic_split
 from al_runner.analysis.draw.style import Pen, Picture, pens, sheet
 from al_runner.analysis.stats.curves import Curve, Spread, curves, difference_curves
+from al_runner.analysis.table.metrics import measured_by
 from al_runner.analysis.table.names import all_truth, is_truth, require_curve
 from al_runner.analysis.table.published import matching
 from al_runner.analysis.table.rows import BASELINE
@@ -29,10 +30,11 @@ from al_runner.record.run_id import COMBINATION
 
 
 def learning_curves(runs: pd.DataFrame, look: Look | None = None) -> Picture:
-    """Every strategy of one combination against labelled images, in percent, with its interval over seeds.
+    """Every strategy of one combination against labelled images, by `look.metric`, with its interval over seeds.
 
     The left panel shows early rounds, and the right one later rounds on another scale. With few rounds or little width
-    there is one panel. Raises UsageError if there is no curve, or if `look.split` leaves a panel empty.
+    there is one panel. Raises UsageError if there is no curve, if `look.split` leaves a panel empty, or if a run
+    lacks the metric.
     """
     look = look or Look()
     drawn = _curves(runs, look)
@@ -78,13 +80,13 @@ def facets(frame: pd.DataFrame, by: Sequence[str], look: Look | None = None) -> 
 
 
 def differences(runs: pd.DataFrame, look: Look | None = None, baseline: str = BASELINE) -> Picture:
-    """Every strategy minus the baseline in percentage points, paired by seed, with the interval of the differences.
+    """Every strategy minus the baseline by `look.metric`, paired by seed, with the interval of the differences.
 
     Below the line is better. Raises UsageError if no curve shares a seed and a label count with the baseline.
     """
     look = replace(look or Look(), log=False)
-    column = "best_test_error" if look.best else "test_error"
-    drawn = _ordered(difference_curves(runs, baseline, column, look.spread), look)
+    measured = measured_by(runs, look.metric)
+    drawn = _ordered(difference_curves(measured, baseline, look.column, look.spread), look)
     if not drawn:
         raise UsageError(f"no difference to draw: nothing shares a seed and a label count with {baseline}; run both")
     pen = _pens(drawn)
@@ -92,13 +94,13 @@ def differences(runs: pd.DataFrame, look: Look | None = None, baseline: str = BA
         figure, panels, spans = _panels(drawn, look)
         for axes, span in zip(panels, spans, strict=True):
             axes.axhline(0, color="#000000", linewidth=1.2)
-            draw_lines(axes, drawn, pen, span, look)
+            draw_lines(axes, drawn, pen, span, look, look.metric.scale)
             dress(axes, drawn, span)
-            limit(axes, drawn, span, log=False, floor=None)
+            limit(axes, drawn, span, log=False, floor=None, scale=look.metric.scale)
             axes.set_ylim(min(axes.get_ylim()[0], 0), max(axes.get_ylim()[1], 0))
         so_far = "lowest so far, " if look.best else ""
-        name = look.names(baseline)
-        panels[0].set_ylabel(f"test error minus {name}'s (points)\n{so_far}paired by seed; below 0 is better")
+        name, points = look.names(baseline), " (points)" if look.metric.share else ""
+        panels[0].set_ylabel(f"{look.metric.axis} minus {name}'s{points}\n{so_far}paired by seed; below 0 is better")
         return finish(figure, panels, look, seeds_note(drawn, look, has_bands(drawn)))
 
 
@@ -137,7 +139,7 @@ def _curves(runs: pd.DataFrame, look: Look) -> list[Curve]:
     """The curves of one combination, in their order. Raises UsageError if there is only ground truth."""
     require_curve(runs, "draw")
     spread = replace(look.spread, log=look.log)
-    return _ordered(curves(runs, "best_test_error" if look.best else "test_error", spread), look)
+    return _ordered(curves(measured_by(runs, look.metric), look.column, spread), look)
 
 
 def _ordered(drawn: Iterable[Curve], look: Look) -> list[Curve]:
@@ -153,9 +155,9 @@ def _draw(axes: Axes, drawn: Sequence[Curve], pen: dict[str, Pen], span: tuple[i
     """Draw a panel of errors or accuracies, without the label of its y axis."""
     shown = [curve.flipped() for curve in drawn] if look.accuracy else list(drawn)
     draw_truths(axes, shown, look)
-    draw_lines(axes, shown, pen, span, look)
+    draw_lines(axes, shown, pen, span, look, look.metric.scale)
     dress(axes, [curve for curve in shown if not curve.truth], span, look.log)
-    limit(axes, shown, span, look.log)
+    limit(axes, shown, span, look.log, scale=look.metric.scale)
 
 
 def _points(runs: pd.DataFrame, drawn: Sequence[Curve], look: Look) -> pd.DataFrame:

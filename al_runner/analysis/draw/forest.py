@@ -14,6 +14,7 @@ from al_runner.analysis.stats.case import Case
 from al_runner.analysis.stats.paired import LEVEL
 from al_runner.analysis.stats.results import results
 from al_runner.analysis.table.files import stem
+from al_runner.analysis.table.metrics import Metric, stem_of
 from al_runner.errors import UsageError
 
 BETTER, UNCLEAR, WORSE = "#0072B2", "#555555", "#D55E00"
@@ -29,8 +30,11 @@ def forests(case_list: Sequence[Case], look: Look | None = None) -> Iterator[tup
     for case in case_list:
         table = results([case])
         if (table["pairs"] > 0).any():
-            titled = replace(look, title=look.title or look.names.title(case.title))
-            yield stem("compare_forest", case.key if len(case_list) > 1 else ()), forest(table, case.baseline, titled)
+            titled = replace(look, title=look.title or look.names.title(case.title), metric=case.metric)
+            yield (
+                stem(stem_of(case.metric, "compare") + "_forest", case.key if len(case_list) > 1 else ()),
+                forest(table, case.baseline, titled),
+            )
 
 
 def forest(table: pd.DataFrame, baseline: str, look: Look | None = None) -> Picture:
@@ -46,15 +50,16 @@ def forest(table: pd.DataFrame, baseline: str, look: Look | None = None) -> Pict
         raise UsageError(f"no difference to draw: nothing shares a seed with {baseline}; run both, or give --baseline")
     rows = rows.loc[in_order(rows.index, look.order)]
     rounds = int(rows["final_rounds"].max())
-    final = "final error" if rounds == 1 else f"final error (last {rounds} rounds)"
-    panels = (("final", final), ("area", "mean error over the budget"))
+    words = look.metric.words
+    final = f"final {words}" if rounds == 1 else f"final {words} (last {rounds} rounds)"
+    panels = (("final", final), ("area", f"mean {words} over the budget"))
     counted = rows["pairs"].nunique() > 1
     with sheet():
         shape = (1, 2) if look.width >= NARROW else (2, 1)
         height = (0.3 + 0.17 * len(rows)) * shape[0] + (0.95 if look.title else 0.7)
         figure = Picture(figsize=(look.width, height), layout="constrained")
         for axes, (measure, label) in zip(figure.subplots(*shape, sharey=True).flat, panels, strict=True):
-            _draw(axes, rows, f"{measure}_minus_baseline")
+            _draw(axes, rows, f"{measure}_minus_baseline", look.metric)
             axes.set_title(label, color="#333333")
             names = [f"{look.names(str(row.Index))}{f' ({row.pairs})' if counted else ''}" for row in rows.itertuples()]
             axes.set_yticks(np.arange(len(rows)), names)
@@ -69,17 +74,20 @@ def forest(table: pd.DataFrame, baseline: str, look: Look | None = None) -> Pict
 
 def _caption(rows: pd.DataFrame, look: Look, baseline: str, counted: bool) -> list[str]:
     pairs = "seeds in brackets" if counted else f"{rows['pairs'].iloc[0]} seeds"
-    words = [f"difference to {look.names(baseline)} in points, paired by seed ({pairs}); left of 0 is better"]
+    words = [
+        f"difference to {look.names(baseline)} {look.metric.points}, paired by seed ({pairs}); left of 0 is better"
+    ]
     words += [
         f"filled: p < {LEVEL:g} after Holm's correction for {len(rows)} comparisons; bars: 95% t interval of each"
     ]
     return words if look.width >= NARROW else [part for line in words for part in line.split("; ")]
 
 
-def _draw(axes: Axes, rows: pd.DataFrame, column: str) -> None:
-    mean, half = (100 * rows[f"{column}{kind}"].to_numpy(float) for kind in ("", "_half"))
+def _draw(axes: Axes, rows: pd.DataFrame, column: str, metric: Metric) -> None:
+    digits = 1 if metric.share else 3
+    mean, half = (metric.scale * rows[f"{column}{kind}"].to_numpy(float) for kind in ("", "_half"))
     sure = rows[f"{column}_p"].to_numpy(float) < LEVEL  # false for NaN
-    low, high = _limits(mean, np.nan_to_num(half))
+    low, high = _limits(mean, np.nan_to_num(half), 1e-3 * metric.scale)
     axes.axvline(0, color="#000000", linewidth=1.0)
     axes.grid(axis="x", color="#E5E5E5", linewidth=0.6)
     for at, (x, reach, clear) in enumerate(zip(mean, half, sure, strict=True)):
@@ -92,16 +100,19 @@ def _draw(axes: Axes, rows: pd.DataFrame, column: str) -> None:
         edge, side = (high, "right") if x > 0 else (low, "left")
         marker = ">" if x > 0 else "<"
         axes.plot(edge, at, marker=marker, color=colour, markerfacecolor=fill, markersize=5, clip_on=False)
-        shown = f"{x:+.1f}" if np.isnan(reach) else f"{x:+.1f} ± {reach:.1f}"
+        shown = f"{x:+.{digits}f}" if np.isnan(reach) else f"{x:+.{digits}f} ± {reach:.{digits}f}"
         axes.annotate(
             shown, (edge, at), (-6 if x > 0 else 6, 0), textcoords="offset points", ha=side, va="center", fontsize=7
         )
     axes.set_xlim(low, high)
 
 
-def _limits(mean: NDArray[np.float64], width: NDArray[np.float64]) -> tuple[float, float]:
-    """The smallest and largest difference that is drawn to scale: 0 and all intervals lie between, except far ones."""
+def _limits(mean: NDArray[np.float64], width: NDArray[np.float64], least: float) -> tuple[float, float]:
+    """The smallest and largest difference that is drawn to scale: 0 and all intervals lie between, except far ones.
+
+    They are at least `least` apart, and a margin.
+    """
     near = np.abs(mean) + width <= FAR * np.median(np.abs(mean) + width)
     edges = np.concatenate([[0.0], (mean - width)[near], (mean + width)[near]])
-    margin = 0.08 * max(edges.max() - edges.min(), 0.1)
+    margin = 0.08 * max(edges.max() - edges.min(), least)
     return float(edges.min() - margin), float(edges.max() + margin)

@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 
 from al_runner.analysis.stats.curves import Spread
 from al_runner.analysis.table.display import Names
+from al_runner.analysis.table.metrics import BEST, ERROR, LOSS, Metric
 from al_runner.errors import UsageError
 
-LOWEST = "lowest test error so far{}\n(a running minimum)"
-HIGHEST = "highest test accuracy so far (%)\n(a running maximum)"
+LOWEST = "lowest {} so far{}\n(a running minimum)"
+HIGHEST = "highest {} so far{}\n(a running maximum)"
 LABELLED = "labelled images"
 WIDTH = 6.3  # inches, a page's text
 NARROW = 5.0  # inches: a narrower figure is for a column of a page, and has no room for two panels
@@ -21,6 +22,7 @@ class Look:
 
     best: bool = False  # the best so far, labelled as a running minimum
     accuracy: bool = False
+    metric: Metric = ERROR
     log: bool = False
     split: int | None = None  # label count at which the right panel begins; None: chosen, 0: one panel
     title: str = ""
@@ -33,13 +35,23 @@ class Look:
     def __post_init__(self) -> None:
         if self.log and self.accuracy:
             raise UsageError("a logarithmic axis shows errors; leave out --accuracy or --log")
+        if self.accuracy and not self.metric.accuracy:
+            raise UsageError(f"--accuracy: 1 - {self.metric.words} is no accuracy; leave it out")
+        if self.published is not None and self.metric != ERROR:
+            raise UsageError("--published: the published numbers are test errors; leave out --metric or --published")
 
     @property
     def axis(self) -> str:
         """The y axis' label."""
+        words, unit = self.metric.accuracy if self.accuracy else self.metric.axis, self.metric.unit
         if self.best:
-            return HIGHEST if self.accuracy else LOWEST.format(" (%)")
-        return f"test {'accuracy' if self.accuracy else 'error'} (%)"
+            return (HIGHEST if self.accuracy else LOWEST).format(words, unit)
+        return f"{words}{unit}"
+
+    @property
+    def column(self) -> str:
+        """The column of `measured_by` that is drawn."""
+        return BEST if self.best else LOSS
 
 
 def in_order(names: Iterable[str], order: Sequence[str]) -> list[str]:

@@ -25,7 +25,7 @@ def draw_run(folder: Path) -> Path:
         marker = "o" if len(run) == 1 else ""  # strategy full has a single round, which gives no line
         shown = (
             ("val_error", "validation error", {"color": "#888888", "linewidth": 0.6}),
-            ("best_test_error", LOWEST.format(""), {"color": "#000000", "linestyle": "--"}),
+            ("best_test_error", LOWEST.format("test error", ""), {"color": "#000000", "linestyle": "--"}),
             ("test_error", "test error", {"color": "#0072B2"}),
         )
         for column, label, drawn in shown:

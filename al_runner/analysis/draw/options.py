@@ -7,6 +7,7 @@ import pandas as pd
 
 from al_runner.analysis.draw.look import WIDTH, Look, inches
 from al_runner.analysis.table.display import Names
+from al_runner.analysis.table.metrics import ERROR, METRICS, Metric
 from al_runner.analysis.table.names import curve_names
 from al_runner.record.run_id import COMBINATION
 
@@ -16,6 +17,7 @@ FORMATS = ("png", "svg", "pdf")
 def add_look(parser: argparse.ArgumentParser) -> None:
     """Add these options to a command."""
     add = parser.add_argument
+    add_metric(parser)
     add_label(parser)
     add("--order", metavar="NAMES", help="curves that come first, in this order, with commas")
     add("--title", metavar="T", help='default: data set and net; "" for none')
@@ -44,6 +46,24 @@ def add_cost(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_metric(parser: argparse.ArgumentParser) -> None:
+    """Add --metric, a Metric."""
+    parser.add_argument(
+        "--metric",
+        metavar="NAME",
+        type=metric,
+        default=ERROR,
+        help=f"what is compared: {', '.join(METRICS)}; default: {ERROR.name}, the test error",
+    )
+
+
+def metric(word: str) -> Metric:
+    """A metric by its name. Raises ArgumentTypeError for an unknown name."""
+    if word not in METRICS:
+        raise argparse.ArgumentTypeError(f"there is no {word}; choose one of {', '.join(METRICS)}")
+    return METRICS[word]
+
+
 def money(word: str) -> float:
     """A price above 0. Raises ArgumentTypeError for any other text."""
     try:
@@ -65,7 +85,9 @@ def look_of(options: argparse.Namespace, frame: pd.DataFrame) -> Look:
     """The look that these options choose. Raises UsageError for a name that is not in the tidy table."""
     order = tuple(options.order.split(",")) if options.order else ()
     width = inches(options.width) if options.width else WIDTH
-    return Look(names=names_of(options, frame), order=order, width=width, title=options.title or "")
+    return Look(
+        names=names_of(options, frame), order=order, width=width, title=options.title or "", metric=options.metric
+    )
 
 
 def formats_of(options: argparse.Namespace) -> tuple[str, ...]:

@@ -91,12 +91,12 @@ def _sparse(curve: Curve, low: int, high: int, shift: float) -> list[int]:
 
 def draw_truths(axes: Axes, drawn: Sequence[Curve], look: Look) -> None:
     """Draw ground truth, the result of training on all labels, as lines."""
-    truths = [curve for curve in drawn if curve.truth]
+    truths, scale = [curve for curve in drawn if curve.truth], look.metric.scale
     for curve, dashes in zip(truths, islice(cycle(((0, (4, 3)), (0, (1, 2)))), len(truths)), strict=True):
         if np.isfinite(curve.low[-1]):
-            axes.axhspan(100 * curve.low[-1], 100 * curve.high[-1], color=TRUTH, alpha=0.12, linewidth=0)
+            axes.axhspan(scale * curve.low[-1], scale * curve.high[-1], color=TRUTH, alpha=0.12, linewidth=0)
         label = label_of(curve, drawn, look)
-        axes.axhline(100 * curve.centre[-1], color=TRUTH, linestyle=dashes, linewidth=1, label=label)
+        axes.axhline(scale * curve.centre[-1], color=TRUTH, linestyle=dashes, linewidth=1, label=label)
 
 
 def draw_published(axes: Axes, points: pd.DataFrame, pens: Mapping[str, Pen], accuracy: bool) -> None:
@@ -116,14 +116,21 @@ def published_handles(points: pd.DataFrame) -> list[Line2D]:
     ]
 
 
-def limit(axes: Axes, drawn: Sequence[Curve], span: tuple[int, int], log: bool, floor: float | None = 0.0) -> None:
+def limit(
+    axes: Axes,
+    drawn: Sequence[Curve],
+    span: tuple[int, int],
+    log: bool,
+    floor: float | None = 0.0,
+    scale: float = 100.0,
+) -> None:
     """Fit the axes to the curves' centres, and to their bands if the centres stay readable."""
     low, high = span
     margin = 0.03 * (high - low) or 1
     axes.set_xlim(low - margin, high + margin)
-    centre, below, above = (100 * part for part in _inside(drawn, low, high))
+    centre, below, above = (scale * part for part in _inside(drawn, low, high))
     bottom, top = float(centre.min()), float(centre.max())
-    room = max(top - bottom, 0.02 * abs(top), 0.01)  # a constant curve also needs some height
+    room = max(top - bottom, 0.02 * abs(top), 1e-4 * scale)  # a constant curve also needs some height
     lowest = max(float(below.min()), bottom - room / 2)
     highest = min(float(above.max()), top + room / 2)
     if log:

@@ -55,8 +55,8 @@ def question(cases: Sequence[Case], names: Names) -> str:
     where = "; ".join(f"{case.title}, {case.budget.end:,} labels" for case in cases)
     many = len({name for case in cases for name in case.parts})
     return (
-        f"Which of {many} strategies gives the lowest test error for a labelling budget, how sure is that, and how "
-        f"many labels does it save compared to {names(cases[0].baseline)}? ({where})"
+        f"Which of {many} strategies gives the lowest {cases[0].metric.axis} for a labelling budget, how sure is that, "
+        f"and how many labels does it save compared to {names(cases[0].baseline)}? ({where})"
     )
 
 

@@ -13,6 +13,7 @@ from al_runner.analysis.report.evidence import provenance
 from al_runner.analysis.report.images import Images, find_images, fits
 from al_runner.analysis.stats.case import Case
 from al_runner.analysis.table.display import Names
+from al_runner.analysis.table.metrics import ERROR, Metric
 from al_runner.analysis.table.runs import Contents, find
 from al_runner.analysis.tell.comparison import Comparison
 from al_runner.errors import UsageError
@@ -41,10 +42,11 @@ class Source:
         at: int | None = None,
         baseline: str | None = None,
         label_cost: float | None = None,
+        metric: Metric = ERROR,
     ) -> "Source":
         """Read the folder. The options are as in `Comparison.of`. Raises UsageError as it and `find`."""
         contents, unread = find(directory), list[str]()
-        comparison = Comparison.of(contents.frame, at, baseline, label_cost=label_cost)
+        comparison = Comparison.of(contents.frame, at, baseline, label_cost=label_cost, metric=metric)
         sound = {name: contents.folders[name] for name in contents.configs}
         tables = _each(sound, purchases, unread)
         bought = {name: table for name, table in tables.items() if table is not None and len(table)}

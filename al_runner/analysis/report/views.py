@@ -11,6 +11,7 @@ from al_runner.analysis.draw.style import DASHES, Pen
 from al_runner.analysis.stats.case import Case
 from al_runner.analysis.stats.curves import Curve, Spread, curves, difference_curves
 from al_runner.analysis.table.display import Names
+from al_runner.analysis.table.metrics import BEST, ERROR, LOSS, Metric
 
 PERCENT, SECONDS = "%", "s"
 STROKES = dict(zip(DASHES, ("", "7 1.2", "7 1 1.2 1", "1.5 0.8"), strict=True))  # for SVG
@@ -32,21 +33,24 @@ class View(NamedTuple):
 
 def error_views(case: Case, runs: pd.DataFrame, names: Names) -> list[View]:
     """Views of the error, of its difference to the baseline, and of the lowest error so far: means with t intervals."""
-    truths = curves(case.truth) if len(case.truth) else []
+    metric = case.metric
+    truths = curves(case.truth, LOSS) if len(case.truth) else []
     views = [
-        error_view("test error", curves(runs), truths),
+        error_view(metric.axis, curves(runs, LOSS), truths, metric=metric),
         View(
             f"difference to {names(case.baseline)}",
-            "points",
-            difference_curves(runs, case.baseline),
+            "points" if metric.share else "",
+            difference_curves(runs, case.baseline, LOSS),
+            scale=metric.scale,
             zero=True,
             note="Paired by seed; below 0 is better.",
         ),
         error_view(
             "lowest so far",
-            curves(runs, "best_test_error"),
+            curves(runs, BEST),
             truths,
-            note="The lowest test error so far. It is chosen by test error, so it is lower than what you would get.",
+            note=f"The lowest {metric.axis} so far. It is chosen by that, so it is lower than what you would get.",
+            metric=metric,
         ),
     ]
     if runs["val_error"].notna().all():
@@ -54,9 +58,13 @@ def error_views(case: Case, runs: pd.DataFrame, names: Names) -> list[View]:
     return [view for view in views if view.lines]
 
 
-def error_view(name: str, lines: Sequence[Curve], truths: Sequence[Curve] = (), note: str = "") -> View:
+def error_view(
+    name: str, lines: Sequence[Curve], truths: Sequence[Curve] = (), note: str = "", metric: Metric = ERROR
+) -> View:
     """A view of errors. Its axis is logarithmic at first, unless a curve reaches 0, which such an axis can't show."""
-    return View(name, PERCENT, lines, truths, log=all(curve.centre.min() > 0 for curve in lines), note=note)
+    log = all(curve.centre.min() > 0 for curve in lines)
+    unit = PERCENT if metric.share else ""
+    return View(name, unit, lines, truths, metric.scale, log=log, note=note)
 
 
 def bought_views(measured: pd.DataFrame) -> list[View]:

@@ -16,6 +16,7 @@ import pandas as pd
 from al_runner.analysis.stats.curves import split_by_curve
 from al_runner.analysis.stats.measures import Budget, budget_of, measures
 from al_runner.analysis.stats.paired import DIGITS, LEAST_PAIRS, Test, holm, paired_test
+from al_runner.analysis.table.metrics import ERROR, LOSS, Metric, measured_by
 from al_runner.analysis.table.names import all_truth, case_title, curve_names, is_truth, require_curve
 from al_runner.analysis.table.rows import BASELINE, KEYS
 from al_runner.errors import UsageError
@@ -45,11 +46,12 @@ class Case:
     truth: pd.DataFrame  # only ground truth, empty if it was not run
     budget: Budget
     baseline: str
+    metric: Metric = ERROR  # the rows have its losses in the column LOSS
 
     @cached_property
     def each(self) -> pd.DataFrame:
         """`measures` of every run."""
-        return measures(self.runs, self.budget)
+        return measures(self.runs, self.budget, LOSS)
 
     @cached_property
     def parts(self) -> dict[str, pd.DataFrame]:
@@ -152,20 +154,24 @@ def _largest(runs: pd.DataFrame, column: str) -> int | None:
 
 
 def cases(
-    frame: pd.DataFrame, at: int | None = None, baseline: str | None = None, last: int | None = None
+    frame: pd.DataFrame,
+    at: int | None = None,
+    baseline: str | None = None,
+    last: int | None = None,
+    metric: Metric = ERROR,
 ) -> list[Case]:
-    """The cases of a tidy table (`load`): every combination that has a curve.
+    """The cases of a tidy table (`load`): every combination that has a curve, compared by `metric`.
 
     The budget ends at `at` labels, or at the most labels that a run has. The final error is the mean of the `last`
     rounds, see `budget_of`. Without `baseline`, the baseline is random, even if it was not run. Raises UsageError if
-    there is no curve, if `baseline` is no curve, or if no run spans the budget `at`.
+    there is no curve, if `baseline` is no curve, if no run spans the budget `at`, or if a run lacks the metric.
     """
     require_curve(frame, "compare")
     names = sorted(set(curve_names(frame[~is_truth(frame)])))
     if baseline not in (None, *names):
         raise UsageError(f"--baseline: there is no curve {baseline}; choose one of {', '.join(names)}")
     case_list = []
-    ordered = frame.sort_values([*KEYS, "round"])
+    ordered = measured_by(frame, metric).sort_values([*KEYS, "round"])
     groups = {tuple(map(str, key)): runs for key, runs in ordered.groupby(list(COMBINATION), sort=True)}
     for key, runs in groups.items():
         if all_truth(runs):
@@ -176,5 +182,5 @@ def cases(
         if not budget.start <= budget.end <= longest:
             raise UsageError(f"--at is {at}; the curves of {', '.join(key)} go from {budget.start} to {longest} labels")
         title = case_title(key, list(groups))
-        case_list.append(Case(key, title, runs[~truth], runs[truth], budget, baseline or BASELINE))
+        case_list.append(Case(key, title, runs[~truth], runs[truth], budget, baseline or BASELINE, metric))
     return case_list

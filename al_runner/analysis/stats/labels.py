@@ -9,6 +9,7 @@ import pandas as pd
 from al_runner.analysis.stats.case import Case
 from al_runner.analysis.stats.intervals import interval, mean_columns
 from al_runner.analysis.stats.measures import labels_to
+from al_runner.analysis.table.metrics import LOSS
 from al_runner.record.run_id import COMBINATION
 
 TARGETS = (0.2, 0.1, 0.05, 0.02, 0.01)
@@ -18,7 +19,8 @@ def labels_needed(case_list: Sequence[Case], targets: Sequence[float] | None = N
     """Labels at the first test error of `target` or less, and the saving against the baseline, paired by seed.
 
     The first target of a case is the baseline's final error in the same seed (NaN in the column `target`). The others
-    are `targets` (fractions), or those of 20, 10, 5, 2 and 1% that some run reaches after its start. `reached` of
+    are `targets` (fractions), or those of 20, 10, 5, 2 and 1% that some run reaches after its start. They are values of
+    the case's metric; without `targets`, one that is no fraction has only the first. `reached` of
     `seeds` runs reach the target, and `labels` is their mean. `fewer` is the mean of the baseline's labels - labels,
     and `saving` the mean of 1 - labels / the baseline's labels, a fraction, over the `pairs` in which both reach it.
     Each is NaN unless all of its runs or pairs reach the target, because a mean of only the lucky ones would flatter.
@@ -53,17 +55,19 @@ def labels_needed(case_list: Sequence[Case], targets: Sequence[float] | None = N
 def _targets(case: Case, asked: Sequence[float] | None) -> list[float]:
     if asked is not None:
         return list(asked)
+    if not case.metric.share:
+        return []
     within = [part[part["labelled"] <= case.budget.end] for part in case.parts.values()]
     ordered = [part.sort_values(["seed", "round"]) for part in within if len(part)]
-    lowest = min((part["test_error"].min() for part in ordered), default=1.0)
-    first = max((part.groupby("seed")["test_error"].first().max() for part in ordered), default=0.0)
+    lowest = min((part[LOSS].min() for part in ordered), default=1.0)
+    first = max((part.groupby("seed")[LOSS].first().max() for part in ordered), default=0.0)
     return [target for target in TARGETS if lowest <= target < first]
 
 
 def _needed(case: Case, name: str, target: float, goals: "pd.Series[float] | None") -> "pd.Series[float]":
     """Labels to the target by seed, or to each seed's own target in `goals`; only the seeds in `goals` then count."""
     needed = {
-        seed: labels_to(run, target if goals is None else float(goals[seed]), case.budget.end)
+        seed: labels_to(run, target if goals is None else float(goals[seed]), case.budget.end, LOSS)
         for seed, run in case.parts[name].groupby("seed", sort=True)
         if goals is None or seed in goals.index
     }

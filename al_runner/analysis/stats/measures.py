@@ -1,6 +1,7 @@
 """Measures of one run: its final error, the area below its curve, the labels that it needs to reach an error.
 
-A budget is a number of labels. Errors are fractions. A run's curve is straight between its label counts.
+A budget is a number of labels. Errors are in the column `test_error`, as fractions, or in another one. A run's curve is
+straight between its label counts.
 """
 
 from collections.abc import Sequence
@@ -45,17 +46,17 @@ def budget_of(runs: pd.DataFrame, end: int | None = None, last: int | None = Non
     return Budget(start, tuple(counts[-late:]))
 
 
-def errors_at(run: pd.DataFrame, counts: Sequence[int]) -> Floats:
+def errors_at(run: pd.DataFrame, counts: Sequence[int], column: str = "test_error") -> Floats:
     """A run's test errors at these label counts; NaN before its first and after its last round."""
-    return np.interp(counts, *_columns(run), left=nan, right=nan)
+    return np.interp(counts, *_columns(run, column), left=nan, right=nan)
 
 
-def area(run: pd.DataFrame, budget: Budget) -> float:
+def area(run: pd.DataFrame, budget: Budget, column: str = "test_error") -> float:
     """Area under the curve divided by the budget's width, which is the mean error over the budget (trapezoid rule).
 
     NaN if the run does not span the budget.
     """
-    labels, errors = _columns(run)
+    labels, errors = _columns(run, column)
     if labels[0] > budget.start or labels[-1] < budget.end:
         return nan
     inside = (labels > budget.start) & (labels < budget.end)
@@ -63,14 +64,14 @@ def area(run: pd.DataFrame, budget: Budget) -> float:
     return float(mean_height(np.interp(x, labels, errors), x))
 
 
-def labels_to(run: pd.DataFrame, error: float, end: int) -> float:
+def labels_to(run: pd.DataFrame, error: float, end: int, column: str = "test_error") -> float:
     """The first label count at which the run's test error is `error` or less; NaN if there is none up to `end`."""
-    labels, errors = _columns(run)
+    labels, errors = _columns(run, column)
     reached = labels[(errors <= error) & (labels <= end)]
     return float(reached[0]) if len(reached) else nan
 
 
-def measures(runs: pd.DataFrame, budget: Budget) -> pd.DataFrame:
+def measures(runs: pd.DataFrame, budget: Budget, column: str = "test_error") -> pd.DataFrame:
     """One row for each curve and seed of one combination: errors, area, seconds, and whether the run is finished.
 
     `final` is the mean error over the budget's late counts, and `last` the error at its end. A run is finished if it
@@ -80,7 +81,7 @@ def measures(runs: pd.DataFrame, budget: Budget) -> pd.DataFrame:
     keys = [curve_names(runs).rename("curve"), "seed"]
     rows = []
     for (curve, seed), run in runs.groupby(keys, sort=True):
-        errors, labelled = errors_at(run, budget.late), int(run["labelled"].max())
+        errors, labelled = errors_at(run, budget.late, column), int(run["labelled"].max())
         rows.append(
             {
                 "curve": curve,
@@ -90,7 +91,7 @@ def measures(runs: pd.DataFrame, budget: Budget) -> pd.DataFrame:
                 "finished": labelled >= budget.end,
                 "final": float(errors.mean()),
                 "last": float(errors[-1]),
-                "area": area(run, budget),
+                "area": area(run, budget, column),
             }
         )
     return pd.DataFrame(rows).merge(_costs(runs, keys, budget), on=["curve", "seed"], how="left")
@@ -115,5 +116,5 @@ def _costs(runs: pd.DataFrame, keys: list[Any], budget: Budget) -> pd.DataFrame:
     return joined.reset_index()
 
 
-def _columns(run: pd.DataFrame) -> tuple[Floats, Floats]:
-    return run["labelled"].to_numpy(dtype=np.float64), run["test_error"].to_numpy(dtype=np.float64)
+def _columns(run: pd.DataFrame, column: str) -> tuple[Floats, Floats]:
+    return run["labelled"].to_numpy(dtype=np.float64), run[column].to_numpy(dtype=np.float64)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from al_runner.analysis.stats.case import Case
 from al_runner.analysis.stats.measures import Budget
 from al_runner.analysis.stats.paired import ranks, share_beaten
+from al_runner.analysis.table.metrics import LOSS
 
 RANKS = ["curve", "rank", "cases", "critical_difference", "friedman_p"]
 
@@ -35,7 +36,7 @@ def penalties(case_list: Sequence[Case]) -> pd.DataFrame:
 
 def _by_seed(runs: pd.DataFrame, budget: Budget) -> pd.DataFrame:
     within = runs[runs["labelled"].between(budget.start, budget.end)]
-    return within.pivot(index="labelled", columns="seed", values="test_error").dropna()
+    return within.pivot(index="labelled", columns="seed", values=LOSS).dropna()
 
 
 def average_ranks(case_list: Sequence[Case]) -> pd.DataFrame:

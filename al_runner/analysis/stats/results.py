@@ -10,6 +10,7 @@ from al_runner.analysis.stats.case import MEASURES, Case, Pair, cases
 from al_runner.analysis.stats.curves import split_by_curve
 from al_runner.analysis.stats.intervals import interval, mean_columns, wilson
 from al_runner.analysis.stats.paired import Test
+from al_runner.analysis.table.metrics import ERROR, LOSS, Metric, measured_by
 from al_runner.analysis.table.names import all_truth
 from al_runner.record.run_id import COMBINATION
 
@@ -17,11 +18,12 @@ COSTS = ("wall_seconds", "fit_seconds", "select_seconds", "energy_joules")
 PAIR_COLUMNS = ("measure", "first", "second", *Test._fields, "t_holm", "wilcoxon_holm")
 
 
-def summarise(frame: pd.DataFrame) -> pd.DataFrame:
+def summarise(frame: pd.DataFrame, metric: Metric = ERROR) -> pd.DataFrame:
     """`results` of a tidy table with random as the baseline, and rows for combinations that have only ground truth."""
+    frame = measured_by(frame, metric)
     groups = [(key, runs) for key, runs in frame.groupby(list(COMBINATION), sort=True) if all_truth(runs)]
     alone = [row for key, runs in groups for row in _truths(dict(zip(COMBINATION, key, strict=True)), runs)]
-    curves = pd.DataFrame() if all_truth(frame) else results(cases(frame))
+    curves = pd.DataFrame() if all_truth(frame) else results(cases(frame, metric=metric))
     return pd.concat([curves, pd.DataFrame(alone)], ignore_index=True) if alone else curves
 
 
@@ -30,9 +32,10 @@ def results(case_list: Sequence[Case]) -> pd.DataFrame:
 
     Ground truth comes last in a case. `final` is the mean error over the last `final_rounds` rounds of the budget,
     `last` the error at its end, `area` the mean error over all of it. `final_test_low` and `_high` are the `wilson`
-    interval of `final` for `test_images`. `rank` is by final error over shared seeds. `..._minus_baseline_p` is
-    Student's, corrected for the comparisons with the baseline. Costs are medians over the runs: `wall_seconds` and
-    `energy_joules` of a whole run, `fit_seconds` and `select_seconds` of a run's median round.
+    interval of `final` for `test_images`, NaN if the metric is not the test error. `rank` is by final error over shared
+    seeds. `..._minus_baseline_p` is Student's, corrected for the comparisons with the baseline. Costs are medians over
+    the runs: `wall_seconds` and `energy_joules` of a whole run, `fit_seconds` and `select_seconds` of a run's median
+    round.
     """
     rows = []
     for case in case_list:
@@ -50,7 +53,7 @@ def _curve(case: Case, name: str) -> dict[str, Any]:
         row |= mean_columns(measure, interval(case.values(name, measure)))
     row["test_images"] = case.test_images
     row["final_test_low"], row["final_test_high"] = (
-        wilson(row["final"], case.test_images) if case.test_images else (nan, nan)
+        wilson(row["final"], case.test_images) if case.test_images and case.metric == ERROR else (nan, nan)
     )
     gaps = {measure: case.gaps(measure).get(name) for measure in MEASURES}
     row["pairs"] = gaps["final"].test.pairs if gaps["final"] else 0
@@ -68,7 +71,7 @@ def _truths(where: Mapping[str, Any], runs: pd.DataFrame) -> list[dict[str, Any]
         last = part.sort_values("round").groupby("seed").last()
         row = {**where, "curve": name, "seeds": len(last), "labelled": int(last["labelled"].max()), "final_rounds": 1}
         for measure in ("final", "last"):
-            row |= mean_columns(measure, interval(last["test_error"]))
+            row |= mean_columns(measure, interval(last[LOSS]))
         rows.append(row | {"pairs": 0, "wall_seconds": last["fit_seconds"].median()})
     return rows
 

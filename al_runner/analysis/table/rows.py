@@ -12,20 +12,29 @@ from typing import Any
 
 from al_runner.errors import UsageError
 from al_runner.record.run_id import RunId
+from al_runner.record.views import STOPPING
 from al_runner.system.foreign import TABLE, WHOLE, content
 
 BASELINE = "random"  # the strategy that the others are compared with
 KEYS = RunId._fields
 RATES = ("test_error", "test_accuracy", "best_test_error", "val_error", "train_error")
 COLUMNS = ("round", "labelled", *RATES, "test_nll", "steps", "fit_seconds", "select_seconds", "classes")
-UNKNOWN = ("select_seconds", "classes", "energy_joules", "pool_images", "test_images")  # may be blank
+MORE = ("test_balanced_accuracy", "test_macro_f1", "test_brier", "test_ece")  # not measured by older versions
+UNKNOWN = ("select_seconds", "classes", "energy_joules", "pool_images", "test_images", *MORE, *STOPPING)  # may be blank
 WHOLE_OR_BLANK = ("classes", "pool_images", "test_images")
 COUNTS = ("seed", "round", "labelled", "steps")
 TIDY = (*KEYS, *COLUMNS, "folder")
-EXTRA = ("energy_joules", "pool_images", "test_images")  # columns that are kept if a run has a number there
+EXTRA = (
+    "energy_joules",
+    "pool_images",
+    "test_images",
+    *MORE,
+    *STOPPING,
+)  # columns that are kept if a run has a number there
 MOST = 2**53  # a count or a measurement of this size or more is damage: a float holds whole numbers exactly up to here
 # The beginning of a text that a spreadsheet would compute, or that looks as if `as_csv` had marked it.
 FORMULA = re.compile(r"'*[=+\-@\t\r]")
+MOST_BRIER = 2  # of the multi-class Brier score
 LONG = 60  # characters of a cell that a message shows
 NEEDED = ("dataset", "strategy", "seed", "labelled", "test_error")  # columns of another program's results.csv
 
@@ -172,14 +181,21 @@ def require_sound(rows: Sequence[Row], where: str) -> None:
     for expected, row in enumerate(rows):
         if row["round"] != expected:
             raise UsageError(f"{where}: round {row['round']} is in the place of {expected}; restore it from a copy")
-        wrong = next((name for name in RATES if not (0 <= row[name] <= 1 or isnan(row[name]))), None)
+        wrong = next((name for name in (*RATES, *MORE) if not _possible(name, row.get(name, nan))), None)
         if wrong:
-            raise UsageError(f"{where}: {wrong} is {row[wrong]} in round {expected}; it must be a fraction in [0, 1]")
+            most = MOST_BRIER if wrong == "test_brier" else 1
+            raise UsageError(
+                f"{where}: {wrong} is {row[wrong]} in round {expected}; it must be a fraction in [0, {most}]"
+            )
         best = min(best, row["test_error"])
         if abs(row["best_test_error"] - best) > 1e-9:
             raise UsageError(f"{where}: best_test_error is not the lowest test_error so far in round {expected}")
     if any(after["labelled"] <= before["labelled"] for before, after in pairwise(rows)):
         raise UsageError(f"{where}: labelled does not grow from round to round; restore it from a copy")
+
+
+def _possible(name: str, value: float) -> bool:
+    return isnan(value) or 0 <= value <= (MOST_BRIER + 1e-9 if name == "test_brier" else 1)
 
 
 def read_rounds(folder: Path) -> list[Row]:

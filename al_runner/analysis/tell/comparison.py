@@ -10,11 +10,14 @@ from al_runner.analysis.stats.case import Case, cases
 from al_runner.analysis.stats.labels import labels_needed
 from al_runner.analysis.stats.over_cases import average_ranks, penalties
 from al_runner.analysis.stats.results import paired_tests, results
+from al_runner.analysis.stats.stopping import stopping
 from al_runner.analysis.table.display import Names
 from al_runner.analysis.table.files import as_csv, write
+from al_runner.analysis.table.metrics import ERROR, Metric, stem_of
 from al_runner.analysis.tell.latex import DEFAULT, latex_table
 from al_runner.analysis.tell.saved import shown_saved
 from al_runner.analysis.tell.shown import Shown, markdown
+from al_runner.analysis.tell.stopping import shown_stopping
 from al_runner.analysis.tell.tables import shown_labels, shown_penalties, shown_ranks, shown_results, shown_tests
 from al_runner.analysis.tell.verdict import Naming, verdict
 
@@ -30,6 +33,7 @@ class Comparison:
     tests: pd.DataFrame
     penalties: pd.DataFrame
     ranks: pd.DataFrame
+    stopping: pd.DataFrame  # empty if no run recorded stopping rules
     label_cost: float | None = None  # the price of a label
 
     @classmethod
@@ -41,12 +45,14 @@ class Comparison:
         targets: Sequence[float] | None = None,
         last: int | None = None,
         label_cost: float | None = None,
+        metric: Metric = ERROR,
     ) -> "Comparison":
-        """Compare the runs of a tidy table up to `at` labels; the errors to reach in `targets` are fractions.
+        """Compare the runs of a tidy table by `metric`, up to `at` labels.
 
-        The final error is the mean of the `last` rounds, see `budget_of`. Raises UsageError as `cases`.
+        The errors to reach in `targets` are fractions. The final error is the mean of the `last` rounds, see
+        `budget_of`. Raises UsageError as `cases`.
         """
-        case_list = cases(frame, at, baseline, last)
+        case_list = cases(frame, at, baseline, last, metric)
         return cls(
             case_list,
             case_list[0].baseline,
@@ -55,22 +61,32 @@ class Comparison:
             paired_tests(case_list),
             penalties(case_list),
             average_ranks(case_list),
+            stopping(case_list),
             label_cost,
         )
+
+    @property
+    def metric(self) -> Metric:
+        return self.cases[0].metric
 
     @property
     def frames(self) -> dict[str, pd.DataFrame]:
         """The tables by name, as they are written to CSV."""
         tables = {"results": self.results, "labels": self.labels, "tests": self.tests}
-        return {**tables, "penalties": self.penalties.reset_index(), "ranks": self.ranks}
+        rules = {"stopping": self.stopping} if len(self.stopping) else {}
+        return {**tables, "penalties": self.penalties.reset_index(), "ranks": self.ranks, **rules}
 
     def shown_results(self, names: Naming = str) -> list[Shown]:
         """The table of errors of every case."""
-        return shown_results(_named(self.results, names), names(self.baseline))
+        return shown_results(_named(self.results, names), names(self.baseline), self.metric)
 
     def shown_saved(self, names: Naming = str) -> list[Shown]:
         """The table of labels saved, and money if a label has a price, of every case."""
-        return shown_saved(_named(self.labels, names), names(self.baseline), self.label_cost)
+        return shown_saved(_named(self.labels, names), names(self.baseline), self.label_cost, self.metric)
+
+    def shown_stopping(self, names: Naming = str) -> list[Shown]:
+        """What stopping rules save and cost in every case that recorded them."""
+        return shown_stopping(_named(self.stopping, names), self.metric)
 
     def shown(self, names: Naming = str) -> list[Shown]:
         """All tables as they are shown; `names` gives the shown names of curves."""
@@ -78,10 +94,11 @@ class Comparison:
         return [
             *self.shown_results(names),
             *self.shown_saved(names),
-            *shown_labels(_named(self.labels, names), baseline),
-            *shown_tests(_named(self.tests, names), baseline),
+            *self.shown_stopping(names),
+            *shown_labels(_named(self.labels, names), baseline, self.metric),
+            *shown_tests(_named(self.tests, names), baseline, self.metric),
             *shown_penalties(penalties, sum(case.each["seed"].nunique() > 1 for case in self.cases)),
-            *shown_ranks(_named(self.ranks, names)),
+            *shown_ranks(_named(self.ranks, names), self.metric),
         ]
 
     def verdicts(self, names: Naming = str) -> list[str]:
@@ -97,11 +114,15 @@ def _named(table: pd.DataFrame, names: Naming) -> pd.DataFrame:
 def save_tables(
     comparison: Comparison, out: Path, names: Names | None = None, columns: tuple[str, ...] = DEFAULT
 ) -> list[Path]:
-    """Write compare_*.csv, compare.md, and compare.tex with these columns into `out`. Returns the paths."""
-    written = [write(out / f"compare_{name}.csv", as_csv(table)) for name, table in comparison.frames.items()]
+    """Write compare_*.csv, compare.md, and compare.tex with these columns into `out`. Returns the paths.
+
+    Files of another metric than the test error have its name in theirs.
+    """
+    what = stem_of(comparison.metric, "compare")
+    written = [write(out / f"{what}_{name}.csv", as_csv(table)) for name, table in comparison.frames.items()]
     marked = [*map(markdown, comparison.verdicts()), *(table.as_markdown() for table in comparison.shown())]
     latex = ["% needs \\usepackage{booktabs}"]
     latex += [latex_table(case, names or Names(), columns) for case in comparison.cases]
-    for name, parts in (("compare.md", marked), ("compare.tex", latex)):
+    for name, parts in ((f"{what}.md", marked), (f"{what}.tex", latex)):
         written.append(write(out / name, ("\n\n".join(parts) + "\n").encode()))
     return written

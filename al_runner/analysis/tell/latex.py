@@ -12,7 +12,8 @@ from al_runner.analysis.stats.case import Case
 from al_runner.analysis.stats.paired import LEVEL
 from al_runner.analysis.stats.results import results
 from al_runner.analysis.table.display import Names
-from al_runner.analysis.tell.text import seconds, short_p
+from al_runner.analysis.table.metrics import Metric
+from al_runner.analysis.tell.text import PLAIN, seconds, short_p
 from al_runner.errors import UsageError
 
 Row = Mapping[Any, Any]
@@ -26,40 +27,41 @@ SPECIAL = {"\\": r"\textbackslash{}", "^": r"\^{}", "~": r"\~{}", "<": "$<$", ">
 class Column:
     """A column of the table: its head, and a row's cell."""
 
-    head: str
-    cell: Callable[[Row], str]
+    head: str  # {} stands for the metric
+    cell: Callable[[Row, Metric], str]
     best: str = ""  # the column of `results` whose lowest number is bold; empty for none
 
 
-def _mean(name: str, gap: bool = False) -> Callable[[Row], str]:
-    def cell(row: Row) -> str:
-        mean, half = 100 * row[name], 100 * row[f"{name}_half"]
+def _mean(name: str, gap: bool = False) -> Callable[[Row, Metric], str]:
+    def cell(row: Row, metric: Metric) -> str:
+        mean, half = metric.scale * row[name], metric.scale * row[f"{name}_half"]
+        digits = 2 if metric.share else PLAIN
         if isnan(mean):
             return "--"
         mark = ("^{*}" if row[f"{name}_p"] < LEVEL else r"\phantom{^{*}}") if gap else ""
-        shown = f"{mean:{'+' if gap else ''}.2f}"
-        return f"${shown}{mark}$" if isnan(half) else rf"${shown}\,{{\pm}}\,{half:.2f}{mark}$"
+        shown = f"{mean:{'+' if gap else ''}.{digits}f}"
+        return f"${shown}{mark}$" if isnan(half) else rf"${shown}\,{{\pm}}\,{half:.{digits}f}{mark}$"
 
     return cell
 
 
-def _p(name: str) -> Callable[[Row], str]:
-    return lambda row: short_p(row[name]).replace("<", "$<$") if not isnan(row[name]) else "--"
+def _p(name: str) -> Callable[[Row, Metric], str]:
+    return lambda row, _: short_p(row[name]).replace("<", "$<$") if not isnan(row[name]) else "--"
 
 
 COLUMNS = {
-    "rank": Column("Rank", lambda row: "--" if pd.isna(row["rank"]) else str(row["rank"])),
-    "n": Column("Seeds", lambda row: str(row["seeds"])),
-    "labels": Column("Labels", lambda row: f"{row['labelled']:,}"),
-    "final": Column("Final error", _mean("final"), "final"),
+    "rank": Column("Rank", lambda row, _: "--" if pd.isna(row["rank"]) else str(row["rank"])),
+    "n": Column("Seeds", lambda row, _: str(row["seeds"])),
+    "labels": Column("Labels", lambda row, _: f"{row['labelled']:,}"),
+    "final": Column("Final {}", _mean("final"), "final"),
     "last": Column("Last round", _mean("last"), "last"),
-    "area": Column("Mean error", _mean("area"), "area"),
+    "area": Column("Mean {}", _mean("area"), "area"),
     "final_gap": Column(r"$\Delta$ final", _mean("final_minus_baseline", gap=True)),
     "final_p": Column("$p$ (final)", _p("final_minus_baseline_p")),
     "area_gap": Column(r"$\Delta$ mean", _mean("area_minus_baseline", gap=True)),
     "area_p": Column("$p$ (mean)", _p("area_minus_baseline_p")),
-    "time": Column("Run", lambda row: seconds(row["wall_seconds"])),
-    "select": Column("Choosing", lambda row: seconds(row["select_seconds"])),
+    "time": Column("Run", lambda row, _: seconds(row["wall_seconds"])),
+    "select": Column("Choosing", lambda row, _: seconds(row["select_seconds"])),
 }
 
 
@@ -78,9 +80,11 @@ def latex_table(case: Case, names: Names, columns: tuple[str, ...] = DEFAULT) ->
     parts = [COLUMNS[name] for name in columns]
     long = max(len(names(curve)) for curve in table["curve"]) > LONG
     first, start = (r"p{0.33\linewidth}", r"\raggedright ") if long else ("l", "")
-    lines = [["Strategy", *(part.head for part in parts)]]
+    lines = [["Strategy", *(part.head.format(case.metric.words) for part in parts)]]
     for row in table.to_dict("records"):
-        lines.append([start + escaped(names(str(row["curve"]))), *(_cell(part, row, table) for part in parts)])
+        lines.append(
+            [start + escaped(names(str(row["curve"]))), *(_cell(part, row, table, case.metric) for part in parts)]
+        )
     head, *body = (" & ".join(line) + r" \\" for line in lines)
     begin = [r"\begin{table}[t]", r"\centering", rf"\caption{{{caption(case, names, columns)}}}"]
     begin += [
@@ -92,8 +96,8 @@ def latex_table(case: Case, names: Names, columns: tuple[str, ...] = DEFAULT) ->
     return "\n".join([*begin, *tabular, r"\bottomrule", r"\end{tabular}", r"\end{table}"])
 
 
-def _cell(part: Column, row: Row, table: pd.DataFrame) -> str:
-    cell = part.cell(row)
+def _cell(part: Column, row: Row, table: pd.DataFrame, metric: Metric) -> str:
+    cell = part.cell(row, metric)
     if not part.best or pd.isna(row["rank"]) or row[part.best] > table.loc[table["rank"].notna(), part.best].min():
         return cell
     return rf"$\mathbf{{{cell.strip('$')}}}$"
@@ -104,20 +108,21 @@ def caption(case: Case, names: Names, columns: tuple[str, ...]) -> str:
     late, seeds = len(case.budget.late), {len(case.values(name, "final")) for name in case.parts}
     of = f"over {seeds.pop()} seeds" if len(seeds) == 1 else "over the seeds"
     final = "that of the last round" if late == 1 else f"the mean of the last {late} rounds"
+    metric, axis, percent = case.metric, case.metric.axis, ", in percent" if case.metric.share else ""
     words = [
-        f"Test error on {names.title(case.title)} with {case.budget.end:,} labels, in percent: mean and half-width of "
-        f"the 95% t interval {of}.",
-        f"The final error is {final}.",
+        f"{axis[0].upper()}{axis[1:]} on {names.title(case.title)} with {case.budget.end:,} labels{percent}: mean and "
+        f"half-width of the 95% t interval {of}.",
+        f"The final {metric.words} is {final}.",
     ]
     if {"area", "area_gap"} & set(columns):
-        words.append(f"The mean error is that from {case.budget.start:,} labels on.")
+        words.append(f"The mean {metric.words} is that from {case.budget.start:,} labels on.")
     text = escaped(" ".join(words))
     if {"final_gap", "area_gap"} & set(columns):
         others = len(case.parts) - 1
-        text += rf" $\Delta$: difference to {escaped(names(case.baseline))} in points, paired by seed;"
+        text += rf" $\Delta$: difference to {escaped(names(case.baseline))} {metric.points}, paired by seed;"
         text += rf" $^{{*}}$: $p < {LEVEL:g}$ by a $t$ test with Holm's correction for {others} comparisons."
     if not case.ranked.empty and any(COLUMNS[name].best for name in columns):
-        text += " The lowest error of a column is bold."
+        text += f" The lowest {escaped(metric.words)} of a column is bold."
     return text
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from al_runner.analysis.table.metrics import ERROR, Metric
 from al_runner.analysis.tell.shown import Shown
 from al_runner.analysis.tell.text import number
 from al_runner.record.run_id import COMBINATION
@@ -13,17 +14,17 @@ Row = dict[Any, Any]
 NOT_ALL = "not in every seed"
 
 
-def shown_saved(table: pd.DataFrame, baseline: str, cost: float | None = None) -> list[Shown]:
+def shown_saved(table: pd.DataFrame, baseline: str, cost: float | None = None, metric: Metric = ERROR) -> list[Shown]:
     """One table for each case from `labels_needed`: labels to the baseline's final error, and what that saves.
 
     `cost` is the price of a label; with it there is a column of money.
     """
     own = table[table["target"].isna()]
-    head = ["strategy", f"labels to {baseline}'s final error", "fewer labels", "share saved", "pairs"]
+    head = ["strategy", f"labels to {baseline}'s final {metric.words}", "fewer labels", "share saved", "pairs"]
     note = (
-        f"Labels at the first round with {baseline}'s final error in the same seed, or less; mean ± 95% t half-width "
-        f"over seeds. Savings are paired by seed: {baseline}'s labels to that error minus the strategy's. If some "
-        "seeds don't reach it, there is no mean."
+        f"Labels at the first round with {baseline}'s final {metric.words} in the same seed, or less; mean ± 95% t "
+        f"half-width over seeds. Savings are paired by seed: {baseline}'s labels to that {metric.words} minus the "
+        "strategy's. If some seeds don't reach it, there is no mean."
     )
     if cost is not None:
         head.insert(4, "money saved")

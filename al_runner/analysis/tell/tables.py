@@ -2,36 +2,47 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from math import isnan
 from typing import Any
 
 import pandas as pd
 
+from al_runner.analysis.table.metrics import ERROR, Metric
 from al_runner.analysis.tell.shown import Shown
-from al_runner.analysis.tell.text import number, percent, seconds, seeds_text, short_p
+from al_runner.analysis.tell.text import amount, number, seconds, seeds_text, short_p
 from al_runner.record.run_id import COMBINATION
 
 Row = dict[Any, Any]
 PAIRED_NOTE = (
-    "Mean ± 95% t half-width over n seeds; differences are paired by seed and in points, p by t tests, corrected by "
+    "Mean ± 95% t half-width over n seeds; differences are paired by seed and {}, p by t tests, corrected by "
     "Holm's method for all comparisons with {}."
 )
 
 
-def shown_results(table: pd.DataFrame, baseline: str) -> list[Shown]:
+def shown_results(table: pd.DataFrame, baseline: str, metric: Metric = ERROR) -> list[Shown]:
     """`results` as shown, one table for each case."""
-    errors = ("final error", "last round", "mean error (area)", f"final - {baseline}", "p", f"area - {baseline}", "p")
+    words = metric.words
+    errors = (f"final {words}", "last round", f"mean {words} (area)")
+    gaps = (f"final - {baseline}", "p", f"area - {baseline}", "p")
+    title = "Errors" if metric == ERROR else f"Compared by {words}"
     costs = ("run time", "select a round", "energy")
-    head = ("strategy", "rank", "n", "labels", *errors, "final error, 95% by test set", *costs)
+    head = ("strategy", "rank", "n", "labels", *errors, *gaps, "final error, 95% by test set", *costs)
+    tables = _by_case(table, partial(_result, metric=metric), head, title, "")
     return [
-        replace(shown, note=" ".join([_final_note(part), _test_note(part), PAIRED_NOTE.format(baseline)]))
-        for shown, part in zip(_by_case(table, _result, head, "Errors", ""), _parts(table), strict=True)
+        replace(shown, note=" ".join(_notes(part, baseline, metric)))
+        for shown, part in zip(tables, _parts(table), strict=True)
     ]
 
 
-def _final_note(part: pd.DataFrame) -> str:
+def _notes(part: pd.DataFrame, baseline: str, metric: Metric) -> list[str]:
+    paired = PAIRED_NOTE.format(metric.points, baseline)
+    return [_final_note(part, metric), *([_test_note(part)] if metric == ERROR else []), paired]
+
+
+def _final_note(part: pd.DataFrame, metric: Metric) -> str:
     rounds = int(part["final_rounds"].max())
-    return f"Final error: {'the last round' if rounds == 1 else f'mean of the last {rounds} rounds'}."
+    return f"Final {metric.words}: {'the last round' if rounds == 1 else f'mean of the last {rounds} rounds'}."
 
 
 def _test_note(part: pd.DataFrame) -> str:
@@ -41,11 +52,11 @@ def _test_note(part: pd.DataFrame) -> str:
     return f"By test set: Wilson's interval of an error that is measured on {int(images[0]):,} images."
 
 
-def _result(row: Row) -> tuple[str, ...]:
+def _result(row: Row, metric: Metric) -> tuple[str, ...]:
     gaps = [
         cell
         for name in ("final_minus_baseline", "area_minus_baseline")
-        for cell in (percent(row[name], row[f"{name}_half"], True).replace("%", ""), short_p(row[f"{name}_p"]))
+        for cell in (amount(metric, row[name], row[f"{name}_half"], True).replace("%", ""), short_p(row[f"{name}_p"]))
     ]
     energy = row["energy_joules"]
     return (
@@ -53,9 +64,9 @@ def _result(row: Row) -> tuple[str, ...]:
         "-" if pd.isna(row["rank"]) else str(row["rank"]),
         str(row["seeds"]),
         f"{row['labelled']:,}",
-        percent(row["final"], row["final_half"]),
-        percent(row["last"], row["last_half"]) if row["final_rounds"] > 1 else "-",
-        percent(row["area"], row["area_half"]),
+        amount(metric, row["final"], row["final_half"]),
+        amount(metric, row["last"], row["last_half"]) if row["final_rounds"] > 1 else "-",
+        amount(metric, row["area"], row["area_half"]),
         *gaps,
         _ends(row["final_test_low"], row["final_test_high"]),
         seconds(row["wall_seconds"]),
@@ -68,19 +79,19 @@ def _ends(low: float, high: float) -> str:
     return "-" if isnan(low) else f"{100 * low:.2f} to {100 * high:.2f}%"
 
 
-def shown_labels(table: pd.DataFrame, baseline: str) -> list[Shown]:
+def shown_labels(table: pd.DataFrame, baseline: str, metric: Metric = ERROR) -> list[Shown]:
     """`labels_needed` for errors in percent as shown, one table for each case: labels and savings for each target."""
     tables = []
     for key, part in table[table["target"].notna()].groupby(list(COMBINATION), sort=False):
-        names = [f"{100 * target:g}%" for target in part["target"].unique()]
+        names = [f"{metric.scale * target:g}{'%' if metric.share else ''}" for target in part["target"].unique()]
         head = ("strategy", *(cell for name in names for cell in (f"to {name}", "saves")))
         rows = []
         for curve, own in part.groupby("curve", sort=False):
             cells = [cell for row in own.to_dict("records") for cell in _needed(row)]
             rows.append((str(curve), *cells))
         note = (
-            f"Labels at the first round with that error or less, and the share of {baseline}'s labels that this saves, "
-            "paired by seed. 2/5: two runs of five reach it, so there is no mean."
+            f"Labels at the first round with that {metric.words} or less, and the share of {baseline}'s labels that "
+            "this saves, paired by seed. 2/5: two runs of five reach it, so there is no mean."
         )
         tables.append(Shown("Labels needed", _where(key), head, tuple(rows), note))
     return tables
@@ -94,7 +105,7 @@ def _needed(row: Row) -> tuple[str, str]:
     return number(row["labels"], row["labels_half"]), saving
 
 
-def shown_tests(table: pd.DataFrame, baseline: str) -> list[Shown]:
+def shown_tests(table: pd.DataFrame, baseline: str, metric: Metric = ERROR) -> list[Shown]:
     """`paired_tests` of the final error as shown, one table for each case; pairs need two shared seeds."""
     head = ("first", "second", "pairs", "first - second", "t", "t, Holm", "Wilcoxon", "Wilcoxon, Holm", "seeds for 80%")
     note = (
@@ -103,11 +114,12 @@ def shown_tests(table: pd.DataFrame, baseline: str) -> list[Shown]:
         "see this difference with 80% probability."
     )
     final = table[(table["measure"] == "final") & (table["pairs"] > 1)]
-    return _by_case(final, _test, head, "Differences of the final error, in points", note, left=2)
+    title = f"Differences of the final {metric.words}, {metric.points}"
+    return _by_case(final, partial(_test, metric=metric), head, title, note, left=2)
 
 
-def _test(row: Row) -> tuple[str, ...]:
-    difference = percent(row["mean"], row["half"], True).replace("%", "")
+def _test(row: Row, metric: Metric) -> tuple[str, ...]:
+    difference = amount(metric, row["mean"], row["half"], True).replace("%", "")
     p = (short_p(row[name]) for name in ("t_p", "t_holm", "wilcoxon_p", "wilcoxon_holm"))
     return row["first"], row["second"], str(row["pairs"]), difference, *p, seeds_text(row["seeds_needed"])
 
@@ -128,7 +140,7 @@ def shown_penalties(matrix: pd.DataFrame, cases: int) -> list[Shown]:
     return [Shown("Pairwise penalties", "", ("beats", *map(str, matrix.columns)), rows, note)]
 
 
-def shown_ranks(table: pd.DataFrame) -> list[Shown]:
+def shown_ranks(table: pd.DataFrame, metric: Metric = ERROR) -> list[Shown]:
     """`average_ranks` as shown; empty if there are no ranks."""
     if table.empty:
         return []
@@ -140,7 +152,7 @@ def shown_ranks(table: pd.DataFrame) -> list[Shown]:
         "(Nemenyi at 5%; Demsar, 2006)."
     )
     rows = tuple((str(row["curve"]), f"{row['rank']:.2f}") for row in table.to_dict("records"))
-    return [Shown("Average rank by final error", "", ("strategy", "rank"), rows, note)]
+    return [Shown(f"Average rank by final {metric.words}", "", ("strategy", "rank"), rows, note)]
 
 
 def _by_case(

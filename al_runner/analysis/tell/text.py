@@ -3,15 +3,26 @@
 from collections.abc import Sequence
 from math import ceil, isfinite, isnan
 
+from al_runner.analysis.table.metrics import ERROR, Metric
+
+PLAIN = 4  # decimals of a metric that is no fraction
+
 
 def percent(mean: float, half: float, signed: bool = False) -> str:
     """A fraction and its 95% half-width in percent, `4.49 ± 0.60%`; a dash for NaN."""
     return _with_half(100 * mean, 100 * half, "%", signed)
 
 
-def points(mean: float, half: float) -> str:
-    """A difference of fractions in percentage points."""
-    return _with_half(100 * mean, 100 * half, " points", signed=False)
+def amount(metric: Metric, mean: float, half: float, signed: bool = False) -> str:
+    """A metric's value, or a signed difference of two, in its unit with its 95% half-width; a dash for NaN."""
+    return percent(mean, half, signed) if metric.share else _with_half(mean, half, "", signed, PLAIN)
+
+
+def points(mean: float, half: float, metric: Metric = ERROR) -> str:
+    """A difference of fractions in percentage points; of a metric that is no fraction, in its own unit."""
+    if metric.share:
+        return _with_half(100 * mean, 100 * half, " points", signed=False)
+    return _with_half(mean, half, "", False, PLAIN)
 
 
 def number(mean: float, half: float) -> str:
@@ -21,11 +32,11 @@ def number(mean: float, half: float) -> str:
     return f"{mean:,.0f}" if isnan(half) else f"{mean:,.0f} ± {half:,.0f}"
 
 
-def _with_half(mean: float, half: float, unit: str, signed: bool) -> str:
+def _with_half(mean: float, half: float, unit: str, signed: bool, digits: int = 2) -> str:
     if isnan(mean):
         return "-"
-    text = f"{mean:{'+' if signed else ''}.2f}"
-    return f"{text}{unit}" if isnan(half) else f"{text} ± {half:.2f}{unit}"
+    text = f"{mean:{'+' if signed else ''}.{digits}f}"
+    return f"{text}{unit}" if isnan(half) else f"{text} ± {half:.{digits}f}{unit}"
 
 
 def p_value(p: float) -> str:

@@ -8,7 +8,8 @@ import pandas as pd
 from al_runner.analysis.stats.case import Case
 from al_runner.analysis.stats.intervals import interval
 from al_runner.analysis.stats.paired import LEAST_PAIRS, LEVEL, Test
-from al_runner.analysis.tell.text import listed, p_value, percent, points, seeds_text
+from al_runner.analysis.table.metrics import ERROR
+from al_runner.analysis.tell.text import amount, listed, p_value, points, seeds_text
 
 Naming = Callable[[str], str]  # from a curve's name in a configuration to its shown name
 NEARLY_ALL = 0.8  # share of all labels from which on strategies are about to meet
@@ -34,8 +35,9 @@ def cautions(case: Case) -> list[str]:
             "strategy is the same; compare them with fewer labels (--at)."
         )
     if images and images < FEW_IMAGES:
-        one = f"{100 / images:.2g} points"
-        warnings.append(f"Caution: errors are measured on {images:,} test images, of which one is {one}.")
+        one = f", of which one is {100 / images:.2g} points" if case.metric == ERROR else ""
+        measured = "errors are" if case.metric == ERROR else f"the {case.metric.words} is"
+        warnings.append(f"Caution: {measured} measured on {images:,} test images{one}.")
     return warnings
 
 
@@ -46,14 +48,16 @@ def _on_the_way(case: Case, names: Naming) -> list[str]:
         return []
     name = str(means.idxmin())
     area = interval(case.values(name, "area"))
-    return [f"On average over the budget {names(name)} errs least, {percent(*area)}."]
+    least = "errs least" if case.metric == ERROR else f"has the lowest {case.metric.words}"
+    return [f"On average over the budget {names(name)} {least}, {amount(case.metric, *area)}."]
 
 
 def _at_the_end(case: Case, names: Naming) -> str:
     """One sentence that compares the curve that ends lowest with the baseline and the next best."""
     best = str(case.ranked.index[0])
-    final = percent(*interval(case.values(best, "final")))
-    start = f"With {case.budget.end:,} labels {names(best)} ends lowest, at {final}{_of_rounds(case)}"
+    final = amount(case.metric, *interval(case.values(best, "final")))
+    of = "" if case.metric == ERROR else f" by {case.metric.words}"
+    start = f"With {case.budget.end:,} labels {names(best)} ends lowest{of}, at {final}{_of_rounds(case)}"
     if case.baseline not in case.ranked.index:
         return f"{start}; there is no {names(case.baseline)} with {LEAST_PAIRS} finished seeds to hold it against."
     second = str(case.ranked.index[1])
@@ -71,7 +75,7 @@ def _leads(case: Case, names: Naming, best: str, others: Sequence[str]) -> str:
             equal.append(f", equal to {names(other)} in each of {test.pairs} paired seeds")
             continue
         p = case.corrected_p(best, other)
-        lead = points(0.0 - test.mean, test.half)
+        lead = points(0.0 - test.mean, test.half, case.metric)
         facts = f"{test.pairs} paired seeds, {p_value(p)} by Holm"
         if not isnan(p) and p < LEVEL:
             sure.append(f", {lead} below {names(other)} ({facts})")
