@@ -341,7 +341,9 @@ def test_a_sweep_runs_everything_and_reports_what_failed(tmp_path: Path) -> None
     assert "budget.query=0" in output.splitlines()[-1]
     assert "budget.query is 0; it must be 1 or more" in output.splitlines()[-1]
     assert "Traceback" not in output
-    assert [len(untimed(tmp_path / f"digits/usps_cnn-plain-adam_short-digits/random-q{q}/seed0")) for q in (20, 30)] == [4, 4]
+    assert [
+        len(untimed(tmp_path / f"digits/usps_cnn-plain-adam_short-digits/random-q{q}/seed0")) for q in (20, 30)
+    ] == [4, 4]
 
 
 def test_help_shows_the_groups(al_run) -> None:  # type: ignore[no-untyped-def]

@@ -19,7 +19,9 @@ def test_a_run_begins_with_what_it_is(tmp_path: Path) -> None:
     assert first == (
         f"{start}data: images of 8 x 8 pixels, 10 classes; 1,097 to choose from, 200 for validation, 500 for the test"
     )
-    assert second == f"{start}net: usps_cnn with 43,680 parameters, learner plain, training adam_short, on cpu (1 thread)"
+    assert (
+        second == f"{start}net: usps_cnn with 43,680 parameters, learner plain, training adam_short, on cpu (1 thread)"
+    )
     assert third.startswith(f"{start}4 rounds, from 20 labels to 80; folder ")
     assert third.endswith("digits/usps_cnn-plain-adam_short-digits/random/seed0")
     assert round_0.startswith(f"{start}round 0/3 |    20 labelled | test error")
