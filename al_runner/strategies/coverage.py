@@ -71,21 +71,24 @@ def herding(
 def ball_herding(x: Tensor, others: Tensor, labelled: Tensor, n: int, radius: float) -> Tensor:
     """`herding` by balls: a point covers what is closer than `radius`, [N, D], [M, D], [L, D] -> int64 [n].
 
-    Each of `others` is covered once and for all. So after a choice only what it newly covers is subtracted, and all
-    gains are exact at all times. Time O(N M D) in all; memory O(N + M D).
+    Each of `others` is covered once and for all, so a gain falls by what was newly covered nearby. That is subtracted
+    from all gains once it concerns the highest one; until then the others are upper bounds. Time O(N M D) in all;
+    memory O(N D + M D).
     """
-    (left, _), (known, _), (_, right) = map(as_factors, (x, labelled, others))
-    free = torch.ones(len(others), dtype=torch.bool, device=x.device)
-    for part in known.split(BLOCK) if len(known) else ():
-        free &= ~(part @ right.T < radius**2).any(0)
-    gains = counted(left, right[free], radius)
+    (left, _), (_, known), (of_others, right) = map(as_factors, (x, labelled, others))
+    free = counted(of_others, known, radius) == 0
+    gains, pending = counted(left, right[free], radius), right[:0]
     chosen: list[Tensor] = []
-    for _ in range(n):
+    while len(chosen) < n:
         best = gains.argmax()
+        if bool((pending @ left[best] < radius**2).any()):
+            gains -= counted(left, pending, radius)
+            pending = right[:0]
+            continue
         chosen.append(best)
         new = (right @ left[best] < radius**2) & free
         free &= ~new
-        gains -= counted(left, right[new], radius)
+        pending = torch.cat([pending, right[new]])
         gains[best] = -len(others) - 1  # below every gain, so that no point is chosen twice
     return torch.stack(chosen)
 
