@@ -1,12 +1,16 @@
 """The pool: ids that were bought, ids that may be chosen, and labels that stay hidden until they are bought."""
 
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from al_runner.labels import UNKNOWN
 from al_runner.types import DataSet
+
+T = TypeVar("T")
 
 
 class Pool:
@@ -28,6 +32,7 @@ class Pool:
         self.candidates = data.train
         self.made = data.train[:0]
         self._sets: Tensor | None = None
+        self._made_once: dict[Hashable, Any] = {}
 
     @property
     def sets(self) -> Tensor:
@@ -55,6 +60,17 @@ class Pool:
         if bool((labels == UNKNOWN).any()):
             raise ValueError(f"the label of id {int(ids[labels == UNKNOWN][0])} was read, but it was not bought")
         return labels
+
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What `make` returns at the first call with this key; later calls of the run get the same object.
+
+        It is for what takes long and depends on nothing that a purchase changes: the train ids, `features`, options
+        and the seed. A resumed run then makes the same again.
+        """
+        if key not in self._made_once:
+            self._made_once[key] = make()
+        value: T = self._made_once[key]
+        return value
 
     def draw_candidates(self, count: int, rng: torch.Generator) -> None:
         """Make `count` random unlabelled ids the candidates, in random order; if there are fewer, all of them."""

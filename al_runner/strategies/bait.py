@@ -2,7 +2,9 @@
 
 N images, Y classes, D features, E = Y D weights of the last dense layer; n images in a query. The Fisher matrix of an
 image with respect to these weights, expected over its prediction p, is V V' with V = A (x) h, [E, Y]. Here h is the
-layer's input and A[c, y] = sqrt(p_y) (1[c = y] - p_c).
+layer's input and A[c, y] = sqrt(p_y) (1[c = y] - p_c). Huseljic et al. (2024) make V smaller, [E, R]. They take the
+expectation over the two most likely classes alone (R = 2), or ask only whether the most likely class is right (R = 1,
+E = D).
 """
 
 from dataclasses import dataclass, replace
@@ -32,15 +34,23 @@ MAX_WEIGHTS = 8192  # the most weights of the last layer; the inverted matrices 
 class Points:
     """The parts from which the matrices V of N images are computed."""
 
-    a: Tensor  # [N, Y, Y]
+    a: Tensor  # [N, Y, R], or [N, 1, 1] for the binary question
     h: Tensor  # [N, D]
 
     @classmethod
-    def of(cls, log_probs: Tensor, features: Tensor) -> "Points":
-        """From log predictions [N, Y] and the last dense layer's inputs [N, D]."""
+    def of(cls, log_probs: Tensor, features: Tensor, expectation: str = "all") -> "Points":
+        """From log predictions [N, Y], the last dense layer's inputs [N, D] and an option of `Bait`."""
         p = log_probs.exp()
+        order = p.sort(1, descending=True)
+        if expectation == "binary":  # 1 - p is summed from the other classes: for a sure net it would round to 0
+            return cls((order.values[:, :1] * order.values[:, 1:].sum(1, keepdim=True)).sqrt()[:, None], features)
         identity = torch.eye(p.shape[1], dtype=p.dtype, device=p.device)
-        return cls(p.sqrt()[:, None] * (identity - p[:, :, None]), features)
+        a = p.sqrt()[:, None] * (identity - p[:, :, None])
+        if expectation == "all":
+            return cls(a, features)
+        share = order.values[:, :2].sum(1)  # the chances of the two classes are scaled to add to 1
+        top = order.indices[:, None, :2].expand(-1, p.shape[1], -1)
+        return cls(a.gather(2, top) / share.sqrt()[:, None, None], features)
 
     def __len__(self) -> int:
         return len(self.h)
@@ -51,16 +61,16 @@ class Points:
         return [Points(a, h) for a, h in zip(self.a.split(rows), self.h.split(rows), strict=True)]
 
     def vectors(self, place: Tensor) -> Tensor:
-        """V of one image, [E, Y]."""
+        """V of one image, [E, R]."""
         return torch.einsum("cy,d->cdy", self.a[place], self.h[place]).flatten(0, 1)
 
     def times(self, columns: Tensor) -> Tensor:
-        """V' C of every image for the matrix C = `columns`, [E, R] -> [N, Y, R]."""
+        """V' C of every image for the matrix C = `columns`, [E, K] -> [N, R, K]."""
         by_class = columns.unflatten(0, (self.a.shape[1], -1))
         return self.a.mT @ torch.einsum("nd,cdr->ncr", self.h, by_class)
 
     def between(self, matrix: Tensor) -> Tensor:
-        """V' M V of every image for M = `matrix`, [E, E] -> [N, Y, Y]."""
+        """V' M V of every image for M = `matrix`, [E, E] -> [N, R, R]."""
         classes, size = self.a.shape[1], self.h.shape[1]
         products = []
         for part in self.split(len(matrix) * classes):
@@ -89,9 +99,9 @@ def cholesky(matrix: Tensor) -> Tensor:
 
 
 class Trace:
-    """tr(M^-1 F) while images enter and leave M. By Woodbury's identity a change of M costs only Y new columns.
+    """tr(M^-1 F) while images enter and leave M. By Woodbury's identity a change of M costs only R new columns.
 
-    `inner` holds V' M^-1 V of every image and `outer` holds V' M^-1 F M^-1 V, [N, Y, Y] each.
+    `inner` holds V' M^-1 V of every image and `outer` holds V' M^-1 F M^-1 V, [N, R, R] each.
     """
 
     def __init__(self, points: Points, start: Tensor, fisher: Tensor):
@@ -123,7 +133,7 @@ def bait(points: Points, start: Tensor, fisher: Tensor, n: int) -> Tensor:
     """Positions of `n` images that make tr((start + sum V V')^-1 fisher) small, [E, E] twice -> [n] (algorithm 1).
 
     Greedy: 2n images enter one by one, then those that cost least leave again one by one. Ties go to the earlier image.
-    Time O(N E^2) at first, then O(n (N Y E + Y E^2)).
+    Time O(N E^2) at first, then O(n (N R E + R E^2)).
     """
     trace = Trace(points, start, fisher)
     everyone = torch.arange(len(points), device=start.device)
@@ -154,6 +164,10 @@ class Bait(Strategy):
         Literal["published", "equal"],
         Means("published: a candidate's matrix counts times the query's size; equal: once, like a labelled image's"),
     ] = "published"
+    expectation: Annotated[
+        Literal["all", "top2", "binary"],
+        Means("all: over all classes; top2: over the two most likely ones; binary: whether the most likely is right"),
+    ] = "all"
     max_candidates: Annotated[Count, Means("the most images that a query chooses from, drawn at random")] = 10_000
     needs: ClassVar[Needs] = Needs(network=True, features=True)
 
@@ -163,10 +177,14 @@ class Bait(Strategy):
     def check(self, net: nn.Module, x: Tensor) -> None:
         super().check(net, x)
         last = last_dense(net)
-        if last is not None and last.weight.numel() > MAX_WEIGHTS:
+        if last is None:
+            return
+        rows = last.in_features if self.expectation == "binary" else last.weight.numel()
+        if rows > MAX_WEIGHTS:
+            what = "input" if self.expectation == "binary" else "weight"
             raise UsageError(
-                f"Bait inverts a matrix with a row for each weight of the last dense layer: {last.weight.numel():,} "
-                f"here and at most {MAX_WEIGHTS:,}; choose a model= with fewer features, or strategy=badge"
+                f"Bait inverts a matrix with a row for each {what} of the last dense layer: {rows:,} here and at most "
+                f"{MAX_WEIGHTS:,}; choose strategy=bait_binary, a model= with fewer features, or strategy=badge"
             )
 
     def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
@@ -183,5 +201,5 @@ class Bait(Strategy):
 
     def _points(self, fitted: Fitted, pool: Pool, ids: Tensor) -> Points:
         log_probs = mean_log_probs(fitted.log_probs(pool.x(ids))).double()
-        points = Points.of(log_probs, features_of(fitted, pool, ids).double())
+        points = Points.of(log_probs, features_of(fitted, pool, ids).double(), self.expectation)
         return replace(points, a=finite(points.a, "a prediction"))

@@ -15,12 +15,13 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from al_runner.pool import Pool, shuffled
+from al_runner.rng import Streams
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Means, Positive, ProperShare
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.clusters import clusters
 from al_runner.strategies.core_set import squared_distances
-from al_runner.strategies.lazy_greedy import BLOCK, cover, lazy_greedy
+from al_runner.strategies.lazy_greedy import BLOCK, Coverage, lazy_greedy
 from al_runner.types import Fitted
 
 # Kernels of squared distances / width^2. They change their argument in place.
@@ -28,26 +29,76 @@ KERNELS: dict[str, Callable[[Tensor], Tensor]] = {
     "rbf": lambda squares: squares.neg_().exp_(),
     "laplace": lambda squares: squares.sqrt_().neg_().exp_(),
     "cauchy": lambda squares: squares.add_(1).reciprocal_(),
-    "tophat": lambda squares: (squares < 1).to(squares.dtype),
 }
 
 
-def likeness(x: Tensor, y: Tensor, kernel: str, width: float) -> Tensor:
-    """The kernel of every pair, [N, D], [M, D] -> [N, M] in [0, 1]; `width` is the distance that counts as 1."""
-    return KERNELS[kernel](squared_distances(x, y) / width**2)
+Kernel = Callable[[Tensor], Tensor]  # likeness in [0, 1] from squared distances, entry by entry
 
 
-def herding(x: Tensor, others: Tensor, labelled: Tensor, n: int, kernel: str = "rbf", width: float = 1.0) -> Tensor:
+def kernel_of(name: str, width: float) -> Kernel:
+    """The kernel of squared distances that is called `name`; `width` is the distance that counts as 1.
+
+    It changes its argument in place.
+    """
+    return lambda squares: KERNELS[name](squares.mul_(width**-2))
+
+
+def as_factors(x: Tensor) -> tuple[Tensor, Tensor]:
+    """L and R with |x_i - x_j|^2 = L_i . R_j, up to rounding, [N, D] -> [N, D + 2] twice."""
+    ones, squares = x.new_ones(len(x), 1), x.square().sum(1, keepdim=True)
+    return torch.cat([-2 * x, squares, ones], 1), torch.cat([x, ones, squares], 1)
+
+
+def likeness(x: Tensor, right: Tensor, kernel: Kernel) -> Tensor:
+    """The kernel of every pair, [N, D] and the R of M points, [M, D + 2] -> [N, M] in [0, 1]."""
+    return kernel((as_factors(x)[0] @ right.T).clamp_min_(0))
+
+
+def herding(
+    x: Tensor, others: Tensor, labelled: Tensor, n: int, kernel: Kernel, weights: Tensor | None = None
+) -> Tensor:
     """Positions in `x` of `n` greedy choices that cover `others` best, [N, D], [M, D], [L, D] -> int64 [n].
 
-    The points `labelled` cover `others` already. The greedy search is exact; ties go to the earlier position. Time
-    O(N M D) for the first choice; memory O(N + M) besides the features.
+    The points `labelled` cover `others` already. A point of `others` counts with its weight, [M], 0 or more, or all
+    count 1. The greedy search is exact; ties go to the earlier position. Time O(N M D) for the first choice; memory
+    O(N + M D).
     """
-    alike = partial(likeness, kernel=kernel, width=width)
-    covered = others.new_zeros(len(others))
-    for part in labelled.split(BLOCK) if len(labelled) else ():
-        cover(covered, part, others, alike)
-    return lazy_greedy(x, others, n, covered, alike)
+    coverage = Coverage(as_factors(others)[1], partial(likeness, kernel=kernel), weights)
+    coverage.add(labelled)
+    return lazy_greedy(x, n, coverage)
+
+
+def ball_herding(x: Tensor, others: Tensor, labelled: Tensor, n: int, radius: float) -> Tensor:
+    """`herding` by balls: a point covers what is closer than `radius`, [N, D], [M, D], [L, D] -> int64 [n].
+
+    Each of `others` is covered once and for all, so a gain falls by what was newly covered nearby. That is subtracted
+    from all gains once it concerns the highest one; until then the others are upper bounds. Time O(N M D) in all;
+    memory O(N D + M D).
+    """
+    (left, _), (_, known), (of_others, right) = map(as_factors, (x, labelled, others))
+    free = counted(of_others, known, radius) == 0
+    gains, pending = counted(left, right[free], radius), right[:0]
+    chosen: list[Tensor] = []
+    while len(chosen) < n:
+        best = gains.argmax()
+        if bool((pending @ left[best] < radius**2).any()):
+            gains -= counted(left, pending, radius)
+            pending = right[:0]
+            continue
+        chosen.append(best)
+        new = (right @ left[best] < radius**2) & free
+        free &= ~new
+        pending = torch.cat([pending, right[new]])
+        gains[best] = -len(others) - 1  # below every gain, so that no point is chosen twice
+    return torch.stack(chosen)
+
+
+def counted(left: Tensor, right: Tensor, radius: float) -> Tensor:
+    """How many of M points are closer than `radius` to each of N, from L [N, D + 2] and R [M, D + 2] -> int64 [N]."""
+    total = torch.zeros(len(left), dtype=torch.int64, device=left.device)
+    for part in right.split(BLOCK) if len(right) else ():
+        total += torch.cat([(rows @ part.T < radius**2).sum(1) for rows in left.split(BLOCK)])
+    return total
 
 
 def purity_radius(x: Tensor, labels: Tensor, purity: float) -> float:
@@ -55,13 +106,15 @@ def purity_radius(x: Tensor, labels: Tensor, purity: float) -> float:
 
     A ball is pure if all points closer than the radius have the label of its centre. A ball's largest pure radius is
     the distance from its centre to the nearest point of another label, so the result is one of these distances. It is
-    infinite if all points have one label.
+    infinite if all points have one label. Time O(N^2 D), memory O(N) besides the features.
     """
     radii = x.new_full((len(x),), torch.inf)
-    for rows, own, kept in zip(x.split(BLOCK), labels.split(BLOCK), radii.split(BLOCK), strict=True):
-        for part, theirs in zip(x.split(BLOCK), labels.split(BLOCK), strict=True):
-            squares = squared_distances(rows, part).masked_fill_(own[:, None] == theirs, torch.inf)
+    parts = list(zip(x.split(BLOCK), labels.split(BLOCK), radii.split(BLOCK), strict=True))
+    for place, (rows, own, kept) in enumerate(parts):
+        for others, theirs, theirs_kept in parts[place:]:  # a distance serves both of its points
+            squares = squared_distances(rows, others).masked_fill_(own[:, None] == theirs, torch.inf)
             torch.minimum(kept, squares.amin(1), out=kept)
+            torch.minimum(theirs_kept, squares.amin(0), out=theirs_kept)
     rank = floor((1 - purity) * len(x) + 1e-9)  # how many balls may be impure
     return float(radii.sqrt().sort().values[min(rank, len(x) - 1)])
 
@@ -71,46 +124,41 @@ def points(pool: Pool, ids: Tensor) -> Tensor:
     return normalize(pool.features(ids))
 
 
+Herding = Callable[[Tensor, Tensor, Tensor, int], Tensor]  # `herding` with its kernel, or `ball_herding`
+
+
+def covering(pool: Pool, n: int, rng: torch.Generator, rule: Herding) -> Tensor:
+    """`n` candidates that cover the unlabelled images, with labelled images as choices already; chance breaks ties."""
+    ids = shuffled(pool.candidates_by_id, rng)
+    x, others, labelled = (points(pool, part) for part in (ids, pool.unlabelled, pool.labelled))
+    return ids[rule(x, others, labelled, n)]
+
+
+@options("strategy")
 @dataclass(frozen=True)
-class Covering(Strategy):
-    """Chooses the candidates that cover the unlabelled images best; a subclass gives the kernel.
+class MaxHerding(Strategy):
+    """Greedy coverage of the unlabelled images by a smooth kernel (Bae et al., 2024, algorithm 1).
 
     It uses the pool's features, scaled to length 1, and no fit. Labelled images cover the images near them already.
     """
 
+    kernel: Annotated[Literal["rbf", "laplace", "cauchy"], Means("how likeness falls with distance")] = "rbf"
+    width: Annotated[Positive, Means("distance that counts as 1, between features of length 1")] = 1.0
     draws: ClassVar[bool] = True  # among ties
     without_fit: ClassVar[bool] = True
 
-    def kernel_of(self, pool: Pool, rng: torch.Generator) -> tuple[str, float]:
-        """The kernel and its width."""
-        raise NotImplementedError
-
     def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
-        ids = shuffled(pool.candidates_by_id, rng)
-        kernel, width = self.kernel_of(pool, rng)
-        x, others, labelled = (points(pool, part) for part in (ids, pool.unlabelled, pool.labelled))
-        return ids[herding(x, others, labelled, n, kernel, width)]
+        return covering(pool, n, rng, partial(herding, kernel=kernel_of(self.kernel, self.width)))
 
 
 @options("strategy")
 @dataclass(frozen=True)
-class MaxHerding(Covering):
-    """Greedy coverage by a smooth kernel (Bae et al., 2024, algorithm 1)."""
+class ProbCover(Strategy):
+    """Greedy coverage of the unlabelled images by balls (Yehuda et al., 2022, algorithm 1).
 
-    kernel: Annotated[Literal["rbf", "laplace", "cauchy"], Means("how likeness falls with distance")] = "rbf"
-    width: Annotated[Positive, Means("distance that counts as 1, between features of length 1")] = 1.0
-
-    def kernel_of(self, pool: Pool, rng: torch.Generator) -> tuple[str, float]:
-        return self.kernel, self.width
-
-
-@options("strategy")
-@dataclass(frozen=True)
-class ProbCover(Covering):
-    """Greedy coverage by balls (Yehuda et al., 2022, algorithm 1).
-
-    If `radius` is None, it is the largest at which a share `purity` of all balls holds points of one cluster only.
-    k-means makes as many clusters as there are classes.
+    It uses the pool's features, scaled to length 1, and no fit. If `radius` is None, it is the largest at which a share
+    `purity` of all balls holds points of one cluster only. k-means makes as many clusters as there are classes. All
+    images of the pool count, labelled or not, so the radius is the same in every round, and is found once in a run.
     """
 
     radius: Annotated[
@@ -119,10 +167,15 @@ class ProbCover(Covering):
     purity: Annotated[
         ProperShare, Means("share of balls that hold points of one cluster only; used if radius is null")
     ] = 0.95
+    draws: ClassVar[bool] = True  # among ties, and the start of k-means
+    without_fit: ClassVar[bool] = True
 
-    def kernel_of(self, pool: Pool, rng: torch.Generator) -> tuple[str, float]:
-        if self.radius is not None:
-            return "tophat", self.radius
+    async def query(self, fitted: Fitted, pool: Pool, n: int, streams: Streams) -> Tensor:
+        radius = self.radius or pool.once(self, lambda: self.pure_radius(pool, streams.first_round()("clusters")))
+        return covering(pool, n, streams("query"), partial(ball_herding, radius=radius))
+
+    def pure_radius(self, pool: Pool, rng: torch.Generator) -> float:
+        """The radius by `purity`; 1 if no radius above 0 has this purity, or if every radius has."""
         x = points(pool, torch.cat([pool.labelled, pool.unlabelled]).sort().values)
         radius = purity_radius(x, clusters(x, pool.classes, rng)[0], self.purity)
-        return "tophat", radius if 0 < radius < torch.inf else 1.0
+        return radius if 0 < radius < torch.inf else 1.0

@@ -8,47 +8,63 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-BLOCK = 2048  # rows and columns of likeness that are in memory at once
-STALE = 16  # how many gains are computed again at once
+BLOCK = 1024  # rows and columns of likeness that are in memory at once
+FEW = 8  # how many gains are computed again at once, at first
 
-Likeness = Callable[[Tensor, Tensor], Tensor]  # the likeness of every pair, [N, D], [M, D] -> [N, M]
+Likeness = Callable[[Tensor, Tensor], Tensor]  # of every pair of choices [N, D] and points [M, ...] -> [N, M]
 
 
-def lazy_greedy(x: Tensor, others: Tensor, n: int, covered: Tensor, likeness: Likeness) -> Tensor:
-    """Positions in `x` of `n` greedy choices, [N, D], [M, D] -> int64 [n].
+class Coverage:
+    """How well points are covered, and what more choices would add.
 
-    `covered`, [M], is the greatest likeness of each of `others` to a choice so far; it is updated in place. The choices
-    raise its sum by at least 1 - 1/e of the largest possible rise (Nemhauser, Wolsey & Fisher, 1978). Ties go to the
-    earlier position. The search is lazy (Minoux, 1978): a gain can only fall, so an earlier gain is an upper bound, and
-    the choices are those of a plain greedy search. Memory O(N + M) besides the features.
+    The coverage is the sum over points y of w_y max_c likeness(c, y), c being the choices, w_y the weight of y, 0 or
+    more. The maximum begins at `lowest`, which no likeness is below.
     """
-    bounds = gains(x, others, covered, likeness)
-    fresh = torch.ones_like(bounds, dtype=torch.bool)
+
+    def __init__(self, points: Tensor, likeness: Likeness, weights: Tensor | None = None, lowest: float = 0.0):
+        """From points [M, ...], which `likeness` understands, and weights [M]; without weights all are 1."""
+        self.points, self.likeness = points, likeness
+        self.weights = points.new_ones(len(points)) if weights is None else weights.to(points)
+        self.covered = points.new_full((len(points),), lowest)  # the greatest likeness to a choice so far
+
+    def add(self, chosen: Tensor) -> None:
+        """Count the points `chosen`, [N, D], among the choices."""
+        for rows in chosen.split(BLOCK) if len(chosen) else ():
+            for part, covered in zip(self.points.split(BLOCK), self.covered.split(BLOCK), strict=True):
+                torch.maximum(covered, self.likeness(rows, part).amax(0), out=covered)
+
+    def gains(self, x: Tensor) -> Tensor:
+        """How much each of `x` would raise the coverage, [N, D] -> float64 [N]. Time O(N M D)."""
+        parts = list(zip(*(of.split(BLOCK) for of in (self.points, self.covered, self.weights)), strict=True))
+        totals = []
+        for rows in x.split(BLOCK):
+            totals.append(torch.zeros(len(rows), dtype=torch.float64, device=x.device))
+            for points, covered, weights in parts:
+                totals[-1] += self.likeness(rows, points).sub_(covered).clamp_min_(0) @ weights
+        return torch.cat(totals)
+
+
+def lazy_greedy(x: Tensor, n: int, coverage: Coverage) -> Tensor:
+    """Positions in `x` of `n` greedy choices, [N, D] -> int64 [n]; `coverage` then counts them among its choices.
+
+    The choices raise the coverage by at least 1 - 1/e of the largest possible rise (Nemhauser, Wolsey & Fisher, 1978).
+    Ties go to the earlier position. The search is lazy (Minoux, 1978): a gain can only fall, so an earlier gain is an
+    upper bound, and the choices are those of a plain greedy search. Memory O(N + M) besides the features.
+    """
+    bounds = coverage.gains(x)
+    fresh, looks = torch.ones_like(bounds, dtype=torch.bool), FEW
     chosen: list[Tensor] = []
     while len(chosen) < n:
         best = bounds.argmax()
         if fresh[best]:
             chosen.append(best)
-            cover(covered, x[best][None], others, likeness)
+            coverage.add(x[best][None])
             bounds[best] = -torch.inf
             fresh.zero_()
+            looks = FEW
         else:
-            stale = bounds.masked_fill(fresh, -torch.inf).topk(min(STALE, len(bounds)))
+            stale = bounds.masked_fill(fresh, -torch.inf).topk(min(looks, len(bounds)))
             at = stale.indices[stale.values > -torch.inf]
-            bounds[at], fresh[at] = gains(x[at], others, covered, likeness), True
+            bounds[at], fresh[at] = coverage.gains(x[at]), True
+            looks *= 2  # one product for many is cheaper than many products
     return torch.stack(chosen)
-
-
-def cover(covered: Tensor, chosen: Tensor, others: Tensor, likeness: Likeness) -> None:
-    """Update `covered`, the greatest likeness to a choice, [M], in place for more choices, [N, D]."""
-    for part, part_covered in zip(others.split(BLOCK), covered.split(BLOCK), strict=True):
-        torch.maximum(part_covered, likeness(part, chosen).amax(1), out=part_covered)
-
-
-def gains(x: Tensor, others: Tensor, covered: Tensor, likeness: Likeness) -> Tensor:
-    """How much each of `x` would raise the sum of `covered`, [N, D], [M, D] and [M] -> float64 [N]."""
-    total = torch.zeros(len(x), dtype=torch.float64, device=x.device)
-    for rows, sums in zip(x.split(BLOCK), total.split(BLOCK), strict=True):
-        for part, part_covered in zip(others.split(BLOCK), covered.split(BLOCK), strict=True):
-            sums.add_((likeness(rows, part) - part_covered).clamp_min_(0).sum(1, dtype=torch.float64))
-    return total

@@ -17,7 +17,7 @@ from al_runner.settings.declare import options
 from al_runner.settings.kinds import Count, Means
 from al_runner.strategies.base import Strategy, Through
 from al_runner.strategies.features import features_of
-from al_runner.strategies.lazy_greedy import BLOCK, cover, lazy_greedy
+from al_runner.strategies.lazy_greedy import Coverage, lazy_greedy
 from al_runner.types import Fitted
 
 
@@ -29,10 +29,10 @@ def facility_location(x: Tensor, others: Tensor, n: int, labelled: Tensor | None
     """
     x, others = normalize(x), normalize(others)
     # -1 is the smallest cosine. The first choice then gains its sum plus N, even if cosines are negative.
-    covered = others.new_full((len(others),), -1.0)
-    for part in normalize(labelled).split(BLOCK) if labelled is not None else ():
-        cover(covered, part, others, cosines)
-    return lazy_greedy(x, others, n, covered, cosines)
+    coverage = Coverage(others, cosines, lowest=-1.0)
+    if labelled is not None:
+        coverage.add(normalize(labelled))
+    return lazy_greedy(x, n, coverage)
 
 
 def cosines(x: Tensor, y: Tensor) -> Tensor:

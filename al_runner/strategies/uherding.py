@@ -11,40 +11,21 @@ from typing import Annotated, ClassVar
 import torch
 from torch import Tensor
 
-from al_runner.pool import Pool, shuffled
+from al_runner.pool import Pool
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Means, Positive, ProperShare
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.calibrated import Calibrated, temperature_of, tempered
 from al_runner.strategies.core_set import squared_distances
-from al_runner.strategies.coverage import likeness, points
+from al_runner.strategies.coverage import covering, herding, kernel_of, points
 from al_runner.strategies.features import CHUNK
-from al_runner.strategies.lazy_greedy import BLOCK, cover, lazy_greedy
+from al_runner.strategies.lazy_greedy import BLOCK
 from al_runner.strategies.ranges import finite
 from al_runner.system.chunks import at_once
 from al_runner.types import Fitted, Learner, mean_log_probs
 
 SAME = 1e-6  # a distance up to which two points are the same, in spite of rounding
 START = 1.0  # width before there are two different labelled points
-
-
-def weighted_herding(x: Tensor, others: Tensor, weights: Tensor, labelled: Tensor, n: int, width: float) -> Tensor:
-    """Positions in `x` of `n` greedy choices by sum_j w_j max_i k(x_i, x_j), [N, D], [M, D], [M], [L, D] -> [n].
-
-    k(x, y) = exp(-|x - y|^2 / width^2). A point of `others` counts with its weight, 0 or more. Exact greedy, ties to
-    the earlier position.
-    """
-    alike = partial(_weighted_likeness, width=width)
-    ones, covered = others.new_ones, others.new_zeros(len(others))
-    weighted = torch.cat([others, weights[:, None].to(others)], 1)
-    for part in labelled.split(BLOCK) if len(labelled) else ():
-        cover(covered, torch.cat([part, ones(len(part), 1)], 1), weighted, alike)
-    return lazy_greedy(torch.cat([x, ones(len(x), 1)], 1), weighted, n, covered, alike)
-
-
-def _weighted_likeness(x: Tensor, y: Tensor, width: float) -> Tensor:
-    """The kernel times the weights of both points, which stand in the last column, [N, D + 1], [M, D + 1] -> [N, M]."""
-    return likeness(x[:, :-1], y[:, :-1], "rbf", width) * x[:, -1:] * y[:, -1]
 
 
 def least_distance(x: Tensor) -> float:
@@ -81,10 +62,9 @@ class UHerding(Strategy):
         return Calibrated(learner, self.held_out)
 
     def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
-        ids = shuffled(pool.candidates_by_id, rng)
-        x, others, labelled = (points(pool, part) for part in (ids, pool.unlabelled, pool.labelled))
-        weights = uncertainties(fitted, pool) if len(labelled) else others.new_ones(len(others))
-        return ids[weighted_herding(x, others, weights, labelled, n, self.width_of(labelled))]
+        weights = uncertainties(fitted, pool) if len(pool.labelled) else None
+        kernel = kernel_of("rbf", self.width_of(points(pool, pool.labelled)))
+        return covering(pool, n, rng, partial(herding, kernel=kernel, weights=weights))
 
     def width_of(self, labelled: Tensor) -> float:
         """The kernel's width, from the labelled points, [L, D]."""

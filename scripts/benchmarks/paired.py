@@ -37,11 +37,14 @@ def _seconds(work: Callable[[], object]) -> float:
     return perf_counter() - start
 
 
-def start(description: str | None, a: str, b: str) -> int:
-    """Parse --repeats, settle on one thread, and print where this runs and the table's head; the repeats."""
+def start(description: str | None, a: str, b: str, words: list[str] | None = None) -> int:
+    """Settle on one thread, print where this runs and the table's head, and return --repeats.
+
+    It is read from `words`, or else from the command line.
+    """
     parser = ArgumentParser(description=description)
     parser.add_argument("--repeats", type=int, default=7, help="pairs that are timed")
-    repeats: int = parser.parse_args().repeats
+    repeats: int = parser.parse_args(words).repeats
     torch.set_num_threads(1)
     print(f"torch {torch.__version__}, {device_name(torch.device('cpu'))}, 1 thread, {repeats} pairs; medians")
     print(f"{'':<34} {a + ' ms':>11} {b + ' ms':>11}   {'ratio (least to greatest)':<28} goal")

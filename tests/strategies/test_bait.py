@@ -54,6 +54,55 @@ def test_products_in_parts_are_those_of_the_whole_vectors(rows: int, monkeypatch
     torch.testing.assert_close(some.times(columns), vectors.mT @ columns)
 
 
+def two_outcomes(some: Points, outcomes: list[tuple[Tensor, Tensor]]) -> Tensor:
+    """The sum over outcomes of chance [N] times (direction [N, C] (x) h) squared, [N, C D, C D]."""
+    vectors = [(chance, torch.einsum("nc,nd->ncd", way, some.h).flatten(1)) for chance, way in outcomes]
+    return sum(chance[:, None, None] * v[:, :, None] * v[:, None] for chance, v in vectors)
+
+
+def test_the_two_most_likely_classes_count_with_chances_that_add_to_1() -> None:
+    rng = torch.Generator().manual_seed(3)
+    p, h = torch.rand(6, 4, generator=rng).double(), torch.randn(6, FEATURES, generator=rng).double()
+    p = p / p.sum(1, keepdim=True)
+    some = Points.of(p.log(), h, "top2")
+    outcomes = []
+    for place in (-1, -2):
+        classes = p.argsort(1)[:, place]
+        chance = p.gather(1, classes[:, None])[:, 0] / p.sort(1).values[:, -2:].sum(1)
+        outcomes.append((chance, torch.nn.functional.one_hot(classes, 4) - p))
+    assert some.a.shape == (6, 4, 2)
+    torch.testing.assert_close(matrices(some), two_outcomes(some, outcomes))
+    two = Points.of(p[:, :2].log().log_softmax(1), h)  # with two classes nothing is left out
+    torch.testing.assert_close(matrices(Points.of(p[:, :2].log().log_softmax(1), h, "top2")), matrices(two))
+
+
+def test_the_binary_question_is_a_logistic_regression_on_the_features() -> None:
+    rng = torch.Generator().manual_seed(4)
+    p, h = torch.rand(6, 4, generator=rng).double(), torch.randn(6, FEATURES, generator=rng).double()
+    p = p / p.sum(1, keepdim=True)
+    some, most = Points.of(p.log(), h, "binary"), p.amax(1)
+    right, wrong = (most, (1 - most)[:, None]), (1 - most, -most[:, None])
+    torch.testing.assert_close(matrices(some), two_outcomes(some, [right, wrong]))
+    sure = torch.tensor([[-1e-20, -46.0]], dtype=torch.float64)  # 1 - p would be 0 in double precision
+    assert float(Points.of(sure, h[:1], "binary").a) == pytest.approx(torch.tensor(-23.0).double().exp().item())
+
+
+@pytest.mark.parametrize("expectation", ["top2", "binary"])
+@pytest.mark.parametrize("rows", [1, 2**22])
+def test_smaller_matrices_give_the_greedy_choice_too(
+    expectation: str, rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "NUMBERS", rows)
+    rng = torch.Generator().manual_seed(5)
+    log_probs = (2 * torch.randn(15, 4, generator=rng).double()).log_softmax(1)
+    some = Points.of(log_probs, torch.randn(15, FEATURES, generator=rng).double(), expectation)
+    every = matrices(some)
+    start, fisher = 0.1 * torch.eye(every.shape[1]).double() + every[:3].mean(0), every.mean(0)
+    torch.testing.assert_close(some.fisher(), every.sum(0))
+    for n in (1, 4, 9):
+        assert bait(some, start, fisher, n).tolist() == greedy(some, start, fisher, n)
+
+
 def trace(matrix: Tensor, fisher: Tensor) -> float:
     return float((matrix.inverse() @ fisher).trace())
 

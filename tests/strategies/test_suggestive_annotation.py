@@ -13,7 +13,7 @@ from al_runner.learners.plain import Plain, SingleNet
 from al_runner.models.inputs import net_builder
 from al_runner.pool import Pool
 from al_runner.rng import stream
-from al_runner.strategies import lazy_greedy, suggestive_annotation
+from al_runner.strategies import lazy_greedy
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.bayesian import Disagreement, mean_std
 from al_runner.strategies.random import Random
@@ -48,8 +48,7 @@ def plain_greedy(x: Tensor, others: Tensor, n: int, labelled: Tensor) -> list[in
 @pytest.mark.parametrize("seed", range(5))
 def test_lazy_greedy_is_plain_greedy(seed: int, labelled: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """More images than are computed again at once, and more than fit into a block."""
-    for module in (suggestive_annotation, lazy_greedy):
-        monkeypatch.setattr(module, "BLOCK", 16)
+    monkeypatch.setattr(lazy_greedy, "BLOCK", 16)
     x, others, before = points(40, seed), points(50, seed + 100), points(labelled, seed + 200)
     found = facility_location(x, others, 15, before if labelled else None)
     assert found.tolist() == plain_greedy(x, others, 15, before)
@@ -57,13 +56,13 @@ def test_lazy_greedy_is_plain_greedy(seed: int, labelled: int, monkeypatch: pyte
 
 def test_few_gains_are_computed_more_than_once(monkeypatch: pytest.MonkeyPatch) -> None:
     computed: list[int] = []
-    gains = lazy_greedy.gains
+    gains = lazy_greedy.Coverage.gains
 
-    def counted(x: Tensor, others: Tensor, covered: Tensor, likeness: lazy_greedy.Likeness) -> Tensor:
+    def counted(coverage: lazy_greedy.Coverage, x: Tensor) -> Tensor:
         computed.append(len(x))
-        return gains(x, others, covered, likeness)
+        return gains(coverage, x)
 
-    monkeypatch.setattr(lazy_greedy, "gains", counted)
+    monkeypatch.setattr(lazy_greedy.Coverage, "gains", counted)
     facility_location(points(400, 0, 8).abs(), points(500, 1, 8).abs(), 40)
     assert computed[0] == 400
     assert sum(computed[1:]) < 400 * 39 / 4  # of plain greedy's

@@ -20,8 +20,8 @@ from al_runner.strategies.calibrated import (
     temperature_of,
     tempered,
 )
-from al_runner.strategies.coverage import MaxHerding
-from al_runner.strategies.uherding import UHerding, least_distance, uncertainties, weighted_herding
+from al_runner.strategies.coverage import MaxHerding, herding, kernel_of
+from al_runner.strategies.uherding import UHerding, least_distance, uncertainties
 from al_runner.training import Fit
 from al_runner.types import DataSet, Unfitted
 from al_runner.wrapped import WrappedFit
@@ -43,8 +43,8 @@ def test_choices_are_those_of_plain_weighted_greedy(labelled):
         gains[expected] = -1
         expected.append(int(gains.argmax()))
         best = torch.maximum(best, kernel[expected[-1]])
-    assert weighted_herding(x, others, W, known, 12, 0.9).tolist() == expected
-    assert weighted_herding(x, others, torch.ones(60), known, 12, 0.9).tolist() != expected
+    assert herding(x, others, known, 12, kernel_of("rbf", 0.9), W).tolist() == expected
+    assert herding(x, others, known, 12, kernel_of("rbf", 0.9)).tolist() != expected
 
 
 def test_calibration_error_by_hand():

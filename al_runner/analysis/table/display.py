@@ -51,6 +51,9 @@ STRATEGIES = {
     "alfa_mix": "ALFA-Mix",
     "noise_stability": "NoiseStability",
     "gaal": "GAAL",
+    "bait_top2": "BAIT, top 2 classes",
+    "bait_binary": "BAIT, binary",
+    "tcm": "TCM",
 }
 OTHERS = {
     "usps": "USPS",

@@ -1,0 +1,60 @@
+"""One strategy while labels are few, then another, as TCM does: TypiClust, then margin (Doucet et al., 2024)."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+from pydantic import InstanceOf
+from torch import Tensor, nn
+
+from al_runner.budget import Budget
+from al_runner.needs import Needs
+from al_runner.pool import Pool
+from al_runner.rng import Streams
+from al_runner.settings.declare import options
+from al_runner.settings.kinds import Means, Positive
+from al_runner.strategies.base import Strategy
+from al_runner.strategies.choice import Choice
+from al_runner.types import Fitted, Learner
+
+
+@options("strategy")
+@dataclass(frozen=True)
+class InTurn(Strategy):
+    """Chooses with `first` while there are fewer than `until` labelled images a class, and then with `then`.
+
+    It looks at the number of labelled images alone, so a resumed run changes at the same round. What the two change
+    about training and the budget holds in all rounds.
+    """
+
+    first: Annotated[InstanceOf[Strategy], Means("the strategy for few labels")]
+    then: Annotated[InstanceOf[Strategy], Means("the strategy for more labels")]
+    until: Annotated[Positive, Means("labelled images a class, on average, from which on `then` chooses")]
+
+    @property
+    def needs(self) -> Needs:
+        return self.first.needs | self.then.needs
+
+    @property
+    def draws(self) -> bool:
+        return self.first.draws or self.then.draws
+
+    def plan(self, budget: Budget) -> Budget:
+        return self.then.plan(self.first.plan(budget))
+
+    def wrap(self, learner: Learner) -> Learner:
+        return self.then.wrap(self.first.wrap(learner))
+
+    def check(self, net: nn.Module, x: Tensor) -> None:
+        for strategy in (self.first, self.then):
+            strategy.check(net, x)
+
+    def chooser(self, pool: Pool) -> Strategy:
+        """The strategy whose turn it is."""
+        return self.first if len(pool.labelled) < self.until * pool.classes else self.then
+
+    async def query(self, fitted: Fitted, pool: Pool, n: int, streams: Streams) -> Tensor | Choice:
+        return await self.chooser(pool).query(fitted, pool, n, streams)
+
+    def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
+        return self.chooser(pool).select(fitted, pool, n, rng)
