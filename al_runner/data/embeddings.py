@@ -132,18 +132,27 @@ def of_npy(file: Path, labels: str | None) -> ByName:
     """
     if not labels:
         raise UsageError(f"{file} holds vectors only; name the file of their labels with dataset.labels=FILE")
-    return {"train_x": _load(file, "c"), "train_y": _labels(Path(labels).expanduser())}
+    x, y = _load(file, "c"), _labels(Path(labels).expanduser())
+    if y.ndim == 1 and len(y) != len(x):
+        raise UsageError(
+            f"{labels} holds {len(y):,} labels, but {file} holds {len(x):,} vectors; give one label for each vector, "
+            "without a line of titles"
+        )
+    return {"train_x": x, "train_y": y}
 
 
 def _labels(file: Path) -> NDArray[Any]:
     if file.suffix == ".npy":
         return _load(file, None)
     try:
-        words = np.array([line.strip() for line in file.read_text().splitlines() if line.strip()], dtype=np.str_)
+        lines = file.read_text("utf-8-sig").rstrip().splitlines()  # Excel puts a mark before the first letter
     except (OSError, ValueError) as error:
         raise UsageError(
             f"{file} can't be read ({one_line(error)}); name the file of the labels with dataset.labels=..."
         ) from error
+    if file.suffix.lower() in (".csv", ".tsv") and any(mark in line for line in lines for mark in ",;\t"):
+        raise UsageError(f"{file} has several columns; keep the column of the labels alone, one label a line")
+    words = np.array([line.strip() for line in lines], dtype=np.str_)
     try:
         return words.astype(np.int64)
     except ValueError:

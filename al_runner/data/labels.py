@@ -44,7 +44,14 @@ def _column(where: object, name: str, labels: NDArray[Any], count: int) -> NDArr
     if not labels.size and not count:
         return np.zeros(0, np.int64)
     if labels.dtype.kind in "SU" and labels.shape == (count,):
-        return labels.astype(np.str_)
+        words = labels.astype(np.str_)
+        blank = [row for row, word in enumerate(words.tolist()) if not word.strip()]
+        if blank:
+            raise UsageError(
+                f"{where}: {len(blank)} of {name} are blank, the first in row {blank[0]}; leave images without a label "
+                "out"
+            )
+        return words
     if labels.dtype.kind in "biu" and labels.shape == (count,):
         return labels.astype(np.int64)
     remedy = ""

@@ -47,7 +47,7 @@ def listed(root: Path, splits: bool | None) -> Listed:
         if classes["train"] and [child.path.name for child in held] != [child.path.name for child in classes["train"]]:
             raise UsageError(
                 f"{root}: {folders['train'].path.name}/ and {folders[part].path.name}/ hold different classes; "
-                "give both the same sub-folders"
+                f"give both the same sub-folders ({_differences(classes['train'], held)})"
             )
     return _found(whole, folders, classes, pools)
 
@@ -143,8 +143,18 @@ def _classes(folder: Folder, pool: bool) -> list[Folder]:
         )
     empty = [child.path for child in classes if not child.images]
     if empty:
-        raise UsageError(f"{empty[0]} holds no image ({', '.join(SUFFIXES)}); fill the class or remove its folder")
+        others = next(child.other for child in classes if not child.images)
+        instead = f", but other files, such as {others[0].name}; save them as images, or" if others else ";"
+        raise UsageError(
+            f"{empty[0]} holds no image ({', '.join(SUFFIXES)}){instead} fill the class or remove its folder"
+        )
     return classes
+
+
+def _differences(train: Sequence[Folder], other: Sequence[Folder]) -> str:
+    """The names that only one of two parts has. They are in ASCII, since two names may look the same."""
+    names = {child.path.name for child in train} ^ {child.path.name for child in other}
+    return f"only one has {_few([*map(ascii, sorted(names))])}"
 
 
 def _require_once(classes: Sequence[Folder]) -> None:

@@ -1,5 +1,6 @@
 """The parts of a run, built from its configuration and checked before any training."""
 
+import logging
 from functools import lru_cache
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
+from al_runner.data.doubts import doubts
 from al_runner.data.usable import usable
 from al_runner.errors import UsageError
 from al_runner.features.base import Features
@@ -20,6 +22,8 @@ from al_runner.models.outputs import require_outputs
 from al_runner.oracle.person import Person
 from al_runner.strategies.base import Strategy
 from al_runner.types import DataSet
+
+log = logging.getLogger(__name__)
 
 INITIAL_BY = "use random, balanced, or a strategy that needs no fit, such as budget.initial_by=typiclust"
 
@@ -74,6 +78,8 @@ def data_set(dataset: str, pool: str, features: str, data_root: str, device: tor
     if made is not None:
         made.require()
     data: DataSet = instantiate(OmegaConf.create(dataset), data_root=data_root)
+    for line in doubts(data):
+        log.warning("%s", line)
     spoil = instantiate(OmegaConf.create(pool))
     data = usable(spoil(data) if spoil else data)
     return (data if made is None else usable(made.apply(data, data_root, device))).to(device)

@@ -17,8 +17,9 @@ log = logging.getLogger(__name__)
 def require_outputs(net: nn.Module, images: Tensor, classes: int, name: str) -> None:
     """Raises UsageError unless the net gives logits [N, Y] in training and evaluation mode, also for a single image.
 
-    `images` are two or more, [N, C, H, W], and Y is `classes`. Logs a warning if the net gives probabilities,
-    because the loss takes the softmax itself. The net is left in evaluation mode.
+    The logits must be finite, and must depend on a weight that can be trained. `images` are two or more, [N, C, H, W],
+    and Y is `classes`. Logs a warning if the net gives probabilities, because the loss takes the softmax itself. The
+    net is left in evaluation mode.
     """
     wanted = f"a tensor of logits [n, {classes}] is needed, with a row for each image"
     lazy = [name for name, value in [*net.named_parameters(), *net.named_buffers()] if is_lazy(value)]
@@ -38,6 +39,16 @@ def require_outputs(net: nn.Module, images: Tensor, classes: int, name: str) -> 
                 f"model={name}: {wanted}, and this net gives {_described(out)} for {len(few)} image"
                 f"{'s' if len(few) > 1 else ''} in {mode} mode"
             )
+        if not bool(out.isfinite().all()):
+            raise UsageError(f"model={name} gives NaN or infinite logits before training; look at its first weights")
+    with torch.enable_grad(), torch.random.fork_rng(devices=[]):
+        trained = net.train()(images).requires_grad
+    net.eval()
+    if not trained:
+        raise UsageError(
+            f"model={name}: no weight can be trained; let a weight have requires_grad, and detach no tensor on the way "
+            "to the logits"
+        )
     if bool((out >= 0).all()) and torch.allclose(out.sum(1), torch.ones_like(out[:, 0]), atol=1e-4):
         log.warning(
             "model=%s gives probabilities, but the loss takes the softmax of a net's outputs itself; "

@@ -102,8 +102,9 @@ def require_readable(word: str) -> None:
     if name == "run" or name.startswith("run."):
         raise UsageError(f"{name} can't be set: it is made of the run's own choices; tell runs apart with name=...")
     if name in GROUPS and name not in OPTIONAL and (word.startswith("~") or NULL.search(word)):
+        article = "an" if name[0] in "aeiou" else "a"
         raise UsageError(
-            f"{word} leaves the run without a {name}; choose one with {name}=... (al-run --help lists them)"
+            f"{word} leaves the run without {article} {name}; choose one with {name}=... (al-run --help lists them)"
         )
     try:
         OverridesParser.create().parse_override(word)

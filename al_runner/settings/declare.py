@@ -49,7 +49,7 @@ def accepted(name: str, value: object, annotation: Any) -> Any:
     try:
         return adapter(annotation).validate_python(listed(value))
     except ValueError:  # pydantic's is one
-        raise UsageError(refusal(name, value, annotation)) from None
+        raise UsageError(refusal(name, listed(value), annotation)) from None
 
 
 def listed(value: object) -> object:

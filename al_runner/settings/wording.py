@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 
 from annotated_types import Ge, Gt, Le, Lt, MinLen
 
+from al_runner.settings.command_line import in_quotes
 from al_runner.settings.kinds import LARGEST, Reads
 
 NOUNS = {bool: "true or false", int: "a whole number", float: "a number", str: "text", NoneType: "null"}
@@ -43,7 +44,15 @@ def refusal(name: str, value: object, annotation: Any) -> str:
     for part in allowed:
         bounds = range_of(part, value)
         texts.append(bounds if part in fitting and bounds else in_full(part, value))
-    return f"{name} is {shown(value)}; it must be {one_of(texts)}"
+    quotes = f"; {in_quotes(name, typed(value))}" if typed(value) and any(part.kind is str for part in allowed) else ""
+    return f"{name} is {shown(value)}; it must be {one_of(texts)}{quotes}"
+
+
+def typed(value: object) -> str:
+    """What was typed for a value that Hydra read as something else than text; empty if that can't be known."""
+    if isinstance(value, list) and all(isinstance(part, str) for part in value):
+        return f"[{','.join(value)}]"
+    return shown(value) if isinstance(value, bool | int) else ""
 
 
 def of_kind(value: object, kind: Any) -> bool:

@@ -104,7 +104,25 @@ class ByScore(Strategy):
         raise NotImplementedError
 
     def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
-        return pool.best(pool.over_sets(self.scores(fitted, pool, pool.candidates, rng)), n)
+        return pool.best(pool.over_sets(self.scored(fitted, pool, pool.candidates, rng)), n)
+
+    def scored(self, fitted: Fitted, pool: Pool, ids: Tensor, rng: torch.Generator) -> Tensor:
+        """The scores of the images `ids`, floats [N]; `scores` may give a list or an array, or whole numbers.
+
+        Raises UsageError if they have another form, and ArithmeticError if one is NaN: it would count as the highest.
+        """
+        given = self.scores(fitted, pool, ids, rng)
+        wanted = f"{self.name}.scores returned {{}}; it returns one number for each of the {len(ids)} images, [N]"
+        try:
+            scores = torch.as_tensor(given, device=ids.device).detach()
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise UsageError(wanted.format(type(given).__name__)) from error
+        if scores.shape != ids.shape or scores.is_complex():
+            raise UsageError(wanted.format(f"{scores.dtype} of shape {list(scores.shape)}"))
+        scores = scores if scores.is_floating_point() else scores.double()
+        if bool(scores.isnan().any()):
+            raise ArithmeticError(f"{self.name} gave a score that is NaN, so the images have no order")
+        return scores
 
 
 class Through(Strategy):

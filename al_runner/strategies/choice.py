@@ -27,26 +27,36 @@ def checked(answer: object, pool: Pool, n: int, name: str) -> Choice:
     chosen, facts, made = answer if isinstance(answer, Choice) else (answer, {}, None)
     wanted = f"{name} returned {{}}; a query returns {n} distinct ids of pool.candidates, as int64 [{n}]"
     try:
-        ids = torch.as_tensor(chosen, device=pool.candidates.device)
         numbers = {str(key): float(value) for key, value in facts.items()}
-    except (TypeError, ValueError, RuntimeError, AttributeError) as error:
-        returned = " ".join(f"{type(chosen).__name__} with the facts {facts} ({error})".split())
-        raise UsageError(wanted.format(returned)) from error
+    except (TypeError, ValueError, AttributeError) as error:
+        raise UsageError(wanted.format(" ".join(f"the facts {facts} ({error})".split()))) from error
+    ids = as_ids(chosen, wanted).to(pool.candidates.device)
     if made is not None:
         return Choice(ids, numbers, checked_images(made, pool, n, name))
-    if ids.ndim != 1:
-        raise UsageError(wanted.format(f"ids of shape {list(ids.shape)}"))
     if len(ids) != n:
         raise UsageError(wanted.format(f"{len(ids)} ids for {n}"))
-    if ids.dtype == torch.bool or ids.is_floating_point() or ids.is_complex():
-        raise UsageError(wanted.format(f"ids of type {ids.dtype}"))
-    ids = ids.to(torch.int64)
     foreign = ids[~torch.isin(ids, pool.candidates)]
     if len(foreign):
         raise UsageError(wanted.format(f"id {int(foreign[0])}, which is not one of its candidates"))
     if len(ids.unique()) != n:
         raise UsageError(wanted.format("the same id twice"))
     return Choice(ids, numbers)
+
+
+def as_ids(chosen: object, wanted: str) -> Tensor:
+    """A tensor, list or array of whole numbers as int64 [N].
+
+    Raises UsageError if it is nothing of the kind: the message is `wanted`, with what was returned in place of {}.
+    """
+    try:
+        ids = torch.as_tensor(chosen)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise UsageError(wanted.format(" ".join(f"{type(chosen).__name__} ({error})".split()))) from error
+    if ids.ndim != 1:
+        raise UsageError(wanted.format(f"ids of shape {list(ids.shape)}"))
+    if len(ids) and (ids.dtype == torch.bool or ids.is_floating_point() or ids.is_complex()):
+        raise UsageError(wanted.format(f"ids of type {ids.dtype}"))
+    return ids.to(torch.int64)
 
 
 def checked_images(made: Tensor, pool: Pool, n: int, name: str) -> Tensor:

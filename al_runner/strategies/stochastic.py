@@ -69,7 +69,7 @@ class Stochastic(Through):
 
     def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
         ids = pool.candidates_by_id
-        chances = log_chances(self.of.scores(fitted, pool, ids, rng), self.law, self.beta)
+        chances = log_chances(self.of.scored(fitted, pool, ids, rng), self.law, self.beta)
         uniform = torch.rand(len(ids), generator=rng, dtype=torch.float64).to(ids.device)
         gumbel = -(-uniform.log()).log()
         order = gumbel.argsort(descending=True)  # a random order for candidates with chance 0

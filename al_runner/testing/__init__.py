@@ -1,5 +1,6 @@
 """Checks for strategies, also for strategies of other projects."""
 
+from al_runner.errors import UsageError
 from al_runner.strategies.base import Strategy
 from al_runner.testing.case import cases
 from al_runner.testing.checks import CHECKS, ContractError
@@ -15,7 +16,7 @@ def check_strategy(strategy: Strategy) -> None:
         for check in CHECKS:
             try:
                 check(case)
-            except ContractError as error:
+            except (ContractError, UsageError) as error:
                 where = f"{strategy.name} with learner={case.learner}: {check.__name__.replace('_', ' ')}"
                 raise ContractError(f"{where}: {error}") from None
 

@@ -20,7 +20,7 @@ from al_runner.models.inputs import net_builder
 from al_runner.pool import ImagesOf, Pool
 from al_runner.rng import Streams, stream
 from al_runner.strategies.base import Strategy
-from al_runner.strategies.choice import Choice
+from al_runner.strategies.choice import Choice, as_ids
 from al_runner.testing import toy
 from al_runner.training import Fit, Recipe, Trained
 from al_runner.types import DataSet, Fitted, Learner, TrainData
@@ -61,7 +61,8 @@ class Case:
     def query(self, fitted: Fitted, pool: Pool, n: int, seed: int = 0) -> list[int]:
         """The ids that the strategy chooses."""
         answer = drive(self.strategy.query(fitted, pool, n, Streams(seed, 1)))
-        return (answer.chosen if isinstance(answer, Choice) else answer).tolist()
+        ids = as_ids(answer.chosen if isinstance(answer, Choice) else answer, f"{self.strategy.name} returned {{}}")
+        return [int(id_) for id_ in ids.tolist()]
 
 
 def accepts(strategy: Strategy, learner: str) -> bool:

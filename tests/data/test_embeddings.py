@@ -111,6 +111,35 @@ def test_files_that_can_t_be_read_are_refused(tmp_path, load):
     refused(load, tmp_path, r"y\.txt can't be read", f"path={tmp_path / 'x.npy'}", f"labels={tmp_path / 'y.txt'}")
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        (
+            "y.txt",
+            "label\n" + "\n".join(WORDS),
+            "holds 41 labels, but .* 40 vectors; .* without a line of titles",
+        ),
+        ("y.txt", "\n".join([*WORDS[:9], "", *WORDS[10:]]), "1 of train_labels are blank, the first in row 9"),
+        (
+            "y.csv",
+            "\n".join(f"{i},{word}" for i, word in enumerate(WORDS)),
+            r"y\.csv has several columns; keep",
+        ),
+    ],
+)
+def test_a_file_of_labels_is_read_line_for_line(tmp_path, load, name, text, message):
+    np.save(tmp_path / "x.npy", X)
+    (tmp_path / name).write_text(text)
+    refused(load, tmp_path, message, f"path={tmp_path / 'x.npy'}", f"labels={tmp_path / name}")
+
+
+def test_excel_s_mark_before_the_first_label_is_no_part_of_it(tmp_path, load):
+    np.save(tmp_path / "x.npy", X)
+    (tmp_path / "y.txt").write_text("\ufeff" + "\r\n".join(WORDS) + "\r\n\r\n", encoding="utf-8")
+    data = load("embeddings", tmp_path, f"path={tmp_path / 'x.npy'}", f"labels={tmp_path / 'y.txt'}")
+    assert data.classes == tuple(sorted({*WORDS.tolist()}))
+
+
 def test_parquet_without_its_reader_is_one_line(tmp_path, load, monkeypatch):
     def missing(file):
         raise ImportError

@@ -328,3 +328,10 @@ def test_names_of_files_may_stand_beside_the_images_one_for_each(tmp_path, load)
     assert list(load("npz", tmp_path, save(tmp_path, files=np.array(names))[0]).files) == names
     with pytest.raises(InstantiationException, match=r"files has shape \[39\], but there are 40 images"):
         load("npz", tmp_path, save(tmp_path, files=np.array(names[1:]))[0])
+
+
+def test_a_blank_label_is_a_missing_one(tmp_path, load):
+    words = np.array(["cat", " ", "dog"])[np.arange(30) % 3]
+    np.savez(tmp_path / "mine.npz", train_images=np.zeros((30, 4, 4), np.uint8), train_labels=words)
+    with pytest.raises(Exception, match="10 of train_labels are blank, the first in row 1; leave"):
+        load("npz", tmp_path, f"path={tmp_path / 'mine.npz'}")

@@ -76,6 +76,26 @@ OTHER: dict[str, tuple[Callable[[], nn.Module], str]] = {
 }
 
 
+@pytest.mark.parametrize(
+    ("after", "line"),
+    [
+        (
+            lambda net, out, hidden: out.detach(),
+            "model=mine: no weight can be trained; let a weight",
+        ),
+        (lambda net, out, hidden: out * float("nan"), "model=mine gives NaN or infinite logits before training"),
+    ],
+)
+def test_a_net_that_can_t_be_trained_is_one_line(after: Callable[..., object], line: str) -> None:
+    with pytest.raises(UsageError, match=line):
+        require_outputs(Net(after), IMAGES, CLASSES, "mine")
+
+
+def test_a_net_without_a_weight_to_train_is_one_line() -> None:
+    with pytest.raises(UsageError, match="no weight can be trained"):
+        require_outputs(Net(logits).requires_grad_(False), IMAGES, CLASSES, "mine")
+
+
 @pytest.mark.parametrize("kind", OTHER)
 def test_anything_else_is_one_line(kind: str) -> None:
     make, gives = OTHER[kind]

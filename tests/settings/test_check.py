@@ -80,7 +80,20 @@ def test_every_experiment_passes(name: str) -> None:
         (["pool=label_noise", "pool.share=1"], "pool.share is 1; it must be above 0 and below 1"),
         (["+pool.share=1"], "pool has options, share, but no choice; choose one with pool=..."),
         (["threads=0"], "threads is 0; it must be 1 or more"),
-        (["results=[a]"], "results is ['a']; it must be text"),
+        (
+            ["results=[a]"],
+            "results is ['a']; it must be text; to give these very characters, quote them twice: al-run "
+            "'results=\"[a]\"'",
+        ),
+        (
+            ["dataset=folder", "dataset.path=2024"],
+            "dataset.path is 2024; it must be text or null; to give these very characters, quote them twice: al-run "
+            "'dataset.path=\"2024\"'",
+        ),
+        (
+            ["dataset=folder", "dataset.path=1e3"],
+            "dataset.path is 1000.0; it must be text or null",
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -55,6 +55,7 @@ from al_runner.settings.command_line import config_dir, hydras_words
         ("~dataset", "~dataset leaves the run without a dataset"),
         ("learner=null", "learner=null leaves the run without a learner"),
         ("model=null", "model=null leaves the run without a model"),
+        ("oracle=null", "oracle=null leaves the run without an oracle"),
     ],
     ids=str,
 )

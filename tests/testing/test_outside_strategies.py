@@ -163,6 +163,32 @@ WRONG = {  # a line of MODULE: what replaces it, and what the error then says
 }
 
 
+@pytest.mark.parametrize(
+    ("end", "said"),
+    [
+        ("None", "returned NoneType"),
+        ("some[:n].float()", r"returned ids of type torch\.float32"),
+        ("some[:n, None]", "returned ids of shape"),
+        ("[str(int(id_)) for id_ in some[:n]]", "returned list"),
+    ],
+)
+def test_what_is_no_list_of_ids_is_named(outside: Path, end: str, said: str) -> None:
+    line = "return some[torch.randperm(len(some), generator=rng)[:n]]"
+    (outside / "outside_strategies.py").write_text(MODULE.replace(line, f"return {end}"))
+    with pytest.raises(ContractError, match=said):
+        check_strategy(built(outside, "Lottery"))
+
+
+def test_ids_in_a_list_and_scores_in_an_array_fulfil_the_contract(outside: Path) -> None:
+    line = "return some[torch.randperm(len(some), generator=rng)[:n]]"
+    changed = MODULE.replace(line, line.replace("[:n]]", "[:n]].tolist()")).replace(
+        "return lengths", "return lengths.numpy()"
+    )
+    (outside / "outside_strategies.py").write_text(changed)
+    check_strategy(built(outside, "Lottery"))
+    check_strategy(built(outside, "Length"))
+
+
 @pytest.mark.parametrize("line", WRONG, ids=range(len(WRONG)))
 def test_what_breaks_the_contract_is_named(outside: Path, line: str) -> None:
     wrong, said = WRONG[line]

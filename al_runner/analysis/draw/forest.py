@@ -48,7 +48,8 @@ def forest(table: pd.DataFrame, baseline: str, look: Look | None = None) -> Pict
     rows = table[table["pairs"] > 0].sort_values("final_minus_baseline", kind="stable").set_index("curve")
     if rows.empty:
         raise UsageError(f"no difference to draw: nothing shares a seed with {baseline}; run both, or give --baseline")
-    rows = rows.loc[in_order(rows.index, look.order)]
+    without = {baseline, *table["curve"]}.difference(rows.index)  # curves without a difference to draw
+    rows = rows.loc[in_order(rows.index, [name for name in look.order if name not in without])]
     rounds = int(rows["final_rounds"].max())
     words = look.metric.words
     final = f"final {words}" if rounds == 1 else f"final {words} (last {rounds} rounds)"

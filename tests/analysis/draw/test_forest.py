@@ -1,5 +1,7 @@
 """The forest plot shows the numbers of `compare.results`, and says so where something is too far out to be drawn."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from made_runs import make_run
@@ -92,6 +94,10 @@ def test_labels_order_and_width_are_the_users(tmp_path):
     figure = forest(results(found), "random", look)
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["Ours", "KFAC-VFE", "EGL"]
     assert figure.get_figwidth() == 3.25
+    with_baseline = forest(results(found), "random", replace(look, order=("random", "egl")))  # as al-plot takes it
+    assert with_baseline.axes[0].get_yticklabels()[0].get_text() == "EGL"
+    with pytest.raises(UsageError, match="there is no curve badge"):
+        forest(results(found), "random", replace(look, order=("badge",)))
     left, right = (axes.get_position() for axes in figure.axes)
     assert left.y0 > right.y1  # one above the other
 
