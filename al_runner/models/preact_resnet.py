@@ -5,7 +5,7 @@ from typing import Annotated
 from torch import Tensor, nn
 
 from al_runner.models.mirrored import mirrored
-from al_runner.models.resnet import GlobalAverage, last, unbiased
+from al_runner.models.resnet import GlobalAverage, Thinned, last, unbiased
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import AtLeastOne, Count, Means, Share
 
@@ -23,7 +23,7 @@ class PreActivated(nn.Module):
             unbiased(before, width, 3, stride), nn.BatchNorm2d(width), nn.ReLU(), unbiased(width, width, 3, 1)
         )
         same = before == width and stride == 1
-        self.shortcut = None if same else unbiased(before, width, 1, stride)
+        self.shortcut = None if same else nn.Sequential(Thinned(stride), unbiased(before, width, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         activated = self.activate(x)

@@ -17,7 +17,7 @@ class Residual(nn.Module):
         super().__init__()
         self.body = nn.Sequential(*conv(before, width, 3, stride), nn.ReLU(), *conv(width, width, 3, 1))
         same = before == width and stride == 1
-        self.shortcut = nn.Identity() if same else nn.Sequential(*conv(before, width, 1, stride))
+        self.shortcut = nn.Identity() if same else nn.Sequential(Thinned(stride), *conv(before, width, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         return relu(self.body(x) + self.shortcut(x))
@@ -28,6 +28,21 @@ class GlobalAverage(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x.mean((-2, -1))
+
+
+class Thinned(nn.Module):
+    """Every `stride`th pixel of both axes, [N, C, H, W] -> [N, C, H / stride, W / stride], rounded up.
+
+    Before a 1 x 1 convolution it does what a stride of the convolution would do. The gradient of such a stride crashes
+    torch 2.13 on a CPU for large images and few channels.
+    """
+
+    def __init__(self, stride: int):
+        super().__init__()
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[..., :: self.stride, :: self.stride]
 
 
 def unbiased(before: int, width: int, kernel: int, stride: int) -> nn.Conv2d:
