@@ -76,7 +76,7 @@ def test_strategies_of_one_seed_share_round_0(al_run: Command, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["strategy=kfac"], "there is no strategy=kfac; choose from alfa_mix, badge, bait, bald, "),
+        (["strategy=kfac"], "there is no strategy=kfac; choose from alfa_mix, badge, bait, bait_binary, "),
         (["stratgy=random"], "there is no option stratgy; did you mean strategy?"),
         (["strategy=badeg"], "there is no strategy=badeg; did you mean strategy=badge?"),
         (["hydra/launcher=rays", "-m"], "there is no hydra/launcher=rays; did you mean hydra/launcher=ray?"),

@@ -26,7 +26,7 @@ def require_same(
     `made` holds the sizes of the purchases so far, and `plan` those of all purchases. `plan` must begin with `made`.
     `data` is a fingerprint.
     """
-    recorded, asked = renewed(flat(begun.config)), flat(plain(config))
+    recorded, asked = renewed(flat(begun.config)), renewed(flat(plain(config)))
     changed = [key for key in sorted({*recorded, *asked} - {*MAY_DIFFER}) if recorded.get(key) != asked.get(key)]
     if changed:
         shown = "; ".join(f"{key}: {recorded.get(key)} there, {asked.get(key)} asked" for key in changed[:5])

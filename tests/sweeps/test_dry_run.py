@@ -11,7 +11,7 @@ from al_runner.plugins import registered  # noqa: F401 - as the command does
 from al_runner.settings.command_line import hydras_words
 from al_runner.sweeps.forecast import Earlier, forecast
 
-NAME = {"dataset": "digits", "model": "usps_cnn", "learner": "plain", "training": "adam", "strategy": "random"}
+NAME = {"dataset": "digits", "model": "usps_cnn", "learner": "plain", "training": "adam_short", "strategy": "random"}
 
 
 def dry(*words: str) -> int:
@@ -41,7 +41,7 @@ def test_a_sweep_is_told_and_not_started(tmp_path: Path, capsys: pytest.CaptureF
     assert {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*")} == before
     assert lines[0] == "a dry run: nothing is started, and nothing is written"
     assert lines[1] == "digits random seed 0, 1, 2"
-    assert lines[3] == "  net: usps_cnn with 43,680 parameters, learner plain, training adam, on cpu (1 thread)"
+    assert lines[3] == "  net: usps_cnn with 43,680 parameters, learner plain, training adam_short, on cpu (1 thread)"
     assert lines[4].startswith("  4 rounds, from 20 labels to 80; folder ")
     assert lines[-5].startswith("refused: strategy=bald: bald needs K > 1 posterior samples; use learner=dropout")
     assert lines[-4:] == [

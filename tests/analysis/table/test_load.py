@@ -202,7 +202,7 @@ def test_torch_is_never_imported():
         "al_runner.errors",
         "al_runner.labels",
         "al_runner.record",
-        *(f"al_runner.record.{name}" for name in ("journal", "pixels", "run_id")),
+        *(f"al_runner.record.{name}" for name in ("journal", "pixels", "run_id", "views")),
     ]
     system = ("atomic", "console", "foreign", "signals", "start")
     needed += ["al_runner.system", *(f"al_runner.system.{name}" for name in system)]
