@@ -1,7 +1,7 @@
 """Our runs of CDALBench's USPS protocol (Werner et al., 2024) beside the numbers of their own runs.
 
 Reads the rounds.csv of al-run -m experiment=werner2024_usps. Writes per_run.csv (every run's accuracy after 400
-purchases, and its mean over all 401 rounds) and table.md. p is Welch's test of the two means; theirs have 50 seeds each.
+purchases, and its mean over all 401 rounds) and table.md. p is that of Welch's test; theirs have 50 seeds each.
 
     python scripts/werner2024_usps.py outputs/usps --out outputs/reproduced/werner2024_usps
 """
