@@ -90,7 +90,7 @@ def latex_table(case: Case, names: Names, columns: tuple[str, ...] = DEFAULT) ->
     begin += [
         rf"\label{{tab:{LABEL.sub('-', '-'.join(filter(None, case.key)))}}}",
         r"\smallskip\footnotesize",
-        r"\setlength{\tabcolsep}{3pt}",
+        r"\setlength{\tabcolsep}{2.5pt}",
     ]
     tabular = [rf"\begin{{tabular}}{{@{{}}{first}{'r' * len(parts)}@{{}}}}", r"\toprule", head, r"\midrule", *body]
     return "\n".join([*begin, *tabular, r"\bottomrule", r"\end{tabular}", r"\end{table}"])
