@@ -179,7 +179,7 @@ class Fit(NamedTuple):
     joint: Joint | None = None  # None: one loss moves all weights
     # The state of the optimiser to begin from, by the number of the weight; {} for a new one. None: it is not needed
     # afterwards either.
-    memory: Mapping[int, Any] | None = None
+    optimizer_state: Mapping[int, Any] | None = None
 
     @property
     def criterion(self) -> Loss:
@@ -193,7 +193,7 @@ class Trained(NamedTuple):
     net: nn.Module
     steps: int
     seconds: float  # the engine's time for this fit; in a stack, an equal share of the stack's time
-    memory: Mapping[int, Any] | None = None  # the optimiser's last state, if the fit has a `memory`
+    optimizer_state: Mapping[int, Any] | None = None  # the optimiser's last state, if the fit has one, too
 
 
 class trained:

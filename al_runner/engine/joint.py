@@ -28,7 +28,7 @@ class JointSteps:
         return loss
 
     @property
-    def memory(self) -> None:
+    def optimizer_state(self) -> None:
         """Always None: optimisers of several parts start anew in every fit."""
 
     def move(self, part: str, loss: Tensor) -> None:

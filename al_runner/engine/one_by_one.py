@@ -66,7 +66,7 @@ def train(fit: Fit) -> Trained:
                 best = weights(net)
     net.load_state_dict(best)
     net.zero_grad()  # frees the gradients
-    return Trained(without_augmentation(net, recipe), steps, perf_counter() - start, take.memory)
+    return Trained(without_augmentation(net, recipe), steps, perf_counter() - start, take.optimizer_state)
 
 
 class OneLoss:
@@ -75,8 +75,8 @@ class OneLoss:
     def __init__(self, fit: Fit, net: nn.Module):
         self._fit, self._net = fit, net
         self._optimizer = optimizer_for(fit.recipe, net.parameters())
-        if fit.memory:  # copied, because steps change the state in place
-            self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": deepcopy(fit.memory)})
+        if fit.optimizer_state:  # copied, because steps change the state in place
+            self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": deepcopy(fit.optimizer_state)})
 
     def __call__(self, x: Tensor, y: Tensor, place: int, per_check: int) -> Tensor:
         """One step, the `place`th from 0; its loss, detached."""
@@ -84,9 +84,9 @@ class OneLoss:
         return step(self._net, self._optimizer, x, y, self._fit)
 
     @property
-    def memory(self) -> Mapping[int, Any] | None:
-        """The optimiser's state now, if the fit has a `memory`."""
-        return None if self._fit.memory is None else self._optimizer.state_dict()["state"]
+    def optimizer_state(self) -> Mapping[int, Any] | None:
+        """The optimiser's state now, if the fit has one, too."""
+        return None if self._fit.optimizer_state is None else self._optimizer.state_dict()["state"]
 
 
 def step(net: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor, fit: Fit) -> Tensor:

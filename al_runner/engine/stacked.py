@@ -36,7 +36,7 @@ class Stacked:
         """Train the fits, in stacks of those that match; a fit that failed has its exception in the list."""
         groups: dict[str, list[int]] = {}
         for place, fit in enumerate(fits):
-            where = f"{tuple(fit.data.x.shape)} {fit.data.x.device} {fit.chances is None} {fit.memory is None}"
+            where = f"{tuple(fit.data.x.shape)} {fit.data.x.device} {fit.chances is None} {fit.optimizer_state is None}"
             groups.setdefault(f"{kind(fit)} {where}", []).append(place)
         outcomes: dict[int, Outcome] = {}
         for places in groups.values():

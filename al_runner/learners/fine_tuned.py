@@ -24,7 +24,7 @@ from al_runner.types import Fitted, TrainData
 class NetInTraining(SingleNet):
     """A trained net, and the state from which its optimiser can go on; None if that is not wanted."""
 
-    memory: Mapping[int, Any] | None = None
+    optimizer_state: Mapping[int, Any] | None = None
 
 
 @options("learner")
@@ -56,10 +56,10 @@ class FineTuned:
             start = previous.network().state_dict()
             fit = Fit(self.build, self.recipe, data, streams, start=start, chances=self.chances(data))
         if self.keep_optimizer:
-            begun = isinstance(previous, NetInTraining) and previous.memory
-            fit = fit._replace(memory=begun or {})
+            begun = isinstance(previous, NetInTraining) and previous.optimizer_state
+            fit = fit._replace(optimizer_state=begun or {})
         (result,) = await trained([fit])
-        return NetInTraining(result.net.eval(), result.steps, result.memory)
+        return NetInTraining(result.net.eval(), result.steps, result.optimizer_state)
 
     def chances(self, data: TrainData) -> Tensor | None:
         """The probability of each example to be drawn, up to a factor, [N]; None if all examples are drawn alike."""

@@ -133,13 +133,13 @@ def test_the_loss_that_is_monitored_is_the_mean_cross_entropy_without_dropout() 
 
 
 @pytest.mark.parametrize("count", [8, 12, 15])
-def test_two_fits_with_one_memory_are_one_long_training(count: int) -> None:
+def test_two_fits_with_one_optimiser_are_one_long_training(count: int) -> None:
     """Two fits of 3 passes, of which the second goes on from the weights and from Adam's state: 6 passes of Adam."""
     recipe = toy.recipe(check_every=1, check_passes=3, max_checks=1, drop_last=True)
-    first = fit(recipe, n=count)._replace(build=net_builder(toy.data_set(), dense), memory={})
+    first = fit(recipe, n=count)._replace(build=net_builder(toy.data_set(), dense), optimizer_state={})
     begun = train(first)
-    assert begun.memory
-    second = first._replace(streams=Streams(0, 1), start=begun.net.state_dict(), memory=begun.memory)
+    assert begun.optimizer_state
+    second = first._replace(streams=Streams(0, 1), start=begun.net.state_dict(), optimizer_state=begun.optimizer_state)
     ended = train(second)
     net = initial_net(first)
     optimizer = torch.optim.Adam(net.parameters(), lr=0.01)
@@ -149,9 +149,9 @@ def test_two_fits_with_one_memory_are_one_long_training(count: int) -> None:
             one_by_one.step(net, optimizer, asked.data.x[batch], asked.data.y[batch], asked)
     for ours, theirs in zip(ended.net.parameters(), net.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
-    anew = train(second._replace(memory={}))
+    anew = train(second._replace(optimizer_state={}))
     assert not same_weights(anew.net, ended.net)
-    assert train(second._replace(memory=None)).memory is None
+    assert train(second._replace(optimizer_state=None)).optimizer_state is None
 
 
 def test_a_check_lasts_at_least_one_pass() -> None:

@@ -105,11 +105,11 @@ def test_training_ends_at_a_training_error_in_both_engines() -> None:
 
 
 def test_nets_whose_optimisers_go_on_train_one_by_one() -> None:
-    asked = [fit._replace(memory={}) for fit in fits(toy.model, recipe())]
+    asked = [fit._replace(optimizer_state={}) for fit in fits(toy.model, recipe())]
     assert obstacle(asked) == "each optimiser goes on from a state of its own"
     for one, other in zip(Stacked(8).train_all(asked), map(train, asked), strict=True):
         assert isinstance(one, Trained)
-        assert one.memory
+        assert one.optimizer_state
         assert all(map(torch.equal, one.net.parameters(), other.net.parameters()))
 
 

@@ -119,10 +119,10 @@ def test_the_optimiser_goes_on_from_its_last_state() -> None:
     """Adam counts its steps: those of both fits with keep_optimizer, otherwise those of one."""
     before = drive(learner(keep_optimizer=True).fit(data(12, 0), Streams(0, 0)))  # type: ignore[arg-type]
     after = drive(learner(keep_optimizer=True).fit(data(17, 12), Streams(0, 1), before))  # type: ignore[arg-type]
-    counts = [{int(state["step"]) for state in fitted.memory.values()} for fitted in (before, after)]
+    counts = [{int(state["step"]) for state in fitted.optimizer_state.values()} for fitted in (before, after)]
     assert counts == [{before.steps}, {before.steps + after.steps}]
     anew = drive(learner().fit(data(17, 12), Streams(0, 1), before))  # type: ignore[arg-type]
-    assert anew.memory is None
+    assert anew.optimizer_state is None
     assert not any(torch.equal(*pair) for pair in zip(anew.net.parameters(), after.net.parameters(), strict=True))
 
 
