@@ -168,6 +168,13 @@ class ByClass(NamedTuple):
     confusion: Tensor  # images by class (row) and prediction (column), int64 [Y, Y] on the CPU
     whole: bool  # record the whole matrix, as at the end of a run, and not only the errors of each class
 
+    def counts(self) -> dict[str, list[Any] | None]:
+        """What is recorded: `images` of each class, how many are `wrong`, and if `whole` the cells that are not 0."""
+        matrix, cells = self.confusion, self.confusion.nonzero()
+        confused = torch.cat([cells, matrix[cells[:, 0], cells[:, 1], None]], dim=1).tolist() if self.whole else None
+        images = matrix.sum(1)
+        return {"images": images.tolist(), "wrong": (images - matrix.diagonal()).tolist(), "confused": confused}
+
 
 class Record(Protocol):
     """The record of a run. The loop does not repeat what it holds."""

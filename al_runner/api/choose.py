@@ -150,10 +150,10 @@ def data_of(net: nn.Module, pool: Tensor, labelled: tuple[Tensor, Tensor] | None
 
 def asked(strategy: Strategy, fitted: Fitted, data: DataSet, known: int, n: int, streams: Streams) -> Tensor:
     """The ids that the strategy chooses, int64 [n]; the first `known` ids are labelled."""
+    kind = type(strategy)
+    if kind.query is Strategy.query and kind.select is Strategy.select:
+        raise UsageError(f"{strategy.name} buys all labels at once and never chooses; use al_runner.run")
     pool = Pool(data)
     pool.buy(data.train[:known], data.labels[:known])
-    try:
-        answer = drive(strategy.query(fitted, pool, n, streams), train_all)
-    except NotImplementedError as error:  # `Strategy.select` itself, of a strategy that plans all purchases as one
-        raise UsageError(f"{strategy.name} buys all labels at once and never chooses; use al_runner.run") from error
+    answer = drive(strategy.query(fitted, pool, n, streams), train_all)
     return checked(answer, pool, n, strategy.name).chosen

@@ -15,9 +15,8 @@ def set_torch(cfg: DictConfig) -> None:
     if cfg.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when it is first used
         torch.backends.cudnn.benchmark = False
-    if (
-        cfg.deterministic != torch.are_deterministic_algorithms_enabled()
-    ):  # a call imports a compiler, for over a second
+    # A call imports a compiler, which takes over a second.
+    if cfg.deterministic != torch.are_deterministic_algorithms_enabled():
         torch.use_deterministic_algorithms(cfg.deterministic)
 
 

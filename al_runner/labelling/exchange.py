@@ -15,7 +15,8 @@ from al_runner.labelling.pictures import data_url
 from al_runner.labelling.query import PAGE, TABLE, Item, Query, remove, write
 from al_runner.labels import UNSURE
 from al_runner.oracle.person import Person
-from al_runner.record.run import Run, writing
+from al_runner.record.run import Run
+from al_runner.record.writing import writing
 from al_runner.system.atomic import replace_file
 
 KEPT = "answered"  # the folder with a copy of every filled file

@@ -41,6 +41,7 @@ def require_outputs(net: nn.Module, images: Tensor, classes: int, name: str) -> 
             )
         if not bool(out.isfinite().all()):
             raise UsageError(f"model={name} gives NaN or infinite logits before training; look at its first weights")
+    # Only now with gradients: with them, a net that gives no tensor of logits may fail with a less clear error.
     with torch.enable_grad(), torch.random.fork_rng(devices=[]):
         # In inference mode, where a caller only predicts, no output has a gradient.
         trained = torch.is_inference_mode_enabled() or net.train()(images).requires_grad

@@ -1,6 +1,5 @@
 """The loop's view of a run's folder: every event goes to the journal, then to the views, then to the listeners."""
 
-import errno
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import isnan, nan
@@ -29,6 +28,7 @@ from al_runner.record.journal import (
 )
 from al_runner.record.pixels import packed, unpacked
 from al_runner.record.views import COLUMNS, STOPPING, VIEWS, Views, keep_copy
+from al_runner.record.writing import writing
 from al_runner.system.atomic import replace_file
 from al_runner.system.claim import Claim
 from al_runner.types import ByClass, Query
@@ -193,7 +193,7 @@ class Run:
         }
         new = (*COLUMNS, *(name for name in STOPPING if name in row))
         columns = self.rows[0] if self.rows else new  # a run of an older version keeps its columns
-        self._add(Measured(round_, {name: full[name] for name in columns}, **_counts(by_class)))
+        self._add(Measured(round_, {name: full[name] for name in columns}, **(by_class.counts() if by_class else {})))
 
     def _add(self, event: Event) -> None:
         """Force an event to disk, and call its listeners."""
@@ -233,31 +233,8 @@ class Run:
             yield
 
 
-def _counts(by_class: ByClass | None) -> dict[str, Any]:
-    """The fields of `Measured` about the classes."""
-    if by_class is None:
-        return {}
-    matrix, cells = by_class.confusion, by_class.confusion.nonzero()
-    confused = torch.cat([cells, matrix[cells[:, 0], cells[:, 1], None]], dim=1).tolist() if by_class.whole else None
-    images = matrix.sum(1)
-    return {"images": images.tolist(), "wrong": (images - matrix.diagonal()).tolist(), "confused": confused}
-
-
 def discard(folder: Path) -> None:
     """Delete the files of a folder's run, the journal last. Raises UsageError if that fails."""
     with writing(folder):
         for name in (*VIEWS, NAME, OLD):
             (folder / name).unlink(missing_ok=True)
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turns an OSError while `path` is written into a UsageError that names the fix."""
-    try:
-        yield
-    except OSError as error:
-        fix = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else "make it writable"
-        raise UsageError(
-            f"{path} can't be written ({error.strerror}); {fix} and run the same command again: "
-            "every round recorded so far is kept"
-        ) from error

@@ -44,7 +44,8 @@ def refusal(name: str, value: object, annotation: Any) -> str:
     for part in allowed:
         bounds = range_of(part, value)
         texts.append(bounds if part in fitting and bounds else in_full(part, value))
-    quotes = f"; {in_quotes(name, typed(value))}" if typed(value) and any(part.kind is str for part in allowed) else ""
+    was = typed(value) if any(part.kind is str for part in allowed) else ""
+    quotes = f"; {in_quotes(name, was)}" if was else ""
     return f"{name} is {shown(value)}; it must be {one_of(texts)}{quotes}"
 
 

@@ -10,15 +10,16 @@ import pytest
 import sklearn.metrics
 import torch
 import toy
-from recorded import untimed
+from recorded import Stop, stop_after, untimed
 
 from al_runner.engine.drive import drive
 from al_runner.errors import UsageError
 from al_runner.loop.experiment import Experiment
-from al_runner.loop.stopping import Stopping, Watch, agreement, uncertainty
+from al_runner.loop.stopping import AGREEMENT, UNCERTAINTY, Stopping, Watch, agreement, uncertainty
 from al_runner.oracle.simulated import Simulated
-from al_runner.record.journal import NAME, Bought, Ended, Measured, Predicted, read
+from al_runner.record.journal import NAME, Ended, read
 from al_runner.record.run import Run
+from al_runner.record.views import STOPPING
 
 RULES = ("stop_stabilising", "stop_low_uncertainty", "stop_plateau")
 EARLY = Stopping("stabilising", images=30, agreement=-1, window=2)  # stops in round 2: the first with two kappas
@@ -107,27 +108,21 @@ def test_test_labels_change_no_rule() -> None:
         assert len(names) >= 4
 
 
-class Stop(Exception):
-    pass
-
-
 def recorded(folder: Path, stop_at: int = 0) -> Run:
-    record, planned, writes = Run(folder), experiment(EARLY), 0
+    record, planned = Run(folder), experiment(EARLY)
     record.require({"seed": 0}, planned.purchases, "1f")
     record.settle()
     record.begin({"seed": 0}, {"data": "1f"})
-
-    def count(event: object) -> None:
-        nonlocal writes
-        writes += 1
-        if writes == stop_at:
-            raise Stop
-
-    for kind in (Predicted, Bought, Measured):
-        record.on(kind, count)
+    stop_after(record, stop_at)
     drive(planned.run(record))
     record.end(planned.ended_by(record))
     return record
+
+
+def test_the_record_has_a_column_for_every_rule() -> None:
+    """A column that the record does not know would be dropped."""
+    said = Stopping().said([nan], nan, [0.5])
+    assert (AGREEMENT, UNCERTAINTY, *said) == STOPPING
 
 
 def test_a_resumed_run_stops_in_the_same_round(tmp_path: Path) -> None:

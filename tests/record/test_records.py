@@ -14,7 +14,7 @@ import psutil
 import pytest
 import torch
 import toy
-from recorded import untimed
+from recorded import Stop, stop_after, untimed
 
 from al_runner.engine.drive import drive
 from al_runner.errors import UsageError
@@ -95,25 +95,12 @@ def test_the_running_minimum_is_a_column_of_its_own(tmp_path: Path) -> None:
     assert [float(row["best_test_error"]) for row in rows(tmp_path)] == [0.5, 0.3, 0.3]
 
 
-class Stop(Exception):
-    pass
-
-
 @pytest.mark.parametrize("stop_at", range(1, 14))
 def test_resuming_from_any_write_gives_the_rows_of_a_run_never_interrupted(tmp_path: Path, stop_at: int) -> None:
     """Five rounds write fourteen times; stop after each write in turn, then run the same command again."""
     run(tmp_path / "whole")
     record = opened(tmp_path / "part")
-    writes = 0
-
-    def count(event: object) -> None:
-        nonlocal writes
-        writes += 1
-        if writes == stop_at:
-            raise Stop
-
-    for kind in (Predicted, Bought, Measured):
-        record.on(kind, count)
+    stop_after(record, stop_at)
     with pytest.raises(Stop):
         drive(toy.experiment(KfacVfe()).run(record))
     run(tmp_path / "part")

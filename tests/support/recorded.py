@@ -3,6 +3,27 @@
 import csv
 from pathlib import Path
 
+from al_runner.record.journal import Bought, Measured, Predicted
+from al_runner.record.run import Run
+
+
+class Stop(Exception):
+    """Ends a run between two writes."""
+
+
+def stop_after(record: Run, writes: int) -> None:
+    """Let the record raise Stop after this many predictions, purchases and measurements."""
+    written = 0
+
+    def count(event: object) -> None:
+        nonlocal written
+        written += 1
+        if written == writes:
+            raise Stop
+
+    for kind in (Predicted, Bought, Measured):
+        record.on(kind, count)
+
 
 def rounds(folder: Path) -> int:
     """How many rounds the run in `folder` recorded, or all runs below it; 0 before its first."""
