@@ -92,6 +92,16 @@ def test_best_weights_and_an_ensemble(tmp_path: Path) -> None:
     assert [file.name for file in (run.folder / "weights").iterdir()] == ["best.safetensors"]
 
 
+def test_a_run_on_some_classes_alone(tmp_path: Path) -> None:
+    """The images of the other classes have no label and are in no part of the split."""
+    classes = "dataset.split._target_=al_runner.data.class_split.ClassSplit", "+dataset.split.classes=[5,7]"
+    run = al_runner.run(
+        *classes, "dataset.split.val=50", "dataset.split.test=50", "budget.max_labelled=100", results=tmp_path, **QUICK
+    )
+    assert set(run.acquired["label"]) <= {0, 1}
+    assert run.rounds["test_error"].iloc[-1] < 0.4
+
+
 def test_a_sweep(tmp_path: Path) -> None:
     runs = al_runner.sweep("strategy=random,margin", "dataset=digits", results=tmp_path, **QUICK)
     assert [(run.folder.parent.name, run.state) for run in runs] == [("random", "done"), ("margin", "done")]

@@ -93,6 +93,10 @@ def test_strategies_of_one_seed_share_round_0(al_run: Command, tmp_path: Path) -
             ["features=own", "features.net=x.Y", "features.arguments.width=3"],
             "features.arguments takes names of your own; put a + before such a name",
         ),
+        (
+            ["dataset.split={val: 50, classes: [5, 7]}"],
+            "dataset.split has the options val, test, seed, and was given another; add one alone, as in +dataset.split",
+        ),
         (["strategy=kfac_vfe", "strategy.gamma=-1"], "strategy.gamma is -1; it must be 0 or more"),
         (["strategy=bald"], "bald needs K > 1 posterior samples; use learner=dropout, ensemble or bootstrap"),
         (["budget.query=0"], "budget.query is 0"),

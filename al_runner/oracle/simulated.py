@@ -24,7 +24,9 @@ class Simulated:
     data: DataSet
 
     def __post_init__(self) -> None:
-        unlabelled = int((self.data.labels < 0).sum())
+        data = self.data
+        used = torch.cat([data.train, data.val, data.test])  # an image of a class that is left out is in no part
+        unlabelled = int((data.labels[used] < 0).sum())
         if unlabelled:
             raise UsageError(
                 f"{unlabelled} images have no label, and oracle=simulated answers with the data set's own; "

@@ -84,6 +84,9 @@ def unknown_option(name: str) -> str:
     for place in (name, parent):  # Hydra names the part that was given as a whole, or the new name inside it
         if isinstance(table := OmegaConf.select(config, place), DictConfig) and not table:
             return f"{place} takes names of your own; put a + before such a name, as in +{place}.NAME=VALUE"
+    if isinstance(whole := OmegaConf.select(config, name), DictConfig):
+        has = ", ".join(key for key in map(str, whole) if not key.startswith("_"))
+        return f"{name} has the options {has}, and was given another; add one alone, as in +{name}.OPTION=VALUE"
     source = source_of(config, parent) if parent else ""
     if source:
         return f"there is no option {name}; {parent} is that of {source}: set {source}.{last}"

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 import toy
@@ -10,6 +12,19 @@ from al_runner.types import DataSet
 
 def test_it_gives_the_labels_of_the_data_set() -> None:
     assert answer(Simulated(toy.offset_data()), [7, 5, 12]) == [1, 2, 0]
+
+
+def test_images_of_classes_that_are_left_out_need_no_label() -> None:
+    """They are in no part of the data set. The same image without a label in one part is refused."""
+    data = toy.offset_data()
+    other = data.train[-1:]
+    labels = data.labels.index_fill(0, other, -1)
+    left_out = replace(data, labels=labels, train=data.train[:-1])
+    assert answer(Simulated(left_out), data.train[:3].tolist()) == data.labels[data.train[:3]].tolist()
+    for part in ("train", "val", "test"):
+        ids = torch.cat([getattr(left_out, part), other])
+        with pytest.raises(UsageError, match="1 images have no label"):
+            Simulated(replace(left_out, **{part: ids}))
 
 
 def answer(oracle: Simulated, ids: list[int]) -> list[int]:
