@@ -1,10 +1,10 @@
 """scripts/gal2017_tables.py on runs whose errors are chosen, and the published numbers it stands them beside."""
 
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 
 import configs
+import loaded_scripts
 import pandas as pd
 import pytest
 from made_runs import make_run
@@ -15,13 +15,7 @@ from al_runner.analysis.table.runs import load
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    path = Path(__file__).parents[2] / "scripts" / "gal2017_tables.py"
-    spec = importlib.util.spec_from_file_location("gal2017_tables", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return loaded_scripts.script("gal2017_tables")
 
 
 @pytest.fixture
