@@ -6,6 +6,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.func import vmap
+from torch.nn.functional import cross_entropy
 
 from al_runner.models.layers import seed_layers
 from al_runner.rng import global_stream
@@ -72,6 +74,22 @@ def orders(
 def objective(fit: Fit, output: Any, y: Tensor, weights: Iterable[Tensor]) -> Tensor:
     """The fit's loss on a minibatch, plus the recipe's penalty on the weights of one net."""
     return penalised(fit.criterion(output, y), fit.recipe, weights)
+
+
+def objectives(fit: Fit, outputs: Any, y: Tensor, weights: Iterable[Tensor]) -> Tensor:
+    """`objective` of every net of a stack, from outputs, labels [E, B] and weights of all E nets, [E].
+
+    The recipe's own loss is computed for all minibatches at once: under vmap it would be many small operations.
+    """
+    if fit.loss is not None:
+        losses = vmap(fit.loss)(outputs, y)
+    else:
+        smoothing = fit.recipe.label_smoothing
+        each = cross_entropy(outputs.flatten(0, 1), y.flatten(), reduction="none", label_smoothing=smoothing)
+        losses = each.view_as(y).mean(1)
+    if not fit.recipe.norm_penalty:
+        return losses
+    return vmap(lambda loss, *net: penalised(loss, fit.recipe, net))(losses, *weights)
 
 
 def penalised(loss: Tensor, recipe: Recipe, weights: Iterable[Tensor]) -> Tensor:

@@ -16,7 +16,7 @@ from torch.nn.functional import cross_entropy
 from al_runner.engine.parts import (
     fits_in_graph,
     initial_net,
-    objective,
+    objectives,
     optimizer_for,
     without_augmentation,
 )
@@ -80,20 +80,26 @@ class Stack:
         self._done += len(sizes)
         return self._losses[: len(sizes)]
 
-    @torch.no_grad()
     def validate(self) -> Tensor:
-        """Validation errors, or losses if the recipe monitors them, in evaluation mode, float64 [E]."""
+        """Validation errors, or losses if the recipe monitors them, in evaluation mode, float64 [E].
+
+        The next call overwrites them.
+        """
+        with precision(self._recipe, self._device):
+            self._validation()
+        return self._errors
+
+    @torch.no_grad()
+    def _validate(self) -> None:
         self._template.eval()
         axes, examples = (0, 0, self._val_axis), 0 if self._val_axis is None else 1
         rows = max(1, at_once(EVALUATION_ROWS, prod(self._x.shape[2:])) // len(self))
-        total = torch.zeros(len(self), dtype=torch.float64, device=self._device)
-        with precision(self._recipe, self._device):
-            parts = zip(self._val_x.split(rows, examples), self._val_y.split(rows, examples), strict=True)
-            for x, y in parts:
-                logits = vmap(self._forward, axes)(self._weights, self._buffers, x)
-                total += self._monitored(logits, y.expand(logits.shape[:-1])).sum(-1)
+        self._errors.zero_()
+        for x, y in zip(self._val_x.split(rows, examples), self._val_y.split(rows, examples), strict=True):
+            logits = vmap(self._forward, axes)(self._weights, self._buffers, x)
+            self._errors += self._monitored(logits, y.expand(logits.shape[:-1])).sum(-1)
+        self._errors /= self._val_y.shape[-1]
         self._template.train()
-        return total / self._val_y.shape[-1]
 
     def _monitored(self, logits: Tensor, y: Tensor) -> Tensor:
         """What a check measures of each example, [E, B, Y] and [E, B] -> [E, B]."""
@@ -149,20 +155,26 @@ class Stack:
         self._losses = torch.zeros(self.per_check, count, dtype=next(iter(self._weights.values())).dtype, device=device)
         self._at = torch.zeros(1, dtype=torch.int64, device=device)
         self._step = torch.zeros(1, dtype=torch.int64, device=device)
-        self._replays: dict[int, Replay] = {}
+        self._errors = torch.zeros(count, dtype=torch.float64, device=device)
         self._graphs = Graphs(self._device) if self.captures else None
+        self._replays: dict[int, Replay] = {}  # a step's, by the size of its minibatch
+        self._validation = Replay(self._validate, self._graphs)
 
     def close(self) -> None:
         """Let go of all graphs. They refer to the stack, and would keep its memory until a garbage collection."""
         self._replays.clear()
+        del self._validation
 
     def _one_step(self, size: int) -> None:
         """Take one optimiser step for every net, on its next `size` positions."""
         at = self._positions.index_select(1, self._at + torch.arange(size, device=self._device))
         x, y = self._x[self._rows, at], self._y[self._rows, at]
-        self._optimizer.zero_grad()
-        losses = vmap(self._loss)(self._weights, self._buffers, x, y)
-        losses.sum().backward()
+        outputs = vmap(self._forward)(self._weights, self._buffers, x)
+        losses = objectives(self._fit, outputs, y, self._weights.values())
+        trained = [weight for weight in self._weights.values() if weight.requires_grad]
+        for weight, gradient in zip(trained, torch.autograd.grad(losses.sum(), trained), strict=True):
+            # Fused optimisers want the strides of the weight. backward() would copy every gradient to see to that.
+            weight.grad = gradient if gradient.stride() == weight.stride() else torch.empty_like(weight).copy_(gradient)
         self._move()
         self._losses.index_copy_(0, self._step, losses.detach()[None])
         self._at += size
@@ -181,9 +193,6 @@ class Stack:
         self._optimizer.step()
         for start, weight in zip(before, self._weights.values(), strict=False):
             weight.copy_(start.lerp(weight, self._factor.to(weight.dtype)))
-
-    def _loss(self, weights: dict[str, Tensor], buffers: dict[str, Tensor], x: Tensor, y: Tensor) -> Tensor:
-        return objective(self._fit, self._forward(weights, buffers, x), y, weights.values())
 
     def _forward(self, weights: dict[str, Tensor], buffers: dict[str, Tensor], x: Tensor) -> Tensor:
         out: Tensor = functional_call(self._template, (weights, buffers), (x,))

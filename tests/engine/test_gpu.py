@@ -17,6 +17,7 @@ from torch import Tensor
 from al_runner.engine import stacked
 from al_runner.engine.one_by_one import train
 from al_runner.engine.parts import orders
+from al_runner.engine.replay import Replay
 from al_runner.engine.stack import Stack
 from al_runner.engine.stacked import Stacked, train_stack
 from al_runner.models.layers import FlipAndShift
@@ -99,6 +100,24 @@ def test_from_the_fourth_step_on_a_graph_is_replayed(device: str) -> None:
     advance(stack, asked, [0, 2])
     assert all(replay._graph is not None for replay in stack._replays.values())
     stack.close()
+
+
+def test_from_the_fourth_check_on_validation_is_replayed_with_the_weights_of_the_moment() -> None:
+    asked = on_gpu(made_fits.fits(made_fits.MODELS["batch norm"], made_fits.recipe(), count=2))
+    stack, alone = (
+        Stack(asked),
+        Stack([fit._replace(data=fit.data._replace(val_y=fit.data.val_y + 0)) for fit in asked]),
+    )
+    alone.captures, alone._validation = False, Replay(alone._validate, None)
+    for _ in range(6):
+        for one in (stack, alone):
+            advance(one, asked, [0, 1])
+        torch.testing.assert_close(stack.validate(), alone.validate(), rtol=0, atol=1e-9)
+    assert stack._validation._graph is not None
+    stack.keep([1])
+    assert stack._validation._graph is None
+    stack.close()
+    alone.close()
 
 
 def test_a_single_net_is_a_stack_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
