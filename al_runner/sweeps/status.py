@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def table(runs: Sequence[Run], root: Path) -> Table:
-    """A line a run; rounds are counted from 0, as in the log. On a narrow terminal only a run's name takes more lines."""
+    """A line a run; rounds are counted from 0, as in the log. If room is short, only the names take more lines."""
     shown = Table(box=SIMPLE_HEAD, caption=counts_of(runs), caption_justify="left")
     shown.add_column("run", overflow="fold", min_width=LEAST)
     shown.add_column("state", no_wrap=True)

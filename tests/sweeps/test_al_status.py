@@ -86,7 +86,8 @@ def test_the_folder_that_all_runs_share_is_said_once(tmp_path: Path, capsys: pyt
     assert main([str(tmp_path)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"runs in {tmp_path / 'usps' / 'net'}"
-    assert [line.split()[:2] for line in lines if "seed0" in line] == [["badge/seed0", "done"], ["random/seed0", "done"]]
+    rows = [line.split()[:2] for line in lines if "seed0" in line]
+    assert rows == [["badge/seed0", "done"], ["random/seed0", "done"]]
 
 
 def test_a_damaged_run_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
