@@ -167,7 +167,8 @@ def test_what_a_strategy_saved_is_told_in_labels_and_money(tmp_path, capsys):
         "entropy not in every seed - - - 2",
         "kfac_vfe 16 ± 0 8 ± 0 33 ± 0% 0.96 ± 0.00 4",
     ]
-    assert "| kfac_vfe | 16 ± 0 | 8 ± 0 | 33 ± 0% | 0.96 ± 0.00 | 4 |" in (tmp_path / "compare" / "compare.md").read_text()
+    written = (tmp_path / "compare" / "compare.md").read_text()
+    assert "| kfac_vfe | 16 ± 0 | 8 ± 0 | 33 ± 0% | 0.96 ± 0.00 | 4 |" in written
     assert cli_compare.main([str(tmp_path), "--full"]) == 0
     assert "money saved" not in capsys.readouterr().out
     for word in ("0", "-1", "nan", "inf", "dear"):
