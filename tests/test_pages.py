@@ -47,7 +47,7 @@ def test_the_tutorial_leads_from_images_to_a_figure_and_a_page(followed: tuple[P
     assert [line.split()[0] for line in said] == ["python", "al-run", "al-run", "al-compare", "al-plot", "al-report"]
     assert len(list(folder.glob("photos/*/*.png"))) == 1797
     assert len(list(folder.rglob("rounds.csv"))) == 9
-    for name in ("plots/test_error.png", "plots/test_error.svg", "report.html", "compare.md"):
+    for name in ("plots/test_error.png", "plots/test_error.svg", "report.html", "compare/compare.md"):
         assert (folder / "outputs" / name).stat().st_size > 1000
     dry, compared = (text for line, text in said.items() if "--dry-run" in line or line.startswith("al-compare"))
     assert "9 runs" in dry and "nothing is started" in dry

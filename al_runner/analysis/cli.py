@@ -19,7 +19,7 @@ from al_runner.analysis.table.files import as_csv, stem, write
 from al_runner.analysis.table.metrics import ERROR, stem_of
 from al_runner.analysis.table.names import across, all_truth, case_title, columns, common_seeds, only
 from al_runner.analysis.table.rows import BASELINE
-from al_runner.analysis.table.runs import Contents, find
+from al_runner.analysis.table.runs import find, out_folder
 from al_runner.analysis.tell.notes import notes
 from al_runner.analysis.tell.tables import shown_results
 from al_runner.errors import UsageError
@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run al-plot's command line. Returns 1 if a run is left out; 2, with a line on stderr, for a UsageError."""
     options = _parser().parse_args(argv)
     contents = find(options.directory)
-    out, frame = options.out or _folder(options.directory, contents), contents.frame
+    out, frame = options.out or out_folder(options.directory, contents, "plots"), contents.frame
     drawn = only(across(frame, options.across), options.only)
     drawn = common_seeds(drawn) if options.common else drawn
     look = _look(options, drawn)
@@ -48,17 +48,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     say("\n\n".join(table.as_text() for table in shown_results(summary, BASELINE, look.metric)))
     say("", *map(str, written))
     return contents.code
-
-
-def _folder(directory: Path, contents: Contents) -> Path:
-    """Where the files go: a folder of their own among the runs, or beside the results.csv that was read.
-
-    Raises UsageError if that folder is a link, because a results folder may come from a stranger.
-    """
-    folder = directory / "plots" if contents.folders else directory
-    if folder != directory and folder.is_symlink():
-        raise UsageError(f"{folder} is a link to another folder; remove it, or choose another --out")
-    return folder
 
 
 def _figures(frame: pd.DataFrame, look: Look, options: argparse.Namespace) -> Iterator[tuple[str, Picture]]:

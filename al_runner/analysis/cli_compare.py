@@ -12,7 +12,7 @@ from al_runner.analysis.draw.forest import forests
 from al_runner.analysis.draw.options import add_cost, add_look, formats_of, look_of
 from al_runner.analysis.draw.save import save
 from al_runner.analysis.table.names import across, only
-from al_runner.analysis.table.runs import find
+from al_runner.analysis.table.runs import find, out_folder
 from al_runner.analysis.tell.comparison import Comparison, save_tables
 from al_runner.analysis.tell.latex import COLUMNS, DEFAULT, chosen
 from al_runner.analysis.tell.notes import left_out
@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     for line in [*left_out(contents), *all_gaps(comparison.cases)]:
         say(f"al-compare: {line}", file=sys.stderr)
-    out = options.out or options.directory
+    out = options.out or out_folder(options.directory, contents, "compare")
     written = save_tables(comparison, out, look.names, columns)
     for name, figure in chain(forests(comparison.cases, look), critical_differences(comparison.cases, look)):
         written += [save(figure, out / f"{name}.{suffix}") for suffix in formats_of(options)]
@@ -78,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("directory", metavar="DIR", type=Path, help="holds run folders at any depth, or a results.csv")
-    add("--out", metavar="DIR", type=Path, help="where the files go; default: DIR")
+    add("--out", metavar="DIR", type=Path, help="where the files go; default: DIR/compare, or DIR if it holds no runs")
     add("--full", action="store_true", help="print every table, every pair too; compare.md has them all anyway")
     add("--at", metavar="LABELS", type=int, help="the budget; default: the most that a run has")
     add("--last", metavar="ROUNDS", type=rounds, help="whose mean is the final error; default: a tenth, at most 10")

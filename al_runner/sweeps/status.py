@@ -19,7 +19,7 @@ from rich.text import Text
 from al_runner.errors import UsageError
 from al_runner.record.state import FAILED, NAME, STOPPED, State
 from al_runner.sweeps.runs import Run, runs_under
-from al_runner.sweeps.watch import watch
+from al_runner.sweeps.watch import LEAST, place_of, shared_folder, watch
 from al_runner.sweeps.words import COLOURS, counts_of, name_of, one_line, round_of
 from al_runner.sweeps.worker import AL_RUN
 from al_runner.system.console import command, say
@@ -39,7 +39,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     runs = runs_under(options.directory)
     terminal = sys.stdout.isatty()
     console = Console(width=None if terminal else 200)
-    console.print(table(runs, options.directory))
+    shared = shared_folder(runs, options.directory)
+    if shared != options.directory:
+        console.print(place_of(shared))
+    console.print(table(runs, shared))
     for run in runs:
         if run.state.error:
             console.print(message(run, options.directory))
@@ -51,12 +54,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def table(runs: Sequence[Run], root: Path) -> Table:
-    """A line a run; rounds are counted from 0, as in the log."""
+    """A line a run; rounds are counted from 0, as in the log. If room is short, only the names take more lines."""
     shown = Table(box=SIMPLE_HEAD, caption=counts_of(runs), caption_justify="left")
-    for name, justify in (("run", "left"), ("state", "left"), ("round", "right"), ("labelled", "right")):
-        shown.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
-    for name in ("test error %", "time left"):
-        shown.add_column(name, justify="right")
+    shown.add_column("run", overflow="fold", min_width=LEAST)
+    shown.add_column("state", no_wrap=True)
+    for name in ("round", "labelled", "test error %", "time left"):
+        shown.add_column(name, justify="right", no_wrap=True)
     for run in runs:
         state, colour = escape(run.state.words), COLOURS[run.state.state]
         shown.add_row(

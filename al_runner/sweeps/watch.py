@@ -8,9 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console, Group, RenderableType
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.live import Live
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -24,6 +26,7 @@ from al_runner.system.signals import Stopped, listening
 
 SECONDS = 3.0  # between two looks
 BAR = 16  # columns of a progress bar
+LEAST = 12  # columns that the name of a run keeps
 AROUND = 7  # lines of the screen that are not runs
 ORDER = (RUNNING, FAILED, STOPPED, WAITING)  # the states to show first if a screen has too few lines for all
 
@@ -136,13 +139,14 @@ def total_of(runs: Sequence[Run]) -> str:
 def view(runs: Sequence[Run], root: Path, height: int) -> RenderableType:
     """The table of the runs, at most as many as a screen of `height` lines holds, and a line for all of them."""
     table = Table(box=SIMPLE_HEAD)
-    for name in ("run", "state", "", "round", "error %"):
+    table.add_column("run")  # no other column gives up room
+    for name in ("state", "", "round", "error %"):
         table.add_column(name, justify="right" if name in ("round", "error %") else "left", no_wrap=True)
     table.add_column("so far", no_wrap=True)
     table.add_column("time left", justify="right", no_wrap=True)
     failed = [run for run in runs if run.state.error]
     shared = shared_folder(runs, root)
-    place = [] if shared == root else [Text(f"runs in {one_line(str(shared))}", no_wrap=True, overflow="ellipsis")]
+    place = [] if shared == root else [place_of(shared)]
     room = max(3, height - AROUND - min(2, len(failed)) - len(place))
     shown = [*runs] if len(runs) <= room else sorted(runs, key=_urgency)[:room]
     for run in shown:
@@ -157,6 +161,27 @@ def view(runs: Sequence[Run], root: Path, height: int) -> RenderableType:
         for run in failed[:2]
     ]
     return Group(*place, table, whole, *reasons)
+
+
+class Tail:
+    """A text whose beginning is cut off if it has too little room: the end of a run's name is strategy and seed."""
+
+    def __init__(self, text: str):
+        self._text = text
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        whole = cell_len(self._text) <= options.max_width
+        shown = self._text if whole else f"…{self._text[len(self._text) - options.max_width + 1 :]}"
+        yield Text(shown, no_wrap=True, overflow="crop")
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        longest = cell_len(self._text)
+        return Measurement(min(LEAST, longest), longest)
+
+
+def place_of(shared: Path) -> Text:
+    """The folder in which all runs lie, as the line above the table."""
+    return Text(f"runs in {one_line(str(shared))}", no_wrap=True, overflow="ellipsis")
 
 
 def shared_folder(runs: Sequence[Run], root: Path) -> Path:
@@ -174,7 +199,7 @@ def _urgency(run: Run) -> int:
 def _row(run: Run, root: Path) -> list[RenderableType]:
     state, colour = run.state.state, COLOURS[run.state.state]
     return [
-        Text(name_of(run, root), overflow="ellipsis"),
+        Tail(name_of(run, root)),
         Text(state, colour),
         ProgressBar(max(1, run.state.rounds), run.rounds, BAR, complete_style="cyan"),
         round_of(run),

@@ -242,12 +242,13 @@ SPOILS: dict[str, Spoil] = {
     **{f"{file}: {what}": _instead(file, make) for file in FILES for what, make in INSTEAD.items()},
     **{
         f"a partial {name} that leads outside": _partial(name)
-        for name in ("plots/results.csv", "report.html", "compare.md")
+        for name in ("plots/results.csv", "report.html", "compare/compare.md")
     },
     "results.csv leads outside": lambda root, _, outside: (root / "results.csv").symlink_to(outside / "secret"),
     "plots/results.csv leads outside": _plotted,
     "report.html leads outside": lambda root, _, outside: (root / "report.html").symlink_to(outside / "secret"),
     "plots leads outside": lambda root, _, outside: (root / "plots").symlink_to(outside),
+    "compare leads outside": lambda root, _, outside: (root / "compare").symlink_to(outside),
     "report.html is a folder": lambda root, _, __: (root / "report.html").mkdir(),
     "a folder that leads outside": lambda root, _, outside: (root / "more").symlink_to(outside),
     "a folder that leads to itself": lambda root, _, __: (root / "more").symlink_to(root),

@@ -5,7 +5,7 @@ import pytest
 from made_runs import make_run
 from two_strategies import two
 
-from al_runner.analysis import cases, cli_compare
+from al_runner.analysis import cases, cli, cli_compare
 from al_runner.analysis.table.names import across, curve_names
 from al_runner.analysis.table.runs import load
 from al_runner.analysis.tell.comparison import Comparison
@@ -82,6 +82,35 @@ def test_the_command_writes_every_table_and_names_what_is_missing(tmp_path, caps
     assert "al-compare: --at is 1000" in capsys.readouterr().err
 
 
+def test_files_lie_in_a_folder_of_their_own_among_runs_and_beside_a_table(tmp_path, capsys):
+    """Files of version 0.1, which lay among the runs, are no run, and nothing reads them."""
+    runs, alone, elsewhere = tmp_path / "runs", tmp_path / "alone", tmp_path / "elsewhere"
+    assert cli_compare.main([str(two(runs)), "--out", str(elsewhere)]) == 0
+    said = capsys.readouterr().out
+    for file in elsewhere.iterdir():
+        (runs / file.name).write_text("an old file\n")
+    old = {file.name for file in elsewhere.iterdir()}
+    for _ in range(2):  # the second time, the folder of the first is no run and changes nothing
+        assert cli_compare.main([str(runs)]) == 0
+        assert capsys.readouterr().out.replace(str(runs / "compare"), str(elsewhere)) == said
+        assert {path.name for path in runs.iterdir()} == {"usps", "compare"} | old
+        assert {path.name for path in (runs / "compare").iterdir()} == old
+    assert {(runs / name).read_text() for name in old} == {"an old file\n"}
+    assert cli.main([str(runs), "--out", str(alone)]) == 0
+    for name in ("compare_results.csv", "compare.md"):
+        (alone / name).write_text("an old file\n")
+    assert cli_compare.main([str(alone)]) == 0
+    assert [path for path in alone.iterdir() if path.is_dir()] == []
+    assert (alone / "compare.md").read_text() == (elsewhere / "compare.md").read_text()
+    for file in elsewhere.iterdir():
+        (runs / "compare" / file.name).unlink()
+    (runs / "compare").rmdir()
+    (runs / "compare").symlink_to(elsewhere)
+    capsys.readouterr()
+    assert cli_compare.main([str(runs)]) == 2
+    assert "compare is a link to another folder; remove it, or choose another --out" in capsys.readouterr().err
+
+
 def test_the_table_of_a_paper(tmp_path, capsys):
     """Its columns, what is bold and what is marked, true minus signs, a label, a caption in words, names of a paper."""
     two(tmp_path)
@@ -90,8 +119,8 @@ def test_the_table_of_a_paper(tmp_path, capsys):
     make_run(tmp_path, "full", 0, [0.05], labelled=[4186])
     options = [str(tmp_path), "--format", "pdf", "--label", "my_own=A_1", "--columns", "final,final_gap,final_p,n"]
     assert cli_compare.main(options) == 0
-    assert (tmp_path / "compare_forest.pdf").exists()
-    text = (tmp_path / "compare.tex").read_text()
+    assert (tmp_path / "compare" / "compare_forest.pdf").exists()
+    text = (tmp_path / "compare" / "compare.tex").read_text()
     row = {
         line.split(" & ")[0]: line.removesuffix(r" \\").split(" & ")[1:] for line in text.splitlines() if " & " in line
     }
@@ -138,7 +167,8 @@ def test_what_a_strategy_saved_is_told_in_labels_and_money(tmp_path, capsys):
         "entropy not in every seed - - - 2",
         "kfac_vfe 16 ± 0 8 ± 0 33 ± 0% 0.96 ± 0.00 4",
     ]
-    assert "| kfac_vfe | 16 ± 0 | 8 ± 0 | 33 ± 0% | 0.96 ± 0.00 | 4 |" in (tmp_path / "compare.md").read_text()
+    written = (tmp_path / "compare" / "compare.md").read_text()
+    assert "| kfac_vfe | 16 ± 0 | 8 ± 0 | 33 ± 0% | 0.96 ± 0.00 | 4 |" in written
     assert cli_compare.main([str(tmp_path), "--full"]) == 0
     assert "money saved" not in capsys.readouterr().out
     for word in ("0", "-1", "nan", "inf", "dear"):

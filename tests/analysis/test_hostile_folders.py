@@ -33,6 +33,7 @@ WHOLE = (  # may be refused as a whole, all others must show the sound runs
     "500 strategies",
     "report.html is a folder",
     "plots leads outside",
+    "compare leads outside",
 )
 PATIENCE = 120  # seconds that a tool may take, and half as many of a processor
 

@@ -94,17 +94,18 @@ def test_a_forest_says_left_of_0_is_better_and_is_right(tmp_path):
 
 def test_tables_and_files_of_a_metric_stand_beside_those_of_the_error(tmp_path, capsys):
     assert cli_compare.main([str(opposed(tmp_path))]) == 0
-    errors = (tmp_path / "compare.md").read_text()
+    out = tmp_path / "compare"
+    errors = (out / "compare.md").read_text()
     assert cli_compare.main([str(tmp_path), "--metric", "brier", "--full", "--target", "0.7"]) == 0
     shown = capsys.readouterr().out
-    assert (tmp_path / "compare.md").read_text() == errors
+    assert (out / "compare.md").read_text() == errors
     kinds = ("results", "labels", "tests", "penalties", "ranks")
     for name in (*(f"{kind}.csv" for kind in kinds), "md", "tex", "forest.png"):
         separator = "." if name in ("md", "tex") else "_"
-        assert (tmp_path / f"compare_brier{separator}{name}").exists()
+        assert (out / f"compare_brier{separator}{name}").exists()
     assert "final Brier score" in shown and "labels to random's final Brier score" in shown and "to 0.7" in shown
     assert "0.5400 ± 0.0687" in shown
-    latex = (tmp_path / "compare_brier.tex").read_text()
+    latex = (out / "compare_brier.tex").read_text()
     assert "Test Brier score on USPS" in latex and "percent" not in latex and r"\mathbf{0.5400" in latex
     assert "95% by test set" not in shown
 

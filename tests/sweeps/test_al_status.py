@@ -3,13 +3,15 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from al_runner.record.state import DONE, RUNNING, STOPPED, WAITING, State, write
 from al_runner.sweeps.runs import runs_under
-from al_runner.sweeps.status import main
+from al_runner.sweeps.status import main, table
 
 
 def made(folder: Path, now: str, rows: int = 0, rounds: int = 10, **changes: object) -> None:
@@ -58,6 +60,34 @@ def test_a_long_reason_leaves_the_columns_their_room(tmp_path: Path, capsys: pyt
     assert [line.split() for line in lines if line.startswith("  a ")] == [
         ["a", "failed", "1/9", "20", "39.00", "about", "9", "min"]
     ]
+
+
+@pytest.mark.parametrize("width", [100, 80])
+def test_long_names_leave_every_column_its_room(tmp_path: Path, width: int) -> None:
+    """The runs share no folder, so each name is longer than half of the terminal; it alone takes more lines."""
+    folders = [f"{data}/small_cnn-plain-adam_short-usps/kfac_vfe-all_layers/seed12" for data in ("usps", "cifar10")]
+    for folder in folders:
+        made(tmp_path / folder, "failed", rows=2, error="a long reason, " * 50)
+    console = Console(width=width, record=True, file=StringIO())
+    console.print(table(runs_under(tmp_path), tmp_path))
+    lines = console.export_text().splitlines()
+    assert max(map(len, lines)) <= width
+    assert "run state round labelled test error % time left" in [" ".join(line.split()) for line in lines]
+    assert [line.split()[1:] for line in lines if "failed" in line and "2 failed" not in line] == [
+        ["failed", "1/9", "20", "39.00", "about", "9", "min"]
+    ] * 2
+    names = "".join(line.split()[0] for line in lines if line.startswith("  ") and line.strip())
+    assert all(folder in names for folder in folders)
+
+
+def test_the_folder_that_all_runs_share_is_said_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for strategy in ("random", "badge"):
+        made(tmp_path / "usps" / "net" / strategy / "seed0", DONE, rows=10)
+    assert main([str(tmp_path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"runs in {tmp_path / 'usps' / 'net'}"
+    rows = [line.split()[:2] for line in lines if "seed0" in line]
+    assert rows == [["badge/seed0", "done"], ["random/seed0", "done"]]
 
 
 def test_a_damaged_run_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

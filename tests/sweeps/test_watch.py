@@ -140,6 +140,19 @@ def test_a_narrow_screen_shows_which_strategy_and_seed_a_run_has(tmp_path: Path)
     ]
 
 
+def test_runs_that_share_no_folder_show_strategy_seed_and_every_column(tmp_path: Path) -> None:
+    for data in ("usps", "cifar10"):
+        made(tmp_path / data / "small_cnn-plain-adam_short-usps" / "kfac_vfe-all_layers" / "seed12", RUNNING, rows=6)
+    console = Console(width=100, height=20, record=True, file=StringIO())
+    console.print(view(runs_under(tmp_path), tmp_path, console.height))
+    lines = [line.split() for line in console.export_text().splitlines()]
+    assert ["run", "state", "round", "error", "%", "so", "far", "time", "left"] in lines
+    rows = [line for line in lines if line and line[0].endswith("_vfe-all_layers/seed12")]
+    assert [(row[0][0], row[1], row[-4:]) for row in rows] == [
+        ("…", "running", ["5/9", "35.00", "█▇▅▄▂▁", "0:08:48"])  # two runs at once, so twice as long
+    ] * 2
+
+
 @pytest.mark.parametrize(
     ("folders", "shared"),
     [

@@ -27,7 +27,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_nobody_reads_on(results: Path, name: str) -> None:
     """The pipe is closed before the command prints; what it writes is written all the same."""
-    written = {"al-plot": "plots/results.csv", "al-compare": "compare.md", "al-report": "report.html"}
+    written = {"al-plot": "plots/results.csv", "al-compare": "compare/compare.md", "al-report": "report.html"}
     for file in written.values():
         (results / file).unlink(missing_ok=True)
     reading, writing = os.pipe()

@@ -189,6 +189,32 @@ def test_ids_in_a_list_and_scores_in_an_array_fulfil_the_contract(outside: Path)
     check_strategy(built(outside, "Length"))
 
 
+@pytest.mark.parametrize(
+    ("end", "check", "said"),
+    [
+        ("return lengths * float('nan')", "chooses distinct candidates", "gave a score that is NaN"),
+        ("return lengths / (lengths - lengths.min())", "", ""),  # infinite: an image that comes first
+        ("1 // 0", "chooses distinct candidates", "ZeroDivisionError"),
+        (
+            "return (lengths - lengths.mean()) / lengths.std()",
+            "repeats its choice",
+            "gave a score that is NaN",
+        ),  # equal
+    ],
+)
+def test_scores_that_are_nan_fail_the_check_that_met_them(outside: Path, end: str, check: str, said: str) -> None:
+    assert MODULE.count("return lengths") == 1
+    (outside / "outside_strategies.py").write_text(MODULE.replace("return lengths", end))
+    strategy = built(outside, "Length")
+    if not said:
+        check_strategy(strategy)
+        return
+    with pytest.raises(ContractError, match=said) as error:
+        check_strategy(strategy)
+    assert str(error.value).startswith(f"Length with learner=plain: {check}: with a sound net it raised ")
+    assert isinstance(error.value.__cause__, ArithmeticError)
+
+
 @pytest.mark.parametrize("line", WRONG, ids=range(len(WRONG)))
 def test_what_breaks_the_contract_is_named(outside: Path, line: str) -> None:
     wrong, said = WRONG[line]

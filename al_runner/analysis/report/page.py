@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, select_autoescape
 
 from al_runner.analysis.draw.style import pens
 from al_runner.analysis.report.checklist import checklist
+from al_runner.analysis.report.confused import Matrix, matrices
 from al_runner.analysis.report.evidence import WARNING, Check, Evidence
 from al_runner.analysis.report.images import Images
 from al_runner.analysis.report.made import made_sheets
@@ -83,12 +84,20 @@ def section(source: Source, place: int, tables: Sequence[Shown]) -> dict[str, An
         "verdict": verdict(case, source.names),
         "charts": {name: views for name, views in charts.items() if views},
         "tables": [table for table in tables if table.where == title],
+        "confused": confused(source, case, runs, images.classes if isinstance(images, Images) else ()),
         "time": spent(case, source.names),
         "sheet": sheet,
         "made": made_sheets(source.directory, titles),
         "no_images": images if isinstance(images, str) else "",
         "runs": [run["title"] for run in sheet["runs"]] if sheet else [],
     }
+
+
+def confused(source: Source, case: Case, runs: pd.DataFrame, classes: Sequence[str]) -> list[Matrix]:
+    """The confusion matrices of a case's curves; that of the curve that ends lowest is shown at once."""
+    names = {name: source.names(name) for name in case.parts}
+    best = str(case.ranked.index[0]) if len(case.ranked) else ""
+    return matrices(runs, source.confusions, names, classes, best)
 
 
 def drawn(case: Case) -> pd.DataFrame:

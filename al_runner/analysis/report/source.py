@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from al_runner.analysis.report.bought import class_balance, nearest_distance, purchases, shrunk
+from al_runner.analysis.report.confused import last_confusion
 from al_runner.analysis.report.evidence import provenance
 from al_runner.analysis.report.images import Images, find_images, fits
 from al_runner.analysis.stats.case import Case
@@ -31,6 +32,7 @@ class Source:
     bought: Mapping[str, pd.DataFrame]
     starts: Mapping[str, list[dict[str, Any]]]
     data_root: Path
+    confusions: Mapping[str, pd.DataFrame]  # of the runs that recorded a confusion matrix, see `last_confusion`
     unread: Sequence[str]  # a line for every damaged file of a run whose rounds.csv is sound
     names: Names = field(default_factory=Names)
 
@@ -50,7 +52,10 @@ class Source:
         sound = {name: contents.folders[name] for name in contents.configs}
         tables = _each(sound, purchases, unread)
         bought = {name: table for name, table in tables.items() if table is not None and len(table)}
-        return cls(directory, contents, comparison, bought, _each(sound, provenance, unread), data_root, unread)
+        starts = _each(sound, provenance, unread)
+        cells = _each(sound, last_confusion, unread)
+        confusions = {name: table for name, table in cells.items() if table is not None}
+        return cls(directory, contents, comparison, bought, starts, data_root, confusions, unread)
 
     @property
     def frame(self) -> pd.DataFrame:

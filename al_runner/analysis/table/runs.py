@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from math import isnan, nan
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -24,6 +24,7 @@ from al_runner.errors import UsageError
 from al_runner.record.run_id import COMBINATION, RunId
 from al_runner.system.foreign import folders_with, from_yaml
 
+READERS = ("folder", "npz", "embeddings")  # data sets that are a user's own files, at dataset.path
 MOST_CURVES = 200  # in one figure and one comparison: readers can't distinguish more, and every pair is compared
 
 
@@ -86,6 +87,17 @@ def find(directory: Path) -> Contents:
     return Contents(frame, folders, configs, damaged)
 
 
+def out_folder(directory: Path, contents: Contents, name: str) -> Path:
+    """Where a command writes what it made of a directory: a folder `name` among the runs, or beside its results.csv.
+
+    Raises UsageError if that folder is a link, because a results folder may come from a stranger.
+    """
+    folder = directory / name if contents.folders else directory
+    if folder != directory and folder.is_symlink():
+        raise UsageError(f"{folder} is a link to another folder; remove it, or choose another --out")
+    return folder
+
+
 def run_folders(directory: Path) -> list[Path]:
     """Folders at any depth that hold an acquired.csv or a rounds.csv, sorted; hidden folders are left out."""
     return folders_with(directory, ("acquired.csv", "rounds.csv"))
@@ -97,8 +109,30 @@ def read_run(folder: Path, root: Path) -> list[Row]:
 
 
 def _rows(folder: Path, name: str, config: Mapping[str, Any]) -> list[Row]:
-    where = {**RunId.of(config["run"])._asdict(), "folder": name}
+    where = {**identity(config)._asdict(), "folder": name}
     return [where | row for row in read_rounds(folder)]
+
+
+def identity(config: Mapping[str, Any]) -> RunId:
+    """The parts of a run's name. A data set of the user's own files has their name: photos, not folder.
+
+    It keeps the name of its reader if a path says no name, or one that is no part of a run's name. Raises UsageError as
+    `RunId.of`.
+    """
+    run = RunId.of(config["run"])
+    reader, dash, more = run.dataset.partition("-")  # what follows says how the pool was changed
+    dataset = config.get("dataset")
+    path = dataset.get("path") if isinstance(dataset, Mapping) else None
+    if reader not in READERS or not isinstance(path, str):
+        return run
+    name = PureWindowsPath(path)  # which may have slashes and backslashes
+    own = name.name if reader == "folder" else name.stem
+    if own in ("", ".."):
+        return run
+    try:
+        return RunId.of({**run._asdict(), "dataset": f"{own}{dash}{more}"})
+    except UsageError:
+        return run
 
 
 def read_config(folder: Path) -> Mapping[str, Any]:

@@ -60,6 +60,8 @@ def digits_runs(root, seeds=3):
             later = 100 * (strategy == "entropy") + 16 * seed
             rounds = [range(8 * seed, 8 * seed + 8), range(later + 100, later + 108), range(later + 108, later + 116)]
             buy(folder, rounds, labels, predictions=(labels + (np.arange(len(labels)) % 2)) % 10)
+            cells = [(2, number, number, 40) for number in range(10)] + [(2, 8, 1, 10)]
+            _write(folder / "confusion.csv", ("round", "class", "prediction", "images"), cells)
             start = {
                 "device": "cpu: abacus",
                 "git_commit": "abc",
@@ -400,6 +402,15 @@ def test_a_browser_shows_the_page(browser, tmp_path, width):
     assert sheet.locator(".tile.wrong").count() == 8
     sheet.locator("select").select_option(label="Random, seed 2")
     assert "id 132" in sheet.locator(".tile").nth(8).get_attribute("title")
+    matrix = tab.locator("details.confusion", has_text="Entropy")
+    assert matrix.locator("td.right").count() == 10
+    assert matrix.locator("td.wrong").inner_text() == "20"
+    assert matrix.locator("td.wrong").is_visible()
+    other = tab.locator("details.confusion", has_text="Random")
+    assert not other.locator("td.wrong").is_visible()
+    other.locator("summary").click()
+    assert other.locator("td.wrong").is_visible()
+    assert tab.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
     assert said == []
     tab.close()
 

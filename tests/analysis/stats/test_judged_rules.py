@@ -52,7 +52,7 @@ def test_al_compare_prints_and_writes_it(tmp_path, capsys):
     (line,) = (line for line in shown.splitlines() if line.startswith("random    low uncertainty"))
     assert line.split("  ")[-1].strip().startswith("+10.00 ±")
     assert "3/3" in line and "25%" in line.replace(" ± 0%", "%")
-    assert (tmp_path / "compare_stopping.csv").exists()
+    assert (tmp_path / "compare" / "compare_stopping.csv").exists()
 
 
 def test_without_recorded_rules_there_is_no_table(tmp_path, capsys):

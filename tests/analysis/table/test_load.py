@@ -3,16 +3,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import configs
 import pandas as pd
 import pytest
 import yaml
 from made_runs import make_run
 from pandas.testing import assert_frame_equal
 
+from al_runner.analysis.stats.case import cases
 from al_runner.analysis.table import files
 from al_runner.analysis.table.files import as_csv, write
 from al_runner.analysis.table.rows import KEYS, TIDY
-from al_runner.analysis.table.runs import load
+from al_runner.analysis.table.runs import READERS, load
 from al_runner.errors import UsageError
 
 ERRORS = [0.3, 0.1, 0.2]
@@ -31,6 +33,42 @@ def test_rows_are_runs_and_rounds_in_an_order_of_their_own(tmp_path):
     ]
     assert frame["folder"][0] == "usps/usps_cnn-plain-adam8-usps/entropy/seed2"
     assert frame["select_seconds"].isna().tolist() == [True, False, False] * 3
+
+
+@pytest.mark.parametrize(
+    ("dataset", "path", "shown"),
+    [
+        ("folder", "photos", "photos"),
+        ("folder", "~/my photos.v2/", "my photos.v2"),
+        ("folder", r"C:\Users\me\photos", "photos"),
+        ("folder-long_tailed", "/data/x-rays", "x-rays-long_tailed"),
+        ("npz", "/data/cells.npz", "cells"),
+        ("embeddings", "clip.npz", "clip"),
+        ("folder", ".", "folder"),
+        ("folder", "..", "folder"),
+        ("folder", None, "folder"),
+        ("folder", "two\nlines", "folder"),
+        ("folder", "x" * 300, "folder"),
+        ("birds", "photos", "birds"),  # the user's own YAML has a name already
+    ],
+)
+def test_own_files_are_called_by_their_name(tmp_path, dataset, path, shown):
+    make_run(tmp_path, "random", 0, ERRORS, dataset=dataset, settings={"dataset": {"path": path}})
+    assert load(tmp_path)["dataset"].unique().tolist() == [shown]
+
+
+def test_every_reader_of_own_files_is_known():
+    """isic2016 has a path, too, but is one certain data set."""
+    files = (configs.CONF / "dataset").glob("*.yaml")
+    readers = {file.stem for file in files if yaml.safe_load(file.read_text()).get("path", "") is None}
+    assert readers - {"isic2016"} == set(READERS)
+
+
+def test_own_folders_of_other_names_are_other_cases(tmp_path):
+    """They lie apart, and had the same name before."""
+    for name in ("photos", "scans"):
+        make_run(tmp_path / name, "random", 0, ERRORS, dataset="folder", settings={"dataset": {"path": f"/x/{name}"}})
+    assert [case.title for case in cases(load(tmp_path))] == ["photos, usps_cnn", "scans, usps_cnn"]
 
 
 def test_results_csv_alone_equals_the_folders(tmp_path):
