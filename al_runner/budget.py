@@ -4,12 +4,11 @@ from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 from typing import Annotated, Literal
 
-from annotated_types import Gt, Le
 from pydantic import StringConstraints
 
 from al_runner.errors import UsageError
 from al_runner.settings.declare import options
-from al_runner.settings.kinds import Count, CountOrZero, Means, Reads
+from al_runner.settings.kinds import Count, CountOrZero, Fraction, Means, Reads
 
 Words = Annotated[str, StringConstraints(pattern=r"^\w+$"), Reads("random, balanced, or the name of a strategy")]
 Multiple = Annotated[str, StringConstraints(pattern=r"^(\d{1,9}x?|all)$"), Reads('a multiple such as "30x", or all')]
@@ -34,9 +33,7 @@ class Budget:
         Count | None, Means("how many classes a balanced initial set has, the data set's first ones; null: all")
     ] = None
     max_labelled: Annotated[Count | None, Means("stop at this many labels")] = None
-    max_fraction: Annotated[
-        Annotated[float, Gt(0), Le(1)] | None, Means("stop at this fraction of the training set")
-    ] = None
+    max_fraction: Annotated[Fraction | None, Means("stop at this fraction of the training set")] = None
     max_rounds: Annotated[CountOrZero | None, Means("stop after this many queries")] = None
     candidates: Annotated[Count | Multiple, Means("images, drawn at random, that a query chooses from")] = "all"
     sets: Annotated[

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from al_runner.errors import UsageError
-from al_runner.rng import Streams
+from al_runner.rng import Streams, global_stream
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Count, Many, Means, NotNegative, Positive, Share, Takes
 from al_runner.types import TrainData
@@ -114,6 +114,14 @@ class Recipe:
             )
         if self.monitor == "loss" and self.target_error is not None:
             raise UsageError("training.target_error needs training.monitor=error; set training.target_error=null")
+
+    def new_net(self, build: Callable[[], nn.Module], rng: torch.Generator) -> nn.Module:
+        """A net from `build`, with new weights from `rng` as `init` draws them."""
+        with global_stream(rng):
+            net = build()
+            if self.init is not None:
+                self.init(net)
+        return net
 
     @property
     def loss(self) -> Loss:

@@ -10,17 +10,13 @@ from torch.func import vmap
 from torch.nn.functional import cross_entropy
 
 from al_runner.models.layers import seed_layers
-from al_runner.rng import global_stream
 from al_runner.training import Fit, Recipe
 
 
 def initial_net(fit: Fit) -> nn.Module:
     """A new net on the data's device, after its augmentation layer; weights come from the run's streams or `start`."""
     streams = fit.streams.first_round() if fit.recipe.same_init else fit.streams
-    with global_stream(streams("init")):
-        net = fit.build()
-        if fit.recipe.init is not None:
-            fit.recipe.init(net)
+    net = fit.recipe.new_net(fit.build, streams("init"))
     if fit.start is not None:
         net.load_state_dict(fit.start)
     if fit.recipe.augment is not None:

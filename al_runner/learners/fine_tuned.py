@@ -1,4 +1,4 @@
-"""One net that continues from the weights of the round before (Kaeding et al., 2016, section 3).
+"""One net that continues from the weights of the round before, all or shrunk (Kaeding et al., 2016; Ash & Adams, 2020).
 
 N examples.
 """
@@ -15,7 +15,7 @@ from al_runner.learners.plain import RECIPE, SingleNet
 from al_runner.needs import Gives
 from al_runner.rng import Streams
 from al_runner.settings.declare import options
-from al_runner.settings.kinds import Means, ProperShare
+from al_runner.settings.kinds import Fraction, Means, NotNegative, ProperShare
 from al_runner.training import Fit, Recipe, trained
 from al_runner.types import Fitted, TrainData
 
@@ -33,8 +33,14 @@ class FineTuned:
     """One net: `first` trains it from new weights in the first round, `recipe` from the last weights in later rounds.
 
     With `novel`, minibatches are drawn at random, and this share of their examples comes from the newest purchase on
-    average. The rest comes from earlier purchases and from examples that were not bought. Without `novel`, all examples
-    are used alike. The optimiser starts again in every round, unless `keep_optimizer`.
+    average (Kaeding et al., 2016, section 3). The rest comes from earlier purchases and from examples that were not
+    bought. Without `novel`, all examples are used alike. The optimiser starts again in every round, unless
+    `keep_optimizer`.
+
+    Every later round begins from `shrink` times the last weights plus `perturb` times new ones (Ash & Adams, 2020). The
+    paper's noise is normal with one standard deviation. Here, as in its authors' code, the noise is the weights of a
+    new net, so every layer gets noise of its own initial size. BatchNorm's statistics belong to the weights that they
+    were measured with, so they start as those of a new net, too. With 1 and 0 nothing changes.
     """
 
     build: Callable[[], nn.Module]
@@ -46,6 +52,8 @@ class FineTuned:
     keep_optimizer: Annotated[
         bool, Means("go on from the optimiser's last state too; such nets train one by one, never in a stack")
     ] = False
+    shrink: Annotated[Fraction, Means("the last weights are multiplied by this before they are trained on")] = 1.0
+    perturb: Annotated[NotNegative, Means("share of new initial weights that is added to the last ones")] = 0.0
     continues: ClassVar[bool] = True
     gives: ClassVar[Gives] = Gives()
 
@@ -53,13 +61,23 @@ class FineTuned:
         if previous is None:
             fit = Fit(self.build, self.first, data, streams)
         else:
-            start = previous.network().state_dict()
+            start = self.start(previous.network().state_dict(), streams)
             fit = Fit(self.build, self.recipe, data, streams, start=start, chances=self.chances(data))
         if self.keep_optimizer:
             begun = isinstance(previous, NetInTraining) and previous.optimizer_state
             fit = fit._replace(optimizer_state=begun or {})
         (result,) = await trained([fit])
         return NetInTraining(result.net.eval(), result.steps, result.optimizer_state)
+
+    def start(self, last: Mapping[str, Tensor], streams: Streams) -> Mapping[str, Tensor]:
+        """The state_dict from which a later round begins, from the last one."""
+        if self.shrink == 1 and self.perturb == 0:
+            return last
+        net = self.recipe.new_net(self.build, streams("perturb"))
+        return net.state_dict() | {
+            name: self.shrink * last[name] + self.perturb * weight.detach().to(last[name])
+            for name, weight in net.named_parameters(remove_duplicate=False)
+        }
 
     def chances(self, data: TrainData) -> Tensor | None:
         """The probability of each example to be drawn, up to a factor, [N]; None if all examples are drawn alike."""

@@ -8,7 +8,11 @@ from typing import Any
 ADDED_TO_ALL = {"standardise": True}
 ADDED: dict[str, dict[str, object]] = {
     "al_runner.data.npz.npz": {"dataset.values": "uint8"},
-    "al_runner.learners.fine_tuned.FineTuned": {"learner.keep_optimizer": False},
+    "al_runner.learners.fine_tuned.FineTuned": {
+        "learner.keep_optimizer": False,
+        "learner.shrink": 1.0,
+        "learner.perturb": 0.0,
+    },
 }
 MOVED = {"al_runner.types.Recipe": "al_runner.training.Recipe"}  # old and new names of classes that were moved
 

@@ -20,3 +20,5 @@ def test_options_that_were_renamed_or_came_later() -> None:
     tuned = {"learner._target_": "al_runner.learners.fine_tuned.FineTuned"}
     assert renewed({**tuned, **added})["learner.keep_optimizer"] is False
     assert renewed({**tuned, "learner.keep_optimizer": True})["learner.keep_optimizer"] is True
+    assert (renewed(tuned)["learner.shrink"], renewed(tuned)["learner.perturb"]) == (1.0, 0.0)
+    assert renewed({**tuned, "learner.shrink": 0.6})["learner.shrink"] == 0.6
