@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import replace
+from math import inf
 
 import numpy as np
 import pandas as pd
@@ -96,7 +97,7 @@ def differences(runs: pd.DataFrame, look: Look | None = None, baseline: str = BA
             axes.axhline(0, color="#000000", linewidth=1.2)
             draw_lines(axes, drawn, pen, span, look, look.metric.scale)
             dress(axes, drawn, span)
-            limit(axes, drawn, span, log=False, floor=None, scale=look.metric.scale)
+            limit(axes, drawn, span, log=False, bounds=(-inf, inf), scale=look.metric.scale)
             axes.set_ylim(min(axes.get_ylim()[0], 0), max(axes.get_ylim()[1], 0))
         so_far = "lowest so far, " if look.best else ""
         name, points = look.names(baseline), " (points)" if look.metric.share else ""
@@ -157,7 +158,7 @@ def _draw(axes: Axes, drawn: Sequence[Curve], pen: dict[str, Pen], span: tuple[i
     draw_truths(axes, shown, look)
     draw_lines(axes, shown, pen, span, look, look.metric.scale)
     dress(axes, [curve for curve in shown if not curve.truth], span, look.log)
-    limit(axes, shown, span, look.log, scale=look.metric.scale)
+    limit(axes, shown, span, look.log, look.metric.bounds, look.metric.scale)
 
 
 def _points(runs: pd.DataFrame, drawn: Sequence[Curve], look: Look) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import cycle, islice
+from math import inf
 
 import numpy as np
 import pandas as pd
@@ -121,10 +122,13 @@ def limit(
     drawn: Sequence[Curve],
     span: tuple[int, int],
     log: bool,
-    floor: float | None = 0.0,
+    bounds: tuple[float, float] = (0.0, inf),
     scale: float = 100.0,
 ) -> None:
-    """Fit the axes to the curves' centres, and to their bands if the centres stay readable."""
+    """Fit the axes to the curves' centres, and to their bands if the centres stay readable.
+
+    A linear axis does not go beyond `bounds`, between which all possible values lie.
+    """
     low, high = span
     margin = 0.03 * (high - low) or 1
     axes.set_xlim(low - margin, high + margin)
@@ -136,8 +140,7 @@ def limit(
     if log:
         log_limits(axes, max(lowest, float(centre[centre > 0].min(initial=top)) / 2), highest)
     else:
-        least = lowest - 0.05 * room
-        axes.set_ylim(least if floor is None else max(floor, least), highest + 0.05 * room)
+        axes.set_ylim(max(bounds[0], lowest - 0.05 * room), min(bounds[1], highest + 0.05 * room))
 
 
 def _inside(drawn: Sequence[Curve], low: int, high: int) -> list[NDArray[np.float64]]:

@@ -2,13 +2,15 @@
 
 A strategy looks the same in every figure and page. Those of `table/display.py` take colours and markers in turn, which
 gives 117 different pairs. For another strategy, a checksum of its name chooses them. A variant (or a learner, if
-learners are compared) has the colour and the marker of its strategy, but other dashes.
+learners are compared) has the colour and the marker of its strategy, but other dashes. Three or more variants of the
+only strategy beside the baseline look like different strategies.
 """
 
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from functools import partial
 from io import BytesIO
+from itertools import cycle
 from pathlib import Path
 from typing import Any, NamedTuple
 from zlib import crc32
@@ -29,6 +31,7 @@ DASHES = ("-", (0, (7, 1.2)), (0, (7, 1, 1.2, 1)), (0, (1.5, 0.8)))
 BLACK, TRUTH = "#000000", "#555555"
 KNOWN = tuple(STRATEGIES)
 TURN = len(MARKERS) * len(DASHES)
+ALIKE = 2  # as many variants of the only strategy are told apart by their dashes alone
 
 
 class Pen(NamedTuple):
@@ -56,11 +59,21 @@ def pens(names: Iterable[str]) -> dict[str, Pen]:
     Strategies of the table also differ without colour. If another name gets a pen that is taken, which is rare, it
     takes the next free one. If there are more names than pens, some share one.
     """
+    names = sorted(set(names), key=lambda name: (name not in STRATEGIES, name))
+    variants = [name for name in names if strategy_of(name) != BASELINE]
     taken: dict[str, Pen] = {}
-    for name in sorted(set(names), key=lambda name: (name not in STRATEGIES, name)):
+    if len(variants) > ALIKE and len({*map(strategy_of, variants)}) == 1:
+        pens_in_turn = zip(cycle(COLOURS), cycle(MARKERS), cycle(DASHES))
+        taken = {name: Pen(*pen) for name, pen in zip(variants, pens_in_turn, strict=False)}
+    for name in names:
         shifted = map(partial(pen_of, name), range(len(COLOURS) * TURN))
-        taken[name] = next((pen for pen in shifted if pen not in taken.values()), pen_of(name))
+        taken.setdefault(name, next((pen for pen in shifted if pen not in taken.values()), pen_of(name)))
     return taken
+
+
+def strategy_of(curve: str) -> str:
+    """The strategy of a curve's name, without its variant."""
+    return curve.partition("-")[0]
 
 
 def pen_of(curve: str, shift: int = 0) -> Pen:

@@ -5,6 +5,7 @@ Everything is compared as a loss, so that less is always better: an accuracy A c
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 
 import pandas as pd
 
@@ -29,6 +30,11 @@ class Metric:
     def scale(self) -> float:
         """What a value is multiplied by to be shown."""
         return 100.0 if self.share else 1.0
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The least and the greatest value that can be shown."""
+        return (0.0, self.scale if self.share else inf)
 
     @property
     def unit(self) -> str:

@@ -83,6 +83,27 @@ def test_a_strategy_looks_the_same_in_every_figure():
     assert len(set(crowd.values())) == 100
 
 
+def test_variants_of_the_only_strategy_have_colours_of_their_own():
+    learners = "acgan", "dropout", "ensemble", "vae_acgan"
+    drawn = pens([*(f"bald-{learner}" for learner in learners), "random-acgan", "random-dropout"])
+    bald = [pen for name, pen in drawn.items() if name.startswith("bald")]
+    assert len({pen.colour for pen in bald}) == len({pen.marker for pen in bald}) == 4
+    assert {pen.colour for name, pen in drawn.items() if name.startswith("random")} == {"#000000"}
+    assert len(set(drawn.values())) == 6
+    two = pens(["bald-acgan", "bald-dropout"])  # dashes suffice
+    assert len({pen.colour for pen in two.values()}) == 1
+
+
+def test_no_axis_shows_more_than_the_whole(tmp_path):
+    """With two seeds, intervals are wide; an accuracy is at most 100 %."""
+    for seed, errors in enumerate([[0.30, 0.02], [0.10, 0.00]]):
+        make_run(tmp_path, "bald", seed, errors)
+    shown, lost = (learning_curves(load(tmp_path), Look(accuracy=accuracy)).axes[0] for accuracy in (True, False))
+    assert shown.get_ylim()[1] == 100
+    assert lost.get_ylim()[0] == 0
+    assert 60 < shown.get_ylim()[0] < 95
+
+
 def test_curves_are_named_as_papers_do_or_as_the_user_says(tmp_path):
     for strategy, name in (("random", ""), ("kfac_vfe", ""), ("kfac_vfe", "all_layers"), ("my_own", "")):
         make_run(tmp_path, strategy, 0, FALL, name=name)
