@@ -17,7 +17,7 @@ from al_runner.analysis.stats.curves import Spread
 from al_runner.analysis.stats.results import summarise
 from al_runner.analysis.table.files import as_csv, stem, write
 from al_runner.analysis.table.metrics import ERROR, stem_of
-from al_runner.analysis.table.names import across, all_truth, case_title, columns, common_seeds, only
+from al_runner.analysis.table.names import across, all_truth, case_title, columns, common_seeds, curve_names, only
 from al_runner.analysis.table.rows import BASELINE
 from al_runner.analysis.table.runs import find, out_folder
 from al_runner.analysis.tell.notes import notes
@@ -61,7 +61,7 @@ def _figures(frame: pd.DataFrame, look: Look, options: argparse.Namespace) -> It
             say(f"al-plot: no figure for {', '.join(key)}: full is its only strategy", file=sys.stderr)
             continue
         title = look.names.title(case_title(key, list(combinations))) if options.title is None else options.title
-        own = replace(look, title=title)
+        own = replace(look.within(curve_names(runs)), title=title)
         names = key if len(combinations) > 1 else ()
         yield _stem("", names, own), learning_curves(runs, own)
         if options.difference:

@@ -19,8 +19,8 @@ from rich.text import Text
 from al_runner.errors import UsageError
 from al_runner.record.state import FAILED, NAME, STOPPED, State
 from al_runner.sweeps.runs import Run, runs_under
-from al_runner.sweeps.watch import LEAST, place_of, shared_folder, watch
-from al_runner.sweeps.words import COLOURS, counts_of, name_of, one_line, round_of
+from al_runner.sweeps.watch import watch
+from al_runner.sweeps.words import COLOURS, LEAST, counts_of, name_of, one_line, place_of, round_of, shared_folder
 from al_runner.sweeps.worker import AL_RUN
 from al_runner.system.console import command, say
 

@@ -20,13 +20,12 @@ from rich.text import Text
 from al_runner.record.state import FAILED, LAUNCH, RUNNING, STOPPED, WAITING
 from al_runner.sweeps.progress import duration, sparkline
 from al_runner.sweeps.runs import Run, runs_in, runs_under, whole_left
-from al_runner.sweeps.words import COLOURS, counts_of, name_of, one_line, round_of
+from al_runner.sweeps.words import COLOURS, LEAST, counts_of, name_of, one_line, place_of, round_of, shared_folder
 from al_runner.system.console import say
 from al_runner.system.signals import Stopped, listening
 
 SECONDS = 3.0  # between two looks
 BAR = 16  # columns of a progress bar
-LEAST = 12  # columns that the name of a run keeps
 AROUND = 7  # lines of the screen that are not runs
 ORDER = (RUNNING, FAILED, STOPPED, WAITING)  # the states to show first if a screen has too few lines for all
 
@@ -177,18 +176,6 @@ class Tail:
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
         longest = cell_len(self._text)
         return Measurement(min(LEAST, longest), longest)
-
-
-def place_of(shared: Path) -> Text:
-    """The folder in which all runs lie, as the line above the table."""
-    return Text(f"runs in {one_line(str(shared))}", no_wrap=True, overflow="ellipsis")
-
-
-def shared_folder(runs: Sequence[Run], root: Path) -> Path:
-    """The deepest folder in which all runs lie, if that leaves each at least its strategy and seed; if not, `root`."""
-    cases = {run.folder.parent.parent for run in runs}
-    folder = Path(os.path.commonpath(cases)) if cases else root
-    return folder if folder.is_relative_to(root) else root
 
 
 def _urgency(run: Run) -> int:

@@ -1,13 +1,17 @@
 """Words and colours of al-status, the same in its table and in what --watch shows."""
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+
+from rich.text import Text
 
 from al_runner.record.state import ASKING, DONE, FAILED, RUNNING, STOPPED, WAITING
 from al_runner.sweeps.runs import Run
 from al_runner.system.console import plain
 
+LEAST = 12  # columns that the name of a run keeps
 COLOURS = {RUNNING: "cyan", DONE: "green", FAILED: "red", STOPPED: "yellow", WAITING: "", ASKING: "magenta"}
 
 
@@ -30,3 +34,15 @@ def name_of(run: Run, root: Path) -> str:
 def round_of(run: Run) -> str:
     """The newest round and the last one, counted from 0 as in the log."""
     return f"{run.rounds - 1 if run.rounds else '-'}/{run.state.rounds - 1 if run.state.rounds else '?'}"
+
+
+def place_of(shared: Path) -> Text:
+    """The folder in which all runs lie, as the line above the table."""
+    return Text(f"runs in {one_line(str(shared))}", no_wrap=True, overflow="ellipsis")
+
+
+def shared_folder(runs: Sequence[Run], root: Path) -> Path:
+    """The deepest folder in which all runs lie, if that leaves each at least its strategy and seed; if not, `root`."""
+    cases = {run.folder.parent.parent for run in runs}
+    folder = Path(os.path.commonpath(cases)) if cases else root
+    return folder if folder.is_relative_to(root) else root

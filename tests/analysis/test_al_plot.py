@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from made_runs import make_run
 
+from al_runner.analysis import cli_compare
 from al_runner.analysis.cli import main
 from al_runner.analysis.table.runs import load
 
@@ -103,6 +104,24 @@ def test_a_figure_for_a_paper(tmp_path):
     assert drawn.index("<!-- OWN") < drawn.index("<!-- Random")
     assert "<!-- USPS" not in drawn
     assert "own scale" not in drawn
+
+
+def test_a_curve_that_comes_first_may_be_in_one_case_only(tmp_path, capsys):
+    for dataset, strategies in (("usps", ("random", "entropy", "margin")), ("mnist", ("random", "entropy"))):
+        for strategy in strategies:
+            make_run(tmp_path, strategy, 0, FALL, dataset=dataset)
+    order = "--order", "margin,entropy"
+    assert al_plot(tmp_path, *order, "--difference", "--format", "svg") == 0
+    for dataset, first in (("usps", "Margin"), ("mnist", "Entropy")):
+        (drawn,) = (tmp_path / "plots").glob(f"test_error-{dataset}-*.svg")
+        marks = [drawn.read_text().find(f"<!-- {name}") for name in (first, "Random")]
+        assert 0 < marks[0] < marks[1]
+    assert cli_compare.main([str(tmp_path), *order, "--format", "svg"]) == 0
+    assert len(list((tmp_path / "compare").glob("compare_forest-*.svg"))) == 2
+    for command in (al_plot, lambda *words: cli_compare.main([*map(str, words)])):
+        capsys.readouterr()
+        assert command(tmp_path, "--order", "margin,bald") == 2
+        assert "--order: there is no curve bald; choose some of" in capsys.readouterr().err
 
 
 def test_only_some_are_drawn_and_all_are_in_the_tables(tmp_path, capsys):

@@ -20,7 +20,8 @@ from test_al_status import made
 from al_runner.record.state import DONE, RUNNING, WAITING, State, write
 from al_runner.sweeps.runs import runs_under, whole_left
 from al_runner.sweeps.status import main
-from al_runner.sweeps.watch import shared_folder, view, watch
+from al_runner.sweeps.watch import view, watch
+from al_runner.sweeps.words import shared_folder
 
 
 def later(action: object, *arguments: object) -> threading.Timer:

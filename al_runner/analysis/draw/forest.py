@@ -30,7 +30,9 @@ def forests(case_list: Sequence[Case], look: Look | None = None) -> Iterator[tup
     for case in case_list:
         table = results([case])
         if (table["pairs"] > 0).any():
-            titled = replace(look, title=look.title or look.names.title(case.title), metric=case.metric)
+            titled = replace(
+                look.within(case.parts), title=look.title or look.names.title(case.title), metric=case.metric
+            )
             yield (
                 stem(stem_of(case.metric, "compare") + "_forest", case.key if len(case_list) > 1 else ()),
                 forest(table, case.baseline, titled),

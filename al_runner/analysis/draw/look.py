@@ -1,7 +1,7 @@
 """The look of figures, as a command's options choose it."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from al_runner.analysis.stats.curves import Spread
 from al_runner.analysis.table.display import Names
@@ -47,6 +47,11 @@ class Look:
         if self.best:
             return (HIGHEST if self.accuracy else LOWEST).format(words, unit)
         return f"{words}{unit}"
+
+    def within(self, names: Iterable[str]) -> "Look":
+        """The same look for a figure of these curves alone: a curve of `order` that is not there has no place."""
+        there = set(names)
+        return replace(self, order=tuple(name for name in self.order if name in there))
 
     @property
     def column(self) -> str:

@@ -5,7 +5,7 @@ from math import isfinite, nan
 
 import pandas as pd
 
-from al_runner.analysis.draw.look import WIDTH, Look, inches
+from al_runner.analysis.draw.look import WIDTH, Look, in_order, inches
 from al_runner.analysis.table.display import Names
 from al_runner.analysis.table.metrics import ERROR, METRICS, Metric
 from al_runner.analysis.table.names import curve_names
@@ -84,6 +84,7 @@ def names_of(options: argparse.Namespace, frame: pd.DataFrame) -> Names:
 def look_of(options: argparse.Namespace, frame: pd.DataFrame) -> Look:
     """The look that these options choose. Raises UsageError for a name that is not in the tidy table."""
     order = tuple(options.order.split(",")) if options.order else ()
+    in_order(dict.fromkeys(curve_names(frame)), order)
     width = inches(options.width) if options.width else WIDTH
     return Look(
         names=names_of(options, frame), order=order, width=width, title=options.title or "", metric=options.metric

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from al_runner.analysis.stats.intervals import Floats
 from al_runner.analysis.table.names import curve_names
@@ -65,24 +66,29 @@ def mean_shares(seeds: Sequence[pd.DataFrame]) -> "pd.Series[float]":
     together = pd.concat(parts)
     have = pd.concat([part.groupby("class").sum() for part in parts]).groupby("class").size()
     sums = together.groupby(["class", "prediction"]).sum()
-    return sums / have.loc[sums.index.get_level_values("class")].to_numpy()
+    return sums.div(have, level="class")
 
 
 def square(shares: "pd.Series[float]", classes: int) -> Floats:
     """The shares by class (row) and prediction (column), [Y, Y]; 0 where there is no image."""
     matrix = np.zeros((classes, classes))
-    for (label, prediction), share in shares.items():  # type: ignore[misc] # the index has two levels
-        matrix[label, prediction] = share
+    matrix[*_places(shares)] = shares.to_numpy()
     return matrix
+
+
+def _places(shares: "pd.Series[float]") -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The class and the prediction of every share."""
+    label, prediction = (shares.index.get_level_values(level).to_numpy(np.int64) for level in ("class", "prediction"))
+    return label, prediction
 
 
 def largest(shares: "pd.Series[float]", names: Sequence[str], most: int) -> str:
     """The most frequent confusions in words, `8 taken for 1 (12%), 9 taken for 3 (8%)`; empty if nothing is wrong."""
-    labels, predictions = (shares.index.get_level_values(level) for level in ("class", "prediction"))
+    labels, predictions = _places(shares)
     wrong = shares[labels != predictions].sort_index().sort_values(ascending=False, kind="stable")[:most]
     return ", ".join(
         f"{_name(names, label)} taken for {_name(names, prediction)} ({_percent(share)}%)"
-        for (label, prediction), share in wrong.items()  # type: ignore[misc] # the index has two levels
+        for label, prediction, share in zip(*_places(wrong), wrong, strict=True)
     )
 
 
@@ -120,9 +126,7 @@ def _note(runs: pd.DataFrame, cells: Mapping[str, pd.DataFrame]) -> str:
 
 
 def _matrix(name: str, shares: "pd.Series[float]", classes: Sequence[str], note: str, first: bool) -> Matrix:
-    many = max(
-        len(classes), *(int(shares.index.get_level_values(level).max()) + 1 for level in ("class", "prediction"))
-    )
+    many = max(len(classes), *(int(places.max()) + 1 for places in _places(shares)))
     drawn = many <= MOST_CLASSES
     words = largest(shares, classes, FEW if drawn else MANY)
     said = f"{note}. Most often wrong: {words}." if words else f"{note}. No image is wrong."

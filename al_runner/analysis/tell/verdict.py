@@ -1,6 +1,6 @@
 """The result of a comparison in sentences, and a list of missing runs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from math import isfinite, isnan
 
 import pandas as pd
@@ -114,13 +114,23 @@ def refusal(case: Case, names: Naming = str) -> str:
 
 def _variance(case: Case, names: Naming) -> str:
     others = [name for name in case.parts if name != case.baseline]
-    held = [(name, case.test(name, case.baseline, "final")) for name in others] if case.baseline in case.parts else []
-    judged = [(name, test) for name, test in held if test.pairs >= 2 and isfinite(test.seeds_needed)]
+    held = {name: case.test(name, case.baseline, "final") for name in others if case.baseline in case.parts}
+    judged = [(name, test) for name, test in held.items() if test.pairs >= 2 and isfinite(test.seeds_needed)]
     if not judged:
-        return f"One seed shows no variance, so the number of seeds it takes is unknown; begin with {LEAST_PAIRS}"
+        reason = _unknown(held.values(), names(case.baseline))
+        return f"{reason}, so the number of seeds it takes is unknown; begin with {LEAST_PAIRS}"
     needs = [f"{names(name)} {max(LEAST_PAIRS, int(test.seeds_needed)):,}" for name, test in judged]
     name = names(case.baseline)
     return f"To tell a strategy from {name}, the observed variance asks for about this many: {listed(needs)}"
+
+
+def _unknown(tests: Collection[Test], baseline: str) -> str:
+    """Why the tests against the baseline show no variance, as the beginning of a sentence."""
+    if not tests:
+        return f"There is no {baseline} to compare with"
+    if max(test.pairs for test in tests) < 2:
+        return "One seed shows no variance"
+    return f"The differences to {baseline} are the same in every seed"
 
 
 def _other_budget(case: Case) -> list[str]:

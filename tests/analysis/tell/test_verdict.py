@@ -45,6 +45,18 @@ def test_one_seed_has_no_variance_to_judge_by(tmp_path):
     assert paired_tests([case])[["half", "t_p", "wilcoxon_holm"]].isna().all(axis=None)
 
 
+def test_seeds_that_are_alike_are_not_called_one_seed(tmp_path):
+    for strategy, end in (("random", 0.5), ("entropy", 0.4)):
+        for seed in range(2):
+            make_run(tmp_path, strategy, seed, [0.6, end])
+    frame = load(tmp_path)
+    unknown = "so the number of seeds it takes is unknown; begin with 3."
+    assert verdict(cases(frame)[0]).endswith(f"The differences to random are the same in every seed, {unknown}")
+    make_run(tmp_path, "margin", 0, [0.6, 0.3])
+    without = load(tmp_path).query("strategy != 'random'")
+    assert verdict(cases(without)[0]).endswith(f"There is no random to compare with, {unknown}")
+
+
 def test_a_shorter_budget_that_can_be_ranked_is_named(tmp_path):
     two(tmp_path, seeds=2)
     for strategy in ("random", "kfac_vfe"):
