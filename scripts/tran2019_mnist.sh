@@ -15,7 +15,17 @@ sweep learner=acgan_small                                   # AL w. ACGAN
 sweep learner=acgan_small strategy=random                   # BDA (partial)
 sweep learner=vae_acgan_small                               # AL w. VAE-ACGAN
 
-out=outputs/reproduced/tran2019_mnist
-al-plot "$runs" --across learner,training --accuracy --difference --out "$out"
+out=outputs/reproduced/tran2019_mnist_small
+arms=(
+    --label 'bald-dropout-tran2019_small=AL without augmentation'
+    --label 'bald-dropout-tran2019_small_turned=AL with PMDA'
+    --label 'random-dropout-tran2019_small=Random selection'
+    --label 'bald-acgan_small-tran2019_small=AL with ACGAN'
+    --label 'random-acgan_small-tran2019_small=BDA (partial)'
+    --label 'bald-vae_acgan_small-tran2019_small=AL with VAE-ACGAN'
+)
+al-plot "$runs" --across learner,training --accuracy "${arms[@]}" --out "$out"
+al-compare "$runs" --across learner,training --baseline bald-dropout-tran2019_small --last 3 "${arms[@]}" --out "$out"
 python "$(dirname "$0")/tran2019_twins.py" "$runs" --out "$out"
-python "$(dirname "$0")/made_images.py" "$runs" --out "$out"
+python "$(dirname "$0")/made_images.py" "$runs" --out "$out"  # committed with shorter names
+python "$(dirname "$0")/tran2019_figure3.py" --out "$out" training.check_every=2000

@@ -60,6 +60,7 @@ def drawn(table: pd.DataFrame) -> Figure:
                 for name, label in names.items():
                     if name in set(facts["name"]):
                         draw(axes, facts, name, label, 100.0 if title.endswith("%") else 1.0)
+                axes.tick_params(labelbottom=True)
                 axes.set_ylabel(title)
                 axes.set_ylim(bottom=0)
                 axes.set_xlabel("labelled images of the nets")
