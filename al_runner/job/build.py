@@ -35,8 +35,10 @@ def build(cfg: DictConfig, device: torch.device, answers: RecordedAnswers = NO_A
     `answers` are a person's answers so far.
     """
     strategy, budget = instantiate(cfg.strategy), instantiate(cfg.budget)
-    parts = (OmegaConf.to_yaml(cfg.get(part) or {}, resolve=True) for part in ("dataset", "pool", "features"))
-    data = data_set(*parts, str(Path(cfg.data_root).expanduser()), device)
+    dataset, pool, features = (
+        OmegaConf.to_yaml(cfg.get(part) or {}, resolve=True) for part in ("dataset", "pool", "features")
+    )
+    data = data_set(dataset, pool, features, str(Path(cfg.data_root).expanduser()), device)
     oracle = instantiate(cfg.oracle, _partial_=True)(data=data)
     if isinstance(oracle, Person):
         oracle = oracle.with_answers(answers.labels, answers.added(len(oracle.names)))
