@@ -50,9 +50,11 @@ def embed(source: Path, out: Path, words: Sequence[str] = (), **options: object)
                 "al-embed writes features alone; choose them with features=..., and leave features.use out"
             )
         set_torch(cfg)
-        parts = (OmegaConf.to_yaml(cfg.get(part) or {}, resolve=True) for part in ("dataset", "pool", "features"))
+        dataset, pool, features = (
+            OmegaConf.to_yaml(cfg.get(part) or {}, resolve=True) for part in ("dataset", "pool", "features")
+        )
         root = str(Path(cfg.data_root).expanduser())
-        data = data_set(*parts, root, torch_device(cfg.device, 0))
+        data = data_set(dataset, pool, features, root, torch_device(cfg.device, 0))
         made = json.dumps({"settings": whole, **(data.source or {})})
     try:
         replace_file(out, lambda file: np.savez(file, **arrays_of(data), made=np.array(made)))

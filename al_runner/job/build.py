@@ -14,6 +14,7 @@ from al_runner.data.doubts import doubts
 from al_runner.data.usable import usable
 from al_runner.errors import UsageError
 from al_runner.features.base import Features
+from al_runner.job.placed import placed
 from al_runner.labelling.exchange import NO_ANSWERS, RecordedAnswers
 from al_runner.loop.experiment import Experiment
 from al_runner.loop.initial import DRAWN
@@ -34,8 +35,10 @@ def build(cfg: DictConfig, device: torch.device, answers: RecordedAnswers = NO_A
     `answers` are a person's answers so far.
     """
     strategy, budget = instantiate(cfg.strategy), instantiate(cfg.budget)
-    parts = (OmegaConf.to_yaml(cfg.get(part) or {}, resolve=True) for part in ("dataset", "pool", "features"))
-    data = data_set(*parts, str(Path(cfg.data_root).expanduser()), device)
+    dataset, pool, features = (
+        OmegaConf.to_yaml(cfg.get(part) or {}, resolve=True) for part in ("dataset", "pool", "features")
+    )
+    data = data_set(dataset, pool, features, str(Path(cfg.data_root).expanduser()), device)
     oracle = instantiate(cfg.oracle, _partial_=True)(data=data)
     if isinstance(oracle, Person):
         oracle = oracle.with_answers(answers.labels, answers.added(len(oracle.names)))
@@ -68,12 +71,17 @@ def first_strategy(name: str) -> Strategy | None:
     return strategy
 
 
-@lru_cache(maxsize=4)
 def data_set(dataset: str, pool: str, features: str, data_root: str, device: torch.device) -> DataSet:
-    """The data set of these YAML lines on the device; loaded once for a process's jobs.
+    """The data set of these YAML lines on the device (`placed`); loaded once for a process's jobs.
 
     `pool` changes its pool, and `features` turns its images into features, or adds features to them.
     """
+    return placed(_loaded(dataset, pool, features, data_root, device), device)
+
+
+@lru_cache(maxsize=4)
+def _loaded(dataset: str, pool: str, features: str, data_root: str, device: torch.device) -> DataSet:
+    """The data set in the CPU's memory; features are computed on the device."""
     made: Features | None = instantiate(OmegaConf.create(features)) or None
     if made is not None:
         made.require()
@@ -82,7 +90,7 @@ def data_set(dataset: str, pool: str, features: str, data_root: str, device: tor
         log.warning("%s", line)
     spoil = instantiate(OmegaConf.create(pool))
     data = usable(spoil(data) if spoil else data)
-    return (data if made is None else usable(made.apply(data, data_root, device))).to(device)
+    return (data if made is None else usable(made.apply(data, data_root, device))).to(torch.device("cpu"))
 
 
 def checked_net(cfg: DictConfig, builder: NetBuilder, images: Tensor) -> nn.Module:

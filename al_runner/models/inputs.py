@@ -3,14 +3,17 @@
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
 from math import prod
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
 from al_runner.system.chunks import at_once
 from al_runner.types import DataSet
+
+# A data set that no job uses any more may be freed, so it must not be held here.
+_statistics: WeakKeyDictionary[DataSet, tuple[Tensor, Tensor]] = WeakKeyDictionary()
 
 
 class Standardise(nn.Module):
@@ -28,11 +31,10 @@ class Standardise(nn.Module):
         return torch.addcmul(self.shift, x.to(self.scale.dtype), self.scale)
 
 
-@lru_cache(maxsize=4)
 def channel_statistics(data: DataSet, chunk: int = 8192) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of every channel over the training images, float32 [C] each; no label is used.
 
-    The result is cached for the next job. `chunk` images, or fewer large ones, are read at once; sums are float64.
+    `chunk` images, or fewer large ones, are read at once; sums are float64.
     """
     total = torch.zeros(2, data.images.shape[1], dtype=torch.float64)
     for ids in data.train.split(at_once(chunk, prod(data.image_shape))):
@@ -42,6 +44,13 @@ def channel_statistics(data: DataSet, chunk: int = 8192) -> tuple[Tensor, Tensor
     # A constant channel has no scale; 1 leaves it as it is.
     std = (square - mean.square()).clamp_min(0).sqrt()
     return mean.float(), torch.where(std > 0, std, 1.0).float()
+
+
+def known_statistics(data: DataSet) -> tuple[Tensor, Tensor]:
+    """`channel_statistics`, computed once for a data set."""
+    if data not in _statistics:
+        _statistics[data] = channel_statistics(data)
+    return _statistics[data]
 
 
 def unit(data: DataSet) -> tuple[Tensor, Tensor]:
@@ -73,5 +82,5 @@ def net_builder(
 
     Without `standardise`, the net sees bytes divided by 255, and floats as they are.
     """
-    inputs = channel_statistics(data) if standardise else unit(data)
+    inputs = known_statistics(data) if standardise else unit(data)
     return NetBuilder(model, data.image_shape, len(data.classes), *inputs)

@@ -11,17 +11,19 @@ import torch
 from torch import Tensor
 
 from al_runner.needs import Needs
-from al_runner.pool import Pool
+from al_runner.pool import Pool, shuffled
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Means
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.features import features_of
 from al_runner.strategies.ranges import finite
+from al_runner.system.chunks import rows_within
 from al_runner.types import Fitted, mean_log_probs
 
-SKETCH, SAMPLED = 32, 1024  # axes that features are bounded on, and features that these are found from
-ROUNDING = 1e-5  # of a bound in single precision, at most
-FEW = 4
+TRIES = 256  # proposals that are compared with each other at once
+FEW = TRIES // 16  # with fewer choices among them, new bounds cost less than more proposals
+NUMBERS = 2**18  # the most distances that are held at once while bounds are lowered
+ROUNDING = 1e-13  # a squared distance below this share of the squared norms is rounding
 
 
 @dataclass(frozen=True)
@@ -34,55 +36,23 @@ class Embeddings:
     @cached_property
     def squared_norms(self) -> Tensor:
         """[N]; ArithmeticError where one is not finite."""
-        return finite(self.a.square().sum(1) * self._lengths.square(), "a gradient")
-
-    @cached_property
-    def _lengths(self) -> Tensor:
         lengths: Tensor = torch.linalg.vector_norm(self.h, dim=1)
-        return lengths
+        return finite(self.a.square().sum(1) * lengths.square(), "a gradient")
 
-    def squared_distances(self, centre: Tensor, to: Tensor | None = None) -> Tensor:
-        """Of all vectors, or those at the positions `to`, to that at `centre`, [N]; none below 0 by rounding."""
-        a, h, norms = (self.a, self.h, self.squared_norms) if to is None else self._part(to)
-        products = (a @ self.a[centre]) * (h @ self.h[centre])
-        return (norms + self.squared_norms[centre] - 2 * products).clamp_min(0)
+    def __getitem__(self, places: Tensor | slice) -> "Embeddings":
+        return Embeddings(self.a[places], self.h[places])
 
-    def _part(self, to: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        return self.a[to], self.h[to], self.squared_norms[to]
+    def squared_distances(self, to: "Embeddings") -> Tensor:
+        """Of each vector to each of M others, [N, M]; 0 where rounding explains the distance."""
+        norms = self.squared_norms[:, None] + to.squared_norms
+        distances = torch.addcmul(norms, self.a @ to.a.T, self.h @ to.h.T, value=-2)
+        return distances.where(distances > ROUNDING * norms, 0)
 
-    @cached_property
-    def _sketch(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """The a; the h on a few axes that hold most of them, [N, SKETCH]; the length of what lies off those; the norms.
-
-        In single precision, which `ROUNDING` allows for.
-        """
-        some = self.h[:: max(1, len(self.h) // SAMPLED)]
-        axes = some[:SKETCH].T
-        for _ in range(2):  # power iterations: the axes turn to where the h are long
-            axes = torch.linalg.qr(some.T @ (some @ axes))[0]
-        along = (self.h @ axes).float()
-        off = (self._lengths.square() - along.square().sum(1)).clamp_min(0).sqrt().float()
-        return self.a.float(), along, off, self.squared_norms.float()
-
-    def least_squared_distances(self, centre: Tensor) -> Tensor:
-        """What no distance of `squared_distances` is below, [N], at a fraction of its cost.
-
-        h.h' is at most o.o' + |r| |r'| by Cauchy and Schwarz, o being what lies on the axes of the sketch, r the rest.
-        """
-        a, along, off, norms = self._sketch
-        share = a @ a[centre]
-        most = share * (along @ along[centre]) + share.abs() * (off * off[centre])
-        return (norms + norms[centre]) * (1 - ROUNDING) - 2 * most
-
-    def lower(self, least: Tensor, centre: Tensor) -> None:
-        """Where the vector at `centre` is nearer than `least`, [N], says, put its squared distance there."""
-        near = (self.least_squared_distances(centre) < least).nonzero()[:, 0]
-        some = near if len(near) * FEW < len(least) else None  # of many, picking out the rows costs more than it saves
-        distances = self.squared_distances(centre, some)
-        if some is None:
-            torch.minimum(least, distances, out=least)
-        else:
-            least[some] = torch.minimum(least[some], distances)
+    def nearest(self, to: "Embeddings") -> Tensor:
+        """The squared distance of each vector to the nearest of M others, [N]."""
+        rows = rows_within(NUMBERS, len(to.a))
+        parts = (self[first : first + rows] for first in range(0, len(self.a), rows))
+        return torch.cat([part.squared_distances(to).amin(1) for part in parts])
 
 
 def gradient_embeddings(log_probs: Tensor, features: Tensor) -> Embeddings:
@@ -100,32 +70,60 @@ def k_means_plus_plus(points: Embeddings, n: int, rng: torch.Generator, largest_
 
     Each point is drawn with a chance in proportion to its squared distance to the nearest point chosen before. The
     first is the longest vector, or is drawn with equal chances. If all remaining points coincide with chosen ones, the
-    next ones are drawn with equal chances. A bound rules out most distances (Elkan, 2003, has such bounds for k-means):
-    time O(n N (Y + SKETCH)), at worst O(n N (Y + D)); memory besides the vectors O(N SKETCH).
+    next ones are drawn with equal chances.
+
+    Distances can only fall, so the distances to the first choices are bounds. The bounds are the chances of proposals,
+    which `accepted` corrects. All bounds are lowered, in one matrix product, only when most proposals fail. Between two
+    such times the mean distance falls to about a sixteenth, so they are few.
     """
     norms = points.squared_norms
-    chances = (norms == norms.max()) if largest_first else torch.ones_like(norms)
-    left, least = torch.ones_like(norms), torch.full_like(norms, torch.inf)
-    chosen: list[Tensor] = []
-    for _ in range(n):
-        chosen.append(drawn(chances if bool(chances.any()) else left, rng))
-        left[chosen[-1]] = 0
-        if len(chosen) == n:
-            break
-        points.lower(least, chosen[-1])
-        chances = least * left
-    return torch.stack(chosen)
+    first = norms == norms.max() if largest_first else torch.ones_like(norms)
+    chosen, counted = drawn(first, rng)[None], 0
+    bounds = torch.full_like(norms, torch.inf)
+    accepts = 0
+    while len(chosen) < n:
+        if accepts < FEW:
+            bounds = torch.minimum(bounds, points.nearest(points[chosen[counted:]]))
+            bounds[chosen], counted = 0, len(chosen)
+        if not bool(bounds.any()):
+            left = torch.ones_like(norms).index_fill(0, chosen, 0).nonzero()[:, 0]
+            return torch.cat([chosen, shuffled(left, rng)[: n - len(chosen)]])
+        more = accepted(points, bounds, chosen[counted:], n - len(chosen), rng)
+        accepts, chosen = len(more), torch.cat([chosen, more])
+    return chosen
 
 
-def drawn(chances: Tensor, rng: torch.Generator) -> Tensor:
-    """A position drawn with relative `chances`, [N], at least one above 0; uses one number of `rng`.
+def accepted(points: Embeddings, bounds: Tensor, chosen: Tensor, most: int, rng: torch.Generator) -> Tensor:
+    """The first `most` positions that are accepted among TRIES proposals: what the k-means++ rule draws next.
 
-    The sums are made on the CPU: a GPU adds in no fixed order, and may then draw another position.
+    A position is proposed with a chance in proportion to its bound, [N], and accepted with the chance d / bound. So it
+    is drawn with a chance in proportion to d (von Neumann, 1951). d is the least of the bound and the squared distances
+    to `chosen` and to the positions accepted before it. If `chosen` is empty, the first proposal is accepted.
+    """
+    places = drawn(bounds, rng, TRIES)
+    others, bound = torch.cat([places, chosen]), bounds[places]
+    between = points[places].squared_distances(points[others]).masked_fill(places[:, None] == others, 0)
+    near = torch.cat([bound[:, None], between[:, TRIES:]], dim=1).amin(1).cpu()
+    between, found = between.cpu(), list[int]()
+    levels = torch.rand(TRIES, generator=rng, dtype=torch.float64) * bound.cpu()
+    left = (levels < near).nonzero()[:, 0]
+    while len(left) and len(found) < most:
+        found.append(int(left[0]))
+        left = left[1:]
+        left = left[levels[left] < between[left, found[-1]]]
+    return places[found]
+
+
+def drawn(chances: Tensor, rng: torch.Generator, count: int | None = None) -> Tensor:
+    """A position drawn with relative `chances`, [N], at least one above 0, or `count` such positions.
+
+    Uses one number of `rng` for each. The sums are made on the CPU: a GPU adds in no fixed order, and may then draw
+    another position.
     """
     steps = chances.double().cpu().cumsum(0)
-    point = torch.rand(1, generator=rng, dtype=torch.float64) * steps[-1]
-    position = torch.searchsorted(steps, point, right=True)[0]
-    return position.to(chances.device).clamp_max(chances.nonzero().max())
+    points = torch.rand(1 if count is None else count, generator=rng, dtype=torch.float64) * steps[-1]
+    positions = torch.searchsorted(steps, points, right=True).to(chances.device).clamp_max(chances.nonzero().max())
+    return positions[0] if count is None else positions
 
 
 @options("strategy")

@@ -23,8 +23,9 @@ from al_runner.system.chunks import rows_within
 from al_runner.types import Fitted
 
 BLOCK = 64  # candidates whose gains are computed together
+TINY = 1e-300  # stands for a chance of 0, whose logarithm is infinite
 NOTHING = 1e-9  # nats; a smaller gain is rounding
-NUMBERS = 2**24  # the most numbers in the predictions of some candidates under all label vectors
+NUMBERS = 2**16  # predictions of some candidates under some label vectors that are held at once: within a CPU's cache
 
 
 @dataclass(frozen=True)
@@ -56,10 +57,12 @@ class Outcomes:
         """
         p = log_probs.exp()
         known = torch.special.entr(p).sum(2) @ (self.chances @ self.weights)  # the entropy that is left if k is known
-        rows = rows_within(NUMBERS, len(self.weights) * p.shape[2])
-        given = (torch.einsum("mk,nky->nmy", self.weights, part) for part in p.split(rows))
-        unknown = torch.cat([torch.special.entr(part).sum(2) @ self.chances for part in given])
-        gains: Tensor = unknown - known
+        labels, unknown = p.transpose(0, 1).flatten(1), p.new_zeros(p[:, 0].numel())  # [K, N Y], [N Y]
+        rows = rows_within(NUMBERS, len(unknown))
+        for weights, chances in zip(self.weights.split(rows), self.chances.split(rows), strict=True):
+            given = (weights @ labels).clamp_min_(TINY)
+            unknown -= chances @ given.log().mul_(given)  # half the time of entr, which does not use the CPU's vectors
+        gains: Tensor = unknown.view(len(p), -1).sum(1) - known
         return gains.clamp_min(0)
 
     def with_image(self, log_probs: Tensor) -> "Outcomes":

@@ -4,12 +4,15 @@ from collections import Counter
 
 import pytest
 import torch
+from scipy.stats import chisquare
+from standin import StandIn
 from torch import Tensor, nn
 
 from al_runner.errors import UsageError
 from al_runner.learners.plain import SingleNet
 from al_runner.pool import Pool
 from al_runner.rng import stream
+from al_runner.strategies import badge
 from al_runner.strategies.badge import Badge, Embeddings, drawn, gradient_embeddings, k_means_plus_plus
 
 
@@ -32,13 +35,15 @@ def test_embeddings_are_the_last_layer_s_gradients() -> None:
         torch.testing.assert_close(embedding, gradient.flatten(), rtol=1e-12, atol=1e-14)
 
 
-def test_norms_and_distances_are_those_of_the_formed_vectors() -> None:
+def test_norms_and_distances_are_those_of_the_formed_vectors(monkeypatch: pytest.MonkeyPatch) -> None:
     some = points(20)
     vectors = formed(some)
     torch.testing.assert_close(some.squared_norms, vectors.square().sum(1))
-    for centre in range(20):
-        wanted = (vectors - vectors[centre]).square().sum(1)
-        torch.testing.assert_close(some.squared_distances(torch.tensor(centre)), wanted, rtol=1e-9, atol=1e-9)
+    distances = (vectors[:, None] - vectors[3:12]).square().sum(2)
+    torch.testing.assert_close(some.squared_distances(some[3:12]), distances, rtol=1e-9, atol=1e-9)
+    monkeypatch.setattr(badge, "NUMBERS", 30)  # three rows at a time
+    torch.testing.assert_close(some.nearest(some[3:12]), distances.amin(1), rtol=1e-9, atol=1e-9)
+    assert (some.squared_distances(some).diagonal() == 0).all()
 
 
 def test_the_first_is_the_longest_or_any() -> None:
@@ -50,8 +55,9 @@ def test_the_first_is_the_longest_or_any() -> None:
     assert len(anywhere) > 15
 
 
-def test_the_second_is_drawn_by_its_squared_distance_to_the_first() -> None:
+def test_the_second_is_drawn_by_its_squared_distance_to_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """In 4,000 draws every count is within 4.5 standard deviations of its expectation."""
+    monkeypatch.setattr(badge, "TRIES", 16)  # quicker than 256
     some, draws = points(6), 4000
     vectors = formed(some)
     first = int(vectors.norm(dim=1).argmax())
@@ -63,11 +69,14 @@ def test_the_second_is_drawn_by_its_squared_distance_to_the_first() -> None:
         assert abs(counts[place] - draws * chance) < 4.5 * (draws * chance * (1 - chance)) ** 0.5 + 1e-9
 
 
-def test_the_second_and_the_third_are_drawn_by_the_squared_distance_to_the_nearest_before() -> None:
+def test_the_second_and_the_third_are_drawn_by_the_squared_distance_to_the_nearest_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Points on a line at 10, 9, 8 and 6: every pair's chance by hand, 4,000 draws, 4.5 standard deviations.
 
     Distances in place of their squares, or to the newest choice in place of the nearest, give other chances.
     """
+    monkeypatch.setattr(badge, "TRIES", 16)  # quicker than 256
     line = torch.tensor([10.0, 9.0, 8.0, 6.0], dtype=torch.float64)
     some, draws = Embeddings(torch.ones(4, 1).double(), line[:, None]), 4000
     counts = Counter(tuple(k_means_plus_plus(some, 3, stream(seed, "query")).tolist()) for seed in range(draws))
@@ -82,6 +91,82 @@ def test_the_second_and_the_third_are_drawn_by_the_squared_distance_to_the_neare
     assert counts.keys() <= chances.keys()
     for places, chance in chances.items():
         assert abs(counts[places] - draws * chance) < 4.5 * (draws * chance * (1 - chance)) ** 0.5
+
+
+def by_rule(vectors: Tensor, n: int, first: int) -> dict[tuple[int, ...], float]:
+    """The chance of every order of `n` choices, from the definition of k-means++."""
+    chances = {(first,): 1.0}
+    for _ in range(n - 1):
+        longer = {}
+        for order, chance in chances.items():
+            nearest = (vectors[:, None] - vectors[list(order)]).square().sum(2).amin(1)
+            for place, share in enumerate((nearest / nearest.sum()).tolist()):
+                if share > 0:
+                    longer[(*order, place)] = chance * share
+        chances = longer
+    return chances
+
+
+@pytest.mark.parametrize(("tries", "few"), [(256, 16), (8, 1), (4, 2), (1, 1), (4, 5)])
+def test_every_order_of_choices_has_its_chance(tries: int, few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four of five points, whether bounds are lowered never, sometimes or before every proposal; 3,000 draws.
+
+    Two points are close to each other, so that bounds are far too high once one of them is chosen.
+    """
+    monkeypatch.setattr(badge, "TRIES", tries)
+    monkeypatch.setattr(badge, "FEW", few)
+    line = torch.tensor([10.0, 6.0, 5.0, 1.0, 9.0], dtype=torch.float64)[:, None]
+    chances = by_rule(line, 4, first=0)
+    some, rng = Embeddings(torch.ones(5, 1).double(), line), torch.Generator().manual_seed(0)
+    counts = Counter(tuple(k_means_plus_plus(some, 4, rng).tolist()) for _ in range(3000))
+    assert len(chances) == 24 and counts.keys() <= chances.keys()
+    common = [order for order, chance in chances.items() if 3000 * chance >= 5]
+    rare = 1 - sum(chances[order] for order in common)
+    wanted = [3000 * chances[order] for order in common] + [3000 * rare]
+    found = [counts[order] for order in common]
+    assert chisquare([*found, 3000 - sum(found)], wanted).pvalue > 0.001
+
+
+@pytest.mark.parametrize("tries", [4, 256])
+def test_each_point_is_chosen_once_and_copies_last(tries: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thirty points, of which ten are copies of one and ten are zero."""
+    monkeypatch.setattr(badge, "TRIES", tries)
+    some = points(30)
+    h = torch.cat([some.h[:10], some.h[:1].expand(10, 5), torch.zeros(10, 5).double()])
+    for seed in range(20):
+        chosen = k_means_plus_plus(Embeddings(some.a[:1].expand(30, 3), h), 30, stream(seed, "query")).tolist()
+        assert sorted(chosen) == list(range(30))
+        kinds = [0 if 10 <= place < 20 else 20 if place >= 20 else place for place in chosen]
+        assert len(set(kinds[:11])) == 11
+
+
+def test_if_all_vectors_are_zero_all_orders_are_equally_likely() -> None:
+    """Six orders of three points, 3,000 draws."""
+    nothing, rng = Embeddings(torch.zeros(3, 2).double(), torch.ones(3, 4).double()), torch.Generator().manual_seed(0)
+    counts = Counter(tuple(k_means_plus_plus(nothing, 3, rng).tolist()) for _ in range(3000))
+    assert len(counts) == 6 and chisquare(list(counts.values())).pvalue > 0.001
+
+
+def test_a_shorter_query_is_the_beginning_of_a_longer_one_whatever_the_rows_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    some = points(400)
+    for seed in range(5):
+        monkeypatch.setattr(badge, "NUMBERS", 2**18)
+        longer = k_means_plus_plus(some, 300, stream(seed, "query")).tolist()
+        assert len(set(longer)) == 300
+        monkeypatch.setattr(badge, "NUMBERS", 100)
+        assert k_means_plus_plus(some, 40, stream(seed, "query")).tolist() == longer[:40]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="the stand-in is for machines without a GPU")
+def test_a_gpu_chooses_the_same() -> None:
+    some = points(50)
+    chosen = k_means_plus_plus(some, 20, stream(0, "query"))
+    with StandIn():
+        there = Embeddings(some.a.cuda(), some.h.cuda())
+        again = k_means_plus_plus(there, 20, stream(0, "query"))
+        assert again.is_cuda and again.tolist() == chosen.tolist()
 
 
 def test_two_choices_take_one_from_each_of_two_far_groups() -> None:
@@ -131,19 +216,3 @@ def test_the_strategy_draws_among_the_gradients_of_its_candidates(first: str, ne
 def test_an_unknown_value_of_first_is_refused() -> None:
     with pytest.raises(UsageError, match="it must be largest or random"):
         Badge(first="smallest")
-
-
-@pytest.mark.parametrize("kind", ["random", "one axis", "equal", "tiny", "few"])
-def test_no_distance_is_below_its_bound_and_pruning_changes_nothing(kind: str) -> None:
-    some = points(7 if kind == "few" else 600, seed=3)
-    h = {"one axis": some.h * torch.tensor([1.0, 0, 0, 0, 0]), "equal": torch.ones_like(some.h), "tiny": 1e-9 * some.h}
-    some = Embeddings(some.a, h.get(kind, some.h.repeat(1, 20)))
-    plain = torch.full_like(some.squared_norms, torch.inf)
-    pruned = plain.clone()
-    for place in range(0, len(plain), 7):
-        centre = torch.tensor(place)
-        exact = some.squared_distances(centre)
-        assert (some.least_squared_distances(centre) <= exact).all()
-        plain = torch.minimum(plain, exact)
-        some.lower(pruned, centre)
-        torch.testing.assert_close(pruned, plain, rtol=1e-12, atol=1e-12 * float(some.squared_norms.max()))

@@ -14,9 +14,9 @@ from standin import StandIn
 from al_runner.engine.drive import drive
 from al_runner.engine.stacked import Stacked
 from al_runner.errors import UsageError
-from al_runner.job.build import build, data_set
+from al_runner.job.build import build
 from al_runner.job.device import set_torch
-from al_runner.models.inputs import channel_statistics
+from al_runner.job.placed import forget
 from al_runner.record.provenance import fingerprint
 
 SECOND = torch.device("cuda", 1)
@@ -37,8 +37,7 @@ def two_rounds(monkeypatch: pytest.MonkeyPatch, root: Path, *words: str) -> toy.
         cfg.strategy.recipe.max_checks = 2
     monkeypatch.setattr(HydraConfig.instance(), "cfg", None)
     HydraConfig.instance().set_config(cfg)
-    data_set.cache_clear()  # what is on a stand-in's GPUs is gone with it
-    channel_statistics.cache_clear()
+    forget()  # what is on a stand-in's GPUs is gone with it
     with StandIn(2) as gpu:
         try:
             set_torch(cfg)
