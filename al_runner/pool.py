@@ -1,16 +1,38 @@
 """The pool: ids that were bought, ids that may be chosen, and labels that stay hidden until they are bought."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
+from copy import copy
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
 from al_runner.labels import UNKNOWN
-from al_runner.types import DataSet
+from al_runner.rng import Streams
+from al_runner.types import DataSet, Fitted
 
 T = TypeVar("T")
+
+
+class Outcome(NamedTuple):
+    """How well a net predicts after a purchase."""
+
+    error: float  # share of wrong predictions
+    loss: float  # mean negative log-likelihood, in nats
+
+
+class Foresight(Protocol):
+    """What purchases would bring. Nobody knows it: only upper lines are given it, and only in a simulation."""
+
+    async def validation(self, batches: Sequence[Tensor], fitted: Fitted, streams: Streams) -> list[Outcome]:
+        """On the validation images, of nets that are fitted once each batch of ids is bought as well, int64 [n] each.
+
+        `fitted` is the fit of now. All nets draw from the same `streams`.
+        """
+
+    async def test(self, batches: Sequence[Tensor], fitted: Fitted, streams: Streams) -> list[Outcome]:
+        """The same on the test images."""
 
 
 class Pool:
@@ -20,8 +42,10 @@ class Pool:
     `asked` counts the images that the oracle was asked about, some of which it could perhaps not tell. `unlabelled`
     holds all others in ascending order. `candidates` are the unlabelled ids that the next query may choose from. All
     are int64 ids into `DataSet.images`. Images that a strategy `made` itself have the ids after those; they are neither
-    unlabelled nor candidates.
+    unlabelled nor candidates. `foresight` is None, unless the run's strategy is an upper line.
     """
+
+    foresight: Foresight | None = None
 
     def __init__(self, data: DataSet):
         self._images, self._train, self._features = data.images, data.train, data.features
@@ -80,6 +104,20 @@ class Pool:
     def offer(self, sets: Tensor) -> None:
         """Let the next query choose among `sets` of candidates, ids [M, K]."""
         self._sets, self.candidates = sets, sets.unique()
+
+    def among(self, ids: Tensor) -> "Pool":
+        """The pool as if `ids` were its only unlabelled images, for one of several choices in a query; no foresight."""
+        part = copy(self)
+        part.candidates, part.unlabelled, part._sets = ids, ids.sort().values, None
+        part.foresight, part._made_once = None, {}
+        return part
+
+    def after(self, ids: Tensor, labels: Tensor) -> "Pool":
+        """The pool as a purchase would leave it; this one does not change. Errors as in `buy`."""
+        later = copy(self)
+        later._labels = self._labels.clone()
+        later.buy(ids, labels)
+        return later
 
     def over_sets(self, scores: Tensor) -> Tensor:
         """The mean score of the candidates in every set, [N] -> [M]."""

@@ -17,7 +17,10 @@ from al_runner.settings.groups import conf_dir
 
 QUICK = {"model": "usps_cnn", "budget.max_rounds": 2, "training.max_checks": 2, "training.check_every": 8}
 STRATEGIES = sorted(file.stem for file in (conf_dir() / "strategy").glob("*.yaml"))
-FAST = {"discriminative": {"mini_queries": 2, "recipe.max_checks": 2}}
+FAST = {
+    "discriminative": {"mini_queries": 2, "recipe.max_checks": 2},
+    "refine": {"batches": 9, "levels": 2},
+}
 
 
 def test_the_import_is_light() -> None:

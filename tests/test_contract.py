@@ -13,6 +13,10 @@ def built(name: str) -> Strategy:
     cfg = configs.composed(f"strategy={name}").strategy
     if "recipe" in cfg:  # of a net that it trains to choose by
         cfg.recipe.max_checks = 20
+    if "batches" in cfg:  # that other strategies propose
+        cfg.batches = len(cfg.proposers)
+    if "levels" in cfg:
+        cfg.levels = 2
     strategy: Strategy = instantiate(cfg)
     return strategy
 

@@ -16,7 +16,7 @@ LAYERS = {
     "types": {"errors", "rng", "needs"},
     "training": {"types", "errors", "rng", "settings"},
     "wrapped": {"types", "needs"},
-    "pool": {"labels", "types", "errors"},
+    "pool": {"labels", "types", "rng", "errors"},
     "oracle": {"labels", "training", "types", "system", "pool", "models", "rng", "errors", "settings"},
     "budget": {"errors", "settings"},
     "data": {"labels", "types", "rng", "errors", "system", "settings"},

@@ -14,6 +14,7 @@ from al_runner.learners.checked import Checked, CheckedFit
 from al_runner.loop.initial import InitialSet
 from al_runner.loop.measure import measurements
 from al_runner.loop.stopping import COLUMN, Stopping, Watch
+from al_runner.loop.trials import Trials
 from al_runner.oracle.simulated import Simulated, simulated
 from al_runner.pool import ImagesOf, Pool
 from al_runner.rng import Streams
@@ -59,6 +60,8 @@ class Experiment:
                     f"budget.sets is {self.plan.sets}, but {self.strategy.name} chooses image by image; "
                     "use a strategy that can buy sets, such as strategy=emoc or entropy, or set budget.sets=null"
                 )
+        if self.strategy.foresees:
+            simulated(self.oracle, self.strategy.name)
         return sizes
 
     async def run(
@@ -76,6 +79,9 @@ class Experiment:
         """
         learner = Checked(self.strategy.wrap(self.learner), type(self.learner).__name__)
         pool = Pool(self.data)
+        if self.strategy.foresees:
+            oracle = simulated(self.oracle, self.strategy.name)
+            pool.foresight = Trials(self.data, oracle, learner, pool, self.train_data)
         watch = Watch(self.stopping, self.data, self.seed) if self.stopping else None
         fitted: CheckedFit | None = None
         for round_, size in enumerate(self.purchases):

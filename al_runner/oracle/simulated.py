@@ -94,5 +94,5 @@ class Simulated:
 def simulated(oracle: Oracle, option: str) -> Simulated:
     """The oracle. Raises UsageError if it does not know labels beforehand, which `option` needs."""
     if not isinstance(oracle, Simulated):
-        raise UsageError(f"{option} draws images by labels not bought yet; use oracle=simulated, or leave it out")
+        raise UsageError(f"{option} uses labels that are not bought yet; use oracle=simulated, or leave it out")
     return oracle

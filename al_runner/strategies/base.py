@@ -1,5 +1,9 @@
 """The base classes of all strategies."""
 
+from collections.abc import Sequence
+from functools import reduce
+from operator import or_
+
 import torch
 from torch import Tensor, nn
 
@@ -17,7 +21,8 @@ class Strategy:
     """Chooses what to label next. A new strategy overrides `select` and declares what it needs.
 
     It overrides `plan`, `wrap`, `check` or `query` only if it changes those steps, too. The declarations `needs`,
-    `draws`, `chooses_sets` and `makes_images` may be class attributes, or properties if they depend on options.
+    `draws`, `chooses_sets`, `makes_images` and `foresees` may be class attributes, or properties if they depend on
+    options.
     """
 
     @property
@@ -43,6 +48,11 @@ class Strategy:
     @property
     def makes_images(self) -> bool:
         """Whether a query consists of images that the strategy makes, so that it chooses none of the pool's."""
+        return False
+
+    @property
+    def foresees(self) -> bool:
+        """Whether it chooses by `pool.foresight`, which nobody has. It is then an upper line and no strategy."""
         return False
 
     @property
@@ -140,6 +150,10 @@ class Through(Strategy):
     def draws(self) -> bool:
         return self.inner.draws
 
+    @property
+    def foresees(self) -> bool:
+        return self.inner.foresees
+
     def plan(self, budget: Budget) -> Budget:
         return self.inner.plan(budget)
 
@@ -149,3 +163,38 @@ class Through(Strategy):
     def check(self, net: nn.Module, x: Tensor) -> None:
         super().check(net, x)
         self.inner.check(net, x)
+
+
+class Several(Strategy):
+    """Chooses with the help of other strategies, `inner`, and needs and changes what each of them does."""
+
+    @property
+    def inner(self) -> Sequence[Strategy]:
+        raise NotImplementedError
+
+    @property
+    def different(self) -> list[Strategy]:
+        """The inner strategies without repetitions, which change training once only."""
+        return [one for place, one in enumerate(self.inner) if one not in self.inner[:place]]
+
+    @property
+    def needs(self) -> Needs:
+        return reduce(or_, (one.needs for one in self.inner))
+
+    @property
+    def draws(self) -> bool:
+        return any(one.draws for one in self.inner)
+
+    @property
+    def foresees(self) -> bool:
+        return any(one.foresees for one in self.inner)
+
+    def plan(self, budget: Budget) -> Budget:
+        return reduce(lambda plan, one: one.plan(plan), self.different, budget)
+
+    def wrap(self, learner: Learner) -> Learner:
+        return reduce(lambda wrapped, one: one.wrap(wrapped), self.different, learner)
+
+    def check(self, net: nn.Module, x: Tensor) -> None:
+        for one in self.different:
+            one.check(net, x)

@@ -1,26 +1,25 @@
 """One strategy while labels are few, then another, as TCM does: TypiClust, then margin (Doucet et al., 2024)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
 import torch
 from pydantic import InstanceOf
-from torch import Tensor, nn
+from torch import Tensor
 
-from al_runner.budget import Budget
-from al_runner.needs import Needs
 from al_runner.pool import Pool
 from al_runner.rng import Streams
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Means, Positive
-from al_runner.strategies.base import Strategy
+from al_runner.strategies.base import Several, Strategy
 from al_runner.strategies.choice import Choice
-from al_runner.types import Fitted, Learner
+from al_runner.types import Fitted
 
 
 @options("strategy")
 @dataclass(frozen=True)
-class InTurn(Strategy):
+class InTurn(Several):
     """Chooses with `first` while there are fewer than `until` labelled images a class, and then with `then`.
 
     It looks at the number of labelled images alone, so a resumed run changes at the same round. What the two change
@@ -32,22 +31,8 @@ class InTurn(Strategy):
     until: Annotated[Positive, Means("labelled images a class, on average, from which on `then` chooses")]
 
     @property
-    def needs(self) -> Needs:
-        return self.first.needs | self.then.needs
-
-    @property
-    def draws(self) -> bool:
-        return self.first.draws or self.then.draws
-
-    def plan(self, budget: Budget) -> Budget:
-        return self.then.plan(self.first.plan(budget))
-
-    def wrap(self, learner: Learner) -> Learner:
-        return self.then.wrap(self.first.wrap(learner))
-
-    def check(self, net: nn.Module, x: Tensor) -> None:
-        for strategy in (self.first, self.then):
-            strategy.check(net, x)
+    def inner(self) -> Sequence[Strategy]:
+        return self.first, self.then
 
     def chooser(self, pool: Pool) -> Strategy:
         """The strategy whose turn it is."""

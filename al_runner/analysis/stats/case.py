@@ -17,7 +17,7 @@ from al_runner.analysis.stats.curves import split_by_curve
 from al_runner.analysis.stats.measures import Budget, budget_of, measures
 from al_runner.analysis.stats.paired import DIGITS, LEAST_PAIRS, Test, holm, paired_test
 from al_runner.analysis.table.metrics import ERROR, LOSS, Metric, measured_by
-from al_runner.analysis.table.names import all_truth, case_title, curve_names, is_truth, require_curve
+from al_runner.analysis.table.names import all_truth, case_title, curve_names, is_truth, require_curve, upper_lines
 from al_runner.analysis.table.rows import BASELINE, KEYS
 from al_runner.errors import UsageError
 from al_runner.record.run_id import COMBINATION
@@ -63,6 +63,12 @@ class Case:
         return {name: parts[name] for name in order}
 
     @cached_property
+    def strategies(self) -> list[str]:
+        """The curves that are ranked and tested: all of `parts` but upper lines."""
+        lines = upper_lines(self.runs)
+        return [name for name in self.parts if name not in lines]
+
+    @cached_property
     def truths(self) -> dict[str, pd.DataFrame]:
         """Rows of ground truth by curve."""
         return split_by_curve(self.truth) if len(self.truth) else {}
@@ -86,7 +92,7 @@ class Case:
     @cached_property
     def with_baseline(self) -> list[Pair]:
         """Every other curve against the baseline, by every measure."""
-        return self._tested([(name, self.baseline) for name in self._others if self.baseline in self.parts])
+        return self._tested([(name, self.baseline) for name in self._others if self.baseline in self.strategies])
 
     @cached_property
     def without_baseline(self) -> list[Pair]:
@@ -95,7 +101,7 @@ class Case:
 
     @property
     def _others(self) -> list[str]:
-        return [name for name in self.parts if name != self.baseline]
+        return [name for name in self.strategies if name != self.baseline]
 
     def _tested(self, names: Sequence[tuple[str, str]]) -> list[Pair]:
         """One family of comparisons: p values are corrected for all of its pairs, measure by measure (Holm, 1979).
@@ -126,7 +132,7 @@ class Case:
 
         Curves need LEAST_PAIRS finished seeds. Empty if fewer than two curves have them, or if they share fewer seeds.
         """
-        finals = {name: self.values(name, "final") for name in self.parts}
+        finals = {name: self.values(name, "final") for name in self.strategies}
         enough = {name: values for name, values in finals.items() if len(values) >= LEAST_PAIRS}
         shared = pd.DataFrame(enough).dropna()
         if len(enough) < 2 or len(shared) < LEAST_PAIRS:

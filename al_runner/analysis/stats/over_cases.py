@@ -26,7 +26,8 @@ def penalties(case_list: Sequence[Case]) -> pd.DataFrame:
     names = _curves(case_list)
     matrix = pd.DataFrame(nan, index=names, columns=names)
     for case in case_list:
-        curves = {name: _by_seed(part, case.budget) for name, part in case.parts.items() if len(part)}
+        parts = {name: case.parts[name] for name in case.strategies}
+        curves = {name: _by_seed(part, case.budget) for name, part in parts.items() if len(part)}
         for left, right in _ordered_pairs(curves):
             share = share_beaten(curves[left], curves[right])
             if not isnan(share):
@@ -74,7 +75,7 @@ def _averaged(names: Sequence[str], errors: NDArray[np.float64]) -> pd.DataFrame
 
 
 def _curves(case_list: Sequence[Case]) -> list[str]:
-    names = dict.fromkeys(name for case in case_list for name in case.parts)
+    names = dict.fromkeys(name for case in case_list for name in case.strategies)
     return sorted(names, key=lambda name: (name != case_list[0].baseline, name))
 
 

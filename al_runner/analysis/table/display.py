@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from al_runner.analysis.table.names import EVERYTHING
+from al_runner.analysis.table.names import EVERYTHING, UPPER_LINE
 from al_runner.errors import UsageError
 
 # The order decides colours and markers (draw/style.py), so add a new name at the end.
@@ -54,6 +54,9 @@ STRATEGIES = {
     "bait_top2": "BAIT, top 2 classes",
     "bait_binary": "BAIT, binary",
     "tcm": "TCM",
+    "refine": "REFINE",
+    "dcom": "DCoM",
+    UPPER_LINE: "Look-ahead (knows all labels)",
 }
 OTHERS = {
     "usps": "USPS",

@@ -8,11 +8,17 @@ from al_runner.errors import UsageError
 from al_runner.record.run_id import COMBINATION, curve_name
 
 EVERYTHING = "full"  # the strategy that buys every label at once
+UPPER_LINE = "look_ahead"  # chooses by labels that nobody knows: a curve, but no strategy that one could use
 
 
 def is_truth(frame: pd.DataFrame) -> "pd.Series[bool]":
     """Which rows are ground truth: trained once on all labels, and shown as a line, not as a curve."""
     return frame["strategy"] == EVERYTHING
+
+
+def upper_lines(frame: pd.DataFrame) -> set[str]:
+    """The names of the curves that know hidden labels. They are shown and never ranked."""
+    return set(curve_names(frame[frame["strategy"] == UPPER_LINE]))
 
 
 def all_truth(frame: pd.DataFrame) -> bool:

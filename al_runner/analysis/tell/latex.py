@@ -118,7 +118,7 @@ def caption(case: Case, names: Names, columns: tuple[str, ...]) -> str:
         words.append(f"The mean {metric.words} is that from {case.budget.start:,} labels on.")
     text = escaped(" ".join(words))
     if {"final_gap", "area_gap"} & set(columns):
-        others = len(case.parts) - 1
+        others = len(case.strategies) - 1
         text += rf" $\Delta$: difference to {escaped(names(case.baseline))} {metric.points}, paired by seed;"
         text += rf" $^{{*}}$: $p < {LEVEL:g}$ by a $t$ test with Holm's correction for {others} comparisons."
     if not case.ranked.empty and any(COLUMNS[name].best for name in columns):

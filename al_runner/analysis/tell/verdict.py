@@ -99,7 +99,7 @@ def _of_rounds(case: Case) -> str:
 
 def refusal(case: Case, names: Naming = str) -> str:
     """Why a case is not ranked, how many seeds it needs by its variance, and what would help."""
-    counts = {name: len(case.values(name, "final")) for name in case.parts}
+    counts = {name: len(case.values(name, "final")) for name in case.strategies or case.parts}
     have = ", ".join(f"{names(name)} {count}" for name, count in counts.items())
     if len(counts) < 2:
         return (
@@ -113,8 +113,8 @@ def refusal(case: Case, names: Naming = str) -> str:
 
 
 def _variance(case: Case, names: Naming) -> str:
-    others = [name for name in case.parts if name != case.baseline]
-    held = {name: case.test(name, case.baseline, "final") for name in others if case.baseline in case.parts}
+    others = [name for name in case.strategies if name != case.baseline]
+    held = {name: case.test(name, case.baseline, "final") for name in others if case.baseline in case.strategies}
     judged = [(name, test) for name, test in held.items() if test.pairs >= 2 and isfinite(test.seeds_needed)]
     if not judged:
         reason = _unknown(held.values(), names(case.baseline))

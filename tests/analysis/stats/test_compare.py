@@ -15,7 +15,7 @@ from al_runner.analysis.stats.measures import Budget, area, errors_at, labels_to
 from al_runner.analysis.table.runs import load
 from al_runner.analysis.tell import tables
 from al_runner.analysis.tell.comparison import Comparison
-from al_runner.analysis.tell.verdict import all_gaps
+from al_runner.analysis.tell.verdict import all_gaps, verdict
 from al_runner.errors import UsageError
 
 
@@ -241,3 +241,31 @@ def test_the_interval_that_a_test_set_of_its_size_gives_an_error(tmp_path):
     assert f"{100 * ends[0]:.2f} to {100 * ends[1]:.2f}%" in shown.rows[1]
     assert "measured on 200 images" in shown.note
     assert "test set is not recorded" in tables.shown_results(unknown, "random")[0].note
+
+
+def test_an_upper_line_is_shown_and_never_ranked(tmp_path):
+    """It changes nothing that is said of strategies, though it ends lowest."""
+    two(tmp_path / "without")
+    two(tmp_path / "with")
+    for seed in range(4):
+        make_run(tmp_path / "with", "look_ahead", seed, [0.3, 0.1, 0.01], name="test" if seed % 2 else "")
+        make_run(tmp_path / "with", "look_ahead", seed, [0.3, 0.1, 0.02], name="five")
+    alone, beside = (cases(load(tmp_path / part)) for part in ("without", "with"))
+    plain, found = (results(part).set_index("curve") for part in (alone, beside))
+    assert found.loc["look_ahead-five", "final"] == pytest.approx(0.02)
+    assert found["rank"].isna().tolist() == [not name.startswith(("random", "kfac")) for name in found.index]
+    pd.testing.assert_frame_equal(found.loc[plain.index], plain)
+    pd.testing.assert_frame_equal(paired_tests(beside), paired_tests(alone))
+    pd.testing.assert_frame_equal(penalties(beside), penalties(alone))
+    assert verdict(beside[0]) == verdict(alone[0])
+
+
+def test_an_upper_line_is_not_the_one_strategy_that_a_ranking_lacks(tmp_path):
+    for seed in range(3):
+        make_run(tmp_path, "random", seed, [0.3, 0.2, 0.1])
+        make_run(tmp_path, "look_ahead", seed, [0.3, 0.1, 0.05])
+    (case,) = cases(load(tmp_path))
+    assert case.ranked.empty
+    assert verdict(case).startswith("Not ranked: random is the only strategy here")
+    make_run(tmp_path, "entropy", 0, [0.3, 0.2, 0.1])
+    assert "look_ahead" not in verdict(cases(load(tmp_path))[0])
