@@ -101,8 +101,8 @@ class DCoM(Strategy):
     ] = None
     widest: Annotated[Positive, Means("the largest radius, between features of length 1")] = 1.1
     step: Annotated[Positive, Means("how exactly a radius is found")] = 0.05
-    steepness: Annotated[Positive, Means("how fast uncertainty replaces density as coverage grows")] = 30.0
-    centre: Annotated[Fraction, Means("the coverage at which they weigh about the same")] = 0.9
+    steepness: Annotated[Positive, Means("how fast uncertainty replaces density as coverage grows")] = 50.0
+    centre: Annotated[Fraction, Means("the coverage at which they weigh about the same")] = 0.8
     draws: ClassVar[bool] = True  # among ties
 
     async def query(self, fitted: Fitted, pool: Pool, n: int, streams: Streams) -> Tensor:
