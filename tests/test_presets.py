@@ -14,7 +14,8 @@ import torch
 from al_runner.api.compose import composed
 from al_runner.data import vision
 from al_runner.data.arrays import Arrays
-from al_runner.job.build import build, data_set
+from al_runner.job.build import build, loaded
+from al_runner.job.placed import forget
 from al_runner.loop.experiment import Experiment
 from al_runner.settings.groups import conf_dir
 
@@ -43,7 +44,8 @@ def _noise_for_images(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     monkeypatch.setattr(vision, "prepared", prepared)
     yield
-    data_set.cache_clear()
+    loaded.cache_clear()
+    forget()
 
 
 def built(folder: Path, *words: str) -> Experiment:

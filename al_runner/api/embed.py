@@ -16,7 +16,6 @@ with starting("al-embed"):
     from typing import Any
 
     import numpy as np
-    from omegaconf import OmegaConf
 
     from al_runner.api.compose import composed, usage_errors, words_of
     from al_runner.errors import UsageError
@@ -50,11 +49,7 @@ def embed(source: Path, out: Path, words: Sequence[str] = (), **options: object)
                 "al-embed writes features alone; choose them with features=..., and leave features.use out"
             )
         set_torch(cfg)
-        dataset, pool, features = (
-            OmegaConf.to_yaml(cfg.get(part) or {}, resolve=True) for part in ("dataset", "pool", "features")
-        )
-        root = str(Path(cfg.data_root).expanduser())
-        data = data_set(dataset, pool, features, root, torch_device(cfg.device, 0))
+        data = data_set(cfg, torch_device(cfg.device, 0))
         made = json.dumps({"settings": whole, **(data.source or {})})
     try:
         replace_file(out, lambda file: np.savez(file, **arrays_of(data), made=np.array(made)))

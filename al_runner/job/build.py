@@ -35,10 +35,7 @@ def build(cfg: DictConfig, device: torch.device, answers: RecordedAnswers = NO_A
     `answers` are a person's answers so far.
     """
     strategy, budget = instantiate(cfg.strategy), instantiate(cfg.budget)
-    dataset, pool, features = (
-        OmegaConf.to_yaml(cfg.get(part) or {}, resolve=True) for part in ("dataset", "pool", "features")
-    )
-    data = data_set(dataset, pool, features, str(Path(cfg.data_root).expanduser()), device)
+    data = data_set(cfg, device)
     oracle = instantiate(cfg.oracle, _partial_=True)(data=data)
     if isinstance(oracle, Person):
         oracle = oracle.with_answers(answers.labels, answers.added(len(oracle.names)))
@@ -71,17 +68,20 @@ def first_strategy(name: str) -> Strategy | None:
     return strategy
 
 
-def data_set(dataset: str, pool: str, features: str, data_root: str, device: torch.device) -> DataSet:
-    """The data set of these YAML lines on the device (`placed`); loaded once for a process's jobs.
-
-    `pool` changes its pool, and `features` turns its images into features, or adds features to them.
-    """
-    return placed(_loaded(dataset, pool, features, data_root, device), device)
+def data_set(cfg: DictConfig, device: torch.device) -> DataSet:
+    """The data set of a run on the device (`placed`); loaded once for a process's jobs."""
+    dataset, pool, features = (
+        OmegaConf.to_yaml(cfg.get(part) or {}, resolve=True) for part in ("dataset", "pool", "features")
+    )
+    return placed(loaded(dataset, pool, features, str(Path(cfg.data_root).expanduser()), device), device)
 
 
 @lru_cache(maxsize=4)
-def _loaded(dataset: str, pool: str, features: str, data_root: str, device: torch.device) -> DataSet:
-    """The data set in the CPU's memory; features are computed on the device."""
+def loaded(dataset: str, pool: str, features: str, data_root: str, device: torch.device) -> DataSet:
+    """The data set of these YAML lines in the CPU's memory; features are computed on the device.
+
+    `pool` changes its pool, and `features` turns its images into features, or adds features to them.
+    """
     made: Features | None = instantiate(OmegaConf.create(features)) or None
     if made is not None:
         made.require()

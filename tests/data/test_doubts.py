@@ -10,7 +10,7 @@ import yaml
 from dataset_files import dataset_settings
 
 from al_runner.data.doubts import doubts
-from al_runner.job.build import data_set
+from al_runner.job.build import loaded
 from al_runner.labels import UNKNOWN
 
 
@@ -70,6 +70,6 @@ def test_a_run_says_them(tmp_path, caplog: pytest.LogCaptureFixture) -> None:  #
         "path": str(tmp_path / "a.npz"),
         "split": {**dataset_settings("npz")["split"], "seed": 9},
     }
-    data_set(yaml.safe_dump(settings), "{}", "{}", str(tmp_path), torch.device("cpu"))
+    loaded(yaml.safe_dump(settings), "{}", "{}", str(tmp_path), torch.device("cpu"))
     assert caplog.messages[0].startswith("the classes 'Cat', 'cat' have nearly the same name")
     assert any("of 5 test images are also training images" in line for line in caplog.messages)

@@ -18,7 +18,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from al_runner.job.build import data_set
+from al_runner.job.build import loaded
 from al_runner.settings.explain import conf_dir
 from al_runner.types import DataSet
 
@@ -79,7 +79,7 @@ def seen(*arguments: str) -> DataSet:
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         cfg = compose("config", [*arguments], return_hydra_config=True)
     dataset = OmegaConf.to_yaml(cfg.dataset, resolve=True)
-    return data_set(dataset, "{}", "{}", os.environ["AL_DATA"], torch.device("cpu"))
+    return loaded(dataset, "{}", "{}", os.environ["AL_DATA"], torch.device("cpu"))
 
 
 def pixels(data: DataSet) -> np.ndarray:

@@ -12,7 +12,7 @@ from dataset_files import dataset_settings
 from al_runner.data.discovery import class_discovery
 from al_runner.data.usable import usable
 from al_runner.errors import UsageError
-from al_runner.job.build import data_set
+from al_runner.job.build import loaded
 
 
 def test_a_usual_data_set_passes_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
@@ -75,7 +75,7 @@ def test_every_run_is_held_to_it(tmp_path) -> None:  # type: ignore[no-untyped-d
             test_labels=labels[30:],
         )
         with pytest.raises(UsageError, match=message):
-            data_set(
+            loaded(
                 yaml.safe_dump(settings | {"split": {**settings["split"], "seed": len(message)}}),
                 "{}",
                 "{}",
