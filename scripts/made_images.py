@@ -2,7 +2,7 @@
 
     python scripts/made_images.py RUNS --out outputs/reproduced/tran2019_mnist [--seed 0]
 
-Writes a PNG, named after the run's folder, for every run of that seed whose journal holds such images. Prints what the
+Writes images_DATASET_LEARNER_STRATEGY.png for every run of that seed whose journal holds such images. Prints what the
 rows are.
 """
 
@@ -11,7 +11,7 @@ from base64 import b64decode
 from pathlib import Path
 
 from al_runner.analysis.report.made import made_sheet
-from al_runner.analysis.table.runs import run_folders
+from al_runner.analysis.table.runs import identity, read_config, run_folders
 
 if __name__ == "__main__":
     parser = ArgumentParser(description=__doc__)
@@ -23,6 +23,7 @@ if __name__ == "__main__":
     for folder in run_folders(options.runs):
         sheet = made_sheet(folder) if folder.name == f"seed{options.seed}" else None
         if sheet is not None:
-            file = options.out / f"images_{'_'.join(folder.relative_to(options.runs).parts)}.png"
+            run = identity(read_config(folder))
+            file = options.out / f"images_{run.dataset}_{run.learner}_{run.strategy}.png"
             file.write_bytes(b64decode(sheet.uri.partition(",")[2]))
             print(f"{file}: {sheet.caption}")

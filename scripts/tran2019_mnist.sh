@@ -27,5 +27,5 @@ arms=(
 al-plot "$runs" --across learner,training --accuracy "${arms[@]}" --out "$out"
 al-compare "$runs" --across learner,training --baseline bald-dropout-tran2019_small --last 3 "${arms[@]}" --out "$out"
 python "$(dirname "$0")/tran2019_twins.py" "$runs" --out "$out"
-python "$(dirname "$0")/made_images.py" "$runs" --out "$out"  # committed with shorter names
+python "$(dirname "$0")/made_images.py" "$runs" --out "$out"
 python "$(dirname "$0")/tran2019_figure3.py" --out "$out" training.check_every=2000

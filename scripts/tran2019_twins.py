@@ -79,5 +79,5 @@ if __name__ == "__main__":
     table = measured(options.runs)
     table.to_csv(options.out / "twins.csv", index=False)
     drawn(table).savefig(options.out / "twins.png", dpi=200)
-    means = table.groupby(["arm", "name"])["value"].mean().unstack()
-    print(means.round(4).to_string())
+    means = table.groupby(["arm", "labelled", "name"])["value"].mean().unstack()
+    print(means.round(3).to_string())

@@ -9,5 +9,12 @@ for dataset in mnist_5_7 mnist_5_7_usps; do
     sweep strategy=full
 done
 
-al-plot "$runs" --out outputs/reproduced/zhu2017_gaal
-python "$(dirname "$0")/made_images.py" "$runs" --out outputs/reproduced/zhu2017_gaal
+out=outputs/reproduced/zhu2017_gaal
+names=(--label "margin=Margin of the pool" --label "full=All data")
+al-plot "$runs" --log --title "MNIST, 5 against 7, a linear machine on pixels" "${names[@]}" --out "$out"
+al-compare "$runs" --last 5 "${names[@]}" --out "$out"
+python "$(dirname "$0")/made_images.py" "$runs" --out "$out"
+
+# How many of its images each run of gaal left undecided
+find "$runs" -path '*/gaal/*' -name queries.csv | sort | xargs awk -F, '$2 == "undecided" {sum[FILENAME] += $3}
+    END {for (file in sum) print sum[file], "undecided:", file}'

@@ -150,8 +150,7 @@ def data_of(net: nn.Module, pool: Tensor, labelled: tuple[Tensor, Tensor] | None
 
 def asked(strategy: Strategy, fitted: Fitted, data: DataSet, known: int, n: int, streams: Streams) -> Tensor:
     """The ids that the strategy chooses, int64 [n]; the first `known` ids are labelled."""
-    kind = type(strategy)
-    if kind.query is Strategy.query and kind.select is Strategy.select:
+    if not strategy.queries:
         raise UsageError(f"{strategy.name} buys all labels at once and never chooses; use al_runner.run")
     pool = Pool(data)
     pool.buy(data.train[:known], data.labels[:known])

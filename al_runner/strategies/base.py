@@ -51,6 +51,12 @@ class Strategy:
         return False
 
     @property
+    def queries(self) -> bool:
+        """Whether it makes queries. `full` makes none: its plan buys all images as the initial set."""
+        kind = type(self)
+        return kind.select is not Strategy.select or kind.query is not Strategy.query
+
+    @property
     def foresees(self) -> bool:
         """Whether it chooses by `pool.foresight`, which nobody has. It is then an upper line and no strategy."""
         return False

@@ -17,11 +17,10 @@ from al_runner.settings.kinds import Fraction, Means, Positive
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.core_set import squared_distances
 from al_runner.strategies.coverage import ProbCover, as_factors, counted, points
-from al_runner.strategies.features import CHUNK
+from al_runner.strategies.features import mean_log_probs_of
 from al_runner.strategies.lazy_greedy import BLOCK
 from al_runner.strategies.ranges import finite
-from al_runner.system.chunks import at_once
-from al_runner.types import Fitted, mean_log_probs
+from al_runner.types import Fitted
 
 ROUNDING = 1e-6  # of a count: a share of exactly `purity` is pure
 
@@ -107,8 +106,9 @@ class DCoM(Strategy):
 
     async def query(self, fitted: Fitted, pool: Pool, n: int, streams: Streams) -> Tensor:
         known, others = pool.labelled, pool.unlabelled
-        probs = probabilities(fitted, pool, torch.cat([known, others]))
-        x, labels = points(pool, torch.cat([known, others])), probs.argmax(1)
+        both = torch.cat([known, others])
+        probs = finite(mean_log_probs_of(fitted, pool, both).exp(), "a probability")
+        x, labels = points(pool, both), probs.argmax(1)
         centres, free, labels[: len(known)] = x[: len(known)], x[len(known) :], pool.y(known)
         first = covered(free, centres, x.new_full((len(known),), self.start_of(pool, streams)))
         purity = 0.4 + 0.2 * share(first, len(known))
@@ -136,10 +136,3 @@ def uncertainties(probs: Tensor) -> Tensor:
     """1 - (p1 - p2) of the two most likely classes, [N, Y] -> [N], moved and scaled so that it goes from 0 to 1."""
     first, second = probs.topk(2).values.unbind(1)
     return of_greatest((gap := first - second).max() - gap)
-
-
-def probabilities(fitted: Fitted, pool: Pool, ids: Tensor) -> Tensor:
-    """The mean prediction for images, [N, Y]; raises ArithmeticError if one is not finite."""
-    rows = at_once(CHUNK, pool.x(ids[:1]).numel())
-    parts = [mean_log_probs(fitted.log_probs(pool.x(part))).exp() for part in ids.split(rows)]
-    return finite(torch.cat(parts), "a probability")

@@ -8,7 +8,7 @@ from al_runner.models.dense import last_dense
 from al_runner.pool import Pool
 from al_runner.strategies.ranges import finite
 from al_runner.system.chunks import at_once, chunks
-from al_runner.types import Fitted
+from al_runner.types import Fitted, mean_log_probs
 
 CHUNK = 8192  # images read at once; fewer if they are large
 
@@ -20,6 +20,12 @@ def features_of(fitted: Fitted, pool: Pool, ids: Tensor) -> Tensor:
     """
     rows = at_once(CHUNK, pool.x(ids[:1]).numel())
     return finite(torch.cat([fitted.features(pool.x(part)) for part in ids.split(rows)]), "a feature")
+
+
+def mean_log_probs_of(fitted: Fitted, pool: Pool, ids: Tensor) -> Tensor:
+    """The log of the mean prediction for the images `ids`, [N, Y], which are read a part at a time."""
+    rows = at_once(CHUNK, pool.x(ids[:1]).numel())
+    return torch.cat([mean_log_probs(fitted.log_probs(pool.x(part))) for part in ids.split(rows)])
 
 
 def head_of(fitted: Fitted) -> nn.Linear:

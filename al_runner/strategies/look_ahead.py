@@ -10,7 +10,6 @@ from math import ceil
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import InstanceOf
-from torch import Tensor
 
 from al_runner.errors import UsageError
 from al_runner.pool import Pool
@@ -19,7 +18,7 @@ from al_runner.settings.declare import options
 from al_runner.settings.kinds import AtLeastOne, Few, Fraction, Means
 from al_runner.strategies.base import Several, Strategy
 from al_runner.strategies.choice import Choice
-from al_runner.strategies.proposals import proposal, require_choosers
+from al_runner.strategies.proposals import proposals, require_choosers
 from al_runner.types import Fitted
 
 
@@ -57,7 +56,8 @@ class LookAhead(Several):
         """The best batch. Raises UsageError if the pool has no foresight."""
         if pool.foresight is None:
             raise UsageError(f"{self.name} uses labels that nobody knows yet; use al_runner.run and oracle=simulated")
-        batches = [await self.proposed(place, fitted, pool, n, streams) for place in range(self.batches)]
+        size = ceil(self.part * len(pool.candidates))
+        batches = await proposals(self.proposers, self.batches, fitted, pool, size, n, streams)
         judge = pool.foresight.validation if self.images == "validation" else pool.foresight.test
         outcomes = await judge(batches, fitted, streams.of("trial"))
         values = [getattr(outcome, self.measure) for outcome in outcomes]
@@ -68,8 +68,3 @@ class LookAhead(Several):
             "proposer": best % len(self.proposers),
         }
         return Choice(batches[best], facts)
-
-    async def proposed(self, place: int, fitted: Fitted, pool: Pool, n: int, streams: Streams) -> Tensor:
-        """The ids of the batch number `place`, int64 [n]."""
-        proposer, size = self.proposers[place % len(self.proposers)], ceil(self.part * len(pool.candidates))
-        return await proposal(proposer, fitted, pool, size, n, streams.of(f"batch {place}"))

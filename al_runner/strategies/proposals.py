@@ -15,15 +15,21 @@ from al_runner.types import Fitted
 def require_choosers(strategies: Sequence[Strategy], option: str) -> None:
     """Raises UsageError, which names the option, if one of the strategies does not choose images of the pool."""
     for one in strategies:
-        chooses = type(one).select is not Strategy.select or type(one).query is not Strategy.query
-        if one.foresees or one.makes_images or not chooses:
+        if one.foresees or one.makes_images or not one.queries:
             raise UsageError(f"strategy.{option} can't be {one.name}; name strategies that choose images of the pool")
 
 
-async def proposal(strategy: Strategy, fitted: Fitted, pool: Pool, size: int, n: int, streams: Streams) -> Tensor:
-    """What the strategy chooses from `size` of the candidates, drawn at random, int64 [n]; from `n` if `size` is less.
+async def proposals(
+    proposers: Sequence[Strategy], count: int, fitted: Fitted, pool: Pool, size: int, n: int, streams: Streams
+) -> list[Tensor]:
+    """`count` batches, int64 [n] each, which the proposers choose in turn.
 
-    To the strategy these are all unlabelled images. It has the random streams of `streams` for itself.
+    Each batch is chosen from `size` of the candidates, drawn at random, or from `n` if `size` is less. To its proposer
+    these are all unlabelled images. Every batch has random streams of its own.
     """
-    part = pool.among(shuffled(pool.candidates_by_id, streams("part"))[: max(n, size)])
-    return checked(await strategy.query(fitted, part, n, streams), part, n, strategy.name).chosen
+    batches = []
+    for place in range(count):
+        proposer, own = proposers[place % len(proposers)], streams.of(f"batch {place}")
+        part = pool.among(shuffled(pool.candidates_by_id, own("part"))[: max(n, size)])
+        batches.append(checked(await proposer.query(fitted, part, n, own), part, n, proposer.name).chosen)
+    return batches

@@ -14,7 +14,7 @@ from al_runner.settings.declare import options
 from al_runner.settings.kinds import AtLeastOne, Count, Few, Fraction, Means
 from al_runner.strategies.base import Several, Strategy
 from al_runner.strategies.choice import Choice
-from al_runner.strategies.proposals import proposal, require_choosers
+from al_runner.strategies.proposals import proposals, require_choosers
 from al_runner.types import Fitted
 
 
@@ -48,12 +48,7 @@ class Refine(Several):
         left, size = pool.among(pool.candidates_by_id), self.first
         for level in range(self.levels):
             own = streams.of(f"level {level}")
-            union = torch.cat([await self.proposed(place, fitted, left, size, n, own) for place in range(self.batches)])
-            left = left.among(shuffled(union.unique(), own("most"))[: max(n, self.most)])
+            union = torch.cat(await proposals(self.proposers, self.batches, fitted, left, size, n, own)).unique()
+            left = left.among(shuffled(union, own("most"))[: max(n, self.most)])
             size = int(self.part * len(left.candidates))
         return await self.last.query(fitted, left, n, streams.of("last"))
-
-    async def proposed(self, place: int, fitted: Fitted, left: Pool, size: int, n: int, streams: Streams) -> Tensor:
-        """The ids of a level's batch number `place`, int64 [n]."""
-        proposer = self.proposers[place % len(self.proposers)]
-        return await proposal(proposer, fitted, left, size, n, streams.of(f"batch {place}"))

@@ -18,11 +18,10 @@ from al_runner.strategies.base import Strategy
 from al_runner.strategies.calibrated import Calibrated, temperature_of, tempered
 from al_runner.strategies.core_set import squared_distances
 from al_runner.strategies.coverage import covering, herding, kernel_of, points
-from al_runner.strategies.features import CHUNK
+from al_runner.strategies.features import mean_log_probs_of
 from al_runner.strategies.lazy_greedy import BLOCK
 from al_runner.strategies.ranges import finite
-from al_runner.system.chunks import at_once
-from al_runner.types import Fitted, Learner, mean_log_probs
+from al_runner.types import Fitted, Learner
 
 SAME = 1e-6  # a distance up to which two points are the same, in spite of rounding
 START = 1.0  # width before there are two different labelled points
@@ -74,7 +73,6 @@ class UHerding(Strategy):
 
 def uncertainties(fitted: Fitted, pool: Pool) -> Tensor:
     """1 - (p1 - p2) of the unlabelled images' two most likely classes, at the fit's temperature, [M] in [0, 1]."""
-    temperature, rows = temperature_of(fitted), at_once(CHUNK, pool.x(pool.unlabelled[:1]).numel())
-    parts = [mean_log_probs(fitted.log_probs(pool.x(part))) for part in pool.unlabelled.split(rows)]
-    first, second = finite(tempered(torch.cat(parts), temperature), "a probability").topk(2).values.unbind(1)
+    probs = tempered(mean_log_probs_of(fitted, pool, pool.unlabelled), temperature_of(fitted))
+    first, second = finite(probs, "a probability").topk(2).values.unbind(1)
     return 1 - (first - second)

@@ -6,12 +6,13 @@ import loaded_scripts
 import pandas as pd
 import pytest
 import torch
-from torch import nn
 
 from al_runner.api.compose import composed
 from al_runner.engine.drive import drive
+from al_runner.generative.parts import Parts
 from al_runner.job.build import build
 from al_runner.learners.vae_acgan import VaeAcgan
+from al_runner.loop.experiment import Experiment
 from al_runner.pool import Pool
 from al_runner.rng import Streams
 
@@ -33,7 +34,7 @@ SMALL = [
 
 
 @pytest.fixture
-def experiment(tmp_path: Path) -> object:
+def experiment(tmp_path: Path) -> Experiment:
     with composed([*figure3.LEARNER, "seed=3", *SMALL, f"data_root={tmp_path}"]) as cfg:
         return build(cfg, torch.device("cpu"))
 
@@ -48,22 +49,22 @@ def test_there_is_a_distance_of_both_kinds_of_images_at_every_measurement(tmp_pa
     assert figure3.drawn(table).axes[0].get_lines()
 
 
-def test_measuring_leaves_the_training_as_it_was(experiment: object) -> None:
+def test_measuring_leaves_the_training_as_it_was(experiment: Experiment) -> None:
     """The weights after a watched training are those after one that nobody watches."""
-    data, learner = experiment.data, experiment.learner  # type: ignore[attr-defined]
+    data, learner = experiment.data, experiment.learner
+    assert isinstance(learner, VaeAcgan)
     pool = Pool(data)
     ids = pool.unlabelled[:40]
     pool.buy(ids, data.labels[ids])
-    looked: list[nn.Module] = []
+    looked: list[Parts] = []
 
-    def look(net: nn.Module) -> dict[str, float]:
+    def look(net: Parts) -> dict[str, float]:
         looked.append(net)
-        return {"twins": float(net.twins(data.images[:20], data.labels[:20]).mean())}  # type: ignore[operator]
+        return {"twins": float(net.twins(data.images[:20], data.labels[:20]).mean())}
 
     watching = figure3.Watching(**vars(learner), watched=figure3.Watched(learner.joint, 5, look))
-    train = experiment.train_data(pool)  # type: ignore[attr-defined]
+    train = experiment.train_data(pool)
     plain, watched = (drive(one.fit(train, Streams(3, 0))) for one in (learner, watching))
-    assert isinstance(learner, VaeAcgan)
     assert len(looked) == 2
     states = plain.parts.state_dict(), watched.parts.state_dict()
     pd.testing.assert_index_equal(pd.Index(states[0]), pd.Index(states[1]))

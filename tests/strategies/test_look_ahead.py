@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from math import ceil
 
 import pytest
 import torch
@@ -22,6 +23,7 @@ from al_runner.rng import Streams
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.in_turn import InTurn
 from al_runner.strategies.look_ahead import LookAhead
+from al_runner.strategies.proposals import proposals
 from al_runner.strategies.random import Random
 from al_runner.strategies.uncertainty import TopScore, margin
 from al_runner.testing.case import pool_of
@@ -119,11 +121,12 @@ def test_the_outcomes_are_those_of_nets_that_are_trained_on_the_true_labels(imag
     fitted = drive(learner.fit(made.train_data(pool), Streams(0, 0), None))
     pool.draw_candidates(made.plan.candidate_count, Streams(0, 1)("candidates"))
     judged = data.val if images == "validation" else data.test
-    batches, losses = [], []
-    for place in range(4):
-        batches.append(drive(line.proposed(place, fitted, pool, 5, Streams(0, 1))))
+    size = ceil(line.part * len(pool.candidates))
+    batches = drive(proposals(line.proposers, 4, fitted, pool, size, 5, Streams(0, 1)))
+    losses = []
+    for batch in batches:
         bought = toy.bought(data, memory.ids[0])
-        bought.buy(batches[-1], data.labels[batches[-1]])
+        bought.buy(batch, data.labels[batch])
         fit = drive(learner.fit(made.train_data(bought), Streams(0, 1, "/trial"), None))
         losses.append(score(prediction(fit, data.images[judged]), data.labels[judged])[1])
     best = min(range(4), key=losses.__getitem__)

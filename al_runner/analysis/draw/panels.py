@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import cycle, islice
-from math import inf
 
 import numpy as np
 import pandas as pd
@@ -122,7 +121,7 @@ def limit(
     drawn: Sequence[Curve],
     span: tuple[int, int],
     log: bool,
-    bounds: tuple[float, float] = (0.0, inf),
+    bounds: tuple[float, float],
     scale: float = 100.0,
 ) -> None:
     """Fit the axes to the curves' centres, and to their bands if the centres stay readable.

@@ -1,0 +1,65 @@
+"""The commands that read results, on 2,000 runs: 10 data sets, 10 strategies, 20 seeds, 20 rounds; processor seconds.
+
+    python scripts/benchmarks/reading.py [--seeds 2]
+
+The runs are made in a temporary folder, with errors that fall and scatter. Each command is a process of its own, one
+thread, and is timed once, with its start. Goals: al-status 3.2, al-plot 5.3, al-compare 7.
+"""
+
+import os
+import resource
+import subprocess
+import sys
+from argparse import ArgumentParser
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+from paired import device_name
+
+from al_runner.record.state import DONE, State, write
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "support"))
+
+from made_runs import make_run
+
+STRATEGIES = ("random", "entropy", "margin", "bald", "badge", "core_set", "kfac_vfe", "egl", "bait", "epig")
+ROUNDS = 20
+
+
+def make(root: Path, datasets: int, seeds: int) -> None:
+    """The finished runs of a sweep."""
+    rng = np.random.default_rng(0)
+    for place in range(datasets):
+        for strategy in STRATEGIES:
+            for seed in range(seeds):
+                errors = np.clip(0.6 * 0.9 ** np.arange(ROUNDS) + rng.normal(0, 0.01, ROUNDS), 0.001, 1)
+                folder = make_run(root, strategy, seed, errors.round(4).tolist(), dataset=f"data{place}")
+                state = State(DONE, (f"strategy={strategy}", f"seed={seed}"), str(root))
+                write(folder, state.now(DONE, rounds=ROUNDS))
+
+
+def seconds(*words: str) -> float:
+    """The processor time of a command."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(words, check=True, stdout=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def main() -> None:
+    parser = ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--datasets", type=int, default=10)
+    options = parser.parse_args()
+    print(device_name(torch.device("cpu")))
+    with TemporaryDirectory() as folder:
+        root = Path(folder)
+        make(root, options.datasets, options.seeds)
+        for command in ("al-status", "al-plot", "al-compare"):
+            print(f"{command}: {seconds(str(Path(sys.executable).with_name(command)), folder):.1f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()
