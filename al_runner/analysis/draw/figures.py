@@ -164,7 +164,8 @@ def _draw(axes: Axes, drawn: Sequence[Curve], pen: dict[str, Pen], span: tuple[i
 def _points(runs: pd.DataFrame, drawn: Sequence[Curve], look: Look) -> pd.DataFrame:
     """The published results to overlay; none if `look.published` is None."""
     wanted = () if look.published is None else [curve.name for curve in drawn if not curve.truth]
-    return matching(str(runs["dataset"].iloc[0]), wanted, look.published or (), _span(drawn))
+    dataset, model = map(str, runs[["dataset", "model"]].iloc[0])
+    return matching(dataset, wanted, look.published or (), _span(drawn), model)
 
 
 def _span(drawn: Sequence[Curve]) -> tuple[int, int]:

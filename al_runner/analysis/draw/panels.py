@@ -100,11 +100,11 @@ def draw_truths(axes: Axes, drawn: Sequence[Curve], look: Look) -> None:
 
 
 def draw_published(axes: Axes, points: pd.DataFrame, pens: Mapping[str, Pen], accuracy: bool) -> None:
-    """Draw published results as markers: the colour shows the strategy, and the shape the paper."""
+    """Draw published results as markers: the colour shows the curve, and the shape the paper."""
     for (_, paper), shape in zip(enumerate(points["paper"].unique()), cycle(PUBLISHED_MARKERS), strict=False):
-        for strategy, own in points[points["paper"] == paper].groupby("strategy", sort=True):
+        for curve, own in points[points["paper"] == paper].groupby("curve", sort=True):
             value = 100 * (1 - own["test_error"] if accuracy else own["test_error"])
-            colour = pens[str(strategy)].colour
+            colour = pens[str(curve)].colour
             axes.plot(own["labelled"], value, shape, markersize=8, markerfacecolor="none", markeredgecolor=colour)
 
 

@@ -12,8 +12,8 @@ from al_runner.analysis.draw.style import pens
 from al_runner.analysis.stats.curves import Spread
 from al_runner.analysis.stats.intervals import mean_and_half
 from al_runner.analysis.table.display import STRATEGIES, Names
-from al_runner.analysis.table.names import common_seeds
-from al_runner.analysis.table.published import published
+from al_runner.analysis.table.names import across, common_seeds, curve_names
+from al_runner.analysis.table.published import matching, published
 from al_runner.analysis.table.runs import load
 from al_runner.errors import UsageError
 
@@ -363,6 +363,35 @@ def test_published_results_are_markers_in_their_strategys_colour(tmp_path):
     with pytest.raises(UsageError, match=r"kirsch1999 has no published curve .*; gal2017, gissin2019 has one"):
         learning_curves(frame, Look(published=("kirsch1999",)))
     assert not any("published" in text for text in legend(learning_curves(frame)))
+
+
+def test_published_arms_belong_to_the_curves_of_their_learner_and_training(tmp_path):
+    arms = [(learner, "tran2019") for learner in ("plain", "dropout", "vae_acgan", "acgan")]
+    made = {"model": "resnet18", "dataset": "mnist", "labelled": range(2000, 17000, 1000)}
+    for learner, training in (*arms, ("dropout", "tran2019_turned")):
+        make_run(tmp_path, "bald", 0, FALL[:15], learner=learner, training=training, **made)
+    make_run(tmp_path, "random", 0, FALL[:15], learner="acgan", training="tran2019", **made)
+    frame = across(load(tmp_path), "learner,training")
+    figure = learning_curves(frame, Look(published=("tran2019",)))
+    markers = [line for line in figure.axes[-1].get_lines() if line.get_marker() == "*"]
+    assert all(line.get_xdata().tolist() == [16000] for line in markers)
+    colours = {pen.colour: name for name, pen in pens(dict.fromkeys(curve_names(frame))).items()}
+    assert {colours[line.get_markeredgecolor()]: round(line.get_ydata()[0], 2) for line in markers} == {
+        "bald-vae_acgan-tran2019": 0.47,
+        "bald-acgan-tran2019": 0.55,
+        "bald-dropout-tran2019_turned": 0.63,
+        "bald-dropout-tran2019": 0.67,
+        "random-acgan-tran2019": 0.67,
+    }
+
+
+def test_published_numbers_of_another_net_are_left_out_if_there_are_some_of_the_same():
+    def tran(curve, **more):
+        return (100 * matching("mnist", [curve], ["tran2019"], **more)["test_error"]).round(2).tolist()
+
+    assert tran("bald-acgan", model="preact_resnet18") == [0.43]
+    assert tran("bald-acgan", model="lenet5") == [0.55, 0.43]
+    assert tran("bald-pmda-dropout-tran2019_turned", model="resnet18") == [0.63]
 
 
 def test_the_users_own_matplotlib_settings_change_nothing(tmp_path):
