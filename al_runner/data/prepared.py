@@ -19,17 +19,23 @@ _MAY_WRITE = ContextVar("may_write", default=True)
 
 
 class NotPrepared(UsageError):
-    """A data set is not prepared yet, and `reading_only` forbids to do so."""
+    """A data set or its features are not prepared yet, and `reading_only` forbids to do so."""
 
 
 @contextmanager
 def reading_only() -> Iterator[None]:
-    """A block in which no data set is downloaded or prepared: it raises NotPrepared instead."""
+    """A block in which no data set is downloaded or prepared, and no features are made: it raises NotPrepared."""
     token = _MAY_WRITE.set(False)
     try:
         yield
     finally:
         _MAY_WRITE.reset(token)
+
+
+def require_writing(name: str, folder: Path) -> None:
+    """Raises NotPrepared inside `reading_only`: `name` would now be made in the folder."""
+    if not _MAY_WRITE.get():
+        raise NotPrepared(f"{name} is not prepared in {folder} yet; the first run does that")
 
 
 def prepared(data_root: str | Path, name: str, make: Callable[[], Arrays]) -> Arrays:
@@ -44,8 +50,7 @@ def prepared(data_root: str | Path, name: str, make: Callable[[], Arrays]) -> Ar
     checksum = path.with_name(f"{path.name}.sha256")
     try:
         if not (path.exists() and checksum.exists()):
-            if not _MAY_WRITE.get():
-                raise NotPrepared(f"{name} is not prepared in {path.parent} yet; the first run does that")
+            require_writing(name, path.parent)
             path.parent.mkdir(parents=True, exist_ok=True)
             with Claim(path.with_name(f"{name}.lock"), patient=True):
                 _complete(path, checksum, make)

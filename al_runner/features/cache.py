@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from al_runner.data.archive import sha256
+from al_runner.data.prepared import require_writing
 from al_runner.errors import UsageError
 from al_runner.features.progress import Told
 from al_runner.system.atomic import replace_file
@@ -33,11 +34,12 @@ def cached(path: Path, count: int, batch: int, facts: Mapping[str, Any], make: C
     If the file is missing or damaged, the `Rows` that `make` gives are written first, `batch` images at a time; of many
     processes only one does so. An extraction that was killed goes on after its last sound batch. Beside the file lies
     a .json file with its checksum and `facts`. Raises UsageError if the folder can't be used, or if a feature is not
-    finite.
+    finite, and NotPrepared as `reading_only` says.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         if not sound(path):
+            require_writing(path.stem, path.parent)
+            path.parent.mkdir(parents=True, exist_ok=True)
             with Claim(path.with_name(f"{path.name}.lock"), patient=True):
                 if not sound(path):  # no other process made it in the meantime
                     _make(path, count, batch, facts, make())

@@ -1,5 +1,6 @@
 """`al-run --dry-run` says what would run and leaves nothing behind."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,12 @@ def test_mistakes_are_told_as_ever(tmp_path: Path, words: list[str], message: st
 def test_no_data_set_is_prepared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert dry("dataset=usps", f"data_root={tmp_path / 'data'}", f"results={tmp_path / 'out'}") == 0
     assert f"usps is not prepared in {tmp_path / 'data'} yet" in capsys.readouterr().out
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_no_features_are_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert dry(*digits8(tmp_path, "features=patches", "model=linear_probe", "strategy=random")) == 0
+    assert re.search(r"data: patches-\w+ is not prepared in .*; the first run does that", capsys.readouterr().out)
     assert [*tmp_path.iterdir()] == []
 
 
