@@ -1,7 +1,7 @@
 """hydra/launcher=ray: a Ray task for every run, which carries out the run in a new process."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +17,8 @@ from al_runner.sweeps.begin import RETRIES, announce, begin, conclude, outcome, 
 from al_runner.sweeps.worker import Lost, carry_out
 
 log = logging.getLogger(__name__)
+
+LOOK = 0.5  # seconds between two looks at the tasks
 
 
 class RayLauncher(Launcher):
@@ -45,27 +47,41 @@ class RayLauncher(Launcher):
             import ray  # noqa: PLC0415 - takes seconds, and is optional
         except ImportError:
             raise UsageError("hydra/launcher=ray needs Ray; pip install 'al-runner[ray]'") from None
+        from al_runner.sweeps.watch import drawing  # noqa: PLC0415 - rich, which al-run --help need not wait for
+
         begin(self.config)
-        announce(self.hydra_context, self.config, job_overrides)
+        folders = announce(self.hydra_context, self.config, job_overrides)
+        with drawing(Path(str(self.config.hydra.sweep.dir)), [folder for folder in folders if folder]) as draw:
+            returns = self._carry_out(ray, job_overrides, initial_job_idx, draw)
+        conclude(returns)
+        return returns
+
+    def _carry_out(
+        self, ray: Any, job_overrides: Sequence[Sequence[str]], first: int, draw: Callable[[], None] | None
+    ) -> list[JobReturn]:
+        """Do all jobs as Ray tasks, and call `draw` again and again until they have ended, if there is one."""
         command = part_command(self.config.hydra, job_overrides, "hydra/sweeper=fed")
         environment = part_environment(self.config.hydra)
+        quiet = {"log_to_driver": False} if draw else {}  # the table shows what the runs would say
         ours = not ray.is_initialized()
-        ray.init(address=self.address, ignore_reinit_error=True, **self.init)
+        ray.init(address=self.address, ignore_reinit_error=True, **{**quiet, **self.init})
         task = ray.remote(num_cpus=self.cpus, num_gpus=self.gpus, max_retries=self.retries, retry_exceptions=[Lost])(
             carry_out
         )
         log.info("%d jobs on Ray (%s)", len(job_overrides), self.address or "this machine, or RAY_ADDRESS")
         try:
-            answers = [
-                task.remote(command, environment, str(Path.cwd()), initial_job_idx + number, [*overrides])
+            answers = left = [
+                task.remote(command, environment, str(Path.cwd()), first + number, [*overrides])
                 for number, overrides in enumerate(job_overrides)
             ]
-            returns = [result(ray, answer, overrides) for answer, overrides in zip(answers, job_overrides, strict=True)]
+            while left:
+                _, left = ray.wait(left, num_returns=len(left), timeout=LOOK)
+                if draw is not None:
+                    draw()
+            return [result(ray, answer, overrides) for answer, overrides in zip(answers, job_overrides, strict=True)]
         finally:
             if ours:
                 ray.shutdown()
-        conclude(returns)
-        return returns
 
 
 def result(ray: Any, answer: Any, overrides: Sequence[str]) -> JobReturn:
