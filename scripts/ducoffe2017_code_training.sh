@@ -12,7 +12,7 @@ out=outputs/reproduced/ducoffe2017_code_training
 al-plot "$runs/40" --split 250 --title "USPS, training of the paper's code" "${names[@]}" --out "$out"
 al-compare "$runs/40" --baseline uncertainty --last 5 "${names[@]}" --out "$out"
 
-al-run -m experiment=ducoffe2017_figure2_code seed="${FEW:-10,11,12}" budget.max_labelled=410 strategy=$strategies \
+al-run -m experiment=ducoffe2017_figure2_code seed="${FEW:-10,11,12,13,14}" budget.max_labelled=410 strategy=$strategies \
     results="$runs/8"
 out=outputs/reproduced/ducoffe2017_figure2_code
 al-plot "$runs/8" --split 150 --title "USPS, figure 2 under the code's training, to 410 labels" "${names[@]}" --out "$out"
