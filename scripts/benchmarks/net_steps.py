@@ -1,5 +1,7 @@
 """Net-steps a second: one by one with a DataLoader, one by one with resident data, and stacked at 1, 10 and 40 nets.
 
+The stacks have grouped convolutions, which torch.vmap makes of them, and, in rows of their own, batched products.
+
 Equal results first: the losses of the first 20 steps of every way agree (rtol 1e-3; float32 rounding, which differs
 with the memory layout, grows from there). Every way is timed in turn, again and again, in one process. The floor is the
 step's floating-point operations at the device's own rate for a large matrix product. On a GPU the stacked ways are CUDA
@@ -15,6 +17,7 @@ from time import perf_counter
 
 import torch
 from dataloader import PillowImages, give, plain_net, steps
+from im2col import as_products
 from paired import device_name, gemm
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
@@ -82,6 +85,11 @@ def stacked(some: list[Fit]) -> Way:
     return run
 
 
+def unfolded(fit: Fit) -> Fit:
+    """The same fit of a net whose convolutions are products of matrices."""
+    return fit._replace(build=lambda: as_products(fit.build()))
+
+
 def seconds(way: Way, count: int, device: torch.device) -> float:
     start = perf_counter()
     way(count)
@@ -126,6 +134,7 @@ def table(
         "DataLoader, Pillow images": (1, loader(first, plain_net(image, pool, hidden))),
         "resident": (1, resident(first)),
         **{f"stack of {count}": (count, stacked(some[:count])) for count in STACKS},
+        **{f"stack of {count}, as products": (count, stacked([*map(unfolded, some[:count])])) for count in STACKS},
     }
     losses = {kind: torch.as_tensor(way(20)).cpu() for kind, (_, way) in ways.items()}
     for kind, first_losses in losses.items():
