@@ -210,6 +210,14 @@ def test_a_run_is_neither_cut_nor_continued_from_a_query_of_another_size(tmp_pat
     assert (tmp_path / "config.yaml").read_bytes() == before
 
 
+def test_a_purchase_that_an_earlier_budget_cut_is_named(tmp_path: Path) -> None:
+    run(tmp_path)
+    with pytest.raises(UsageError, match=r"must stay the same \(its budget cut the last one from 7 to 5\); give this"):
+        opened(tmp_path, {**CONFIG, "budget": {"max_rounds": 8}}, [6, 5, 5, 5, 7, 7])
+    with pytest.raises(UsageError, match="must stay the same; give this"):
+        opened(tmp_path, {**CONFIG, "budget": {"max_rounds": 8}}, [6, 5, 5, 7, 7, 7])
+
+
 DAMAGES = [
     lambda text: text[: len(text) // 2],
     lambda text: text.replace("round", "r0und", 1),
