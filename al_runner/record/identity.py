@@ -33,8 +33,9 @@ def require_same(
         more = f"; and {len(changed) - 5} more" if len(changed) > 5 else ""
         raise UsageError(f"{folder} holds a run of another configuration ({shown}{more}); {ANEW}")
     if list(made) != list(plan[: len(made)]):
-        cut = list(made[:-1]) == list(plan[: len(made) - 1]) and made[-1] < plan[len(made) - 1]
-        why = f" (its budget cut the last one from {plan[len(made) - 1]} to {made[-1]})" if cut else ""
+        planned = plan[len(made) - 1] if len(made) <= len(plan) else 0
+        cut = list(made[:-1]) == list(plan[: len(made) - 1]) and made[-1] < planned
+        why = f" (its budget cut the last one from {planned} to {made[-1]})" if cut else ""
         raise UsageError(
             f"{folder} holds purchases of {sizes(made)} labels, but {sizes(plan)} are asked for: a run can make more "
             f"purchases, but those it has made must stay the same{why}; {ANEW}"

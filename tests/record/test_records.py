@@ -201,7 +201,7 @@ def test_a_longer_budget_continues_a_run(tmp_path: Path) -> None:
     assert "max_rounds: 4" in (tmp_path / "part" / "config.yaml").read_text()
 
 
-@pytest.mark.parametrize("plan", [[6, 5, 5], [6, 5, 5, 5, 2], [6, 5, 5, 5, 6], []])
+@pytest.mark.parametrize("plan", [[6, 5, 5], [6, 5, 5, 5], [6, 5, 5, 5, 2], [6, 5, 5, 5, 6], []])
 def test_a_run_is_neither_cut_nor_continued_from_a_query_of_another_size(tmp_path: Path, plan: list[int]) -> None:
     run(tmp_path)
     before = (tmp_path / "config.yaml").read_bytes()
