@@ -2,3 +2,4 @@
 
 UNKNOWN = -1  # the label was not bought, nobody has given it yet, or a net can't tell it
 UNSURE = -2  # the person who was asked could not tell it
+NAMELESS = ("(no name yet)", "(no second name yet)")  # a net needs two outputs, even if fewer classes have names

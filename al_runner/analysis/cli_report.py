@@ -31,7 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     for line in [*left_out(source.contents), *source.unread]:
         say(f"al-report: {line}", file=sys.stderr)
     file = write(options.out or options.directory / "report.html", page(source).encode())
-    say(f"{file} ({file.stat().st_size / 1e6:.1f} MB)")
+    kilobytes = file.stat().st_size / 1e3
+    say(f"{file} ({kilobytes:.0f} kB)" if kilobytes < 1000 else f"{file} ({kilobytes / 1e3:.1f} MB)")
     return source.contents.code
 
 

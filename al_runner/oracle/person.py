@@ -8,12 +8,10 @@ import torch
 from torch import Tensor
 
 from al_runner.errors import UsageError, Waiting
-from al_runner.labels import UNKNOWN, UNSURE
+from al_runner.labels import NAMELESS, UNKNOWN, UNSURE
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Means
 from al_runner.types import DataSet
-
-NAMELESS = ("(no name yet)", "(no second name yet)")  # a net needs two outputs, even if fewer classes have names
 
 
 @options("oracle")

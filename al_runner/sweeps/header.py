@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import torch
 
+from al_runner.labels import NAMELESS
 from al_runner.types import DataSet, Learner
 
 
@@ -40,7 +41,9 @@ def data_of(data: DataSet) -> str:
     form = f"vectors of {channels:,} numbers" if height == width == 1 else f"images of {height} x {width} pixels"
     colours = f" in {channels} channels" if channels > 1 and height * width > 1 else ""
     parts = f"{len(data.train):,} to choose from, {len(data.val):,} for validation, {len(data.test):,} for the test"
-    return f"{form}{colours}, {len(data.classes)} classes; {parts}"
+    named = len({*data.classes}.difference(NAMELESS))
+    classes = {0: "no class yet", 1: "1 class so far"}.get(named, f"{named} classes")
+    return f"{form}{colours}, {classes}; {parts}"
 
 
 def net_of(run: Mapping[str, Any], learner: Learner) -> str:

@@ -32,6 +32,7 @@ def test_from_nothing_to_the_last_round(al_run: Command, root: Path, tmp_path: P
     code, output = al_run(*words(root, tmp_path))
     folder = run_folder(tmp_path)
     assert (code, state_of(folder).state) == (WAITS, ASKING)  # type: ignore[union-attr]
+    assert "in 3 channels, no class yet; 35 to choose from" in output
     assert "waiting for the labels of 19 images (13 are for validation and test" in output
     assert "--labels PATH/query.csv" in output
     assert [len(json.loads((folder / "query-label-studio.json").read_text()))] == [19]
@@ -42,6 +43,7 @@ def test_from_nothing_to_the_last_round(al_run: Command, root: Path, tmp_path: P
         fill(folder / "query.csv")
         code, output = al_run(*words(root, tmp_path))
         assert (code, state_of(folder).state) == (WAITS, ASKING)  # type: ignore[union-attr]
+        assert "in 3 channels, 3 classes; 35 to choose from" in output
         query = rows(folder / "query.csv")
         assert len(query) == count
         said = {row["id"]: row for row in query}
