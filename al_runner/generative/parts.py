@@ -8,6 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from al_runner.errors import UsageError
 from al_runner.generative.nets import Bottleneck, Discriminator, Encoder, Generator, Sizes
 from al_runner.models.inputs import NetBuilder
 from al_runner.training import Joint, Recipe, Schedule
@@ -65,6 +66,15 @@ class BuildParts:
         generator = Generator(shape, self.classifier.classes, self.sizes)
         encoder = None if self.encoder is None else Encoder(shape, self.sizes, self.encoder)
         return Parts(classifier, generator, Discriminator(shape, self.sizes), encoder)
+
+
+def require_pixels(dtype: torch.dtype, who: str) -> None:
+    """Raises UsageError if the images are floats: generators make pixels, uint8."""
+    if dtype != torch.uint8:
+        raise UsageError(
+            f"{who} makes images with pixels of 0 .. 255, and the data set holds floats; scale them to 0 .. 255 and "
+            "leave out dataset.values=float, or choose another learner and strategy"
+        )
 
 
 def stored(images: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from al_runner.errors import UsageError
 from al_runner.generative.nets import Bottleneck, Sizes
-from al_runner.generative.parts import BuildParts, Makers, Making, Parts, stored
+from al_runner.generative.parts import BuildParts, Makers, Making, Parts, require_pixels, stored
 from al_runner.learners.dropout import DropoutNet, has_dropout
 from al_runner.learners.plain import RECIPE, SingleNet
 from al_runner.models.inputs import NetBuilder
@@ -63,8 +63,8 @@ class Generating:
     """A classifier that is trained by `recipe`, together with nets that make images. A subclass gives them in `joint`.
 
     With `samples` above 1, draws of the classifier's dropout are posterior samples, as with learner=dropout. Raises
-    UsageError if the recipe augments images, if the posterior needs dropout and the net has none, or if the images are
-    too small for the nets.
+    UsageError if the data set holds floats, if the recipe augments images, if the posterior needs dropout and the net
+    has none, or if the images are too small for the nets.
     """
 
     build: NetBuilder
@@ -92,6 +92,7 @@ class Generating:
     bottleneck: ClassVar[Bottleneck | None] = None
 
     def __post_init__(self) -> None:
+        require_pixels(self.build.dtype, "a learner that trains a generator")
         if self.recipe.augment is not None:
             raise UsageError(
                 "training.augment can't be used with a learner that makes images; use learner=dropout or "

@@ -69,6 +69,7 @@ class NetBuilder:
     classes: int
     mean: Tensor = field(repr=False)
     std: Tensor = field(repr=False)
+    dtype: torch.dtype = torch.uint8  # of the images
 
     def __call__(self) -> nn.Module:
         net = self.model(self.image_shape, self.classes)
@@ -83,4 +84,4 @@ def net_builder(
     Without `standardise`, the net sees bytes divided by 255, and floats as they are.
     """
     inputs = known_statistics(data) if standardise else unit(data)
-    return NetBuilder(model, data.image_shape, len(data.classes), *inputs)
+    return NetBuilder(model, data.image_shape, len(data.classes), *inputs, data.images.dtype)

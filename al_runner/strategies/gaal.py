@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from al_runner.errors import UsageError
 from al_runner.generative.dcgan import BuildPair, Dcgan
 from al_runner.generative.nets import Sizes
-from al_runner.generative.parts import WHITE, stored
+from al_runner.generative.parts import WHITE, require_pixels, stored
 from al_runner.needs import Needs
 from al_runner.pool import Pool
 from al_runner.rng import Streams
@@ -53,6 +53,7 @@ class Gaal(Strategy):
         return Sizes(self.latent, self.maps, self.units)
 
     def check(self, net: nn.Module, x: Tensor) -> None:
+        require_pixels(x.dtype, "strategy=gaal")
         classes = net(x).shape[1]
         if classes != 2:
             raise UsageError(

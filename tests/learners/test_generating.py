@@ -205,3 +205,5 @@ def test_what_it_can_t_do_is_said_before_any_training(kind: type[Generating]) ->
             kind,
             build=replace(BUILD, image_shape=(1, 2, 2), model=lambda shape, classes: toy.model((1, 6, 6), classes)),
         )
+    with pytest.raises(UsageError, match=r"makes images with pixels of 0 .. 255, and the data set holds floats"):
+        learner(kind, build=net_builder(replace(toy.data_set(), images=toy.data_set().images.float()), toy.model))

@@ -165,7 +165,12 @@ def test_an_oracle_that_knows_the_data_set_alone_is_refused() -> None:
 
 def test_more_than_two_classes_are_refused() -> None:
     with pytest.raises(UsageError, match="between two classes, and there are 3; use a data set of two"):
-        GAAL.check(toy.model((1, 6, 6), 3), torch.zeros(2, 1, 6, 6))
+        GAAL.check(net_builder(toy.data_set(), toy.model)(), toy.data_set().images[:2])
+
+
+def test_images_of_floats_are_refused() -> None:
+    with pytest.raises(UsageError, match=r"strategy=gaal makes images with pixels .* leave out dataset\.values=float"):
+        GAAL.check(toy.model((1, 6, 6), 2), torch.zeros(2, 1, 6, 6))
 
 
 def test_the_classifier_that_stands_for_a_person_answers_where_it_is_sure() -> None:
