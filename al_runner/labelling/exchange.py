@@ -12,7 +12,7 @@ import torch
 from al_runner.errors import UsageError
 from al_runner.labelling.answers import Answers, Known, read_answers, rows_of
 from al_runner.labelling.pictures import data_url
-from al_runner.labelling.query import PAGE, TABLE, Item, Query, remove, write
+from al_runner.labelling.query import PAGE, TABLE, Item, Questions, remove, write
 from al_runner.labels import UNSURE
 from al_runner.oracle.person import Person
 from al_runner.record.run import Run
@@ -103,7 +103,7 @@ class Exchange:
         classes = answers.classes or [*self.person.names]
         items = [self.item(id_, answers.refused.get(id_, "")) for id_ in waiting]
         with writing(self.folder):
-            write(self.folder, Query(self.title, items, classes))
+            write(self.folder, Questions(self.title, items, classes))
         return len(items)
 
     @property

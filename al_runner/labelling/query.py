@@ -32,7 +32,7 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Query:
+class Questions:
     """The images that a person is asked about together."""
 
     title: str
@@ -40,15 +40,15 @@ class Query:
     classes: Sequence[str]
 
 
-def write(folder: Path, query: Query) -> None:
+def write(folder: Path, questions: Questions) -> None:
     """Write the four files, the table last: if the table exists, the others do too.
 
     Raises OSError if one can't be written.
     """
-    replace_file(folder / PAGE, page(query).encode())
-    replace_file(folder / TASKS, (json.dumps([task(item) for item in query.items], indent=1) + "\n").encode())
-    replace_file(folder / TASKS_CONFIG, tasks_config(query.classes).encode())
-    replace_file(folder / TABLE, table(query.items).encode())
+    replace_file(folder / PAGE, page(questions).encode())
+    replace_file(folder / TASKS, (json.dumps([task(item) for item in questions.items], indent=1) + "\n").encode())
+    replace_file(folder / TASKS_CONFIG, tasks_config(questions.classes).encode())
+    replace_file(folder / TABLE, table(questions.items).encode())
 
 
 def remove(folder: Path) -> None:
@@ -65,17 +65,17 @@ def table(items: Sequence[Item]) -> str:
     return text.getvalue()
 
 
-def page(query: Query) -> str:
+def page(questions: Questions) -> str:
     """The text of query.html."""
-    items = [item.__dict__ for item in query.items]
+    items = [item.__dict__ for item in questions.items]
     # A browser keeps the answers of a page under this name, so they do not appear in the page of another query.
-    name = sha256(repr([query.title, [item.id for item in query.items]]).encode()).hexdigest()[:16]
+    name = sha256(repr([questions.title, [item.id for item in questions.items]]).encode()).hexdigest()[:16]
     environment = Environment(loader=FileSystemLoader(HERE), autoescape=True, trim_blocks=True)
     return environment.get_template("page.html.jinja").render(
-        title=query.title,
+        title=questions.title,
         style=(HERE / "page.css").read_text(encoding="utf-8"),
         script=(HERE / "page.js").read_text(encoding="utf-8"),
-        data=_json({"name": name, "items": items, "classes": [*query.classes]}),
+        data=_json({"name": name, "items": items, "classes": [*questions.classes]}),
     )
 
 

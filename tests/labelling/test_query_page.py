@@ -14,7 +14,7 @@ from labelled import COLOURS, colour_of, photos, run_folder, words
 from labelled import rows as labelled_rows
 
 from al_runner.labelling.pictures import data_url
-from al_runner.labelling.query import Item, Query, table, task, tasks_config, write
+from al_runner.labelling.query import Item, Questions, table, task, tasks_config, write
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = ["--no-sandbox", "--disable-gpu"]
@@ -39,7 +39,7 @@ def query(folder: Path, classes: tuple[str, ...] = ("red", "green"), count: int 
         pixels[number % 3] += 130
         name = f'photo "{number:02d}", </script>.png'
         items.append(Item(100 + number, name, data_url(torch.from_numpy(pixels), None), "red", 0.5 + number / 200))
-    write(folder, Query("my photos entropy seed 0, round 3", items, classes))
+    write(folder, Questions("my photos entropy seed 0, round 3", items, classes))
     return folder / "query.html"
 
 
@@ -126,7 +126,7 @@ def test_it_fits_the_screen(browser: Any, tmp_path: Path, width: int) -> None:
 def test_what_stands_in_the_table_already_is_shown(browser: Any, tmp_path: Path) -> None:
     items = [Item(number, "", data_url(torch.zeros(1, 8, 8, dtype=torch.uint8), None)) for number in range(3)]
     held = [items[0], Item(1, "", items[1].picture, label="?"), Item(2, "", items[2].picture, label="gren")]
-    write(tmp_path, Query("round 0", held, ("green",)))
+    write(tmp_path, Questions("round 0", held, ("green",)))
     tab = opened(browser, tmp_path / "query.html", [])
     assert tab.locator("#count").inner_text() == "1 of 3 labelled, 2 left"
 
