@@ -6,5 +6,5 @@ runs=${RUNS:-outputs/gal2017_mnist}
 al-run -m experiment=gal2017_mnist results="$runs" seed="${SEEDS:-0,1,2}" budget.max_labelled="${LABELS:-1020}" \
     strategy="${STRATEGIES:-bald,variation_ratios,entropy,random,mean_std}" "$@"
 
-al-plot "$runs" --out outputs/reproduced/gal2017_mnist
+al-plot "$runs" --accuracy --published gal2017 --out outputs/reproduced/gal2017_mnist
 python "$(dirname "$0")/gal2017_tables.py" "$runs" --out outputs/reproduced/gal2017_mnist

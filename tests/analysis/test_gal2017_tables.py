@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from made_runs import make_run
 
+from al_runner.analysis.table.display import PAPERS
 from al_runner.analysis.table.published import FILE, published
 from al_runner.analysis.table.runs import load
 
@@ -55,6 +56,7 @@ def test_the_published_numbers_are_whole_and_name_our_strategies() -> None:
     frame = pd.read_csv(FILE)
     assert frame[["paper", "item", "dataset", "strategy", "metric", "value", "source"]].notna().all(axis=None)
     assert (frame["value"] > 0).all()
+    assert {*frame["paper"]} == {*PAPERS}
     shares = frame[frame["metric"] == "test_accuracy"]
     assert (shares["value"] < 1).all()
     theirs = set(published("gal2017").query("model == 'gal_cnn'")["strategy"])

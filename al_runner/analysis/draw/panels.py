@@ -13,6 +13,7 @@ from al_runner.analysis.draw.frame import log_limits
 from al_runner.analysis.draw.look import Look
 from al_runner.analysis.draw.style import TRUTH, Pen
 from al_runner.analysis.stats.curves import Curve
+from al_runner.analysis.table.display import PAPERS
 
 PUBLISHED_MARKERS = ("*", "8", "H", "D", "s")  # hollow and large, so no curve has such markers
 MOST_BANDS = 6  # curves of a panel that have bands; with more curves the bands would cover each other
@@ -100,7 +101,18 @@ def draw_truths(axes: Axes, drawn: Sequence[Curve], look: Look) -> None:
 
 
 def draw_published(axes: Axes, points: pd.DataFrame, pens: Mapping[str, Pen], accuracy: bool) -> None:
-    """Draw published results as markers: the colour shows the curve, and the shape the paper."""
+    """Draw published results as markers: the colour shows the curve, and the shape the paper.
+
+    The y axis grows until it shows all that lie between the ends of the x axis.
+    """
+    first, last = axes.get_xlim()
+    shown = points[points["labelled"].between(first, last)]
+    values = 100 * (1 - shown["test_error"] if accuracy else shown["test_error"])
+    if len(values):
+        low, high = axes.get_ylim()
+        least, most, room = float(values.min()), float(values.max()), 0.05 * (high - low)
+        ends = (least / 1.05, 1.05 * most) if axes.get_yscale() == "log" else (least - room, most + room)
+        axes.set_ylim(min(low, ends[0]), max(high, ends[1]))
     for (_, paper), shape in zip(enumerate(points["paper"].unique()), cycle(PUBLISHED_MARKERS), strict=False):
         for curve, own in points[points["paper"] == paper].groupby("curve", sort=True):
             value = 100 * (1 - own["test_error"] if accuracy else own["test_error"])
@@ -111,7 +123,9 @@ def draw_published(axes: Axes, points: pd.DataFrame, pens: Mapping[str, Pen], ac
 def published_handles(points: pd.DataFrame) -> list[Line2D]:
     """Legend entries of `draw_published`, one for each paper."""
     return [
-        Line2D([], [], ls="", marker=shape, ms=8, markerfacecolor="none", color=TRUTH, label=f"{paper}, published")
+        Line2D(
+            [], [], ls="", marker=shape, ms=8, markerfacecolor="none", color=TRUTH, label=f"{PAPERS[paper]}, published"
+        )
         for paper, shape in zip(points["paper"].unique(), cycle(PUBLISHED_MARKERS), strict=False)
     ]
 

@@ -6,6 +6,15 @@ from dataclasses import dataclass, field
 from al_runner.analysis.table.names import EVERYTHING, UPPER_LINE
 from al_runner.errors import UsageError
 
+PAPERS = {  # of published.csv
+    "beluch2018": "Beluch et al. (2018)",
+    "gal2017": "Gal et al. (2017)",
+    "gissin2019": "Gissin & Shalev-Shwartz (2019)",
+    "kirsch2019": "Kirsch et al. (2019)",
+    "tran2019": "Tran et al. (2019)",
+    "werner2024": "Werner et al. (2024)",
+    "yoo2019": "Yoo & Kweon (2019)",
+}
 # The order decides colours and markers (draw/style.py), so add a new name at the end.
 STRATEGIES = {
     "random": "Random",

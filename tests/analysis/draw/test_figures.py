@@ -357,9 +357,9 @@ def test_published_results_are_markers_in_their_strategys_colour(tmp_path):
     logged = 100 - 100 * table.loc[table["metric"] == "test_accuracy", "value"]
     printed = table.loc[table["metric"] == "test_error_pct", "value"]
     assert sorted(bald.get_ydata()) == pytest.approx(sorted([*logged, *printed]))
-    assert legend(figure)[-2:] == ["gal2017, published", "gissin2019, published"]
+    assert legend(figure)[-2:] == ["Gal et al. (2017), published", "Gissin & Shalev-Shwartz (2019), published"]
     only = learning_curves(frame, Look(published=("gissin2019",)))
-    assert legend(only)[-1] == "gissin2019, published"
+    assert legend(only)[-1] == "Gissin & Shalev-Shwartz (2019), published"
     with pytest.raises(UsageError, match=r"kirsch1999 has no published curve .*; gal2017, gissin2019 has one"):
         learning_curves(frame, Look(published=("kirsch1999",)))
     assert not any("published" in text for text in legend(learning_curves(frame)))
@@ -383,6 +383,17 @@ def test_published_arms_belong_to_the_curves_of_their_learner_and_training(tmp_p
         "bald-dropout-tran2019": 0.67,
         "random-acgan-tran2019": 0.67,
     }
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_the_axis_shows_all_published_points_and_no_more_than_it_must(tmp_path, log):
+    for strategy in ("random", "bald"):
+        make_run(tmp_path, strategy, 0, [0.5, 0.45, 0.4], labelled=[20, 100, 200], dataset="mnist")
+    frame = load(tmp_path)
+    plain, drawn = (learning_curves(frame, Look(published=papers, log=log)).axes[0].get_ylim() for papers in (None, ()))
+    points = 100 * matching("mnist", ["random", "bald"], span=(20, 200))["test_error"]
+    assert points.min() < plain[0] and drawn[0] < points.min() < 1.5 * max(drawn[0], 1)
+    assert drawn[1] >= max(plain[1], points.max())
 
 
 def test_published_numbers_of_another_net_are_left_out_if_there_are_some_of_the_same():
