@@ -57,6 +57,7 @@ STRATEGIES = {
     "refine": "REFINE",
     "dcom": "DCoM",
     UPPER_LINE: "Look-ahead (knows all labels)",
+    "select_al": "SelectAL",
 }
 OTHERS = {
     "usps": "USPS",
