@@ -105,6 +105,12 @@ class Pool:
         """Let the next query choose among `sets` of candidates, ids [M, K]."""
         self._sets, self.candidates = sets, sets.unique()
 
+    def in_order(self) -> "Pool":
+        """The pool with its candidates in ascending order, for several choices in a query; this one does not change."""
+        same = copy(self)
+        same.candidates = self.candidates_by_id
+        return same
+
     def among(self, ids: Tensor) -> "Pool":
         """The pool as if `ids` were its only unlabelled images, for one of several choices in a query; no foresight."""
         part = copy(self)

@@ -1,11 +1,14 @@
 """Learners and fits that change another one: they pass on everything that they do not override."""
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 from torch import Tensor, nn
 
 from al_runner.needs import Gives
 from al_runner.types import Fitted, Learner
+
+Kind = TypeVar("Kind")
 
 
 @dataclass(frozen=True)
@@ -41,3 +44,10 @@ class WrappedFit:
 
     def network(self) -> nn.Module:
         return self.fitted.network()
+
+
+def part_of(fitted: object, kind: type[Kind]) -> Kind | None:
+    """The fit of this kind: `fitted` itself or one that it wraps, directly or not; None if there is none."""
+    while fitted is not None and not isinstance(fitted, kind):
+        fitted = getattr(fitted, "fitted", None)
+    return fitted

@@ -15,6 +15,8 @@ def built(name: str) -> Strategy:
         cfg.recipe.max_checks = 20
     if "batches" in cfg:  # that other strategies propose
         cfg.batches = len(cfg.proposers)
+    if "hold_outs" in cfg:  # trainings on trial
+        cfg.hold_outs = cfg.random_removals = 1
     if "levels" in cfg:
         cfg.levels = 2
     strategy: Strategy = instantiate(cfg)

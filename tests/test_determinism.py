@@ -53,7 +53,11 @@ STRATEGIES = [name for name in configs.names("strategy") if takes_ten_classes(na
 SINGLE = accepted(STRATEGIES, Plain)
 SAMPLED = accepted([name for name in STRATEGIES if name not in SINGLE], partial(Dropout, samples=2))
 CONSISTENT = [name for name in STRATEGIES if name not in (*SINGLE, *SAMPLED)]
-FEWER = {"refine": ["strategy.levels=2", "strategy.batches=9"], "look_ahead": ["strategy.batches=4"]}
+FEWER = {
+    "refine": ["strategy.levels=2", "strategy.batches=9"],
+    "look_ahead": ["strategy.batches=4"],
+    "select_al": ["strategy.hold_outs=1", "strategy.random_removals=2"],
+}
 CASES = {
     "a net": ([name for name in SINGLE if name not in FEWER], []),
     **{name: ([name], words) for name, words in FEWER.items()},

@@ -11,9 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 from command import QUICK, Command, digits8, started
 from recorded import rounds, untimed
 from sklearn.datasets import load_digits
+
+from al_runner.analysis import cases
+from al_runner.analysis.table.runs import load
 
 
 def folder_of(results: Path, strategy: str = "badge", seed: int = 0) -> Path:
@@ -297,6 +301,42 @@ def test_a_strategy_of_the_user_s_own_that_is_mended_goes_on(  # type: ignore[no
     code, output = al_run(*words)
     assert (code, "resumed after round 0 of 3" in output) == (0, True)
     assert len(untimed(folder)) == 4
+
+
+SEER = """
+from dataclasses import dataclass
+from al_runner.strategies.base import Strategy
+
+@dataclass(frozen=True)
+class Seer(Strategy):
+    foresees = True
+
+    async def query(self, fitted, pool, n, streams):
+        batches = [pool.candidates[:n], pool.candidates[-n:]]
+        outcomes = await pool.foresight.validation(batches, fitted, streams)
+        return batches[outcomes[1].loss < outcomes[0].loss]
+"""
+
+
+def test_a_strategy_of_the_user_s_own_that_foresees_is_recorded_as_an_upper_line_and_not_ranked(
+    al_run: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own_seer.py").write_text(SEER)
+    monkeypatch.syspath_prepend(tmp_path)
+    out = tmp_path / "out"
+    words = ["strategy=random", "strategy._target_=own_seer.Seer", "name=seer"]
+    for seed in range(3):
+        assert al_run(*digits8(out, "strategy=random", f"seed={seed}"))[0] == 0
+        assert al_run(*digits8(out, "strategy=margin", f"seed={seed}"))[0] == 0
+        code, output = al_run(*digits8(out, *words, f"seed={seed}"))
+        assert code == 0, output
+    assert al_run(*digits8(out, *words, "seed=0", "budget.max_rounds=4"))[0] == 0  # it goes on
+    config = yaml.safe_load((folder_of(out, "random-seer") / "config.yaml").read_text())
+    assert config["run"]["upper_line"] is True
+    assert "upper_line" not in yaml.safe_load((folder_of(out, "margin") / "config.yaml").read_text())["run"]
+    (case,) = cases(load(out))
+    assert set(case.parts) == {"random", "margin", "random-seer"}
+    assert case.strategies == ["random", "margin"]
 
 
 def test_data_that_moved_is_still_the_run_s_and_other_data_is_not(al_run: Command, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from al_runner.record.journal import Bought, Measured
 from al_runner.record.loggers import Logger, logged
 from al_runner.record.provenance import fingerprint, provenance
 from al_runner.record.run import Run, discard
-from al_runner.record.run_id import RunId
+from al_runner.record.run_id import REFERENCE, RunId
 from al_runner.record.state import RUNNING, Noted
 from al_runner.settings.check import require_options
 from al_runner.settings.explain import USER_ERRORS, explain
@@ -89,7 +89,7 @@ async def run_job(cfg: DictConfig, clock: Callable[[], float], progress: Lines, 
             if len(record.rows) < rounds:
                 logger = instantiate(cfg.logger)(folder=folder, settings=identity(cfg)) if cfg.get("logger") else None
                 start = provenance(device, cfg.seed, noted.words, data, experiment.data.source)
-                record.begin(identity(cfg), start, experiment.data.files)
+                record.begin(recorded(cfg, experiment), start, experiment.data.files)
                 record.on(Measured, lambda event: noted.runs(experiment.rounds(record)))
                 record.on(Measured, lambda event: progress.measured(label, experiment.rounds(record), event.row))
                 seen = keeper(cfg.save_weights, folder, experiment, record)
@@ -141,9 +141,15 @@ def opened(cfg: DictConfig, device: torch.device, folder: Path, claim: Claim, la
 
 
 def identity(cfg: DictConfig) -> dict[str, Any]:
-    """The configuration that makes a run this run; its folder keeps it."""
+    """The configuration that makes a run this run."""
     settings = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
     return {key: value for key, value in settings.items() if key not in NOT_IDENTITY}
+
+
+def recorded(cfg: DictConfig, experiment: Experiment) -> dict[str, Any]:
+    """What the run's folder keeps of its configuration: its identity, and whether it is an upper line."""
+    config = identity(cfg)
+    return config | {"run": config["run"] | {REFERENCE: True}} if experiment.strategy.foresees else config
 
 
 async def carry_out(

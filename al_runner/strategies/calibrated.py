@@ -10,7 +10,7 @@ from torch import Tensor
 
 from al_runner.rng import Streams
 from al_runner.types import Fitted, TrainData, mean_log_probs
-from al_runner.wrapped import Wrapped, WrappedFit
+from al_runner.wrapped import Wrapped, WrappedFit, part_of
 
 TEMPERATURES = [1 + step / 10 for step in range(190)]  # 1, 1.1, ..., 19.9, as in the code of UHerding
 
@@ -70,10 +70,5 @@ class Calibrated(Wrapped):
 
 def temperature_of(fitted: Fitted) -> float:
     """The temperature of a fit by `Calibrated`, or of one that wraps it; 1 for any other fit."""
-    part: object = fitted
-    while part is not None:
-        temperature = getattr(part, "temperature", None)
-        if temperature is not None:
-            return float(temperature)
-        part = getattr(part, "fitted", None)
-    return 1.0
+    calibrated = part_of(fitted, CalibratedFit)
+    return 1.0 if calibrated is None else calibrated.temperature

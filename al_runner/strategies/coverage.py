@@ -7,7 +7,6 @@ sum_j max over chosen i of k(x_i, x_j). MaxHerding's kernel is smooth; ProbCover
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from math import floor
 from typing import Annotated, ClassVar, Literal
 
 import torch
@@ -18,10 +17,10 @@ from al_runner.pool import Pool, shuffled
 from al_runner.rng import Streams
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Means, Positive, ProperShare
+from al_runner.strategies.balls import as_factors, ball_herding, purity_radius
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.clusters import clusters
-from al_runner.strategies.core_set import squared_distances
-from al_runner.strategies.lazy_greedy import BLOCK, Coverage, lazy_greedy
+from al_runner.strategies.lazy_greedy import Coverage, lazy_greedy
 from al_runner.types import Fitted
 
 # Kernels of squared distances / width^2. They change their argument in place.
@@ -43,15 +42,9 @@ def kernel_of(name: str, width: float) -> Kernel:
     return lambda squares: KERNELS[name](squares.mul_(width**-2))
 
 
-def as_factors(x: Tensor) -> tuple[Tensor, Tensor]:
-    """L and R with |x_i - x_j|^2 = L_i . R_j, up to rounding, [N, D] -> [N, D + 2] twice."""
-    ones, squares = x.new_ones(len(x), 1), x.square().sum(1, keepdim=True)
-    return torch.cat([-2 * x, squares, ones], 1), torch.cat([x, ones, squares], 1)
-
-
-def likeness(x: Tensor, right: Tensor, kernel: Kernel) -> Tensor:
-    """The kernel of every pair, [N, D] and the R of M points, [M, D + 2] -> [N, M] in [0, 1]."""
-    return kernel((as_factors(x)[0] @ right.T).clamp_min_(0))
+def likeness(left: Tensor, right: Tensor, kernel: Kernel) -> Tensor:
+    """The kernel of every pair, from L of N points, [N, D + 2], and R of M, [M, D + 2] -> [N, M] in [0, 1]."""
+    return kernel((left @ right.T).clamp_min_(0))
 
 
 def herding(
@@ -61,62 +54,11 @@ def herding(
 
     The points `labelled` cover `others` already. A point of `others` counts with its weight, [M], 0 or more, or all
     count 1. The greedy search is exact; ties go to the earlier position. Time O(N M D) for the first choice; memory
-    O(N + M D).
+    O(N D + M D).
     """
     coverage = Coverage(as_factors(others)[1], partial(likeness, kernel=kernel), weights)
-    coverage.add(labelled)
-    return lazy_greedy(x, n, coverage)
-
-
-def ball_herding(x: Tensor, others: Tensor, labelled: Tensor, n: int, radius: float) -> Tensor:
-    """`herding` by balls: a point covers what is closer than `radius`, [N, D], [M, D], [L, D] -> int64 [n].
-
-    Each of `others` is covered once and for all, so a gain falls by what was newly covered nearby. That is subtracted
-    from all gains once it concerns the highest one; until then the others are upper bounds. Time O(N M D) in all;
-    memory O(N D + M D).
-    """
-    (left, _), (_, known), (of_others, right) = map(as_factors, (x, labelled, others))
-    free = counted(of_others, known, radius) == 0
-    gains, pending = counted(left, right[free], radius), right[:0]
-    chosen: list[Tensor] = []
-    while len(chosen) < n:
-        best = gains.argmax()
-        if bool((pending @ left[best] < radius**2).any()):
-            gains -= counted(left, pending, radius)
-            pending = right[:0]
-            continue
-        chosen.append(best)
-        new = (right @ left[best] < radius**2) & free
-        free &= ~new
-        pending = torch.cat([pending, right[new]])
-        gains[best] = -len(others) - 1  # below every gain, so that no point is chosen twice
-    return torch.stack(chosen)
-
-
-def counted(left: Tensor, right: Tensor, radius: float) -> Tensor:
-    """How many of M points are closer than `radius` to each of N, from L [N, D + 2] and R [M, D + 2] -> int64 [N]."""
-    total = torch.zeros(len(left), dtype=torch.int64, device=left.device)
-    for part in right.split(BLOCK) if len(right) else ():
-        total += torch.cat([(rows @ part.T < radius**2).sum(1) for rows in left.split(BLOCK)])
-    return total
-
-
-def purity_radius(x: Tensor, labels: Tensor, purity: float) -> float:
-    """The largest radius at which a share `purity` of all balls is pure, [N, D], [N] (Yehuda et al., 2022, 4.2).
-
-    A ball is pure if all points closer than the radius have the label of its centre. A ball's largest pure radius is
-    the distance from its centre to the nearest point of another label, so the result is one of these distances. It is
-    infinite if all points have one label. Time O(N^2 D), memory O(N) besides the features.
-    """
-    radii = x.new_full((len(x),), torch.inf)
-    parts = list(zip(x.split(BLOCK), labels.split(BLOCK), radii.split(BLOCK), strict=True))
-    for place, (rows, own, kept) in enumerate(parts):
-        for others, theirs, theirs_kept in parts[place:]:  # a distance serves both of its points
-            squares = squared_distances(rows, others).masked_fill_(own[:, None] == theirs, torch.inf)
-            torch.minimum(kept, squares.amin(1), out=kept)
-            torch.minimum(theirs_kept, squares.amin(0), out=theirs_kept)
-    rank = floor((1 - purity) * len(x) + 1e-9)  # how many balls may be impure
-    return float(radii.sqrt().sort().values[min(rank, len(x) - 1)])
+    coverage.add(as_factors(labelled)[0])
+    return lazy_greedy(as_factors(x)[0], n, coverage)
 
 
 def points(pool: Pool, ids: Tensor) -> Tensor:

@@ -14,9 +14,10 @@ from al_runner.pool import Pool, shuffled
 from al_runner.rng import Streams
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Fraction, Means, Positive
+from al_runner.strategies.balls import as_factors, counted
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.core_set import squared_distances
-from al_runner.strategies.coverage import ProbCover, as_factors, counted, points
+from al_runner.strategies.coverage import ProbCover, points
 from al_runner.strategies.features import mean_log_probs_of
 from al_runner.strategies.lazy_greedy import BLOCK
 from al_runner.strategies.ranges import finite

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 BLOCK = 1024  # rows and columns of likeness that are in memory at once
-FEW = 8  # how many gains are computed again at once, at first
+FEW = 32  # how many gains are computed again at once, at first: fewer make slow matrix products
 
 Likeness = Callable[[Tensor, Tensor], Tensor]  # of every pair of choices [N, D] and points [M, ...] -> [N, M]
 

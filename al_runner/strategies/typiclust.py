@@ -59,10 +59,12 @@ class TypiClust(Strategy):
         return ids[typical(x, cluster, known, n, self.neighbours, self.left_out)]
 
 
-def typical(x: Tensor, cluster: Tensor, known: Tensor, n: int, neighbours: int, left_out: int) -> Tensor:
+def typical(
+    x: Tensor, cluster: Tensor, known: Tensor, n: int, neighbours: int, left_out: int, least: bool = False
+) -> Tensor:
     """Positions of `n` points that are not `known`; `x` [N, D], `cluster` int64 [N], `known` bool [N] -> int64 [n].
 
-    `neighbours` and `left_out` are the options of `TypiClust`.
+    `neighbours` and `left_out` are the options of `TypiClust`. With `least`, a cluster gives its least typical points.
     """
     sizes = torch.bincount(cluster).tolist()
     labelled = torch.bincount(cluster[known], minlength=len(sizes)).tolist()
@@ -70,7 +72,7 @@ def typical(x: Tensor, cluster: Tensor, known: Tensor, n: int, neighbours: int, 
     chosen: list[Tensor] = []
     for large in (True, False):
         queues = [
-            _unknown_by_typicality(x, cluster, known, label, neighbours)
+            _unknown_by_typicality(x, cluster, known, label, neighbours, least)
             for label in order
             if (sizes[label] > left_out) == large and sizes[label] > labelled[label]
         ]
@@ -84,8 +86,13 @@ def typical(x: Tensor, cluster: Tensor, known: Tensor, n: int, neighbours: int, 
     return torch.stack(chosen)
 
 
-def _unknown_by_typicality(x: Tensor, cluster: Tensor, known: Tensor, label: int, neighbours: int) -> list[Tensor]:
-    """Positions of a cluster's points that are not known, the most typical last; among equals, the earliest last."""
+def _unknown_by_typicality(
+    x: Tensor, cluster: Tensor, known: Tensor, label: int, neighbours: int, least: bool
+) -> list[Tensor]:
+    """Positions of a cluster's points that are not known, the most (or `least`) typical last.
+
+    Among equals, the earliest is last.
+    """
     at = (cluster == label).nonzero()[:, 0]
-    order = at[typicality(x[at], neighbours).argsort(descending=True, stable=True)]
+    order = at[typicality(x[at], neighbours).argsort(descending=not least, stable=True)]
     return [*order[~known[order]].flip(0)]

@@ -14,7 +14,8 @@ from paired import paired, start
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from al_runner.strategies.coverage import ball_herding, herding, kernel_of, purity_radius
+from al_runner.strategies.balls import ball_herding, purity_radius
+from al_runner.strategies.coverage import herding, kernel_of
 
 FEATURES, LATENT, GROUPS = 512, 16, 10
 

@@ -11,18 +11,10 @@ from torch.nn.functional import normalize
 from al_runner.engine.drive import drive
 from al_runner.pool import Pool
 from al_runner.rng import Streams, stream
+from al_runner.strategies import balls, lazy_greedy
 from al_runner.strategies import coverage as module
-from al_runner.strategies import lazy_greedy
-from al_runner.strategies.coverage import (
-    MaxHerding,
-    ProbCover,
-    as_factors,
-    ball_herding,
-    herding,
-    kernel_of,
-    likeness,
-    purity_radius,
-)
+from al_runner.strategies.balls import as_factors, ball_herding, close_pairs, purity_radius
+from al_runner.strategies.coverage import MaxHerding, ProbCover, herding, kernel_of, likeness
 from al_runner.types import DataSet, Unfitted
 
 X = torch.randn(60, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
@@ -52,15 +44,30 @@ def plain(x, others, labelled, n, kernel, width):
 @pytest.mark.parametrize("kernel", ["rbf", "laplace", "cauchy", "tophat"])
 @pytest.mark.parametrize("labelled", [0, 7])
 @pytest.mark.parametrize("block", [7, 2048])  # 60 is no multiple of 7: the last rows count too
-def test_lazy_choices_are_those_of_plain_greedy(kernel, labelled, block, monkeypatch):
-    for room in (lazy_greedy, module):
+@pytest.mark.parametrize("pair", [0.01, 10_000])  # numbers a pair: a list of all close pairs, and none
+def test_lazy_choices_are_those_of_plain_greedy(kernel, labelled, block, pair, monkeypatch):
+    for room in (lazy_greedy, balls):
         monkeypatch.setattr(room, "BLOCK", block)
+    monkeypatch.setattr(balls, "PAIR", pair)
     # Others are not the points themselves: two of these that have only each other left tie by symmetry.
     x, others, known = X[:50], X.flip(0, 1), X[50 : 50 + labelled]
     rule = partial(ball_herding, radius=0.9) if kernel == "tophat" else partial(herding, kernel=kernel_of(kernel, 0.9))
     found = rule(x, others, known, 12).tolist()
     assert found == plain(x, others, known, 12, kernel, 0.9)
     assert len(set(found)) == 12
+
+
+@pytest.mark.parametrize("most", [0, 30, 10_000])
+def test_all_close_pairs_are_listed_unless_they_are_too_many(most, monkeypatch):
+    monkeypatch.setattr(balls, "BLOCK", 7)
+    x, others = X[:40], X[20:]
+    expected = (torch.cdist(x, others, compute_mode="donot_use_mm_for_euclid_dist") < 0.9).nonzero().tolist()
+    assert len(expected) > 30
+    pairs = close_pairs(as_factors(x)[0], as_factors(others)[1], 0.9, most)
+    assert (pairs is None) == (len(expected) > most)
+    if pairs is not None:
+        assert (pairs[0].diff() >= 0).all()
+        assert sorted(zip(*(part.tolist() for part in pairs), strict=True)) == sorted(map(tuple, expected))
 
 
 @pytest.mark.parametrize("kernel", ["rbf", "tophat"])
@@ -149,6 +156,6 @@ def test_lengths_of_features_make_no_difference():
 
 def test_the_width_is_one_and_not_by_the_number_of_features():
     x, y = normalize(torch.tensor([[1.0, 0.0]])), normalize(torch.tensor([[0.0, 1.0]]))
-    assert likeness(x, as_factors(y)[1], kernel_of("rbf", MaxHerding().width)).item() == pytest.approx(
+    assert likeness(as_factors(x)[0], as_factors(y)[1], kernel_of("rbf", MaxHerding().width)).item() == pytest.approx(
         torch.tensor(-2.0).exp().item()
     )

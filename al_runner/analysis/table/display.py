@@ -66,6 +66,7 @@ STRATEGIES = {
     "refine": "REFINE",
     "dcom": "DCoM",
     UPPER_LINE: "Look-ahead (knows all labels)",
+    "select_al": "SelectAL",
 }
 OTHERS = {
     "usps": "USPS",

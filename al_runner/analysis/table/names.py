@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import pandas as pd
 
 from al_runner.errors import UsageError
-from al_runner.record.run_id import COMBINATION, curve_name
+from al_runner.record.run_id import COMBINATION, REFERENCE, curve_name
 
 EVERYTHING = "full"  # the strategy that buys every label at once
-UPPER_LINE = "look_ahead"  # chooses by labels that nobody knows: a curve, but no strategy that one could use
+UPPER_LINE = "look_ahead"  # the strategy whose runs are upper lines even if an older version did not record it
 
 
 def is_truth(frame: pd.DataFrame) -> "pd.Series[bool]":
@@ -18,7 +18,8 @@ def is_truth(frame: pd.DataFrame) -> "pd.Series[bool]":
 
 def upper_lines(frame: pd.DataFrame) -> set[str]:
     """The names of the curves that know hidden labels. They are shown and never ranked."""
-    return set(curve_names(frame[frame["strategy"] == UPPER_LINE]))
+    named = frame["strategy"] == UPPER_LINE
+    return set(curve_names(frame[named | (frame[REFERENCE] == 1) if REFERENCE in frame else named]))
 
 
 def all_truth(frame: pd.DataFrame) -> bool:

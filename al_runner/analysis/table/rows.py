@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from al_runner.errors import UsageError
-from al_runner.record.run_id import RunId
+from al_runner.record.run_id import REFERENCE, RunId
 from al_runner.record.views import STOPPING
 from al_runner.system.foreign import TABLE, WHOLE, content
 
@@ -20,17 +20,12 @@ KEYS = RunId._fields
 RATES = ("test_error", "test_accuracy", "best_test_error", "val_error", "train_error")
 COLUMNS = ("round", "labelled", *RATES, "test_nll", "steps", "fit_seconds", "select_seconds", "classes")
 MORE = ("test_balanced_accuracy", "test_macro_f1", "test_brier", "test_ece")  # not measured by older versions
-UNKNOWN = ("select_seconds", "classes", "energy_joules", "pool_images", "test_images", *MORE, *STOPPING)  # may be blank
+# Columns that are kept if a run has a number there.
+EXTRA = ("energy_joules", "pool_images", "test_images", *MORE, *STOPPING, REFERENCE)
+UNKNOWN = ("select_seconds", "classes", *EXTRA)  # may be blank
 WHOLE_OR_BLANK = ("classes", "pool_images", "test_images")
 COUNTS = ("seed", "round", "labelled", "steps")
 TIDY = (*KEYS, *COLUMNS, "folder")
-EXTRA = (
-    "energy_joules",
-    "pool_images",
-    "test_images",
-    *MORE,
-    *STOPPING,
-)  # columns that are kept if a run has a number there
 MOST = 2**53  # a count or a measurement of this size or more is damage: a float holds whole numbers exactly up to here
 # The beginning of a text that a spreadsheet would compute, or that looks as if `as_csv` had marked it.
 FORMULA = re.compile(r"'*[=+\-@\t\r]")

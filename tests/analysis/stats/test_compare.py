@@ -1,10 +1,12 @@
 """Comparisons against values by hand."""
 
+import shutil
 from math import isnan
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from made_runs import make_run
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
@@ -12,7 +14,8 @@ from two_strategies import BETTER, RANDOM, two
 
 from al_runner.analysis import average_ranks, cases, labels_needed, paired_tests, penalties, results
 from al_runner.analysis.stats.measures import Budget, area, errors_at, labels_to
-from al_runner.analysis.table.runs import load
+from al_runner.analysis.table.files import as_csv
+from al_runner.analysis.table.runs import load, table
 from al_runner.analysis.tell import tables
 from al_runner.analysis.tell.comparison import Comparison
 from al_runner.analysis.tell.verdict import all_gaps, verdict
@@ -79,8 +82,8 @@ def test_the_p_against_the_baseline_is_corrected_for_its_own_comparisons(tmp_pat
 def test_order_of_rows_does_not_matter(tmp_path):
     frame = load(two(tmp_path))
     shuffled = frame.sample(frac=1, random_state=1)
-    for table in (results, labels_needed, paired_tests, penalties):
-        pd.testing.assert_frame_equal(table(cases(frame)), table(cases(shuffled)))
+    for made in (results, labels_needed, paired_tests, penalties):
+        pd.testing.assert_frame_equal(made(cases(frame)), made(cases(shuffled)))
 
 
 def test_pairing_is_by_seed_where_seeds_differ(tmp_path):
@@ -258,6 +261,33 @@ def test_an_upper_line_is_shown_and_never_ranked(tmp_path):
     pd.testing.assert_frame_equal(paired_tests(beside), paired_tests(alone))
     pd.testing.assert_frame_equal(penalties(beside), penalties(alone))
     assert verdict(beside[0]) == verdict(alone[0])
+
+
+def test_a_run_says_that_it_is_an_upper_line_in_its_configuration_and_in_results_csv(tmp_path):
+    """Whatever its strategy is called; any other value than true is none."""
+    two(tmp_path / "runs")
+    for seed in range(4):
+        for name, said in (("mine", True), ("other", "yes")):
+            folder = make_run(tmp_path / "runs", name, seed, [0.3, 0.1, 0.01])
+            config = yaml.safe_load((folder / "config.yaml").read_text())
+            config["run"]["upper_line"] = said
+            (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    frame = load(tmp_path / "runs")
+    (tmp_path / "results.csv").write_bytes(as_csv(frame))
+    shutil.rmtree(tmp_path / "runs")
+    again = load(tmp_path)
+    pd.testing.assert_frame_equal(again, frame)
+    for part in (frame, again):
+        (case,) = cases(part)
+        assert "mine" in case.parts
+        assert case.strategies == ["random", "kfac_vfe", "other"]
+        assert "mine" not in verdict(case)
+    assert "upper_line" not in load_without(frame)
+
+
+def load_without(frame):
+    """The columns of a table of the runs that are no upper lines."""
+    return table(frame[frame["upper_line"] != 1].to_dict("records")).columns
 
 
 def test_an_upper_line_is_not_the_one_strategy_that_a_ranking_lacks(tmp_path):
