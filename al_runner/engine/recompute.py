@@ -18,6 +18,7 @@ from torch.func import functional_call
 from torch.utils.checkpoint import checkpoint
 
 from al_runner.system.chunks import at_once
+from al_runner.system.freed import return_large_blocks
 
 MEASURED = 64  # a minibatch that has no more values than this many small images is not measured
 KEPT = {"cuda": 2**34, "cpu": 2**29}  # bytes of a step that may be kept; with more, the net is cut
@@ -37,6 +38,7 @@ def frugal(net: nn.Module, x: Tensor, size: int) -> Callable[[Tensor], Tensor]:
     sizes = [count * size // len(rows) for count in kept_bytes(layers, rows)]
     if sum(sizes) <= most:
         return net
+    return_large_blocks()
     # One part must fit, whatever its size. Parts smaller than the largest layer would only mean more inputs to keep.
     parts = [Part(layers[start:end]) for start, end in cuts(sizes, max(*sizes, int(sum(sizes) / sqrt(len(sizes)))))]
 

@@ -15,7 +15,8 @@ CHUNK = 8192  # images read at once; fewer if they are large
 
 def in_parts(pool: Pool, ids: Tensor, count: int = CHUNK) -> tuple[Tensor, ...]:
     """The ids in parts of `count`, or of fewer if the images are large; the images of a part are read at once."""
-    return ids.split(at_once(count, pool.x(ids[:1]).numel()))
+    parts: tuple[Tensor, ...] = ids.split(at_once(count, pool.x(ids[:1]).numel()))
+    return parts
 
 
 def features_of(fitted: Fitted, pool: Pool, ids: Tensor) -> Tensor:

@@ -1,9 +1,9 @@
 """Peak memory of training on photos, above the photos themselves: noise of 224 x 224 in a folder of two classes.
 
-A fresh process runs al-run on the folder: it prepares the data set, trains, measures and chooses. Its peak is the
-greatest resident memory (ru_maxrss), with Python and torch. The data are the photos as uint8. Goal: 2 GB above the data
-for 3,000 photos (0.45 GB). Options of al-run may be given after `--`; the defaults train ResNet-18 of width 8 on 64 and
-then 80 photos, and BADGE chooses among 2,096. A first line gives the same for small_cnn, the default model of folders.
+A fresh process runs al-run on the folder: it prepares the data set, trains on 64 photos, measures, chooses 16 more of
+2,096, and trains and measures again. Its peak is the greatest resident memory (ru_maxrss), with Python and torch. The
+data are the photos as uint8. Goal: at most 2 GB above the data for 3,000 photos (0.45 GB). Options of al-run may take the
+place of the runs below: `memory.py model=resnet18 strategy=kfac_vfe`.
 """
 
 import os
