@@ -21,6 +21,7 @@ from al_runner.engine.parts import (
     without_augmentation,
 )
 from al_runner.engine.precision import precision
+from al_runner.engine.recompute import frugal
 from al_runner.engine.stopping import Patience, require_finite
 from al_runner.models.layers import seeded_layers
 from al_runner.rng import global_stream
@@ -74,6 +75,7 @@ class OneLoss:
 
     def __init__(self, fit: Fit, net: nn.Module):
         self._fit, self._net = fit, net
+        self._forward = frugal(net, fit.data.x, min(fit.recipe.batch_size, len(fit.data.x)))
         self._optimizer = optimizer_for(fit.recipe, net.parameters())
         if fit.optimizer_state:  # copied, because steps change the state in place
             self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": deepcopy(fit.optimizer_state)})
@@ -81,7 +83,7 @@ class OneLoss:
     def __call__(self, x: Tensor, y: Tensor, place: int, per_check: int) -> Tensor:
         """One step, the `place`th from 0; its loss, detached."""
         set_rate(self._optimizer, self._fit.recipe, place, per_check)
-        return step(self._net, self._optimizer, x, y, self._fit)
+        return step(self._net, self._optimizer, x, y, self._fit, self._forward)
 
     @property
     def optimizer_state(self) -> Mapping[int, Any] | None:
@@ -89,9 +91,16 @@ class OneLoss:
         return None if self._fit.optimizer_state is None else self._optimizer.state_dict()["state"]
 
 
-def step(net: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor, fit: Fit) -> Tensor:
-    """Take one optimiser step; returns the loss before it, detached."""
-    loss = objective(fit, net(x), y, net.parameters())
+def step(
+    net: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    x: Tensor,
+    y: Tensor,
+    fit: Fit,
+    forward: Callable[[Tensor], Tensor] | None = None,
+) -> Tensor:
+    """Take one optimiser step; returns the loss before it, detached. `forward` computes what `net` does."""
+    loss = objective(fit, (forward or net)(x), y, net.parameters())
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()

@@ -15,10 +15,11 @@ from torch import Tensor
 
 from al_runner.features.cache import Rows, cached
 from al_runner.settings.kinds import Count, Means
+from al_runner.system.chunks import in_parts
 from al_runner.types import DataSet
 
 FORM = 1  # of the files; another number makes all of them anew
-READ = 1024  # images that are hashed at once
+READ = 1024  # images that are hashed at once; fewer if they are large
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,6 @@ class Features:
 def digest(images: Tensor) -> str:
     """A hexadecimal hash of all values, their type and their shape."""
     hashed = hashlib.blake2b(repr((images.dtype, [*images.shape])).encode(), digest_size=16)
-    for part in images.split(READ):
+    for part in in_parts(images, READ):
         hashed.update(part.contiguous(memory_format=torch.contiguous_format).cpu().numpy().tobytes())
     return hashed.hexdigest()

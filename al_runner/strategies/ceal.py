@@ -18,7 +18,7 @@ from al_runner.system.chunks import at_once
 from al_runner.types import Fitted, Images, Learner, TrainData, mean_log_probs
 from al_runner.wrapped import Wrapped
 
-CHUNK = 4096  # images read at once
+CHUNK = 4096  # images read at once; fewer if they are large
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Count, Means, NotNegative
 from al_runner.strategies.ranges import finite
+from al_runner.system.chunks import in_parts
 
-CHUNK = 256  # images changed at once
+CHUNK = 256  # images changed at once; fewer if they are large
 ROUNDING = 1e-5  # share of an image's largest logit; a smaller lead may be float32's rounding
 
 
@@ -38,7 +39,7 @@ class DeepFool:
         Infinite if no change of class was found. `net` is in evaluation mode and maps images to logits [N, Y]. Raises
         ArithmeticError if a logit is NaN or infinite.
         """
-        ways = [self._ways(net, part) for part in x.split(CHUNK)]
+        ways = [self._ways(net, part) for part in in_parts(x, CHUNK)]
         return torch.cat([r.flatten(1).norm(dim=1).masked_fill(~fooled, inf) for r, fooled in ways])
 
     def twins(self, net: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -47,7 +48,7 @@ class DeepFool:
         The changed images are neither rounded nor clipped to the range of pixels, so the change stays as small as it
         was found. Raises ArithmeticError if a logit is NaN or infinite.
         """
-        ways = [self._ways(net, part) for part in x.split(CHUNK)]
+        ways = [self._ways(net, part) for part in in_parts(x, CHUNK)]
         r, fooled = (torch.cat(side) for side in zip(*ways, strict=True))
         return x + (1 + self.overshoot) * r, fooled
 

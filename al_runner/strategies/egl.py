@@ -18,10 +18,10 @@ from al_runner.settings.declare import options
 from al_runner.settings.kinds import Means
 from al_runner.strategies.base import ByScore
 from al_runner.strategies.ranges import finite
-from al_runner.system.chunks import rows_within
+from al_runner.system.chunks import in_parts, rows_within
 from al_runner.types import Fitted
 
-POSITIONS = 1024  # the most images times classes in one pass
+POSITIONS = 1024  # the most images times classes in one pass; fewer if the images are large
 
 
 @options("strategy")
@@ -49,7 +49,7 @@ def expected_lengths(net: nn.Module, x: Tensor, skip_untreated: bool = False) ->
     """
     with torch.no_grad():
         classes = net(x[:1]).shape[1]
-    return torch.cat([_lengths(net, part, skip_untreated) for part in x.split(rows_within(POSITIONS, classes))])
+    return torch.cat([_lengths(net, part, skip_untreated) for part in in_parts(x, rows_within(POSITIONS, classes))])
 
 
 def _lengths(net: nn.Module, x: Tensor, skip_untreated: bool) -> Tensor:

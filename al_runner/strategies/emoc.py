@@ -24,7 +24,7 @@ from al_runner.settings.declare import options
 from al_runner.settings.kinds import Count, Means
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.ranges import finite
-from al_runner.system.chunks import rows_within
+from al_runner.system.chunks import in_parts, rows_within
 from al_runner.types import Fitted, mean_log_probs
 
 Params = dict[str, Tensor]
@@ -35,7 +35,7 @@ OUTPUTS: dict[str, Callable[[Tensor], Tensor]] = {
 # The most numbers in the gradients of either side, or in their products, at once: 2 GB, 0.5 GB.
 MAX_NUMBERS = {"cuda": 2**29, "cpu": 2**27}
 GRADIENTS = 16  # G, gradients of candidates at once in forward mode
-IMAGES = {"cuda": 512, "cpu": 64}  # images whose outputs they change at once in forward mode
+IMAGES = {"cuda": 512, "cpu": 64}  # images whose outputs they change at once in forward mode; fewer if they are large
 
 
 @options("strategy")
@@ -152,6 +152,6 @@ def changes_in_forward_mode(net: nn.Module, x: Tensor, y: Tensor, over: Tensor, 
     changes = []
     for images, labels in zip(x.split(GRADIENTS), y.split(GRADIENTS), strict=True):
         steps = vmap(grad(loss), (None, 0, 0))(weights, images, labels)
-        parts = over.split(IMAGES[size_class(x)])
+        parts = in_parts(over, IMAGES[size_class(x)])
         changes.append(torch.stack([vmap(partial(change, part))(steps) for part in parts]).sum(0) / len(over))
     return torch.cat(changes)

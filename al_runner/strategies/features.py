@@ -13,19 +13,23 @@ from al_runner.types import Fitted, mean_log_probs
 CHUNK = 8192  # images read at once; fewer if they are large
 
 
+def in_parts(pool: Pool, ids: Tensor, count: int = CHUNK) -> tuple[Tensor, ...]:
+    """The ids in parts of `count`, or of fewer if the images are large; the images of a part are read at once."""
+    parts: tuple[Tensor, ...] = ids.split(at_once(count, pool.x(ids[:1]).numel()))
+    return parts
+
+
 def features_of(fitted: Fitted, pool: Pool, ids: Tensor) -> Tensor:
     """The inputs of the net's last dense layer for the images `ids`, [N, D].
 
     Raises ArithmeticError if a value is not finite.
     """
-    rows = at_once(CHUNK, pool.x(ids[:1]).numel())
-    return finite(torch.cat([fitted.features(pool.x(part)) for part in ids.split(rows)]), "a feature")
+    return finite(torch.cat([fitted.features(pool.x(part)) for part in in_parts(pool, ids)]), "a feature")
 
 
 def mean_log_probs_of(fitted: Fitted, pool: Pool, ids: Tensor) -> Tensor:
     """The log of the mean prediction for the images `ids`, [N, Y], which are read a part at a time."""
-    rows = at_once(CHUNK, pool.x(ids[:1]).numel())
-    return torch.cat([mean_log_probs(fitted.log_probs(pool.x(part))) for part in ids.split(rows)])
+    return torch.cat([mean_log_probs(fitted.log_probs(pool.x(part))) for part in in_parts(pool, ids)])
 
 
 def head_of(fitted: Fitted) -> nn.Linear:
@@ -39,5 +43,5 @@ def head_of(fitted: Fitted) -> nn.Linear:
 @torch.inference_mode()
 def outputs_of(fitted: Fitted, pool: Pool, ids: Tensor) -> Tensor:
     """One net's logits for the images `ids`, [N, Y]; raises ArithmeticError if a value is not finite."""
-    net, rows = fitted.network(), at_once(CHUNK, pool.x(ids[:1]).numel())
-    return finite(torch.cat([net(x) for part in ids.split(rows) for x in chunks(pool.x(part))]), "an output")
+    net = fitted.network()
+    return finite(torch.cat([net(x) for part in in_parts(pool, ids) for x in chunks(pool.x(part))]), "an output")

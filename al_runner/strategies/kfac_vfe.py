@@ -30,8 +30,10 @@ from al_runner.settings.declare import options
 from al_runner.settings.kinds import Count, Means, NotNegative, Positive, Reads
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.choice import Choice
+from al_runner.strategies.features import in_parts
 from al_runner.strategies.free_energy import FreeEnergy, greedy, mean_random_z, query_z
 from al_runner.strategies.target import grows, multiple, sizes
+from al_runner.system.chunks import at_once
 from al_runner.types import Fitted, Images
 
 Target = (
@@ -39,7 +41,7 @@ Target = (
     | Literal["parameters", "growing"]
     | Annotated[str, StringConstraints(pattern=r"^labels/\d+(\.\d+)?$"), Reads("a schedule such as labels/40")]
 )
-CHUNK = 128  # images in one backward pass; the patches of a layer then take only tens of megabytes
+CHUNK = 128  # images in one backward pass, or fewer large ones; the patches of a layer then take only tens of megabytes
 
 
 @options("strategy")
@@ -117,7 +119,7 @@ class KfacVfe(Strategy):
 
     def explained(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Choice:
         """The ids that `select` returns, with the facts from `choose`."""
-        labelled = ((pool.x(ids), pool.y(ids)) for ids in pool.labelled.split(CHUNK))
+        labelled = ((pool.x(ids), pool.y(ids)) for ids in in_parts(pool, pool.labelled, CHUNK))
         unlabelled, candidates = ImagesOf(pool, pool.unlabelled), ImagesOf(pool, pool.candidates)
         choice = self.choose(fitted.network(), unlabelled, n, candidates, labelled, rng)
         return choice._replace(chosen=pool.candidates[choice.chosen])
@@ -201,7 +203,8 @@ class KfacVfe(Strategy):
 
 
 def _batches(images: Images, positions: Tensor | None = None) -> Iterator[Tensor]:
-    """All images, or only those at `positions`, in batches of CHUNK."""
+    """All images, or only those at `positions`, in batches of CHUNK, or of fewer if the images are large."""
+    size = at_once(CHUNK, images[:1].numel())
     if positions is not None:
-        return (images[rows] for rows in positions.split(CHUNK))
-    return (images[start : start + CHUNK] for start in range(0, len(images), CHUNK))
+        return (images[rows] for rows in positions.split(size))
+    return (images[start : start + size] for start in range(0, len(images), size))

@@ -18,7 +18,12 @@ def chunks(x: Tensor) -> tuple[Tensor, ...]:
 
     A part is small enough for a CPU's caches and large enough for a GPU.
     """
-    return x.split(at_once(4096 if x.is_cuda else 512, x[:1].numel()))  # type: ignore[no-any-return]
+    return in_parts(x, 4096 if x.is_cuda else 512)
+
+
+def in_parts(x: Tensor, count: int) -> tuple[Tensor, ...]:
+    """The images, [N, ...], in parts of `count` images each, or of fewer large ones."""
+    return x.split(at_once(count, x[:1].numel()))  # type: ignore[no-any-return]
 
 
 def rows_within(most: int, numbers: int) -> int:

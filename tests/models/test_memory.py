@@ -83,7 +83,7 @@ def test_statistics_of_small_images_have_not_changed() -> None:
 
 
 PEAK = """
-import json, resource, sys
+import json
 import torch
 from al_runner.models.inputs import channel_statistics
 from al_runner.types import DataSet
@@ -92,9 +92,15 @@ torch.set_num_threads(1)
 images = torch.zeros(1200, 224, 224, 3, dtype=torch.uint8).random_(256).permute(0, 3, 1, 2)
 ids = torch.arange(1200)
 data = DataSet(images, ids % 2, ids, ids[:1], ids[:1], ("a", "b"))
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def peak():  # ru_maxrss would begin at the peak of the process that started this one
+    return next(1024 * int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
+
+
+before = peak()
 channel_statistics(data)
-print(json.dumps({"data": images.nbytes, "more": 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)}))
+print(json.dumps({"data": images.nbytes, "more": peak() - before}))
 """
 
 
@@ -109,4 +115,4 @@ def test_statistics_of_photos_need_little_more_memory() -> None:
     )
     took = json.loads(done.stdout)
     assert took["data"] == 1200 * 224 * 224 * 3
-    assert took["more"] < 0.6e9
+    assert 0 < took["more"] < 0.6e9
