@@ -29,8 +29,8 @@ def chooses(strategy: Strategy) -> bool:
     return answers and not strategy.makes_images
 
 
-CHOOSING = [name for name in configs.names("strategy") if chooses(built(name))]
-CASES = {f"{name}-{case.learner}": case for name in CHOOSING for case in cases(built(name))}
+CHOOSING = {name: strategy for name in configs.names("strategy") if chooses(strategy := built(name))}
+CASES = {f"{name}-{case.learner}": case for name, strategy in CHOOSING.items() for case in cases(strategy)}
 
 
 @pytest.fixture(params=CASES, scope="module")

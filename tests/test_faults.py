@@ -103,7 +103,7 @@ def bought(results: Path) -> int:
 def until_recorded(results: Path, wanted: int) -> None:
     deadline = time.monotonic() + 120
     while rounds(results) < wanted and time.monotonic() < deadline:
-        time.sleep(0.002)
+        time.sleep(0.01)
 
 
 def signals_in_training(number: signal.Signals, check: int, count: int) -> Callable[[], None]:
@@ -197,7 +197,7 @@ def both_workers(process: "subprocess.Popen[str]") -> list[int]:
     """A sweep's two processes, once both are there: one killed before is replaced."""
     while len(below := workers(process.pid)) < 2:
         assert process.poll() is None
-        time.sleep(0.01)
+        time.sleep(0.05)
     return below
 
 

@@ -1,5 +1,8 @@
 """What conf/ composes."""
 
+from copy import deepcopy
+from functools import cache
+
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
@@ -14,5 +17,11 @@ def names(group: str) -> list[str]:
 
 
 def composed(*overrides: str) -> DictConfig:
+    """A copy for the caller to change; Hydra composes each configuration once."""
+    return deepcopy(_composed(overrides))
+
+
+@cache
+def _composed(overrides: tuple[str, ...]) -> DictConfig:
     with initialize_config_dir(str(CONF), version_base="1.3"):
         return compose("config", list(overrides), return_hydra_config=True)

@@ -75,8 +75,15 @@ class Case:
 
     def values(self, curve: str, measure: str) -> "pd.Series[float]":
         """A measure of the finished runs of a curve, by seed."""
-        rows = self._finished.get(curve, self.each[:0])[measure]
-        return rows[rows.notna()]
+        if (curve, measure) not in self._values:
+            rows = self._finished.get(curve, self.each[:0])[measure]
+            self._values[curve, measure] = rows[rows.notna()]
+        return self._values[curve, measure]
+
+    @cached_property
+    def _values(self) -> dict[tuple[str, str], "pd.Series[float]"]:
+        """What `values` has returned; every pair of curves asks again."""
+        return {}
 
     @cached_property
     def _finished(self) -> dict[str, pd.DataFrame]:
@@ -86,8 +93,10 @@ class Case:
 
     def test(self, left: str, right: str, measure: str) -> Test:
         """The test of `left` minus `right`, paired by seed."""
-        difference = (self.values(left, measure) - self.values(right, measure)).dropna()
-        return paired_test(difference.to_numpy(dtype=np.float64))
+        first, second = self.values(left, measure), self.values(right, measure)
+        if first.index.equals(second.index):
+            return paired_test(first.to_numpy(dtype=np.float64) - second.to_numpy(dtype=np.float64))
+        return paired_test((first - second).dropna().to_numpy(dtype=np.float64))
 
     @cached_property
     def with_baseline(self) -> list[Pair]:

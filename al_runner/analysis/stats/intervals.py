@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special, stats
 from scipy.integrate import trapezoid
 
 Floats = NDArray[np.float64]
@@ -29,7 +29,7 @@ def mean_and_half(values: Floats) -> tuple[Floats, Floats]:
     mean = values.mean(-1)
     if count < 2:
         return mean, np.full_like(mean, np.nan)
-    return mean, stats.t.ppf(0.975, count - 1) * values.std(-1, ddof=1) / np.sqrt(count)
+    return mean, special.stdtrit(count - 1, 0.975) * values.std(-1, ddof=1) / np.sqrt(count)
 
 
 def interval(values: Any) -> Interval:

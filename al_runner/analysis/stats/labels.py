@@ -8,7 +8,7 @@ import pandas as pd
 
 from al_runner.analysis.stats.case import Case
 from al_runner.analysis.stats.intervals import interval, mean_columns
-from al_runner.analysis.stats.measures import labels_to
+from al_runner.analysis.stats.measures import each_run, labels_to
 from al_runner.analysis.table.metrics import LOSS
 from al_runner.record.run_id import COMBINATION
 
@@ -68,7 +68,7 @@ def _needed(case: Case, name: str, target: float, goals: "pd.Series[float] | Non
     """Labels to the target by seed, or to each seed's own target in `goals`; only the seeds in `goals` then count."""
     needed = {
         seed: labels_to(run, target if goals is None else float(goals[seed]), case.budget.end, LOSS)
-        for seed, run in case.parts[name].groupby("seed", sort=True)
+        for seed, run in each_run(case.parts[name], ["seed"], ["labelled", LOSS])
         if goals is None or seed in goals.index
     }
     return pd.Series(needed, dtype=np.float64)

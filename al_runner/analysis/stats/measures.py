@@ -4,16 +4,18 @@ A budget is a number of labels. Errors are in the column `test_error`, as fracti
 straight between its label counts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import nan
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from al_runner.analysis.stats.intervals import Floats, mean_height
 from al_runner.analysis.table.names import curve_names
 
+Run = pd.DataFrame | Mapping[str, NDArray[Any]]  # the columns of one run
 MOST_LATE = 10  # rounds: the final error is the mean of at most this many
 
 
@@ -29,6 +31,13 @@ class Budget(NamedTuple):
         return self.late[-1]
 
 
+def each_run(runs: pd.DataFrame, keys: Sequence[Any], columns: Sequence[str]) -> Iterator[tuple[Any, Run]]:
+    """The key and these columns of every run, sorted by key; as arrays, because a table for each run takes long."""
+    arrays = {column: runs[column].to_numpy() for column in columns}
+    for key, places in sorted(runs.groupby(list(keys), sort=True).indices.items()):
+        yield key, {column: values[places] for column, values in arrays.items()}
+
+
 def budget_of(runs: pd.DataFrame, end: int | None = None, last: int | None = None) -> Budget:
     """From the largest first count of the curves to `end`, or to the most labels that a run has.
 
@@ -37,21 +46,21 @@ def budget_of(runs: pd.DataFrame, end: int | None = None, last: int | None = Non
     those of one run: of all runs that reach the end, the one with the fewest rounds from start to end. So curves with
     different query sizes are compared at the same counts.
     """
-    each = runs.groupby([curve_names(runs).rename("curve"), "seed"], sort=True)["labelled"]
-    start, longest = int(each.min().max()), int(each.max().max())
+    each = [run["labelled"] for _, run in each_run(runs, [curve_names(runs), "seed"], ["labelled"])]
+    start, longest = int(max(run.min() for run in each)), int(max(run.max() for run in each))
     end = longest if end is None else end
-    reaching = [run[run.between(start, end)] for _, run in each if run.max() >= end]
+    reaching = [run[(run >= start) & (run <= end)] for run in each if run.max() >= end]
     counts = sorted({*map(int, min(reaching, key=len, default=[])), end})
     late = last or min(MOST_LATE, max(1, len(counts) // 10))
     return Budget(start, tuple(counts[-late:]))
 
 
-def errors_at(run: pd.DataFrame, counts: Sequence[int], column: str = "test_error") -> Floats:
+def errors_at(run: Run, counts: Sequence[int], column: str = "test_error") -> Floats:
     """A run's test errors at these label counts; NaN before its first and after its last round."""
     return np.interp(counts, *_columns(run, column), left=nan, right=nan)
 
 
-def area(run: pd.DataFrame, budget: Budget, column: str = "test_error") -> float:
+def area(run: Run, budget: Budget, column: str = "test_error") -> float:
     """Area under the curve divided by the budget's width, which is the mean error over the budget (trapezoid rule).
 
     NaN if the run does not span the budget.
@@ -64,7 +73,7 @@ def area(run: pd.DataFrame, budget: Budget, column: str = "test_error") -> float
     return float(mean_height(np.interp(x, labels, errors), x))
 
 
-def labels_to(run: pd.DataFrame, error: float, end: int, column: str = "test_error") -> float:
+def labels_to(run: Run, error: float, end: int, column: str = "test_error") -> float:
     """The first label count at which the run's test error is `error` or less; NaN if there is none up to `end`."""
     labels, errors = _columns(run, column)
     reached = labels[(errors <= error) & (labels <= end)]
@@ -80,13 +89,13 @@ def measures(runs: pd.DataFrame, budget: Budget, column: str = "test_error") -> 
     """
     keys = [curve_names(runs).rename("curve"), "seed"]
     rows = []
-    for (curve, seed), run in runs.groupby(keys, sort=True):
+    for (curve, seed), run in each_run(runs, keys, ["folder", "labelled", column]):
         errors, labelled = errors_at(run, budget.late, column), int(run["labelled"].max())
         rows.append(
             {
                 "curve": curve,
                 "seed": seed,
-                "folder": run["folder"].iloc[0],
+                "folder": run["folder"][0],
                 "labelled": labelled,
                 "finished": labelled >= budget.end,
                 "final": float(errors.mean()),
@@ -116,5 +125,5 @@ def _costs(runs: pd.DataFrame, keys: list[Any], budget: Budget) -> pd.DataFrame:
     return joined.reset_index()
 
 
-def _columns(run: pd.DataFrame, column: str) -> tuple[Floats, Floats]:
-    return run["labelled"].to_numpy(dtype=np.float64), run[column].to_numpy(dtype=np.float64)
+def _columns(run: Run, column: str) -> tuple[Floats, Floats]:
+    return np.asarray(run["labelled"], dtype=np.float64), np.asarray(run[column], dtype=np.float64)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from math import nan
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import pandas as pd
 
@@ -16,6 +17,7 @@ from al_runner.record.run_id import COMBINATION
 
 COSTS = ("wall_seconds", "fit_seconds", "select_seconds", "energy_joules")
 PAIR_COLUMNS = ("measure", "first", "second", *Test._fields, "t_holm", "wilcoxon_holm")
+_KNOWN: WeakKeyDictionary[Case, list[dict[str, Any]]] = WeakKeyDictionary()
 
 
 def summarise(frame: pd.DataFrame, metric: Metric = ERROR) -> pd.DataFrame:
@@ -37,11 +39,15 @@ def results(case_list: Sequence[Case]) -> pd.DataFrame:
     the runs: `wall_seconds` and `energy_joules` of a whole run, `fit_seconds` and `select_seconds` of a run's median
     round.
     """
-    rows = []
-    for case in case_list:
-        rows += [_curve(case, name) for name in case.parts]
-        rows += _truths(case.where, case.truth)
+    rows = [row for case in case_list for row in _rows(case)]
     return pd.DataFrame(rows).astype({"rank": "Int64", "test_images": "Int64"})
+
+
+def _rows(case: Case) -> list[dict[str, Any]]:
+    """The rows of a case. Several tables and figures show them, so they are computed once."""
+    if case not in _KNOWN:
+        _KNOWN[case] = [*(_curve(case, name) for name in case.parts), *_truths(case.where, case.truth)]
+    return _KNOWN[case]
 
 
 def _curve(case: Case, name: str) -> dict[str, Any]:

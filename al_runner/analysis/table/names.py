@@ -37,8 +37,9 @@ def require_curve(frame: pd.DataFrame, task: str) -> None:
 
 def curve_names(frame: pd.DataFrame) -> "pd.Series[str]":
     """The name of each row's curve, see `RunId.curve`."""
-    names = [curve_name(strategy, name) for strategy, name in zip(frame["strategy"], frame["name"], strict=True)]
-    return pd.Series(names, index=frame.index, dtype=object)
+    pairs = list(zip(frame["strategy"].tolist(), frame["name"].tolist(), strict=True))
+    known = {pair: curve_name(*pair) for pair in set(pairs)}  # far fewer than rows
+    return pd.Series([known[pair] for pair in pairs], index=frame.index, dtype=object)
 
 
 def across(frame: pd.DataFrame, keys: str | None) -> pd.DataFrame:
