@@ -2,8 +2,8 @@
 
 A fresh process runs al-run on the folder: it prepares the data set, trains on 64 photos, measures, chooses 16 more of
 2,096, and trains and measures again. Its peak is the greatest resident memory (ru_maxrss), with Python and torch. The
-data are the photos as uint8. Goal: at most 2 GB above the data for 3,000 photos (0.45 GB). Options of al-run may take the
-place of the runs below: `memory.py model=resnet18 strategy=kfac_vfe`.
+data are the photos as uint8. Goal: at most 2 GB above the data for 3,000 photos (0.45 GB). Options of al-run may take
+the place of the runs below: `memory.py model=resnet18 strategy=kfac_vfe`.
 """
 
 import os
