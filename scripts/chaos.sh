@@ -8,7 +8,8 @@ python=${1:-python}
 report=$(mktemp -d)
 AL_CHAOS=1 "$python" -m pytest -q -m "slurm or ray or not slurm" --junitxml="$report/faults.xml" -o junit_family=xunit1 \
   tests/test_faults.py tests/record/test_corruption.py tests/system/test_claim.py tests/system/test_start.py tests/test_safety.py \
-  tests/test_fuzzed_commands.py tests/analysis/test_hostile_folders.py tests/test_determinism.py tests/slurm tests/test_ray.py
+  tests/test_fuzzed_commands.py tests/analysis/test_fuzzed_options.py tests/analysis/test_hostile_folders.py \
+  tests/test_determinism.py tests/slurm tests/test_ray.py
 code=$?
 "$python" - "$report/faults.xml" <<'END'
 import sys

@@ -24,13 +24,13 @@ from al_runner.analysis.tell.notes import notes
 from al_runner.analysis.tell.tables import shown_results
 from al_runner.errors import UsageError
 from al_runner.record.run_id import COMBINATION
-from al_runner.system.console import command, say
+from al_runner.system.console import command, parsed, say
 
 
 @command("al-plot")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run al-plot's command line. Returns 1 if a run is left out; 2, with a line on stderr, for a UsageError."""
-    options = _parser().parse_args(argv)
+    options = parsed(_parser(), argv)
     contents = find(options.directory)
     out, frame = options.out or out_folder(options.directory, contents, "plots"), contents.frame
     drawn = only(across(frame, options.across), options.only)

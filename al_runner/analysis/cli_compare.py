@@ -17,13 +17,13 @@ from al_runner.analysis.tell.comparison import Comparison, save_tables
 from al_runner.analysis.tell.latex import COLUMNS, DEFAULT, chosen
 from al_runner.analysis.tell.notes import left_out
 from al_runner.analysis.tell.verdict import all_gaps
-from al_runner.system.console import command, say
+from al_runner.system.console import command, parsed, say
 
 
 @command("al-compare")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run al-compare's command line. Returns 1 if a run is left out; 2, with a line on stderr, for a UsageError."""
-    options = _parser().parse_args(argv)
+    options = parsed(_parser(), argv)
     contents = find(options.directory)
     runs = only(across(contents.frame, options.across), options.only)
     look, columns = look_of(options, runs), chosen(options.columns)

@@ -12,13 +12,13 @@ from al_runner.analysis.report.page import page
 from al_runner.analysis.report.source import Source
 from al_runner.analysis.table.files import write
 from al_runner.analysis.tell.notes import left_out
-from al_runner.system.console import command, say
+from al_runner.system.console import command, parsed, say
 
 
 @command("al-report")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run al-report's command line. Returns 1 if a run is left out; 2, with a line on stderr, for a UsageError."""
-    options = _parser().parse_args(argv)
+    options = parsed(_parser(), argv)
     source = Source.of(
         options.directory,
         options.data.expanduser(),

@@ -22,7 +22,7 @@ from al_runner.sweeps.runs import Run, runs_under
 from al_runner.sweeps.watch import watch
 from al_runner.sweeps.words import COLOURS, LEAST, counts_of, name_of, one_line, place_of, round_of, shared_folder
 from al_runner.sweeps.worker import AL_RUN
-from al_runner.system.console import command, say
+from al_runner.system.console import command, parsed, say
 
 CONFIG_DIR = "--config-dir="  # as `launch_of` writes it
 
@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     With --watch it returns 130 if Ctrl-C ended it; with --retry-failed, 1 if a run failed again.
     """
-    options = _parser().parse_args(argv)
+    options = parsed(_parser(), argv)
     if options.watch:
         return watch(options.directory)
     runs = runs_under(options.directory)

@@ -3,7 +3,8 @@
 import functools
 import os
 import sys
-from collections.abc import Callable
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Sequence
 from typing import ParamSpec, TextIO
 
 from al_runner.errors import UsageError
@@ -40,6 +41,18 @@ def command(name: str) -> Callable[[Callable[P, int]], Callable[P, int]]:
         return main
 
     return decorate
+
+
+def parsed(parser: ArgumentParser, argv: Sequence[str] | None) -> Namespace:
+    """The options of a command line, of this process for None. Ends the process with 2 for a mistake.
+
+    argparse reads `--name=--` as an option without a value, but lets it pass, so it is refused here.
+    """
+    words = sys.argv[1:] if argv is None else [*argv]
+    empty = next((word for word in words if word.startswith("--") and word.endswith("=--")), None)
+    if empty is not None:
+        parser.error(f"{empty}: -- is no value; give another one")
+    return parser.parse_args(words)
 
 
 def say(*lines: str, file: TextIO | None = None) -> None:

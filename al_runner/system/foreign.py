@@ -104,7 +104,7 @@ def folders_with(root: Path, names: Collection[str]) -> list[Path]:
     Hidden folders, links to folders and what lies more than DEEP folders down are left out. UsageError where `root` is
     no folder.
     """
-    if not root.is_dir():
+    if not os.path.isdir(root):  # also False for a name that is too long
         raise UsageError(f"{root} is not a directory; give one that al-run wrote into, such as outputs")
     return sorted(folder for folder, held in _walk(root) if not held.isdisjoint(names))
 

@@ -53,7 +53,7 @@ def results(root: Path) -> Path:
     return folder
 
 
-def carried_out(tool: str, folder: Path, log: Path, data: Path) -> int:
+def carried_out(tool: str, words: list[str], log: Path, data: Path) -> int:
     """The tool in a child of bounded means; its exit code."""
     pid = os.fork()
     if not pid:
@@ -67,7 +67,7 @@ def carried_out(tool: str, folder: Path, log: Path, data: Path) -> int:
             used = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
             resource.setrlimit(resource.RLIMIT_AS, (used + 2**30, used + 2**30))
             os.environ["AL_DATA"] = str(data)
-            code = TOOLS[tool]([str(folder)])
+            code = TOOLS[tool](words)
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else 98
         except BaseException:
@@ -84,7 +84,7 @@ def carried_out(tool: str, folder: Path, log: Path, data: Path) -> int:
         time.sleep(0.02)
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
-    raise AssertionError(f"{tool} hung on {folder}")
+    raise AssertionError(f"{tool} hung on {words}")
 
 
 @pytest.mark.parametrize("name", TRIED)
@@ -96,7 +96,7 @@ def test_a_stranger_s_folder_is_only_read(name: str, tmp_path: Path, record_prop
     SPOILS[name](root, results(root), outside)
     for tool in TOOLS:
         log = tmp_path / f"{tool}.log"
-        code = carried_out(tool, root, log, outside)
+        code = carried_out(tool, [str(root)], log, outside)
         said = log.read_text(errors="replace")
         assert code in ((0, 1, 2) if name in WHOLE else (0, 1)), said
         assert "Traceback" not in said

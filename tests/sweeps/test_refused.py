@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from command import QUICK, Command
 
-SLURM = ["-m", "hydra/launcher=slurm", "strategy=random", "seed=range(0,20)"]
+SLURM = ["-m", "hydra/launcher=slurm", "strategy=random", "seed=range(0,4)"]
 
 
 def test_without_slurm_nothing_is_left(al_run: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ RUN = ["training.max_checks=2", "training.check_every=10", "budget.max_rounds=2"
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("results")
-    command = [sys.executable, "-m", "al_runner.main", "-m", *RUN, f"results={folder}"]
+    command = [sys.executable, "-m", "al_runner.main", "-m", "hydra/launcher=basic", *RUN, f"results={folder}"]
     subprocess.run(command, check=True, capture_output=True)
     return folder
 
