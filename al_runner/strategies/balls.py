@@ -24,26 +24,30 @@ def ball_herding(x: Tensor, others: Tensor, labelled: Tensor, n: int, radius: fl
     """`herding` by balls: a point covers what is closer than `radius`, [N, D], [M, D], [L, D] -> int64 [n].
 
     Each of `others` is covered once and for all, so a gain falls by what was newly covered nearby. Time O(N M D) in
-    all; memory O(N D + M D): the list of all close pairs is used only if it is no larger than the points.
+    all; memory O(N D + M D): the list of all close pairs is used only if it is no larger than the points. If `others`
+    is `x` itself, each distance is computed once for both of its points.
     """
     (left, _), (_, known), (of_others, right) = map(as_factors, (x, labelled, others))
     free = counted(of_others, known, radius) == 0
-    pairs = close_pairs(left, right[free], radius, left.numel() // PAIR)
+    mirrored = x is others and 2 * int(free.sum()) >= len(x)
+    columns = (free | mirrored).nonzero()[:, 0]
+    pairs = close_pairs(left, right[columns], radius, left.numel() // PAIR, mirrored)
     if pairs is None:
         return by_distances(left, right, free, n, radius)
-    return by_pairs(*pairs, len(left), int(free.sum()), n)
+    first, second = pairs[0], columns[pairs[1]]
+    return by_pairs(first[free[second]], second[free[second]], len(left), free, n)
 
 
-def by_pairs(first: Tensor, second: Tensor, count: int, free: int, n: int) -> Tensor:
-    """Positions of `n` greedy choices among `count` points, from all pairs of a point and a `free` point in its ball.
+def by_pairs(first: Tensor, second: Tensor, count: int, free: Tensor, n: int) -> Tensor:
+    """Positions of `n` greedy choices among `count` points, from all pairs of a point and a free point in its ball.
 
-    int64 [P] twice, sorted by the first -> int64 [n]. A gain falls once for every pair.
+    int64 [P] twice, sorted by the first; bool [M] -> int64 [n]. A gain falls once for every pair.
     """
     gains = torch.bincount(first, minlength=count)
-    starts = first.new_zeros(count + 1).index_copy_(0, torch.arange(1, count + 1, device=first.device), gains.cumsum(0))
-    order, sizes = second.argsort(stable=True), torch.bincount(second, minlength=free)
+    starts = torch.cat([gains.new_zeros(1), gains.cumsum(0)])
+    order, sizes = second.argsort(stable=True), torch.bincount(second, minlength=len(free))
     around, ends = first[order], sizes.cumsum(0)  # who has a free point in its ball, one free point after another
-    open_, chosen = torch.ones(free, dtype=torch.bool, device=first.device), list[Tensor]()
+    open_, chosen = free.clone(), list[Tensor]()
     while len(chosen) < n:
         chosen.append(gains.argmax())
         ball = second[starts[chosen[-1]] : starts[chosen[-1] + 1]]
@@ -52,28 +56,28 @@ def by_pairs(first: Tensor, second: Tensor, count: int, free: int, n: int) -> Te
         shift = ends[new] - sizes[new].cumsum(0)
         places = torch.arange(int(sizes[new].sum()), device=first.device) + shift.repeat_interleave(sizes[new])
         gains -= torch.bincount(around[places], minlength=count)
-        gains[chosen[-1]] = -free - 1  # below every gain, so that no point is chosen twice
+        gains[chosen[-1]] = -len(free) - 1  # below every gain, so that no point is chosen twice
     return torch.stack(chosen)
 
 
-def close_pairs(left: Tensor, right: Tensor, radius: float, most: int) -> tuple[Tensor, Tensor] | None:
+def close_pairs(left: Tensor, right: Tensor, radius: float, most: int, mirrored: bool) -> tuple[Tensor, Tensor] | None:
     """All pairs closer than `radius`, sorted by the first, from L [N, D + 2] and R [M, D + 2] -> int64 [P] twice.
 
-    None if there are more than `most` pairs.
+    None if there are more than `most` pairs. If `mirrored`, both are the same points, and half of the pairs are
+    computed.
     """
     pairs, number = [left.new_zeros(2, 0, dtype=torch.int64)], 0
-    for place, rows in enumerate(left.split(BLOCK)):
-        near = [(rows @ part.T < radius**2).nonzero().T for part in right.split(BLOCK)] if len(right) else []
-        for block, found in enumerate(near):
-            found[0] += place * BLOCK
-            found[1] += block * BLOCK
-            number += found.shape[1]
+    for i in range(0, len(left), BLOCK):
+        for j in range(i if mirrored else 0, len(right), BLOCK):
+            near = (left[i : i + BLOCK] @ right[j : j + BLOCK].T < radius**2).nonzero().T
+            near += near.new_tensor([[i], [j]])
+            both = [near, near.flip(0)] if mirrored and j > i else [near]
+            pairs, number = pairs + both, number + len(both) * near.shape[1]
         if number > most:
             return None
-        merged = torch.cat([pairs[0][:, :0], *near], 1)
-        pairs.append(merged[:, merged[0].argsort(stable=True)])
     first, second = torch.cat(pairs, 1)
-    return first, second
+    order = first.argsort(stable=True)
+    return first[order], second[order]
 
 
 def by_distances(left: Tensor, right: Tensor, free: Tensor, n: int, radius: float) -> Tensor:

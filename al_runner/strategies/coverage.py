@@ -66,7 +66,7 @@ def points(pool: Pool, ids: Tensor) -> Tensor:
     return normalize(pool.features(ids))
 
 
-Herding = Callable[[Tensor, Tensor, Tensor, int], Tensor]  # `herding` with its kernel, or `ball_herding`
+Herding = Callable[[Tensor, Tensor, Tensor, int], Tensor]  # `herding` with its kernel
 
 
 def covering(pool: Pool, n: int, rng: torch.Generator, rule: Herding) -> Tensor:
@@ -114,7 +114,10 @@ class ProbCover(Strategy):
 
     async def query(self, fitted: Fitted, pool: Pool, n: int, streams: Streams) -> Tensor:
         radius = self.radius or pool.once(self, lambda: self.pure_radius(pool, streams.first_round()("clusters")))
-        return covering(pool, n, streams("query"), partial(ball_herding, radius=radius))
+        ids = shuffled(pool.candidates_by_id, streams("query"))
+        x, labelled = points(pool, ids), points(pool, pool.labelled)
+        others = x if len(ids) == len(pool.unlabelled) else points(pool, pool.unlabelled)
+        return ids[ball_herding(x, others, labelled, n, radius)]
 
     def pure_radius(self, pool: Pool, rng: torch.Generator) -> float:
         """The radius by `purity`; 1 if no radius above 0 has this purity, or if every radius has."""

@@ -12,13 +12,12 @@ from al_runner.engine.one_by_one import train_all
 from al_runner.errors import UsageError
 from al_runner.learners.dropout import Dropout
 from al_runner.learners.ensemble import Ensemble
-from al_runner.learners.gather import gather
 from al_runner.learners.plain import Plain
 from al_runner.learners.tuned import Tuned
 from al_runner.models.inputs import net_builder
 from al_runner.needs import Gives
 from al_runner.rng import Streams
-from al_runner.training import Fit, Trained, trained
+from al_runner.training import Fit, Trained, gather, trained
 
 BUILD = net_builder(toy.data_set(), toy.model)
 DECAYS = (0.0, 0.1, 3.0)

@@ -63,11 +63,30 @@ def test_all_close_pairs_are_listed_unless_they_are_too_many(most, monkeypatch):
     x, others = X[:40], X[20:]
     expected = (torch.cdist(x, others, compute_mode="donot_use_mm_for_euclid_dist") < 0.9).nonzero().tolist()
     assert len(expected) > 30
-    pairs = close_pairs(as_factors(x)[0], as_factors(others)[1], 0.9, most)
+    pairs = close_pairs(as_factors(x)[0], as_factors(others)[1], 0.9, most, mirrored=False)
     assert (pairs is None) == (len(expected) > most)
     if pairs is not None:
         assert (pairs[0].diff() >= 0).all()
         assert sorted(zip(*(part.tolist() for part in pairs), strict=True)) == sorted(map(tuple, expected))
+
+
+@pytest.mark.parametrize("radius", [0.3, 0.9, 1.5])
+@pytest.mark.parametrize("labelled", [0, 3, 40])
+def test_points_that_cover_each_other_are_compared_once(radius, labelled, monkeypatch):
+    """The choices are those among equal points that are another tensor, also if most are covered already."""
+    monkeypatch.setattr(balls, "BLOCK", 7)
+    x, known = X[:50], X[-labelled:] if labelled else X[:0]
+    seen = []
+
+    def spied(*parts):
+        seen.append(parts[-1])
+        return close_pairs(*parts)
+
+    monkeypatch.setattr(balls, "close_pairs", spied)
+    chosen = [ball_herding(x, others, known, 12, radius).tolist() for others in (x, x.clone())]
+    assert chosen[0] == chosen[1] == plain(x, x, known, 12, "tophat", radius)
+    covered = bool(labelled) and int((torch.cdist(x, known).amin(1) < radius).sum()) > 25
+    assert seen == [not covered, False]
 
 
 @pytest.mark.parametrize("kernel", ["rbf", "tophat"])
