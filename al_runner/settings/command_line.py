@@ -8,6 +8,7 @@ from typing import NoReturn
 
 from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, OverrideType
 from hydra.errors import HydraException
 
 from al_runner.errors import UsageError
@@ -23,7 +24,33 @@ def hydras_words(words: Sequence[str]) -> list[str]:
     require_overrides(words)
     for word in filter(is_override, words):
         require_readable(word)
+    if parsed(sorted(words, key=is_override))[0].multirun:
+        words = run_by_run(words)
     return sorted(map(with_no_choice, words), key=is_override)
+
+
+def run_by_run(words: Sequence[str]) -> list[str]:
+    """The words of a sweep, with options that a choice of a group brings in a form that Hydra sets run by run.
+
+    Hydra sets every option with one value before the sweep, in a configuration of default choices. If a group is
+    swept, that configuration may lack the option: `-m strategy=kfac_vfe,kfac_vfe_eq19 strategy.damping=0.2`.
+    """
+    read = {word: OverridesParser.create().parse_override(word) for word in filter(is_override, words)}
+    if not any(override.key_or_group in GROUPS and override.is_sweep_override() for override in read.values()):
+        return [*words]
+    return [
+        f"{key}=choice({value})" if of_a_choice(read.get(word)) else word
+        for word in words
+        for key, _, value in [word.partition("=")]
+    ]
+
+
+def of_a_choice(override: Override | None) -> bool:
+    """Whether an override sets one value of an option below a group, such as `strategy.damping=0.2`."""
+    if override is None or override.type is not OverrideType.CHANGE or override.is_sweep_override():
+        return False
+    group, dot, _ = override.key_or_group.partition(".")
+    return bool(dot) and group in GROUPS and override.value() not in ("", None)
 
 
 def with_labels(words: Sequence[str]) -> list[str]:

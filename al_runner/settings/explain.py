@@ -90,9 +90,12 @@ def unknown_option(name: str) -> str:
     source = source_of(config, parent) if parent else ""
     if source:
         return f"there is no option {name}; {parent} is that of {source}: set {source}.{last}"
+    names = [*dotted(config)]
+    if name in names:  # of the first choices of a sweep
+        return f"only some choices of this sweep have the option {name}; give it in a sweep of these alone"
     above = OmegaConf.select(config, parent) if parent else config
     beside = [key for key in map(str, above) if not key.startswith("_")] if isinstance(above, DictConfig) else []
-    return no_option(name, beside, dotted(config))
+    return no_option(name, beside, names)
 
 
 def dotted(node: DictConfig, path: str = "") -> Iterator[str]:

@@ -104,6 +104,11 @@ def test_a_path_that_hydra_misreads_is_shown_as_hydra_reads_it(path: str) -> Non
         ("--config-dir mine seed=1 --cfg job", "--config-dir mine --cfg job seed=1"),
         ("+training.optimizer.amsgrad=true", "+training.optimizer.amsgrad=true"),
         ("hydra/launcher=slurm name=", "hydra/launcher=slurm name="),
+        ("-m strategy=a,b strategy.damping=0.2 seed=1", "-m strategy=a,b strategy.damping=choice(0.2) seed=1"),
+        ("-m experiment=a,b dataset.path='x' seed=1,2", "-m experiment=a,b dataset.path=choice('x') seed=1,2"),
+        ("-m strategy=a,b strategy.damping=0.1,0.2 name=", "-m strategy=a,b strategy.damping=0.1,0.2 name="),
+        ("-m strategy=a,b +strategy.more=1 ~training.augment", "-m strategy=a,b +strategy.more=1 ~training.augment"),
+        ("-m strategy=a seed=0,1 strategy.damping=0.2", "-m strategy=a seed=0,1 strategy.damping=0.2"),
     ],
     ids=str,
 )

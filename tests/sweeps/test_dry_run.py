@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 from command import digits8, finished
 
 from al_runner.errors import UsageError
@@ -61,6 +62,23 @@ def test_what_is_recorded_is_not_counted_again(tmp_path: Path, capsys: pytest.Ca
     assert "in all: 1 run, 2 rounds to do, 40 labels to buy\nstarted by: this process\ntime: about 0:00:0" in out
     with pytest.raises(UsageError, match=r"dataset\.split\.val: 200 there, 100 asked"):
         dry(*digits8(tmp_path, "strategy=random", "dataset.split.val=100"))
+
+
+def test_an_option_that_the_default_choice_lacks_reaches_every_run_of_a_sweep(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hydra sets options before a sweep, when strategy is still the default one, which has no damping."""
+    words = digits8(tmp_path, "-m", "hydra/launcher=basic", "budget.max_rounds=1", "strategy.damping=0.2")
+    code, output = finished(*words, "strategy=kfac_vfe,kfac_vfe_eq19")
+    assert (code, "all 2 jobs are done" in output) == (0, True), output
+    configs = [yaml.safe_load(file.read_text()) for file in tmp_path.rglob("config.yaml")]
+    assert [config["strategy"]["damping"] for config in configs] == [0.2, 0.2]
+    mixed = hydras_words([*words, "strategy=kfac_vfe,margin"])
+    monkeypatch.setattr("sys.argv", ["al-run", *mixed])
+    assert dry(*mixed) == 1
+    out = capsys.readouterr().out
+    assert "refused: strategy=margin: only some choices of this sweep have the option strategy.damping" in out
+    assert "in all: 1 run, 0 rounds to do" in out  # it is finished
 
 
 @pytest.mark.parametrize(
