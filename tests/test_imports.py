@@ -81,7 +81,7 @@ LAYERS = {
     "record": {"errors", "system", "types", "settings"},
     "labelling": {"labels", "errors", "system", "types", "oracle", "record"},
     "analysis": {"errors", "system", "record", "data"},
-    "sweeps": {"types", "errors", "system", "record", "settings", "analysis"},
+    "sweeps": {"labels", "types", "errors", "system", "record", "settings", "analysis"},
 }
 KNOW_HYDRA = {"main", "job", "sweeps", "settings", "plugins", "api"}
 FILES = sorted(PACKAGE.rglob("*.py"))

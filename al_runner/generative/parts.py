@@ -72,8 +72,8 @@ def require_pixels(dtype: torch.dtype, who: str) -> None:
     """Raises UsageError if the images are floats: generators make pixels, uint8."""
     if dtype != torch.uint8:
         raise UsageError(
-            f"{who} makes images with pixels of 0 .. 255, and the data set holds floats; scale them to 0 .. 255 and "
-            "leave out dataset.values=float, or choose another learner and strategy"
+            f"{who} makes images with pixels of 0 .. 255, and the data set holds floats; use another learner and "
+            "strategy, or scale the images to 0 .. 255 and leave out dataset.values=float"
         )
 
 

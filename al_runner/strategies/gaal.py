@@ -53,13 +53,13 @@ class Gaal(Strategy):
         return Sizes(self.latent, self.maps, self.units)
 
     def check(self, net: nn.Module, x: Tensor) -> None:
-        require_pixels(x.dtype, "strategy=gaal")
         classes = net(x).shape[1]
         if classes != 2:
             raise UsageError(
                 f"strategy=gaal makes images between two classes, and there are {classes}; "
                 "use a data set of two, such as dataset=mnist_two_digits"
             )
+        require_pixels(x.dtype, "strategy=gaal")
 
     def wrap(self, learner: Learner) -> Learner:
         return WithGenerator(learner, self)

@@ -102,8 +102,8 @@ def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def built(folder: Path, name: str) -> Strategy:
-    (folder / "strategy" / "mine.yaml").write_text(f"_target_: outside_strategies.{name}\n")
-    cfg = configs.composed("strategy=mine", f"hydra.searchpath=[file://{folder}]")
+    (folder / "strategy" / f"{name}.yaml").write_text(f"_target_: outside_strategies.{name}\n")
+    cfg = configs.composed(f"strategy={name}", f"hydra.searchpath=[file://{folder}]")
     strategy: Strategy = instantiate(cfg.strategy)
     return strategy
 
