@@ -169,7 +169,7 @@ def test_more_than_two_classes_are_refused() -> None:
 
 
 def test_images_of_floats_are_refused() -> None:
-    with pytest.raises(UsageError, match=r"strategy=gaal makes images with pixels .*; use another .* leave out dataset\.values=float"):
+    with pytest.raises(UsageError, match=r"strategy=gaal makes .*pixels.*; use another .*dataset\.values=float"):
         GAAL.check(toy.model((1, 6, 6), 2), torch.zeros(2, 1, 6, 6))
 
 
