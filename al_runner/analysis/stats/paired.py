@@ -16,7 +16,6 @@ from al_runner.analysis.stats.intervals import Floats, interval, mean_and_half
 
 LEVEL = 0.05  # of every test
 POWER = 0.8  # of the test that `seeds_needed` plans
-EXACT, EXACT_TIES = 50, 13  # differences for which a rank test is exact, without and with ties or zeros
 LEAST_PAIRS = 3  # a ranking needs this many pairs: a variance of two values says very little
 DIGITS = 12  # decimals of a difference of two rates; later ones come from rounding and would break ties
 
@@ -50,36 +49,9 @@ def paired_test(differences: ArrayLike) -> Test:
     if not values.any():
         return Test(len(values), 0.0, 0.0, 1.0, 1.0, inf)
     varied = float(np.ptp(values)) > 0
-    t_p = student_p(values) if varied else nan
+    t_p = float(stats.ttest_1samp(values, 0.0).pvalue) if varied else nan
     needed = seeds_needed(mean, float(values.std(ddof=1))) if varied else nan
-    return Test(len(values), mean, half, t_p, signed_rank_p(values), needed)
-
-
-def student_p(values: Floats) -> float:
-    """Student's two-sided p (1908) that the mean of S >= 2 differences is 0; their variance must not be 0."""
-    count, mean = len(values), values.mean()
-    variance = np.mean((values - mean) ** 2) * (count / (count - 1))
-    return float(2 * special.stdtr(count - 1, -abs(mean / np.sqrt(variance / count))))
-
-
-def signed_rank_p(values: Floats) -> float:
-    """Wilcoxon's two-sided p (1945) of S differences that are not all zero; zeros are left out.
-
-    Up to EXACT differences without zeros and ties, and up to EXACT_TIES with them, p is exact: the sums of ranks over
-    all flips of signs are counted, in ranks doubled to whole numbers. For more it is the normal approximation.
-    """
-    kept = values[values != 0]
-    order = stats.rankdata(np.abs(kept))
-    plain = len(kept) == len(values) and len(np.unique(order)) == len(order)
-    if len(values) > (EXACT if plain else EXACT_TIES):
-        return float(stats.wilcoxon(values, method="asymptotic").pvalue)
-    doubled = np.rint(2 * order).astype(np.int64)
-    ways = np.zeros(doubled.sum() + 1)  # at most 2^EXACT, which a float holds exactly
-    ways[0] = 1
-    for rank in doubled:
-        ways[rank:] = ways[rank:] + ways[:-rank]
-    held = int(doubled[kept > 0].sum())
-    return float(min(1.0, 2 * min(ways[: held + 1].sum(), ways[held:].sum()) / 2.0 ** len(kept)))
+    return Test(len(values), mean, half, t_p, float(stats.wilcoxon(values).pvalue), needed)
 
 
 def seeds_needed(mean: float, deviation: float) -> float:
