@@ -176,7 +176,7 @@
       const x = (value) => left + (last === first ? inner / 2 : (value - first) / (last - first) * inner);
       const y = (value) => top + tall - (f(Math.max(value, this.log ? low / 10 : -Infinity)) - f(low)) / (f(high) - f(low)) * tall;
       const id = `clip${Math.random().toString(36).slice(2)}`;
-      svg("rect", { x: left, y: top - 4, width: inner, height: tall + 4 }, svg("clipPath", { id }, svg("defs", {}, root)));
+      svg("rect", { x: left - 6, y: top - 4, width: inner + 12, height: tall + 4 }, svg("clipPath", { id }, svg("defs", {}, root)));
       for (const tick of this.log ? logTicks(low, high) : linearTicks(low, high, 5)) {
         svg("line", { x1: left, x2: width - right, y1: y(tick), y2: y(tick), stroke: "#e4e6ea" }, root);
         svg("text", { x: left - 7, y: y(tick) + 4, "text-anchor": "end" }, root).textContent = Number(tick.toPrecision(3));

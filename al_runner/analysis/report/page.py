@@ -54,9 +54,11 @@ def page(source: Source) -> str:
 def question(cases: Sequence[Case], names: Names) -> str:
     """The question that the folder's runs can answer."""
     where = "; ".join(f"{case.title}, {case.budget.end:,} labels" for case in cases)
-    many = len({name for case in cases for name in case.parts})
+    error, strategies = cases[0].metric.axis, {name for case in cases for name in case.parts}
+    if len(strategies) == 1:
+        return f"How does the {error} of {names(*strategies)} change with the labels? ({where})"
     return (
-        f"Which of {many} strategies gives the lowest {cases[0].metric.axis} for a labelling budget, how sure is that, "
+        f"Which of {len(strategies)} strategies gives the lowest {error} for a labelling budget, how sure is that, "
         f"and how many labels does it save compared to {names(cases[0].baseline)}? ({where})"
     )
 

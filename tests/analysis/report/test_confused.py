@@ -106,7 +106,7 @@ def test_a_folder_without_matrices_says_so_and_a_damaged_one_is_named(
 ) -> None:
     folder = make_run(tmp_path, "random", 0, [0.6, 0.4])
     assert cli_report.main([str(tmp_path)]) == 0
-    assert "No confusion matrices: this folder has no confusion.csv." in (tmp_path / "report.html").read_text()
+    assert "No confusion matrices: no run here has a confusion.csv." in (tmp_path / "report.html").read_text()
     record(folder, [(1, 0, 0, -4)])
     cli_report.main([str(tmp_path)])
     assert "confusion.csv, line 2: images is '-4'" in capsys.readouterr().err

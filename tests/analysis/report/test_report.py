@@ -343,6 +343,17 @@ def test_curves_that_end_before_one_run_does_stay_in_the_page(tmp_path):
     }
 
 
+def test_the_page_s_question_is_one_that_its_runs_can_answer(tmp_path):
+    for strategies, asked in (
+        (["badge"], "How does the test error of BADGE change"),
+        (["random"], "Which of 2 strategies"),
+    ):
+        for strategy in strategies:
+            make_run(tmp_path, strategy, 0, [0.4, 0.3])
+        assert cli_report.main([str(tmp_path)]) == 0
+        assert asked in (tmp_path / "report.html").read_text()
+
+
 def test_the_command(tmp_path, capsys):
     digits_runs(tmp_path / "runs")
     assert cli_report.main([str(tmp_path / "runs"), "--out", str(tmp_path / "page.html")]) == 0
