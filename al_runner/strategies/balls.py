@@ -70,7 +70,8 @@ def close_pairs(left: Tensor, right: Tensor, radius: float, most: int, mirrored:
     for i in range(0, len(left), BLOCK):
         for j in range(i if mirrored else 0, len(right), BLOCK):
             near = (left[i : i + BLOCK] @ right[j : j + BLOCK].T < radius**2).nonzero().T
-            near += near.new_tensor([[i], [j]])
+            near[0] += i
+            near[1] += j
             both = [near, near.flip(0)] if mirrored and j > i else [near]
             pairs, number = pairs + both, number + len(both) * near.shape[1]
         if number > most:
