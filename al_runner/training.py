@@ -3,10 +3,10 @@
 N examples, C colour channels, H x W pixels.
 """
 
-from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any, Generic, Literal, NamedTuple, Protocol, TypedDict, TypeVar, runtime_checkable
+from typing import Annotated, Any, Literal, NamedTuple, Protocol, TypedDict, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -215,41 +215,3 @@ class trained:
 
     def __await__(self) -> Generator[Sequence[Fit], list[Trained], list[Trained]]:
         return (yield self.fits)
-
-
-Result = TypeVar("Result")
-Asking = Coroutine[Sequence[Fit], list[Trained] | None, Result]
-
-
-class gather(Generic[Result]):
-    """Awaits several coroutines that ask for fits, and returns their results in order.
-
-    All the fits that they ask for at one time are asked for together. Raises the first exception of a fit or of a
-    coroutine, and closes the others.
-    """
-
-    def __init__(self, jobs: Sequence[Asking[Result]]):
-        self.jobs = jobs
-
-    def __await__(self) -> Generator[Sequence[Fit], list[Trained], list[Result]]:
-        try:
-            results: dict[int, Result] = {}
-            asked = self._advance(dict.fromkeys(range(len(self.jobs))), results)
-            while asked:
-                answers = iter((yield [fit for fits in asked.values() for fit in fits]))
-                shares = {place: [next(answers) for _ in fits] for place, fits in asked.items()}
-                asked = self._advance(shares, results)
-            return [results[place] for place in range(len(self.jobs))]
-        finally:
-            for job in self.jobs:
-                job.close()
-
-    def _advance(self, answers: dict[int, Any], results: dict[int, Result]) -> dict[int, Sequence[Fit]]:
-        """Give the jobs their answers and return their next fits; the result of a job that ends goes into `results`."""
-        asked = {}
-        for place, answer in answers.items():
-            try:
-                asked[place] = self.jobs[place].send(answer)
-            except StopIteration as end:
-                results[place] = end.value
-        return asked

@@ -15,6 +15,7 @@ LAYERS = {
     "labels": set(),
     "types": {"errors", "rng", "needs"},
     "training": {"types", "errors", "rng", "settings"},
+    "gather": {"training"},
     "wrapped": {"types", "needs"},
     "pool": {"labels", "types", "rng", "errors"},
     "oracle": {"labels", "training", "types", "system", "pool", "models", "rng", "errors", "settings"},
@@ -23,6 +24,7 @@ LAYERS = {
     "models": {"training", "types", "system", "errors", "rng", "settings"},
     "generative": {"training", "types", "models", "errors", "settings"},
     "learners": {
+        "gather",
         "wrapped",
         "training",
         "types",
@@ -37,6 +39,7 @@ LAYERS = {
     "engine": {"training", "types", "rng", "models", "system", "errors", "settings"},
     "fisher": {"errors"},
     "strategies": {
+        "gather",
         "wrapped",
         "training",
         "types",
@@ -53,6 +56,7 @@ LAYERS = {
     },
     "features": {"models", "types", "errors", "rng", "system", "settings", "data", "strategies"},
     "loop": {
+        "gather",
         "labels",
         "training",
         "types",

@@ -8,7 +8,7 @@ import psutil
 import pytest
 from command import command, digits8, started
 from recorded import untimed
-from terminal import on_a_terminal
+from terminal import on_a_terminal, require_one_table
 
 pytest.importorskip("ray", reason="Ray is not installed here; pip install 'al-runner[ray]'")
 pytestmark = pytest.mark.ray
@@ -55,10 +55,4 @@ def test_a_sweep_on_ray_survives_a_killed_process_and_names_what_fails(tmp_path:
 
 def test_a_sweep_on_ray_is_one_table_on_a_terminal(tmp_path: Path) -> None:
     words = ["-m", "device=cpu", *RAY, "seed=0,1", "strategy=random"]
-    ended = on_a_terminal(command(*digits8(tmp_path, *words)))
-    assert (ended.code, ended.same) == (0, True), ended.plain
-    text = " ".join(ended.plain.split())
-    assert "2 done, 8 of 8 rounds" in text
-    assert "all 2 jobs are done" in text
-    assert "| round" not in text
-    assert [file.read_text().count("| round") for file in tmp_path.rglob("seed*/al-run.log")] == [4, 4]
+    require_one_table(on_a_terminal(command(*digits8(tmp_path, *words))), tmp_path)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from al_runner.labels import UNKNOWN
-from al_runner.system.chunks import at_once
+from al_runner.system.chunks import rows_in_parts
 from al_runner.types import DataSet
 
 MISSING = ("nan", "none", "null", "n/a", "<na>")  # what other programs write in place of a missing label
@@ -62,5 +62,5 @@ def _of_copies(data: DataSet) -> Iterator[str]:
 
 def _marks(images: Tensor, ids: Tensor) -> NDArray[np.int64]:
     """A number for each image, int64 [N]: equal images have equal numbers."""
-    chunks = ids.split(at_once(CHUNK, images[:1].numel()))
+    chunks = rows_in_parts(ids, CHUNK, images[:1].numel())
     return np.array([hash(image.tobytes()) for chunk in chunks for image in images[chunk].numpy()], np.int64)

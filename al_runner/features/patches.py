@@ -19,7 +19,7 @@ from al_runner.settings.declare import options
 from al_runner.settings.kinds import Count, CountOrZero, Means
 from al_runner.strategies.clusters import clusters
 from al_runner.strategies.core_set import squared_distances
-from al_runner.system.chunks import at_once
+from al_runner.system.chunks import rows_in_parts
 from al_runner.types import DataSet
 
 FLAT, NOISE = 10.0, 0.1  # added to variances of values 0 .. 255, and to those of normalised values (their section 3.1)
@@ -87,7 +87,7 @@ def range_of(images: Tensor, ids: Tensor) -> tuple[float, float]:
     """The value that counts as 0, and the factor that makes the range of these images 255; (0, 1) of uint8."""
     if images.dtype == torch.uint8:
         return 0.0, 1.0
-    ends = [images[part].aminmax() for part in ids.split(at_once(READ, images[:1].numel()))]
+    ends = [images[part].aminmax() for part in rows_in_parts(ids, READ, images[:1].numel())]
     low, high = min(float(end.min) for end in ends), max(float(end.max) for end in ends)
     return low, RANGE / (high - low or 1.0)
 

@@ -27,7 +27,7 @@ from al_runner.record.journal import Bought, Measured
 from al_runner.record.loggers import Logger, logged
 from al_runner.record.provenance import fingerprint, provenance
 from al_runner.record.run import Run, discard
-from al_runner.record.run_id import REFERENCE, RunId
+from al_runner.record.run_id import UPPER_LINE, RunId
 from al_runner.record.state import RUNNING, Noted
 from al_runner.settings.check import require_options
 from al_runner.settings.explain import USER_ERRORS, explain
@@ -149,7 +149,7 @@ def identity(cfg: DictConfig) -> dict[str, Any]:
 def recorded(cfg: DictConfig, experiment: Experiment) -> dict[str, Any]:
     """What the run's folder keeps of its configuration: its identity, and whether it is an upper line."""
     config = identity(cfg)
-    return config | {"run": config["run"] | {REFERENCE: True}} if experiment.strategy.foresees else config
+    return config | {"run": config["run"] | {UPPER_LINE: True}} if experiment.strategy.foresees else config
 
 
 async def carry_out(

@@ -11,12 +11,13 @@ from torch import nn
 from torch.nn.functional import nll_loss
 
 from al_runner.errors import UsageError
+from al_runner.gather import gather
 from al_runner.learners.plain import RECIPE
 from al_runner.needs import Gives
 from al_runner.rng import Streams
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import AtLeastOne, Means, NotNegative
-from al_runner.training import Recipe, gather
+from al_runner.training import Recipe
 from al_runner.types import Fitted, Learner, TrainData, mean_log_probs
 
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from al_runner.gather import gather
 from al_runner.loop.measure import prediction, score
 from al_runner.oracle.simulated import Simulated
 from al_runner.pool import Outcome, Pool
 from al_runner.rng import Streams
-from al_runner.training import gather
 from al_runner.types import DataSet, Fitted, Learner, TrainData
 
 

@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from al_runner.system.chunks import at_once
+from al_runner.system.chunks import rows_in_parts
 from al_runner.types import DataSet
 
 # A data set that no job uses any more may be freed, so it must not be held here.
@@ -37,7 +37,7 @@ def channel_statistics(data: DataSet, chunk: int = 8192) -> tuple[Tensor, Tensor
     `chunk` images, or fewer large ones, are read at once; sums are float64.
     """
     total = torch.zeros(2, data.images.shape[1], dtype=torch.float64)
-    for ids in data.train.split(at_once(chunk, prod(data.image_shape))):
+    for ids in rows_in_parts(data.train, chunk, prod(data.image_shape)):
         values = data.images[ids].double()
         total += torch.stack([values.mean((0, 2, 3)), values.square().mean((0, 2, 3))]).cpu() * len(ids)
     mean, square = total / len(data.train)

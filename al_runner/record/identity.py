@@ -10,14 +10,14 @@ from al_runner.errors import UsageError
 from al_runner.record.journal import Begun
 from al_runner.record.loggers import flat
 from al_runner.record.older import renewed
-from al_runner.record.run_id import REFERENCE
+from al_runner.record.run_id import UPPER_LINE
 
 ANEW = "give this one name=..., or start anew with overwrite=true"
 # These decide only when a run ends. They may change if the purchases made so far stay the same.
 ENDS = ("budget.max_labelled", "budget.max_fraction", "budget.max_rounds", "stopping.obey")
 # A run is tied to its data by their fingerprint, so the folder of the data may change, and so may a file of labels.
 # The strategy's code says whether it is an upper line, and older versions did not record it.
-MAY_DIFFER = (*ENDS, "dataset.path", "oracle.labels", f"run.{REFERENCE}")
+MAY_DIFFER = (*ENDS, "dataset.path", "oracle.labels", f"run.{UPPER_LINE}")
 
 
 def require_same(

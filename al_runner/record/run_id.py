@@ -53,7 +53,7 @@ class RunId(NamedTuple):
         return PurePosixPath(self.dataset, settings, self.curve, f"seed{self.seed}")
 
 
-REFERENCE = "upper_line"  # beside these parts, true: the run's strategy chooses by labels that nobody knows
+UPPER_LINE = "upper_line"  # beside these parts, true: the run's strategy chooses by labels that nobody knows
 COMBINATION = RunId._fields[:5]  # the parts that are the same within one figure and one comparison
 
 

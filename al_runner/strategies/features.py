@@ -7,16 +7,15 @@ from al_runner.errors import UsageError
 from al_runner.models.dense import last_dense
 from al_runner.pool import Pool
 from al_runner.strategies.ranges import finite
-from al_runner.system.chunks import at_once, chunks
+from al_runner.system.chunks import chunks, rows_in_parts
 from al_runner.types import Fitted, mean_log_probs
 
 CHUNK = 8192  # images read at once; fewer if they are large
 
 
-def in_parts(pool: Pool, ids: Tensor, count: int = CHUNK) -> tuple[Tensor, ...]:
+def ids_in_parts(pool: Pool, ids: Tensor, count: int = CHUNK) -> tuple[Tensor, ...]:
     """The ids in parts of `count`, or of fewer if the images are large; the images of a part are read at once."""
-    parts: tuple[Tensor, ...] = ids.split(at_once(count, pool.x(ids[:1]).numel()))
-    return parts
+    return rows_in_parts(ids, count, pool.x(ids[:1]).numel())
 
 
 def features_of(fitted: Fitted, pool: Pool, ids: Tensor) -> Tensor:
@@ -24,12 +23,12 @@ def features_of(fitted: Fitted, pool: Pool, ids: Tensor) -> Tensor:
 
     Raises ArithmeticError if a value is not finite.
     """
-    return finite(torch.cat([fitted.features(pool.x(part)) for part in in_parts(pool, ids)]), "a feature")
+    return finite(torch.cat([fitted.features(pool.x(part)) for part in ids_in_parts(pool, ids)]), "a feature")
 
 
 def mean_log_probs_of(fitted: Fitted, pool: Pool, ids: Tensor) -> Tensor:
     """The log of the mean prediction for the images `ids`, [N, Y], which are read a part at a time."""
-    return torch.cat([mean_log_probs(fitted.log_probs(pool.x(part))) for part in in_parts(pool, ids)])
+    return torch.cat([mean_log_probs(fitted.log_probs(pool.x(part))) for part in ids_in_parts(pool, ids)])
 
 
 def head_of(fitted: Fitted) -> nn.Linear:
@@ -44,4 +43,4 @@ def head_of(fitted: Fitted) -> nn.Linear:
 def outputs_of(fitted: Fitted, pool: Pool, ids: Tensor) -> Tensor:
     """One net's logits for the images `ids`, [N, Y]; raises ArithmeticError if a value is not finite."""
     net = fitted.network()
-    return finite(torch.cat([net(x) for part in in_parts(pool, ids) for x in chunks(pool.x(part))]), "an output")
+    return finite(torch.cat([net(x) for part in ids_in_parts(pool, ids) for x in chunks(pool.x(part))]), "an output")

@@ -16,7 +16,7 @@ from al_runner.pool import Pool
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Count, Means, Positive
 from al_runner.strategies.base import Strategy
-from al_runner.strategies.features import in_parts
+from al_runner.strategies.features import ids_in_parts
 from al_runner.strategies.free_energy import greedy
 from al_runner.strategies.kfac_vfe import CHUNK
 from al_runner.types import Fitted
@@ -49,10 +49,12 @@ class KfacCode2016(Strategy):
         net = copy.deepcopy(fitted.network()).double()  # float32's rounding would be larger than the damping
         order = torch.randperm(len(pool.unlabelled), generator=rng)[: self.pool_batches * n]
         unlabelled = pool.unlabelled[order.to(pool.unlabelled.device)]
-        labelled = [(pool.x(ids), pool.y(ids)) for ids in in_parts(pool, pool.labelled, CHUNK)]
-        factors = mean_factors(net, [*labelled, *((pool.x(ids), None) for ids in in_parts(pool, unlabelled, CHUNK))])
+        labelled = [(pool.x(ids), pool.y(ids)) for ids in ids_in_parts(pool, pool.labelled, CHUNK)]
+        factors = mean_factors(
+            net, [*labelled, *((pool.x(ids), None) for ids in ids_in_parts(pool, unlabelled, CHUNK))]
+        )
         inverses = {name: Factors(*(self._inverse(matrix) for matrix in pair)) for name, pair in factors.items()}
-        each = product_traces(net, (pool.x(ids) for ids in in_parts(pool, pool.candidates, CHUNK)), inverses)
+        each = product_traces(net, (pool.x(ids) for ids in ids_in_parts(pool, pool.candidates, CHUNK)), inverses)
         before = product_traces(net, labelled, inverses)
         sign = 1 if self.direction == "minimise" else -1
         return pool.candidates[greedy(each, None, n, lambda t, _: sign * t, before)]

@@ -17,7 +17,7 @@ from al_runner.pool import Pool
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Count, Means, Positive
 from al_runner.strategies.base import Strategy
-from al_runner.strategies.features import in_parts
+from al_runner.strategies.features import ids_in_parts
 from al_runner.strategies.kfac_vfe import CHUNK
 from al_runner.types import Fitted
 
@@ -66,13 +66,15 @@ class KfacSpectral(Strategy):
         net, expected, ids = fitted.network(), self.labels == "expected", pool.unlabelled
         if self.pool_sample is not None and self.pool_sample < len(ids):
             ids = ids[torch.randperm(len(ids), generator=rng)[: self.pool_sample].to(ids.device)]
-        factors = mean_factors(net, ((pool.x(part), None) for part in in_parts(pool, ids, CHUNK)), expected=expected)
+        factors = mean_factors(
+            net, ((pool.x(part), None) for part in ids_in_parts(pool, ids, CHUNK)), expected=expected
+        )
         bases = {name: eigenbasis(pair, self.damping) for name, pair in factors.items()}
         vectors = {name: basis.vectors for name, basis in bases.items()}
-        each = spectra(net, (pool.x(part) for part in in_parts(pool, pool.candidates, CHUNK)), vectors, expected)
+        each = spectra(net, (pool.x(part) for part in ids_in_parts(pool, pool.candidates, CHUNK)), vectors, expected)
         before = None
         if self.start == "labelled":
-            batches = ((pool.x(part), pool.y(part)) for part in in_parts(pool, pool.labelled, CHUNK))
+            batches = ((pool.x(part), pool.y(part)) for part in ids_in_parts(pool, pool.labelled, CHUNK))
             before = spectra(net, batches, vectors, expected)
         return pool.candidates[spread(each, before, bases, n, self.objective == "divergence")]
 

@@ -30,7 +30,7 @@ from al_runner.settings.declare import options
 from al_runner.settings.kinds import Count, Means, NotNegative, Positive, Reads
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.choice import Choice
-from al_runner.strategies.features import in_parts
+from al_runner.strategies.features import ids_in_parts
 from al_runner.strategies.free_energy import FreeEnergy, greedy, mean_random_z, query_z
 from al_runner.strategies.target import grows, multiple, sizes
 from al_runner.system.chunks import at_once
@@ -119,7 +119,7 @@ class KfacVfe(Strategy):
 
     def explained(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Choice:
         """The ids that `select` returns, with the facts from `choose`."""
-        labelled = ((pool.x(ids), pool.y(ids)) for ids in in_parts(pool, pool.labelled, CHUNK))
+        labelled = ((pool.x(ids), pool.y(ids)) for ids in ids_in_parts(pool, pool.labelled, CHUNK))
         unlabelled, candidates = ImagesOf(pool, pool.unlabelled), ImagesOf(pool, pool.candidates)
         choice = self.choose(fitted.network(), unlabelled, n, candidates, labelled, rng)
         return choice._replace(chosen=pool.candidates[choice.chosen])

@@ -17,7 +17,7 @@ from al_runner.settings.declare import options
 from al_runner.settings.kinds import Few, Means, Positive
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.core_set import k_center
-from al_runner.strategies.features import in_parts
+from al_runner.strategies.features import ids_in_parts
 from al_runner.strategies.ranges import finite
 from al_runner.system.chunks import chunks
 from al_runner.types import Fitted
@@ -67,5 +67,5 @@ class NoiseStability(Strategy):
     def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
         ids, net = shuffled(pool.candidates_by_id, rng), fitted.network()
         noises = [shaken(net, self.scale, rng) for _ in range(self.draws_of_noise)]
-        parts = [moves(net, part, noises) for few in in_parts(pool, ids) for part in chunks(pool.x(few))]
+        parts = [moves(net, part, noises) for few in ids_in_parts(pool, ids) for part in chunks(pool.x(few))]
         return ids[spread_out(torch.cat(parts), n)]

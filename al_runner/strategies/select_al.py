@@ -13,6 +13,7 @@ from pydantic import InstanceOf
 from torch import Tensor
 
 from al_runner.errors import UsageError
+from al_runner.gather import gather
 from al_runner.pool import Pool, shuffled
 from al_runner.rng import Streams
 from al_runner.settings.declare import options
@@ -25,7 +26,6 @@ from al_runner.strategies.features import mean_log_probs_of
 from al_runner.strategies.proposals import require_choosers
 from al_runner.strategies.ranges import finite
 from al_runner.strategies.typiclust import TypiClust, typical
-from al_runner.training import gather
 from al_runner.types import Fitted, Learner, TrainData
 from al_runner.wrapped import Wrapped, WrappedFit, part_of
 

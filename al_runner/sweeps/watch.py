@@ -86,10 +86,11 @@ class Changes:
 
 
 @contextmanager
-def drawing(root: Path, folders: Sequence[Path]) -> Iterator[Callable[[], None] | None]:
+def drawing(root: Path, folders: Sequence[Path | None]) -> Iterator[Callable[[], None] | None]:
     """A live table of a sweep's runs on a terminal. It yields a function that draws it again, at most every second.
 
-    None if standard output is no terminal, or if another process draws the sweep.
+    `folders` are those of the jobs, None for a job that has none. It yields None if standard output is no terminal, or
+    if another process draws the sweep.
     """
     if LAUNCH in os.environ or not sys.stdout.isatty():
         yield None
@@ -97,16 +98,16 @@ def drawing(root: Path, folders: Sequence[Path]) -> Iterator[Callable[[], None] 
     from al_runner.sweeps.live import log_above  # noqa: PLC0415 - only here, as al-status has no log
 
     with log_above(Live(console=Console(file=sys.stdout), auto_refresh=False)) as live:
-        draw, drawn = Drawing(root, live), 0.0
+        draw, drawn, held = Drawing(root, live), 0.0, [folder for folder in folders if folder]
 
         def look() -> None:
             nonlocal drawn
             if time.monotonic() - drawn > 1:
-                draw(runs_in(folders))
+                draw(runs_in(held))
                 drawn = time.monotonic()
 
         yield look
-        draw(runs_in(folders))
+        draw(runs_in(held))
 
 
 def plain_cells(run: Run, root: Path) -> list[str]:

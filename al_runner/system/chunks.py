@@ -23,7 +23,13 @@ def chunks(x: Tensor) -> tuple[Tensor, ...]:
 
 def in_parts(x: Tensor, count: int) -> tuple[Tensor, ...]:
     """The images, [N, ...], in parts of `count` images each, or of fewer large ones."""
-    return x.split(at_once(count, x[:1].numel()))  # type: ignore[no-any-return]
+    return rows_in_parts(x, count, x[:1].numel())
+
+
+def rows_in_parts(rows: Tensor, count: int, values: int) -> tuple[Tensor, ...]:
+    """Images, or their ids, [N, ...], in parts as `at_once` says for images of `values` numbers each."""
+    parts: tuple[Tensor, ...] = rows.split(at_once(count, values))
+    return parts
 
 
 def rows_within(most: int, numbers: int) -> int:

@@ -1,16 +1,13 @@
 """Large images train in less memory, and to the same weights."""
 
 import copy
-import json
-import subprocess
-import sys
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import pytest
 import torch
 import toy
+from fresh import printed
 from made_fits import fit, same_weights
 from torch import Tensor, nn
 
@@ -49,9 +46,6 @@ def test_a_net_that_is_computed_again_trains_to_the_same_weights(model: str, req
 
 
 STEP = """
-import json
-from functools import partial
-from pathlib import Path
 import torch
 from torch import nn
 from al_runner.engine import recompute
@@ -61,33 +55,21 @@ torch.set_num_threads(1)
 net = nn.Sequential(resnet((3, 96, 96), 2, width=8)).to(memory_format=torch.channels_last)
 x = torch.rand(32, 3, 96, 96)
 
-
-def peak():  # ru_maxrss would begin at the peak of the process that started this one
-    return next(1024 * int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
-
-
 net(x[:2]).sum().backward()
 recompute.return_large_blocks = lambda: None  # it would undo MALLOC_MMAP_THRESHOLD_ below
-before, took = peak(), []
+before, took = status("VmHWM"), []
 for most in (0, 2**40):
     recompute.KEPT = {"cpu": most}
     recompute.frugal(net, x, len(x))(x).sum().backward()
-    took.append(peak() - before)
+    took.append(status("VmHWM") - before)
 print(json.dumps({"took": took, "kept": sum(recompute.kept_bytes(recompute.in_sequence(net), x))}))
 """
 
 
 def test_a_step_takes_much_less_memory() -> None:
     """Less by at least half of what a step keeps. The rest of its memory are gradients, which all steps need."""
-    done = subprocess.run(
-        [sys.executable, "-c", STEP],
-        capture_output=True,
-        text=True,
-        check=True,
-        # Every freed tensor goes back to the system, so that the peak is what the step needs.
-        env={"PYTHONPATH": str(Path(__file__).parents[2]), "PATH": "/usr/bin:/bin", "MALLOC_MMAP_THRESHOLD_": "65536"},
-    )
-    result = json.loads(done.stdout)
+    # Every freed tensor goes back to the system, so that the peak is what the step needs.
+    result = printed(STEP, MALLOC_MMAP_THRESHOLD_="65536")
     cut, whole = result["took"]
     assert whole > 0.9 * result["kept"]
     assert whole - cut > 0.5 * result["kept"]

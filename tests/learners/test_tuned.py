@@ -10,6 +10,7 @@ from torch.nn.functional import nll_loss
 from al_runner.engine.drive import drive
 from al_runner.engine.one_by_one import train_all
 from al_runner.errors import UsageError
+from al_runner.gather import gather
 from al_runner.learners.dropout import Dropout
 from al_runner.learners.ensemble import Ensemble
 from al_runner.learners.plain import Plain
@@ -17,7 +18,7 @@ from al_runner.learners.tuned import Tuned
 from al_runner.models.inputs import net_builder
 from al_runner.needs import Gives
 from al_runner.rng import Streams
-from al_runner.training import Fit, Trained, gather, trained
+from al_runner.training import Fit, Trained, trained
 
 BUILD = net_builder(toy.data_set(), toy.model)
 DECAYS = (0.0, 0.1, 3.0)

@@ -1,13 +1,9 @@
 """Fewer large images are read at once. Small ones are read as before, so their results do not change by one bit."""
 
-import json
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 import toy
+from fresh import printed
 from torch import Tensor, nn
 
 from al_runner.engine.one_by_one import error_rate
@@ -83,7 +79,6 @@ def test_statistics_of_small_images_have_not_changed() -> None:
 
 
 PEAK = """
-import json
 import torch
 from al_runner.models.inputs import channel_statistics
 from al_runner.types import DataSet
@@ -93,26 +88,14 @@ images = torch.zeros(1200, 224, 224, 3, dtype=torch.uint8).random_(256).permute(
 ids = torch.arange(1200)
 data = DataSet(images, ids % 2, ids, ids[:1], ids[:1], ("a", "b"))
 
-
-def peak():  # ru_maxrss would begin at the peak of the process that started this one
-    return next(1024 * int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
-
-
-before = peak()
+before = status("VmHWM")
 channel_statistics(data)
-print(json.dumps({"data": images.nbytes, "more": peak() - before}))
+print(json.dumps({"data": images.nbytes, "more": status("VmHWM") - before}))
 """
 
 
 def test_statistics_of_photos_need_little_more_memory() -> None:
     """1,200 images of 224 x 224 are 181 MB. In float64 they would be 1.4 GB, and their squares as much again."""
-    done = subprocess.run(
-        [sys.executable, "-c", PEAK],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={"PYTHONPATH": str(Path(__file__).parents[2]), "PATH": "/usr/bin:/bin"},
-    )
-    took = json.loads(done.stdout)
+    took = printed(PEAK)
     assert took["data"] == 1200 * 224 * 224 * 3
     assert 0 < took["more"] < 0.6e9

@@ -5,6 +5,7 @@ import pty
 import re
 import termios
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from select import select
 from typing import NamedTuple
 
@@ -24,6 +25,17 @@ class Ended(NamedTuple):
     def plain(self) -> str:
         """The text without control sequences."""
         return CONTROL.sub("", self.text)
+
+
+def require_one_table(ended: Ended, results: Path) -> None:
+    """Of a sweep of two runs of four rounds: one live table was drawn, and the lines of rounds are in the logs."""
+    assert (ended.code, ended.same) == (0, True), ended.plain
+    text = " ".join(ended.plain.split())
+    assert "2 done, 8 of 8 rounds" in text
+    assert "all 2 jobs are done" in text
+    assert "| round" not in text
+    assert ended.text.count("\x1b[?25l") == ended.text.count("\x1b[?25h") == 1
+    assert [file.read_text().count("| round") for file in results.rglob("seed*/al-run.log")] == [4, 4]
 
 
 def on_a_terminal(command: Sequence[str], interrupt_at: str = "", also: Callable[[str], None] | None = None) -> Ended:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from command import command, digits8, finished
-from terminal import on_a_terminal
+from terminal import on_a_terminal, require_one_table
 
 
 def log_of(results: Path) -> str:
@@ -49,11 +49,4 @@ def test_ctrl_c_leaves_the_terminal_as_it_was(tmp_path: Path) -> None:
 
 def test_a_sweep_of_processes_is_one_table_on_a_terminal(tmp_path: Path) -> None:
     words = ["-m", "device=cpu", "hydra.launcher.cpu.n_jobs=1", "seed=0,1", "strategy=random"]
-    ended = on_a_terminal(command(*digits8(tmp_path, *words)))
-    assert (ended.code, ended.same) == (0, True), ended.plain
-    text = " ".join(ended.plain.split())
-    assert "2 done, 8 of 8 rounds" in text
-    assert "all 2 jobs are done" in text
-    assert "| round" not in text
-    assert ended.text.count("\x1b[?25l") == ended.text.count("\x1b[?25h") == 1
-    assert [file.read_text().count("| round") for file in tmp_path.rglob("seed*/al-run.log")] == [4, 4]
+    require_one_table(on_a_terminal(command(*digits8(tmp_path, *words))), tmp_path)

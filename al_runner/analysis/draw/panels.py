@@ -105,9 +105,8 @@ def draw_published(axes: Axes, points: pd.DataFrame, pens: Mapping[str, Pen], ac
 
     The y axis grows until it shows all that lie between the ends of the x axis.
     """
-    first, last = axes.get_xlim()
-    shown = points[points["labelled"].between(first, last)]
-    values = 100 * (1 - shown["test_error"] if accuracy else shown["test_error"])
+    points = points.assign(value=100 * (1 - points["test_error"] if accuracy else points["test_error"]))
+    values = points["value"][points["labelled"].between(*axes.get_xlim())]
     if len(values):
         low, high = axes.get_ylim()
         least, most, room = float(values.min()), float(values.max()), 0.05 * (high - low)
@@ -115,9 +114,10 @@ def draw_published(axes: Axes, points: pd.DataFrame, pens: Mapping[str, Pen], ac
         axes.set_ylim(min(low, ends[0]), max(high, ends[1]))
     for (_, paper), shape in zip(enumerate(points["paper"].unique()), cycle(PUBLISHED_MARKERS), strict=False):
         for curve, own in points[points["paper"] == paper].groupby("curve", sort=True):
-            value = 100 * (1 - own["test_error"] if accuracy else own["test_error"])
             colour = pens[str(curve)].colour
-            axes.plot(own["labelled"], value, shape, markersize=8, markerfacecolor="none", markeredgecolor=colour)
+            axes.plot(
+                own["labelled"], own["value"], shape, markersize=8, markerfacecolor="none", markeredgecolor=colour
+            )
 
 
 def published_handles(points: pd.DataFrame) -> list[Line2D]:

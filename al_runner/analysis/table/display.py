@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from al_runner.analysis.table.names import EVERYTHING, UPPER_LINE
+from al_runner.analysis.table.names import EVERYTHING, LOOK_AHEAD
 from al_runner.errors import UsageError
 
 PAPERS = {  # of published.csv
@@ -65,7 +65,7 @@ STRATEGIES = {
     "tcm": "TCM",
     "refine": "REFINE",
     "dcom": "DCoM",
-    UPPER_LINE: "Look-ahead (knows all labels)",
+    LOOK_AHEAD: "Look-ahead (knows all labels)",
     "select_al": "SelectAL",
 }
 OTHERS = {

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import pandas as pd
 
 from al_runner.errors import UsageError
-from al_runner.record.run_id import COMBINATION, REFERENCE, curve_name
+from al_runner.record.run_id import COMBINATION, UPPER_LINE, curve_name
 
 EVERYTHING = "full"  # the strategy that buys every label at once
-UPPER_LINE = "look_ahead"  # the strategy whose runs are upper lines even if an older version did not record it
+LOOK_AHEAD = "look_ahead"  # the strategy whose runs are upper lines even if an older version did not record it
 
 
 def is_truth(frame: pd.DataFrame) -> "pd.Series[bool]":
@@ -18,8 +18,8 @@ def is_truth(frame: pd.DataFrame) -> "pd.Series[bool]":
 
 def upper_lines(frame: pd.DataFrame) -> set[str]:
     """The names of the curves that know hidden labels. They are shown and never ranked."""
-    named = frame["strategy"] == UPPER_LINE
-    return set(curve_names(frame[named | (frame[REFERENCE] == 1) if REFERENCE in frame else named]))
+    named = frame["strategy"] == LOOK_AHEAD
+    return set(curve_names(frame[named | (frame[UPPER_LINE] == 1) if UPPER_LINE in frame else named]))
 
 
 def all_truth(frame: pd.DataFrame) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from al_runner.errors import UsageError
-from al_runner.record.run_id import REFERENCE, RunId
+from al_runner.record.run_id import UPPER_LINE, RunId
 from al_runner.record.views import STOPPING
 from al_runner.system.foreign import TABLE, WHOLE, content
 
@@ -21,7 +21,7 @@ RATES = ("test_error", "test_accuracy", "best_test_error", "val_error", "train_e
 COLUMNS = ("round", "labelled", *RATES, "test_nll", "steps", "fit_seconds", "select_seconds", "classes")
 MORE = ("test_balanced_accuracy", "test_macro_f1", "test_brier", "test_ece")  # not measured by older versions
 # Columns that are kept if a run has a number there.
-EXTRA = ("energy_joules", "pool_images", "test_images", *MORE, *STOPPING, REFERENCE)
+EXTRA = ("energy_joules", "pool_images", "test_images", *MORE, *STOPPING, UPPER_LINE)
 UNKNOWN = ("select_seconds", "classes", *EXTRA)  # may be blank
 WHOLE_OR_BLANK = ("classes", "pool_images", "test_images")
 COUNTS = ("seed", "round", "labelled", "steps")

@@ -21,7 +21,7 @@ from al_runner.analysis.table.rows import (
     run_key,
 )
 from al_runner.errors import UsageError
-from al_runner.record.run_id import COMBINATION, REFERENCE, RunId
+from al_runner.record.run_id import COMBINATION, UPPER_LINE, RunId
 from al_runner.system.foreign import folders_with, from_yaml
 
 READERS = ("folder", "npz", "embeddings")  # data sets that are a user's own files, at dataset.path
@@ -110,8 +110,8 @@ def read_run(folder: Path, root: Path) -> list[Row]:
 
 def _rows(folder: Path, name: str, config: Mapping[str, Any]) -> list[Row]:
     where: Row = {**identity(config)._asdict(), "folder": name}
-    if config["run"].get(REFERENCE) is True:
-        where[REFERENCE] = 1.0
+    if config["run"].get(UPPER_LINE) is True:
+        where[UPPER_LINE] = 1.0
     return [where | row for row in read_rounds(folder)]
 
 

@@ -52,7 +52,7 @@ class ProcessesLauncher(Launcher):
         ]
         log.info("%d jobs in %d processes", len(job_overrides), len(places))
         queue = Queue(job_overrides, initial_job_idx, self.keep_going, self.retries)
-        with drawing(Path(str(self.config.hydra.sweep.dir)), [folder for folder in folders if folder]) as draw:
+        with drawing(Path(str(self.config.hydra.sweep.dir)), folders) as draw:
             queue.work(command, places, draw)
         conclude(queue.returns)
         return queue.returns

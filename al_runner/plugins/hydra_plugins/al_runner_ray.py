@@ -51,7 +51,7 @@ class RayLauncher(Launcher):
 
         begin(self.config)
         folders = announce(self.hydra_context, self.config, job_overrides)
-        with drawing(Path(str(self.config.hydra.sweep.dir)), [folder for folder in folders if folder]) as draw:
+        with drawing(Path(str(self.config.hydra.sweep.dir)), folders) as draw:
             returns = self._carry_out(ray, job_overrides, initial_job_idx, draw)
         conclude(returns)
         return returns
