@@ -7,8 +7,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from al_runner.analysis import draw_run
 from al_runner.analysis.draw.figures import differences, facets, learning_curves, times
 from al_runner.analysis.draw.look import Look, inches
-from al_runner.analysis.draw.save import save
-from al_runner.analysis.draw.style import pens
+from al_runner.analysis.draw.save import save, save_as
+from al_runner.analysis.draw.style import pens, sheet
 from al_runner.analysis.stats.curves import Spread
 from al_runner.analysis.stats.intervals import mean_and_half
 from al_runner.analysis.table.display import STRATEGIES, Names
@@ -268,6 +268,21 @@ def test_the_same_runs_give_the_same_bytes(tmp_path):
     for suffix in ("png", "svg", "pdf"):
         first, second = (save(learning_curves(frame), tmp_path / f"{name}.{suffix}") for name in "ab")
         assert first.read_bytes() == second.read_bytes()
+
+
+def test_a_saved_figure_is_as_matplotlib_lays_it_out_and_can_be_changed_afterwards(tmp_path):
+    figure = learning_curves(runs(tmp_path))
+    dpi, engine = figure.dpi, figure.get_layout_engine()
+    png, svg = save_as(figure, [tmp_path / "a.png", tmp_path / "a.svg"])
+    with sheet():
+        figure.savefig(tmp_path / "plain.png", dpi=200)
+    assert png.read_bytes() == (tmp_path / "plain.png").read_bytes()
+    assert svg.read_bytes() == save(learning_curves(load(tmp_path)), tmp_path / "alone.svg").read_bytes()
+    assert (figure.dpi, figure.get_layout_engine()) == (dpi, engine)
+    figure.axes[0].set_ylabel("two lines\nneed more room")
+    left = figure.axes[0].get_position().x0
+    save(figure, tmp_path / "b.png")
+    assert figure.axes[0].get_position().x0 > left
 
 
 def test_only_full_is_no_figure(tmp_path):
