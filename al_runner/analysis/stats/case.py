@@ -14,8 +14,9 @@ import numpy as np
 import pandas as pd
 
 from al_runner.analysis.stats.curves import split_by_curve
+from al_runner.analysis.stats.intervals import Floats
 from al_runner.analysis.stats.measures import Budget, budget_of, measures
-from al_runner.analysis.stats.paired import DIGITS, LEAST_PAIRS, Test, holm, paired_test
+from al_runner.analysis.stats.paired import DIGITS, LEAST_PAIRS, Test, holm, paired_test, paired_tests
 from al_runner.analysis.table.metrics import ERROR, LOSS, Metric, measured_by
 from al_runner.analysis.table.names import all_truth, case_title, curve_names, is_truth, require_curve, upper_lines
 from al_runner.analysis.table.rows import BASELINE, KEYS
@@ -93,10 +94,14 @@ class Case:
 
     def test(self, left: str, right: str, measure: str) -> Test:
         """The test of `left` minus `right`, paired by seed."""
+        return paired_test(self._differences(left, right, measure))
+
+    def _differences(self, left: str, right: str, measure: str) -> Floats:
+        """`left` minus `right`, paired by seed."""
         first, second = self.values(left, measure), self.values(right, measure)
         if first.index.equals(second.index):
-            return paired_test(first.to_numpy(dtype=np.float64) - second.to_numpy(dtype=np.float64))
-        return paired_test((first - second).dropna().to_numpy(dtype=np.float64))
+            return np.asarray(first.to_numpy() - second.to_numpy(), dtype=np.float64)
+        return np.asarray((first - second).dropna(), dtype=np.float64)
 
     @cached_property
     def with_baseline(self) -> list[Pair]:
@@ -120,7 +125,7 @@ class Case:
         """
         pairs = []
         for measure in MEASURES:
-            tests = [self.test(*two, measure) for two in names]
+            tests = paired_tests(self._differences(*two, measure) for two in names)
             corrected = zip(holm([t.t_p for t in tests]), holm([t.wilcoxon_p for t in tests]), strict=True)
             pairs += [Pair(measure, *row[0], row[1], *row[2]) for row in zip(names, tests, corrected, strict=True)]
         return pairs

@@ -4,6 +4,7 @@ A seed fixes the split, the initial set and the first weights of both strategies
 difference.
 """
 
+from collections.abc import Iterable
 from math import inf, isnan, nan, sqrt
 from typing import Any, NamedTuple
 
@@ -42,16 +43,35 @@ def paired_test(differences: ArrayLike) -> Test:
     Wilcoxon's is exact for small S, also with ties, and leaves zeros out. Equal samples have p = 1. If all differences
     are the same but not zero, their variance is 0 and Student's p is NaN. Both p are NaN if S < 2.
     """
-    values = rounded(differences)
+    return paired_tests([differences])[0]
+
+
+def paired_tests(samples: Iterable[ArrayLike]) -> list[Test]:
+    """`paired_test` of every sample. Most samples of one size share a call of scipy, which is far faster."""
+    values = [rounded(sample) for sample in samples]
+    together = dict[tuple[int, int], list[int]]()
+    for place, sample in enumerate(values):
+        if len(sample) > 1 and sample.any():
+            sizes = np.unique(np.abs(sample))
+            plain = len(sizes) == len(sample) and sizes[0] > 0  # scipy treats samples with ties or zeros in another way
+            together.setdefault((len(sample), -1 if plain else place), []).append(place)
+    t_p, wilcoxon_p = np.full((2, len(values)), nan)
+    for places in together.values():
+        stack = np.stack([values[place] for place in places])
+        wilcoxon_p[places] = stats.wilcoxon(stack, axis=1).pvalue
+        if np.ptp(stack, axis=1).all():
+            t_p[places] = stats.ttest_1samp(stack, 0.0, axis=1).pvalue
+    return [_test(*row) for row in zip(values, t_p.tolist(), wilcoxon_p.tolist(), strict=True)]
+
+
+def _test(values: Floats, t_p: float, wilcoxon_p: float) -> Test:
+    """The test of one sample, whose p values are known unless all differences are 0."""
     mean, half = interval(values)
-    if len(values) < 2:
-        return Test(len(values), mean, half, nan, nan, nan)
-    if not values.any():
+    if len(values) > 1 and not values.any():
         return Test(len(values), 0.0, 0.0, 1.0, 1.0, inf)
-    varied = float(np.ptp(values)) > 0
-    t_p = float(stats.ttest_1samp(values, 0.0).pvalue) if varied else nan
+    varied = len(values) > 1 and float(np.ptp(values)) > 0
     needed = seeds_needed(mean, float(values.std(ddof=1))) if varied else nan
-    return Test(len(values), mean, half, t_p, float(stats.wilcoxon(values).pvalue), needed)
+    return Test(len(values), mean, half, t_p, wilcoxon_p, needed)
 
 
 def seeds_needed(mean: float, deviation: float) -> float:

@@ -10,7 +10,7 @@ import scikit_posthocs
 from scipy import stats
 from statsmodels.stats.power import TTestPower
 
-from al_runner.analysis.stats.paired import holm, paired_test, ranks, seeds_needed, share_beaten
+from al_runner.analysis.stats.paired import holm, paired_test, paired_tests, ranks, seeds_needed, share_beaten
 
 
 def signed_rank_p(values):
@@ -59,6 +59,21 @@ def test_signed_ranks_of_400_comparisons_of_error_rates_against_every_flip():
         wrong += paired_test(first / 2007 - second / 2007).wilcoxon_p != pytest.approx(exact)
     assert tied > 300
     assert wrong == 0
+
+
+def test_many_samples_at_once_are_tested_as_one_by_one():
+    rng = np.random.default_rng(0)
+    exact = [rng.normal(size=size) for size in (2, 3, 3, 10, 10, 10, 50, 51, 51)]
+    tied = [rng.integers(-3, 4, size) / 8 for size in (3, 3, 10, 10, 20, 51)]
+    samples = [*exact, *tied, np.zeros(3), np.zeros(10), np.full(3, 0.5), [0.25], []]
+    mixed = rng.permutation(len(samples))
+    together = paired_tests(samples[place] for place in mixed)
+    alone = [paired_test(samples[place]) for place in mixed]
+    np.testing.assert_array_equal(np.array(together), np.array(alone))
+    for place, sample in enumerate(exact):
+        test = together[list(mixed).index(place)]
+        assert test.t_p == pytest.approx(stats.ttest_1samp(sample, 0).pvalue)
+        assert test.wilcoxon_p == pytest.approx(stats.wilcoxon(sample).pvalue)
 
 
 def test_equal_samples_do_not_differ():
