@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from command import QUICK, Command, digits8, started
+from command import QUICK, Command, digits8, finished, started
 from recorded import rounds, untimed
 from sklearn.datasets import load_digits
 
@@ -44,6 +44,20 @@ def test_one_run_shows_its_progress_and_says_where_everything_is(al_run: Command
     assert al_run(*digits8(tmp_path, "strategy.first=random", "name=random_first"))[0] == 0
     assert (folder.parents[1] / "badge-random_first" / "seed0" / "rounds.csv").exists()
     assert al_run(*digits8(tmp_path, "strategy.first=random", "overwrite=true"))[0] == 0
+
+
+def test_another_configuration_is_refused_before_the_data_are_loaded(al_run: Command, tmp_path: Path) -> None:
+    data = tmp_path / "mine.npz"
+    digits = load_digits()
+    np.savez(data, train_images=digits.images[:300].astype(np.uint8), train_labels=digits.target[:300])
+    words = ["dataset=npz", f"dataset.path={data}", "strategy=random", f"results={tmp_path / 'out'}", *QUICK]
+    assert al_run(*words)[0] == 0
+    data.unlink()
+    code, output = finished(*words, "training.batch_size=7")
+    assert (code, "training.batch_size: 64 there, 7 asked" in output) == (1, True), output
+    code, output = finished(*words, "training.batch_size=7", "overwrite=true")
+    assert (code, "mine.npz" in output, "asked" in output) == (1, True, False), output
+    assert len(load(tmp_path / "out")) == 4  # the refused start has overwritten nothing
 
 
 @pytest.mark.parametrize("how", [[], ["learner=ensemble", "learner.members=2"], ["strategy=learning_loss"]], ids=str)

@@ -40,6 +40,18 @@ class ByName(OfNet):
             raise UsageError(f"features={collection} needs features.name=NET, such as features.name=resnet18")
         require_photographs(data, collection)
 
+    def collection(self, module: str) -> Any:
+        """The module that has the nets. Raises UsageError if it can't be imported."""
+        self.require()
+        torchvision_datasets()  # timm needs torchvision, which can be imported afterwards with any build of torch
+        try:
+            return import_module(module)
+        except (ImportError, RuntimeError) as error:
+            raise UsageError(
+                f"{module} can't be imported ({one_line(error)}); install it again, with what it needs: "
+                f"pip install --force-reinstall {module.partition('.')[0]}"
+            ) from error
+
     def built(self, build: Callable[[], nn.Module]) -> nn.Module:
         """The net, in evaluation mode; random weights are always the same. UsageError if it can't be built."""
         try:
@@ -62,9 +74,7 @@ class TorchVision(ByName):
     ] = "DEFAULT"
 
     def load(self) -> Frozen:
-        self.require()
-        torchvision_datasets()  # can be imported now, with any build of torch
-        models: Any = import_module("torchvision.models")
+        models = self.collection("torchvision.models")
         chosen: list[Any] = []
 
         def build() -> nn.Module:
@@ -87,8 +97,7 @@ class Timm(ByName):
     pretrained: Annotated[bool, Means("with trained weights; false: random ones, for comparison")] = True
 
     def load(self) -> Frozen:
-        self.require()
-        timm: Any = import_module("timm")
+        timm = self.collection("timm")
         sized = {"img_size": self.size} if self.size else {}  # transformers are made for one size, other nets for any
 
         def build() -> nn.Module:

@@ -121,12 +121,15 @@ class Opened(NamedTuple):
 
 def opened(cfg: DictConfig, device: torch.device, folder: Path, claim: Claim, label: str) -> Opened:
     """The run of `cfg`, with the record in its folder and a person's new answers. Raises UsageError like `run_job`."""
+    record = None if cfg.overwrite else Run(folder, claim, cfg.recover)
+    if record is not None:
+        record.require_settings(identity(cfg))  # at once: data and features may take minutes
     experiment = build(cfg, device)
     require_one_person(experiment, HydraConfig.get().mode is RunMode.MULTIRUN)
     data = fingerprint(experiment.data)
-    if cfg.overwrite:
+    if record is None:
         discard(folder)
-    record = Run(folder, claim, cfg.recover)
+        record = Run(folder, claim)
     if record.answers:
         experiment = build(cfg, device, RecordedAnswers.of(record))
     record.require(identity(cfg), experiment.purchases, data)

@@ -20,20 +20,22 @@ ENDS = ("budget.max_labelled", "budget.max_fraction", "budget.max_rounds", "stop
 MAY_DIFFER = (*ENDS, "dataset.path", "oracle.labels", f"run.{UPPER_LINE}")
 
 
-def require_same(
-    folder: Path, begun: Begun, made: Sequence[int], config: Mapping[str, Any], plan: Sequence[int], data: str
-) -> None:
-    """Raises UsageError unless the run of `config` is the one that `begun` records, or continues it.
-
-    `made` holds the sizes of the purchases so far, and `plan` those of all purchases. `plan` must begin with `made`.
-    `data` is a fingerprint.
-    """
+def require_settings(folder: Path, begun: Begun, config: Mapping[str, Any]) -> None:
+    """Raises UsageError unless `config` is that of the run that `begun` records, or of a longer one."""
     recorded, asked = renewed(flat(begun.config)), renewed(flat(plain(config)))
     changed = [key for key in sorted({*recorded, *asked} - {*MAY_DIFFER}) if recorded.get(key) != asked.get(key)]
     if changed:
         shown = "; ".join(f"{key}: {recorded.get(key)} there, {asked.get(key)} asked" for key in changed[:5])
         more = f"; and {len(changed) - 5} more" if len(changed) > 5 else ""
         raise UsageError(f"{folder} holds a run of another configuration ({shown}{more}); {ANEW}")
+
+
+def require_plan(folder: Path, begun: Begun, made: Sequence[int], plan: Sequence[int], data: str) -> None:
+    """Raises UsageError unless a run with these purchases is the one that `begun` records, or continues it.
+
+    `made` holds the sizes of the purchases so far, and `plan` those of all purchases. `plan` must begin with `made`.
+    `data` is a fingerprint.
+    """
     if list(made) != list(plan[: len(made)]):
         planned = plan[len(made) - 1] if len(made) <= len(plan) else 0
         cut = list(made[:-1]) == list(plan[: len(made) - 1]) and made[-1] < planned

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from al_runner.errors import UsageError
 from al_runner.record.copies import copies
-from al_runner.record.identity import ANEW, plain, require_same
+from al_runner.record.identity import ANEW, plain, require_plan, require_settings
 from al_runner.record.journal import (
     NAME,
     Answered,
@@ -79,13 +79,19 @@ class Run:
         longer = self._views.longer(self._reading.events)
         return f" has lost its last lines ({longer[0]} has more), so it" if longer else ""
 
+    def require_settings(self, config: Mapping[str, Any]) -> None:
+        """Raises UsageError unless the folder is new, or its run has these settings. The data need not be loaded."""
+        if self._begun is not None:
+            require_settings(self._folder, self._begun, config)
+
     def require(self, config: Mapping[str, Any], plan: Sequence[int], data: str) -> None:
-        """Raises UsageError unless the run that is asked for is the folder's run, or continues it (`require_same`)."""
+        """Raises UsageError unless the run that is asked for is the folder's run, or continues it."""
         if self._begun is None:
             return
+        self.require_settings(config)
         # A person may have left some of the images without a label.
         made = [len(self._asked.get(round_, bought).id) for round_, bought in self._bought.items()]
-        require_same(self._folder, self._begun, made, config, plan, data)
+        require_plan(self._folder, self._begun, made, plan, data)
 
     def settle(self) -> str:
         """Make the folder's files sound. Returns one line that says what was damaged, or ""."""

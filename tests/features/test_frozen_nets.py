@@ -3,10 +3,12 @@
 import sys
 from dataclasses import replace
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 import torch
 from conftest import photographs
+from fresh import printed
 from safetensors.torch import save_file
 from torch import nn
 
@@ -37,6 +39,24 @@ def doubled():
 
 def broken():
     raise ValueError("no net today")
+"""
+STANDS_FOR_TIMM = """
+import torchvision
+from torch import nn
+
+class data:
+    def resolve_model_data_config(net):
+        return {"mean": (0.5,) * 3, "std": (0.5,) * 3, "input_size": (3, 9, 9)}
+
+def create_model(name, pretrained, num_classes):
+    return nn.Sequential(nn.Conv2d(3, 6, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+"""
+LOADS_TIMM = """
+import torch
+from al_runner.features.by_name import Timm
+
+frozen = Timm(name="net", pretrained=False).load()
+print(json.dumps([*frozen.net(frozen.transform(torch.zeros(2, 3, 8, 8, dtype=torch.uint8))).shape]))
 """
 
 
@@ -201,3 +221,29 @@ def test_weights_of_imagenet_are_put_in(tmp_path):
     assert found.shape == (6, 1280)
     assert 0 <= float(found.min()) <= float(found.max()) <= 6
     assert choice.loaded.weights.startswith("57934424")  # as the file is called
+
+
+def test_a_package_that_imports_torchvision_can_be_imported_with_any_build_of_torch(tmp_path):
+    """torchvision's wheels for CUDA can't be imported with a CPU-only torch, so neither can timm."""
+    (tmp_path / "timm.py").write_text(STANDS_FOR_TIMM)
+    root = Path(__file__).parents[2]
+    shape = printed(LOADS_TIMM, PYTHONPATH=f"{tmp_path}:{root}")
+    assert shape == [2, 6]
+
+
+def test_a_package_that_can_t_be_imported_is_named(tmp_path, monkeypatch):
+    (tmp_path / "timm.py").write_text("import no_such_module")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UsageError, match=r"timm can't be imported \(No module named 'no_such_module'\); .*timm"):
+        Timm(name="net").load()
+
+
+@pytest.mark.skipif(find_spec("timm") is None, reason="needs al-runner[features]")
+@pytest.mark.parametrize(("name", "length"), [("resnet18", 512), ("vit_tiny_patch16_224", 192)])
+def test_timm_s_nets_by_name(tmp_path, name, length):
+    data = photographs(n=6, size=32)
+    choice = Timm(name=name, pretrained=False, size=32, batch=4)
+    found = choice.apply(data, tmp_path, CPU).images[:, :, 0, 0]
+    assert found.shape == (6, length)
+    assert len({tuple(row) for row in found.tolist()}) == 6
+    assert choice.identity(data) == Timm(name=name, pretrained=False, size=32).identity(data)
