@@ -1,18 +1,37 @@
 """Data sets that a package on this machine brings along, so that no file is prepared of them."""
 
+from importlib.util import find_spec
+from pathlib import Path
+
 import numpy as np
+from numpy.typing import NDArray
 
 from al_runner.data.arrays import Arrays, DataFile
+
+DIGITS = "datasets/data/digits.csv.gz"  # in scikit-learn's folder
 
 
 def digits() -> Arrays:
     """scikit-learn's 8 x 8 digits, grey levels 0..16 stretched to 0..255."""
-    from sklearn.datasets import load_digits  # noqa: PLC0415 - a second that no other data set need spend
-
-    bunch = load_digits()
-    images = (bunch.images * (255 / 16)).round().astype(np.uint8)
-    labels, names = bunch.target.astype(np.int64), bunch.target_names.astype(np.str_)
+    table = _digits_table()
+    images = (table[:, :-1].reshape(-1, 8, 8) * (255 / 16)).round().astype(np.uint8)
+    labels, names = table[:, -1].astype(np.int64), np.arange(10).astype(np.str_)
     return Arrays(images, labels, images[:0], labels[:0], names, source=DataFile("digits"))
+
+
+def _digits_table() -> NDArray[np.float64]:
+    """64 grey levels and the digit of every image, [1797, 65].
+
+    scikit-learn's file is read without scikit-learn, whose import takes a second. If another version of it has the file
+    in another place, it is imported.
+    """
+    package = find_spec("sklearn")
+    file = Path(package.origin or "").parent / DIGITS if package else Path(DIGITS)
+    if file.is_file():
+        return np.loadtxt(file, delimiter=",")
+    from sklearn.datasets import load_digits  # noqa: PLC0415 - see above
+
+    return np.column_stack(load_digits(return_X_y=True))
 
 
 BUNDLED = {"digits": digits}

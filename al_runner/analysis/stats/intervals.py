@@ -6,8 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special, stats
-from scipy.integrate import trapezoid
+from scipy import special
 
 Floats = NDArray[np.float64]
 
@@ -44,7 +43,7 @@ def interval(values: Any) -> Interval:
 def mean_height(values: Floats, counts: Floats) -> Floats:
     """Area under curves, divided by their width (trapezoid rule), [R, ...], [R] -> [...]; the value itself if R = 1."""
     width = counts[-1] - counts[0]
-    return np.asarray(trapezoid(values, counts, axis=0) / width if width else values[0], dtype=np.float64)
+    return np.asarray(np.trapezoid(values, counts, axis=0) / width if width else values[0], dtype=np.float64)
 
 
 def wilson(rate: float, count: int) -> tuple[float, float]:
@@ -52,7 +51,7 @@ def wilson(rate: float, count: int) -> tuple[float, float]:
 
     It shows how much an error depends on which images are in the test set. NaN if the rate is NaN.
     """
-    z = float(stats.norm.ppf(0.975))
+    z = float(special.ndtri(0.975))
     middle = (rate + z**2 / (2 * count)) / (1 + z**2 / count)
     half = z / (1 + z**2 / count) * sqrt(rate * (1 - rate) / count + z**2 / (4 * count**2))
     return middle - half, middle + half
