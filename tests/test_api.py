@@ -110,7 +110,7 @@ def test_a_sweep(tmp_path: Path) -> None:
     assert [(run.folder.parent.name, run.state) for run in runs] == [("random", "done"), ("margin", "done")]
     with pytest.raises(UsageError, match=r"2 of 2 jobs failed(.|\n)*budget\.initial is 5000"):
         al_runner.sweep(
-            "strategy=random,margin", "dataset=digits", results=tmp_path, **{**QUICK, "budget.initial": 5000}
+            "strategy=random,margin", "dataset=digits", results=tmp_path / "more", **{**QUICK, "budget.initial": 5000}
         )
 
 
