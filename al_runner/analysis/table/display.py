@@ -120,7 +120,7 @@ class Names:
         base = {**STRATEGIES, **OTHERS, **self.own}.get(strategy)
         if base is None:
             return curve
-        return f"{base} ({variant.replace('_', ' ')})" if variant else base
+        return f"{base} ({OTHERS.get(variant, variant.replace('_', ' '))})" if variant else base
 
     def title(self, words: str) -> str:
         """A case's title with the shown names of data set and net; its other parts stay as they are."""

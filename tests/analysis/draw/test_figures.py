@@ -117,6 +117,18 @@ def test_curves_are_named_as_papers_do_or_as_the_user_says(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        ("cifar10-efficientnet_lite0, linear_probe", "CIFAR-10 (EfficientNet-Lite0), linear probe"),
+        ("usps-long_tailed, usps_cnn, ensemble", "USPS (long tailed), USPS net, ensemble"),
+        ("photos, resnet18", "photos, ResNet-18"),
+    ],
+)
+def test_titles_name_data_features_and_nets_as_papers_do(words, shown):
+    assert Names().title(words) == shown
+
+
+@pytest.mark.parametrize(
     ("word", "message"),
     [
         ("kfac_vfe", 'give it as --label name="what is shown"'),
