@@ -13,6 +13,7 @@ from al_runner.analysis.tell.text import amount, listed, p_value, points, seeds_
 
 Naming = Callable[[str], str]  # from a curve's name in a configuration to its shown name
 NEARLY_ALL = 0.8  # share of all labels from which on strategies are about to meet
+MOST_SEEDS = 1000  # more are no plan for anybody
 FEW_IMAGES = 1000  # in a smaller test set one image is more than 0.1 points
 
 
@@ -89,6 +90,8 @@ def _needed(test: Test) -> str:
     """How many seeds would be enough, for a single test: after a correction it may be less than the seeds there are."""
     if not isfinite(test.seeds_needed):
         return "no number of"
+    if test.seeds_needed > MOST_SEEDS:
+        return f"only more than {MOST_SEEDS:,}"
     return f"about {seeds_text(test.seeds_needed)}" if test.seeds_needed > test.pairs else "a few more"
 
 

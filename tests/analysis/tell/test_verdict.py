@@ -89,6 +89,15 @@ def test_differences_that_cancel_are_told_apart_by_no_number_of_seeds(tmp_path):
     assert "3 paired seeds, p = 1 by Holm; no number of seeds would tell" in verdict(cases(load(tmp_path))[0])
 
 
+def test_more_seeds_than_anybody_runs_are_not_counted(tmp_path):
+    for strategy, ends in (("random", (0.25, 0.5, 0.5)), ("entropy", (0.5, 0.25, 0.52))):
+        for seed, end in enumerate(ends):
+            make_run(tmp_path, strategy, seed, [0.9, end])
+    case = cases(load(tmp_path))[0]
+    assert 1000 < case.gaps("final")["entropy"].test.seeds_needed < np.inf
+    assert "by Holm; only more than 1,000 seeds would tell" in verdict(case)
+
+
 def test_cases_are_named_by_what_tells_them_apart(tmp_path):
     for learner in ("plain", "ensemble"):
         for strategy in ("random", "entropy"):
