@@ -3,7 +3,7 @@
 import re
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 import hydra
@@ -77,7 +77,10 @@ def unknown_option(name: str) -> str:
     GlobalHydra.instance().clear()
     try:
         with hydra.initialize_config_dir(str(conf_dir()), version_base="1.3"):
-            config = hydra.compose("config", [*map(without_sweep, words)], return_hydra_config=True)
+            choices = by_choice(words, name.partition(".")[0])
+            configs = (hydra.compose("config", [*map(without_sweep, of)], return_hydra_config=True) for of in choices)
+            config = next(configs)
+            for_some = name in dotted(config) or any(name in dotted(other) for other in configs)
     except (HydraException, OmegaConfBaseException, ValueError):  # another mistake beside this one
         return f"there is no option {name}; {SEE_HELP}"
     parent, _, last = name.rpartition(".")
@@ -90,12 +93,11 @@ def unknown_option(name: str) -> str:
     source = source_of(config, parent) if parent else ""
     if source:
         return f"there is no option {name}; {parent} is that of {source}: set {source}.{last}"
-    names = [*dotted(config)]
-    if name in names:  # of the first choices of a sweep
+    if for_some:
         return f"only some choices of this sweep have the option {name}; give it in a sweep of these alone"
     above = OmegaConf.select(config, parent) if parent else config
     beside = [key for key in map(str, above) if not key.startswith("_")] if isinstance(above, DictConfig) else []
-    return no_option(name, beside, names)
+    return no_option(name, beside, [*dotted(config)])
 
 
 def dotted(node: DictConfig, path: str = "") -> Iterator[str]:
@@ -117,6 +119,19 @@ def source_of(config: DictConfig, name: str) -> str:
         return ""
     text = str(cast(dict[str, Any], OmegaConf.to_container(node, resolve=False))[last])
     return text.removeprefix("${").removesuffix("}")
+
+
+def by_choice(words: Sequence[str], group: str) -> Iterator[list[str]]:
+    """The words once for every choice of a group that a sweep goes over, or as they are."""
+    read = OverridesParser.create()
+    swept = [
+        word for word in words if word.partition("=")[0] == group and read.parse_override(word).is_sweep_override()
+    ]
+    if not swept:
+        yield [*words]
+        return
+    for choice in read.parse_override(swept[-1]).sweep_string_iterator():
+        yield [f"{group}={choice}" if word == swept[-1] else word for word in words]
 
 
 def without_sweep(word: str) -> str:
