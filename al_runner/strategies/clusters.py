@@ -40,10 +40,10 @@ def spread(x: Tensor, n: int, rng: torch.Generator) -> Tensor:
     An empty cluster gets the nearest of the points that are left once all other clusters have chosen.
     """
     labels, centres = clusters(x, n, rng)
-    sizes = torch.bincount(labels, minlength=n)
+    sizes = torch.bincount(labels, minlength=n).tolist()
     left = torch.ones(len(x), dtype=torch.bool, device=x.device)
     chosen: list[Tensor] = []
-    for label in (sizes == 0).long().argsort(stable=True).tolist():  # the empty ones last
+    for label in sorted(range(n), key=lambda label: sizes[label] == 0):  # the empty ones last
         may = (labels == label) if sizes[label] else left
         squares = squared_distances(centres[label][None], x)[0].masked_fill(~may, torch.inf)
         chosen.append(squares.argmin())
