@@ -62,6 +62,10 @@ class AlfaMix(Strategy):
 
     The anchors are the mean features of the labelled images of each class. Clusters are those of features of length 1,
     as many as the query. If there are fewer candidates than that, the rest is drawn at random.
+
+    This is the closed form. By default, the authors' code learns alpha by gradient steps instead. It also differs in
+    two details: a class without labels has the mean of all labelled images as its anchor, and `strength` grows in steps
+    of its first value up to 1, until there are more candidates than the query buys.
     """
 
     strength: Annotated[

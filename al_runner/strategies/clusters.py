@@ -34,15 +34,18 @@ def clusters(x: Tensor, count: int, rng: torch.Generator) -> tuple[Tensor, Tenso
 
 
 def spread(x: Tensor, n: int, rng: torch.Generator) -> Tensor:
-    """Positions of `n` points, each the nearest to a centre of `n` k-means clusters, [N, D] -> [n]; all different.
+    """Positions of `n` points, the most central one of each of `n` k-means clusters, [N, D] -> [n]; all different.
 
-    A point that is nearest to two centres is taken for one of them, and the other takes its next nearest.
+    The most central point of a cluster is the nearest to its centre; a nearer point of another cluster does not count.
+    An empty cluster gets the nearest of the points that are left once all other clusters have chosen.
     """
-    centres = clusters(x, n, rng)[1]
+    labels, centres = clusters(x, n, rng)
+    sizes = torch.bincount(labels, minlength=n).tolist()
     left = torch.ones(len(x), dtype=torch.bool, device=x.device)
     chosen: list[Tensor] = []
-    for centre in centres:
-        squares = squared_distances(centre[None], x)[0].masked_fill(~left, torch.inf)
+    for label in sorted(range(n), key=lambda label: sizes[label] == 0):  # the empty ones last
+        may = (labels == label) if sizes[label] else left
+        squares = squared_distances(centres[label][None], x)[0].masked_fill(~may, torch.inf)
         chosen.append(squares.argmin())
         left[chosen[-1]] = False
     return torch.stack(chosen)

@@ -30,6 +30,7 @@ KERNELS: dict[str, Callable[[Tensor], Tensor]] = {
     "cauchy": lambda squares: squares.add_(1).reciprocal_(),
 }
 
+NARROW = 0.05  # width below which products of single precision give points of length 1 wrong likenesses
 
 Kernel = Callable[[Tensor], Tensor]  # likeness in [0, 1] from squared distances, entry by entry
 
@@ -69,6 +70,19 @@ def points(pool: Pool, ids: Tensor) -> Tensor:
 Herding = Callable[[Tensor, Tensor, Tensor, int], Tensor]  # `herding` with its kernel
 
 
+def smooth_herding(name: str, width: float, weights: Tensor | None = None) -> Herding:
+    """`herding` of points of length 1 by the kernel that is called `name`, `width` wide.
+
+    A narrow kernel takes double precision: a point's squared distance to itself is then rounded to less than width^2.
+    """
+
+    def rule(x: Tensor, others: Tensor, labelled: Tensor, n: int) -> Tensor:
+        exact = [each.double() if width < NARROW else each for each in (x, others, labelled)]
+        return herding(*exact, n, kernel_of(name, width), weights)
+
+    return rule
+
+
 def covering(pool: Pool, n: int, rng: torch.Generator, rule: Herding) -> Tensor:
     """`n` candidates that cover the unlabelled images, with labelled images as choices already; chance breaks ties."""
     ids = shuffled(pool.candidates_by_id, rng)
@@ -90,7 +104,7 @@ class MaxHerding(Strategy):
     without_fit: ClassVar[bool] = True
 
     def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
-        return covering(pool, n, rng, partial(herding, kernel=kernel_of(self.kernel, self.width)))
+        return covering(pool, n, rng, smooth_herding(self.kernel, self.width))
 
 
 @options("strategy")

@@ -54,7 +54,8 @@ class DropQuery(Strategy):
     """Chooses one image from every cluster of the candidates whose predictions change under dropout (algorithm 1).
 
     Dropout is applied to the inputs of the last dense layer. The clusters are those of the pool's features, scaled to
-    length 1; there are as many as images in the query. If too few predictions change, the rest is drawn at random.
+    length 1; there are as many as images in the query. With model=linear_probe both are the same features, as in the
+    paper. If too few predictions change, the rest is drawn at random.
     """
 
     masks: Annotated[Few, Means("draws of dropout")] = 3

@@ -23,7 +23,8 @@ def contrastive(probs: Tensor, n: int, gamma: float, rng: torch.Generator) -> Te
 
     u is 1 minus the margin. d begins as u, and is then the least L1 distance to a choice if that is smaller. In the
     sum, d is scaled so that the points left have values from 0 to 1; the unscaled d is what later distances are
-    compared with. If all chances are 0, they are made equal.
+    compared with. If all chances are 0, they are made equal. If only every d is 0, the chances depend on u alone; the
+    published code then makes them equal.
     """
     first, second = probs.topk(2).values.unbind(1)
     unsure = 1 - (first - second)

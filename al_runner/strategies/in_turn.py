@@ -23,7 +23,8 @@ class InTurn(Several):
     """Chooses with `first` while there are fewer than `until` labelled images a class, and then with `then`.
 
     It looks at the number of labelled images alone, so a resumed run changes at the same round. What the two change
-    about training and the budget holds in all rounds.
+    about training and the budget holds in all rounds. The TCM of Huseljic et al. (2025) counts queries instead, and
+    changes after three of them.
     """
 
     first: Annotated[InstanceOf[Strategy], Means("the strategy for few labels")]

@@ -1,7 +1,8 @@
 """The best of many batches, found by buying each of them on trial: an upper line and no strategy.
 
-BoSS (Huseljic et al., 2025) draws its batches like this; the greedy oracle of CDALBench (Werner et al., 2024) tries
-single images.
+BoSS (Huseljic et al., 2025) draws its batches like this, with more strategies, and smaller parts of the pool. Its code
+judges a batch by the error on the test images, as images=test and measure=error do. The greedy oracle of CDALBench
+(Werner et al., 2024) tries single images.
 """
 
 from collections.abc import Sequence

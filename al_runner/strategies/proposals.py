@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from al_runner.budget import Budget
 from al_runner.errors import UsageError
 from al_runner.pool import Pool, shuffled
 from al_runner.rng import Streams
@@ -24,12 +25,14 @@ async def proposals(
 ) -> list[Tensor]:
     """`count` batches, int64 [n] each, which the proposers choose in turn.
 
-    Each batch is chosen from `size` of the candidates, drawn at random, or from `n` if `size` is less. To its proposer
-    these are all unlabelled images. Every batch has random streams of its own.
+    Each batch is chosen from `size` of the candidates, drawn at random, or from `n` if `size` is less; they are never
+    more than the proposer's `max_candidates`. To the proposer these are all unlabelled images. Every batch has random
+    streams of its own.
     """
     batches = []
     for place in range(count):
         proposer, own = proposers[place % len(proposers)], streams.of(f"batch {place}")
-        part = pool.among(shuffled(pool.candidates_by_id, own("part"))[: max(n, size)])
+        most = proposer.plan(Budget(initial=n, query=n)).candidate_count
+        part = pool.among(shuffled(pool.candidates_by_id, own("part"))[: min(max(n, size), most)])
         batches.append(checked(await proposer.query(fitted, part, n, own), part, n, proposer.name).chosen)
     return batches

@@ -8,6 +8,7 @@ import torch
 from pydantic import InstanceOf
 from torch import Tensor
 
+from al_runner.budget import Budget
 from al_runner.pool import Pool, shuffled
 from al_runner.rng import Streams
 from al_runner.settings.declare import options
@@ -43,6 +44,11 @@ class Refine(Several):
     @property
     def inner(self) -> Sequence[Strategy]:
         return [*self.proposers, self.last]
+
+    def plan(self, budget: Budget) -> Budget:
+        """The `max_candidates` of a proposer limits the parts that it chooses from, and not the images in level 1."""
+        super().plan(budget)  # an error if a strategy can't choose from as many images as a query buys
+        return self.last.plan(budget)
 
     async def query(self, fitted: Fitted, pool: Pool, n: int, streams: Streams) -> Tensor | Choice:
         left, size = pool.among(pool.candidates_by_id), self.first

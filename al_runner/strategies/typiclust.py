@@ -41,6 +41,9 @@ class TypiClust(Strategy):
     Clusters with the fewest labels come first; among them, the largest. k-means on labelled images and candidates makes
     as many clusters as there will be labels. Every cluster gives one image in turn; the choices do not change the
     order of the clusters, as in the published code. It uses the pool's features, scaled to length 1, and no fit.
+
+    Typicality is that of the paper's equation, among all images of the cluster. The published code differs: it averages
+    squared distances, and images that have a label or were just chosen are nobody's neighbours.
     """
 
     max_clusters: Annotated[Count, Means("the most clusters that k-means makes")] = 500

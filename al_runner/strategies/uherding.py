@@ -4,7 +4,6 @@ N candidates, M unlabelled images, L labelled images, D features, Y classes.
 """
 
 from dataclasses import dataclass
-from functools import partial
 from math import inf, sqrt
 from typing import Annotated, ClassVar
 
@@ -17,7 +16,7 @@ from al_runner.settings.kinds import Means, Positive, ProperShare
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.calibrated import Calibrated, temperature_of, tempered
 from al_runner.strategies.core_set import squared_distances
-from al_runner.strategies.coverage import covering, herding, kernel_of, points
+from al_runner.strategies.coverage import covering, points, smooth_herding
 from al_runner.strategies.features import mean_log_probs_of
 from al_runner.strategies.lazy_greedy import BLOCK
 from al_runner.strategies.ranges import finite
@@ -62,8 +61,8 @@ class UHerding(Strategy):
 
     def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
         weights = uncertainties(fitted, pool) if len(pool.labelled) else None
-        kernel = kernel_of("rbf", self.width_of(points(pool, pool.labelled)))
-        return covering(pool, n, rng, partial(herding, kernel=kernel, weights=weights))
+        width = self.width_of(points(pool, pool.labelled))
+        return covering(pool, n, rng, smooth_herding("rbf", width, weights))
 
     def width_of(self, labelled: Tensor) -> float:
         """The kernel's width, from the labelled points, [L, D]."""

@@ -1,6 +1,6 @@
 """REFINE: what stays in the pool, level by level, and who chooses at the end."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import configs
 import pytest
@@ -9,6 +9,7 @@ import toy
 from hydra.utils import instantiate
 from torch import Tensor
 
+from al_runner.budget import Budget
 from al_runner.engine.drive import drive
 from al_runner.errors import UsageError
 from al_runner.pool import Pool, shuffled
@@ -34,6 +35,14 @@ class Lowest(Strategy):
         assert torch.equal(pool.unlabelled, pool.candidates.sort().values)
         self.seen.append({*pool.candidates.tolist()})
         return pool.candidates.sort(descending=self.highest).values[:n]
+
+
+@dataclass(frozen=True)
+class Few(Lowest):
+    """Can choose from 7 images at most."""
+
+    def plan(self, budget: Budget) -> Budget:
+        return budget.choosing_from(7)
 
 
 def numbers(ids: Tensor) -> set[int]:
@@ -90,7 +99,23 @@ def test_the_preset_calibrates_once() -> None:
     learner = toy.experiment().learner
     assert strategy.wrap(learner) == UHerding().wrap(learner)
     assert strategy.needs.network and strategy.needs.features
-    assert strategy.plan(toy.experiment().budget).candidate_count == 10_000
+
+
+def test_what_a_proposer_can_bear_limits_its_parts_and_not_the_pool() -> None:
+    """The published code draws every part of level 1 from the whole pool."""
+    budget = toy.experiment().budget
+    preset = instantiate(configs.composed("strategy=refine").strategy)
+    assert any(one.plan(budget).candidate_count == 10_000 for one in preset.proposers)
+    assert preset.plan(budget) == budget
+    seen: list[set[int]] = []
+    strategy = Refine([Few(seen), Random()], Random(), levels=2, batches=4, first=30, part=1.0)
+    assert strategy.plan(budget) == budget
+    drive(strategy.query(Unfitted(), pool_of(toy.data_set()), 5, Streams(0, 1)))
+    assert [len(part) for part in seen] == [7] * 4
+    assert len(set.union(*seen[:2])) > 7
+    assert Refine([Random()], Few(seen)).plan(budget).candidate_count == 7
+    with pytest.raises(UsageError, match="max_candidates is 7"):
+        strategy.plan(replace(budget, query=8))
 
 
 @pytest.mark.parametrize("strategy", [Full(), Gaal], ids=["full", "gaal"])

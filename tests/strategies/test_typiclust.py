@@ -64,3 +64,26 @@ def test_k_means_finds_the_groups_and_spread_takes_one_of_each():
     assert sorted(group[spread(x, 6, stream(1, "query"))].tolist()) == [*range(6)]
     assert len(set(spread(torch.ones(9, 2), 5, stream(1, "query")).tolist())) == 5
     assert len(clusters(x, 70, stream(1, "query"))[1]) == 70  # by minibatches
+
+
+@pytest.mark.parametrize("seed", [171, 311, 324, 382])
+def test_spread_takes_each_cluster_s_own_most_central_point(seed: int) -> None:
+    """A tight group beside scattered points: here a centre is nearest to a point of another cluster."""
+    rng = torch.Generator().manual_seed(seed)
+    x = torch.cat([3 * torch.randn(12, 2, generator=rng), 0.3 * torch.randn(20, 2, generator=rng)])
+    x[12:, 0] += 4
+    labels, centres = clusters(x, 5, stream(1, "query"))
+    distances = torch.cdist(centres, x, compute_mode="donot_use_mm_for_euclid_dist")
+    assert (labels[distances.argmin(1)] != torch.arange(5)).any()
+    chosen = spread(x, 5, stream(1, "query"))
+    assert labels[chosen].tolist() == [*range(5)]
+    for label, place in enumerate(chosen.tolist()):  # two points of a cluster are equally far from its centre
+        assert float(distances[label, place]) == pytest.approx(float(distances[label, labels == label].min()))
+
+
+def test_empty_clusters_choose_last_from_what_is_left() -> None:
+    """Two different points, three times each, and five clusters: three are empty."""
+    x = torch.tensor([[0.0, 1.0], [5.0, 0.0]])[torch.tensor([0, 1, 0, 1, 0, 1])]
+    chosen = spread(x, 5, stream(1, "query")).tolist()
+    assert len(set(chosen)) == 5
+    assert {place % 2 for place in chosen[:2]} == {0, 1}

@@ -136,6 +136,22 @@ def test_of_two_groups_the_uncertain_one_is_bought():
     assert (MaxHerding(width=0.3).select(Unfitted(), pool, 3, stream(0, "query")) < 14).any()
 
 
+@pytest.mark.parametrize("gap", [3e-3, 1e-3, 1e-4, 1e-5])
+def test_labelled_twins_leave_the_choice_to_the_margin(gap: float) -> None:
+    """Two labelled images are almost equal, so the kernel is so narrow that every image covers only itself."""
+    rng, ids = torch.Generator().manual_seed(0), torch.arange(200)
+    features = normalize(torch.randn(200, 64, generator=rng))
+    features[1] = normalize(features[0] + gap / 8 * torch.randn(64, generator=rng), dim=0)
+    pool = Pool(
+        DataSet(ids.to(torch.uint8)[:, None, None, None], ids % 2, ids, ids[:0], ids[:0], ("a", "b"), features=features)
+    )
+    pool.buy(ids[:2], ids[:2] % 2)
+    sure = torch.rand(200, generator=rng)
+    table = torch.stack([1 + sure, 1 - sure], 1).div(2).log()[:, None]
+    chosen = UHerding().select(toy.Table(table), pool, 20, stream(0, "query"))
+    assert chosen.tolist() == (2 + sure[2:].argsort()[:20]).tolist()
+
+
 def test_the_nets_behind_a_calibrated_committee_are_found():
     nets = [toy.model((1, 6, 6), 3) for _ in range(2)]
     assert networks(WrappedFit(CalibratedFit(Committee(nets, 1), 2.0))) == nets
