@@ -120,7 +120,8 @@ class Names:
         base = {**STRATEGIES, **OTHERS, **self.own}.get(strategy)
         if base is None:
             return curve
-        return f"{base} ({OTHERS.get(variant, variant.replace('_', ' '))})" if variant else base
+        shown = ", ".join(OTHERS.get(part, part.replace("_", " ")) for part in variant.split("-"))
+        return f"{base} ({shown})" if variant else base
 
     def title(self, words: str) -> str:
         """A case's title with the shown names of data set and net; its other parts stay as they are."""

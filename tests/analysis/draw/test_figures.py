@@ -121,6 +121,7 @@ def test_curves_are_named_as_papers_do_or_as_the_user_says(tmp_path):
     [
         ("cifar10-efficientnet_lite0, linear_probe", "CIFAR-10 (EfficientNet-Lite0), linear probe"),
         ("usps-long_tailed, usps_cnn, ensemble", "USPS (long tailed), USPS net, ensemble"),
+        ("cifar10-long_tailed-efficientnet_lite0, mlp", "CIFAR-10 (long tailed, EfficientNet-Lite0), mlp"),
         ("photos, resnet18", "photos, ResNet-18"),
     ],
 )
