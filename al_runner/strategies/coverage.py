@@ -77,8 +77,9 @@ def smooth_herding(name: str, width: float, weights: Tensor | None = None) -> He
     """
 
     def rule(x: Tensor, others: Tensor, labelled: Tensor, n: int) -> Tensor:
-        exact = [each.double() if width < NARROW else each for each in (x, others, labelled)]
-        return herding(*exact, n, kernel_of(name, width), weights)
+        if width < NARROW:
+            x, others, labelled = x.double(), others.double(), labelled.double()
+        return herding(x, others, labelled, n, kernel_of(name, width), weights)
 
     return rule
 
