@@ -179,7 +179,7 @@ def test_a_sweep_ends_at_the_end_of_its_rounds(
     output, _ = process.communicate()
     assert process.returncode == 128 + signal.SIGTERM, output
     assert output.count("the same command resumes") == 1
-    assert 2 < rounds(tmp_path) < 18
+    assert 2 <= rounds(tmp_path) < 18  # no more than 2 if one run was between two rounds and the other had not begun
     again = sweep(launcher, tmp_path)
     output, _ = again.communicate()
     assert (again.returncode, "all 3 jobs are done" in output) == (0, True), output
