@@ -11,7 +11,7 @@ import pandas as pd
 from al_runner.analysis.draw.figures import differences, facets, learning_curves, times
 from al_runner.analysis.draw.look import Look
 from al_runner.analysis.draw.options import add_look, formats_of, look_of
-from al_runner.analysis.draw.save import save_as
+from al_runner.analysis.draw.save import save_all
 from al_runner.analysis.draw.style import Picture
 from al_runner.analysis.stats.curves import Spread
 from al_runner.analysis.stats.results import summarise
@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         write(out / f"{stem_of(look.metric, 'summary')}.csv", as_csv(summary)),
     ]
     for name, figure in _figures(drawn, look, options):
-        written += save_as(figure, [out / f"{name}.{suffix}" for suffix in formats_of(options)])
+        written += save_all(figure, [out / f"{name}.{suffix}" for suffix in formats_of(options)])
     say("\n\n".join(table.as_text() for table in shown_results(summary, BASELINE, look.metric)))
     say("", *map(str, written))
     return contents.code

@@ -10,7 +10,7 @@ from pathlib import Path
 from al_runner.analysis.draw.critical import critical_differences
 from al_runner.analysis.draw.forest import forests
 from al_runner.analysis.draw.options import add_cost, add_look, formats_of, look_of
-from al_runner.analysis.draw.save import save_as
+from al_runner.analysis.draw.save import save_all
 from al_runner.analysis.table.names import across, only
 from al_runner.analysis.table.runs import find, out_folder
 from al_runner.analysis.tell.comparison import Comparison, save_tables
@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     out = options.out or out_folder(options.directory, contents, "compare")
     written = save_tables(comparison, out, look.names, columns)
     for name, figure in chain(forests(comparison.cases, look), critical_differences(comparison.cases, look)):
-        written += save_as(figure, [out / f"{name}.{suffix}" for suffix in formats_of(options)])
+        written += save_all(figure, [out / f"{name}.{suffix}" for suffix in formats_of(options)])
     if options.full:
         tables = comparison.shown()
     else:

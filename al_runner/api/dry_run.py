@@ -155,8 +155,9 @@ def recorded(cfg: DictConfig, experiment: Experiment) -> int:
     if cfg.overwrite:
         return 0
     record = Run(Path(HydraConfig.get().runtime.output_dir), recover=cfg.recover)
+    record.require_settings(identity(cfg))
     if not record.answers:  # a person's answers change the data
-        record.require(identity(cfg), experiment.purchases, fingerprint(experiment.data))
+        record.require_plan(experiment.purchases, fingerprint(experiment.data))
     return len(experiment.purchases) if experiment.ended_by(record) else len(record.rows)
 
 

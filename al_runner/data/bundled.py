@@ -1,6 +1,6 @@
 """Data sets that a package on this machine brings along, so that no file is prepared of them."""
 
-from importlib.util import find_spec
+from importlib.metadata import distribution
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from al_runner.data.arrays import Arrays, DataFile
 
-DIGITS = "datasets/data/digits.csv.gz"  # in scikit-learn's folder
+DIGITS = "sklearn/datasets/data/digits.csv.gz"
 
 
 def digits() -> Arrays:
@@ -22,14 +22,13 @@ def digits() -> Arrays:
 def _digits_table() -> NDArray[np.float64]:
     """64 grey levels and the digit of every image, [1797, 65].
 
-    scikit-learn's file is read without scikit-learn, whose import takes a second. If another version of it has the file
-    in another place, it is imported.
+    scikit-learn's file is read without scikit-learn, whose import takes a second. A version of it that keeps the file
+    in another place is asked for it.
     """
-    package = find_spec("sklearn")
-    file = Path(package.origin or "").parent / DIGITS if package else Path(DIGITS)
+    file = Path(str(distribution("scikit-learn").locate_file(DIGITS)))
     if file.is_file():
         return np.loadtxt(file, delimiter=",")
-    from sklearn.datasets import load_digits  # noqa: PLC0415 - see above
+    from sklearn.datasets import load_digits  # noqa: PLC0415 - only here it is worth its second
 
     return np.column_stack(load_digits(return_X_y=True))
 

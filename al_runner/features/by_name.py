@@ -40,8 +40,8 @@ class ByName(OfNet):
             raise UsageError(f"features={collection} needs features.name=NET, such as features.name=resnet18")
         require_photographs(data, collection)
 
-    def collection(self, module: str) -> Any:
-        """The module that has the nets. Raises UsageError if it can't be imported."""
+    def imported(self, module: str) -> Any:
+        """The collection's module that makes nets. Raises UsageError if it can't be imported."""
         self.require()
         torchvision_datasets()  # timm needs torchvision, which can be imported afterwards with any build of torch
         try:
@@ -74,7 +74,7 @@ class TorchVision(ByName):
     ] = "DEFAULT"
 
     def load(self) -> Frozen:
-        models = self.collection("torchvision.models")
+        models = self.imported("torchvision.models")
         chosen: list[Any] = []
 
         def build() -> nn.Module:
@@ -97,7 +97,7 @@ class Timm(ByName):
     pretrained: Annotated[bool, Means("with trained weights; false: random ones, for comparison")] = True
 
     def load(self) -> Frozen:
-        timm = self.collection("timm")
+        timm = self.imported("timm")
         sized = {"img_size": self.size} if self.size else {}  # transformers are made for one size, other nets for any
 
         def build() -> nn.Module:

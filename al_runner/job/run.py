@@ -132,7 +132,7 @@ def opened(cfg: DictConfig, device: torch.device, folder: Path, claim: Claim, la
         record = Run(folder, claim)
     if record.answers:
         experiment = build(cfg, device, RecordedAnswers.of(record))
-    record.require(identity(cfg), experiment.purchases, data)
+    record.require_plan(experiment.purchases, data)
     mended = record.settle()
     if mended:
         log.warning("%s | %s", label, mended)

@@ -13,6 +13,7 @@ from al_runner.labels import UNKNOWN, UNSURE
 from al_runner.learners.checked import Checked, CheckedFit
 from al_runner.loop.initial import InitialSet
 from al_runner.loop.measure import measurements
+from al_runner.loop.replay import recorded_purchase, recorded_query
 from al_runner.loop.stopping import COLUMN, Stopping, Watch
 from al_runner.loop.trials import Trials
 from al_runner.oracle.simulated import Simulated, simulated
@@ -64,6 +65,11 @@ class Experiment:
             simulated(self.oracle, self.strategy.name)
         return sizes
 
+    @property
+    def checked_learner(self) -> Checked:
+        """The learner as the strategy needs it, with checks of what it returns."""
+        return Checked(self.strategy.wrap(self.learner), type(self.learner).__name__)
+
     async def run(
         self,
         record: Record,
@@ -77,7 +83,7 @@ class Experiment:
         this run into joules of its device (None: unknown). `seen` is called with every model and its measurements
         before they are recorded.
         """
-        learner = Checked(self.strategy.wrap(self.learner), type(self.learner).__name__)
+        learner = self.checked_learner
         pool = Pool(self.data)
         if self.strategy.foresees:
             oracle = simulated(self.oracle, self.strategy.name)
@@ -135,7 +141,7 @@ class Experiment:
 
         Raises UsageError if no round is measured yet.
         """
-        learner = Checked(self.strategy.wrap(self.learner), type(self.learner).__name__)
+        learner = self.checked_learner
         pool, fitted, round_ = Pool(self.data), None, 0
         while record.measured(round_) and (ids := recorded_purchase(record, pool, round_)) is not None:
             pool.buy(ids, await self.label(pool, ids))
@@ -224,28 +230,3 @@ class Experiment:
     def train_data(self, pool: Pool) -> TrainData:
         unlabelled = ImagesOf(pool, pool.unlabelled)
         return TrainData(pool.x(pool.labelled), pool.y(pool.labelled), *self.data.validation, unlabelled, pool.old)
-
-
-def recorded_purchase(record: Record, pool: Pool, round_: int) -> Tensor | None:
-    """The ids of a recorded purchase, or None if there is none. Images that were made go back into the pool."""
-    ids = record.bought(round_)
-    if ids is None:
-        return None
-    put_back(record, pool, round_)
-    return ids.to(pool.unlabelled.device)
-
-
-def recorded_query(record: Record, pool: Pool, round_: int) -> Query | None:
-    """A recorded query, or None if there is none. Images that were made go back into the pool."""
-    query = record.asked(round_)
-    if query is None:
-        return None
-    put_back(record, pool, round_)
-    return query._replace(ids=query.ids.to(pool.unlabelled.device))
-
-
-def put_back(record: Record, pool: Pool, round_: int) -> None:
-    """Give the pool the images that the strategy made for a round, if it made any."""
-    made = record.queried(round_)
-    if made is not None:
-        pool.add(made)

@@ -31,7 +31,7 @@ def require_settings(folder: Path, begun: Begun, config: Mapping[str, Any]) -> N
 
 
 def require_plan(folder: Path, begun: Begun, made: Sequence[int], plan: Sequence[int], data: str) -> None:
-    """Raises UsageError unless a run with these purchases is the one that `begun` records, or continues it.
+    """Raises UsageError unless a run with these purchases and data can continue the one that `begun` records.
 
     `made` holds the sizes of the purchases so far, and `plan` those of all purchases. `plan` must begin with `made`.
     `data` is a fingerprint.

@@ -80,15 +80,14 @@ class Run:
         return f" has lost its last lines ({longer[0]} has more), so it" if longer else ""
 
     def require_settings(self, config: Mapping[str, Any]) -> None:
-        """Raises UsageError unless the folder is new, or its run has these settings. The data need not be loaded."""
+        """Raises UsageError unless the folder is new, or its run has these settings."""
         if self._begun is not None:
             require_settings(self._folder, self._begun, config)
 
-    def require(self, config: Mapping[str, Any], plan: Sequence[int], data: str) -> None:
-        """Raises UsageError unless the run that is asked for is the folder's run, or continues it."""
+    def require_plan(self, plan: Sequence[int], data: str) -> None:
+        """Raises UsageError unless the folder is new, or its run made the first of these purchases on these data."""
         if self._begun is None:
             return
-        self.require_settings(config)
         # A person may have left some of the images without a label.
         made = [len(self._asked.get(round_, bought).id) for round_, bought in self._bought.items()]
         require_plan(self._folder, self._begun, made, plan, data)

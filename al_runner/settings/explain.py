@@ -77,8 +77,8 @@ def unknown_option(name: str) -> str:
     GlobalHydra.instance().clear()
     try:
         with hydra.initialize_config_dir(str(conf_dir()), version_base="1.3"):
-            choices = by_choice(words, name.partition(".")[0])
-            configs = (hydra.compose("config", [*map(without_sweep, of)], return_hydra_config=True) for of in choices)
+            choices = without_sweeps(words, name.partition(".")[0])
+            configs = (hydra.compose("config", chosen, return_hydra_config=True) for chosen in choices)
             config = next(configs)
             for_some = name in dotted(config) or any(name in dotted(other) for other in configs)
     except (HydraException, OmegaConfBaseException, ValueError):  # another mistake beside this one
@@ -121,22 +121,18 @@ def source_of(config: DictConfig, name: str) -> str:
     return text.removeprefix("${").removesuffix("}")
 
 
-def by_choice(words: Sequence[str], group: str) -> Iterator[list[str]]:
-    """The words once for every choice of a group that a sweep goes over, or as they are."""
-    read = OverridesParser.create()
-    swept = [
-        word for word in words if word.partition("=")[0] == group and read.parse_override(word).is_sweep_override()
-    ]
-    if not swept:
-        yield [*words]
-        return
-    for choice in read.parse_override(swept[-1]).sweep_string_iterator():
-        yield [f"{group}={choice}" if word == swept[-1] else word for word in words]
+def without_sweeps(words: Sequence[str], group: str) -> Iterator[list[str]]:
+    """The words with one value each: the first of those that a sweep goes over, but of `group` every one in turn."""
+    swept = next((word for word in reversed(words) if word.partition("=")[0] == group), None)
+    for choice in values_of(swept) if swept else [""]:
+        yield [choice if word == swept else next(values_of(word)) for word in words]
 
 
-def without_sweep(word: str) -> str:
-    """An override with only the first of the values that it sweeps over."""
+def values_of(word: str) -> Iterator[str]:
+    """An override once for every value that it sweeps over, or as it is."""
     override = OverridesParser.create().parse_override(word)
     if not override.is_sweep_override():
-        return word
-    return f"{override.get_key_element()}={next(override.sweep_string_iterator())}"
+        yield word
+        return
+    for value in override.sweep_string_iterator():
+        yield f"{override.get_key_element()}={value}"

@@ -28,7 +28,8 @@ METRICS = ("test_balanced_accuracy", "test_macro_f1", "test_brier", "test_ece")
 def go_on(folder: Path, recover: bool = False) -> tuple[str, list[str]]:
     """A run without a net, to its end; what was said of damage, and what was done again."""
     record, done = Run(folder, recover=recover), []
-    record.require(CONFIG, [3] * ROUNDS, "1f")
+    record.require_settings(CONFIG)
+    record.require_plan([3] * ROUNDS, "1f")
     said = record.settle()
     if len(record.rows) < ROUNDS:
         record.begin(CONFIG, {"data": "1f", "seed": 0})

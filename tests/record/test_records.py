@@ -37,7 +37,8 @@ PLAN = [6, 5, 5, 5, 5]  # of toy.experiment
 def opened(path: Path, config: dict = CONFIG, plan: Sequence[int] = PLAN, data: str = "1f", **options: Any) -> Run:
     """The run of a folder as a process of its own takes it up."""
     record = Run(path, **options)
-    record.require(config, plan, data)
+    record.require_settings(config)
+    record.require_plan(plan, data)
     record.settle()
     record.begin(config, {"data": data})
     return record
@@ -130,7 +131,8 @@ def test_a_run_of_an_older_version_goes_on_with_the_columns_it_has(tmp_path: Pat
     shutil.copytree(Path(__file__).parent / "before_metrics", tmp_path, dirs_exist_ok=True)
     before = (tmp_path / "rounds.csv").read_text()
     record = Run(tmp_path)
-    record.require(CONFIG, PLAN, "1f")
+    record.require_settings(CONFIG)
+    record.require_plan(PLAN, "1f")
     assert record.settle() == ""
     record.begin(CONFIG, {"data": "1f"})
     drive(toy.experiment(KfacVfe()).run(record))
@@ -448,7 +450,8 @@ def test_a_folder_that_another_process_took_over_is_not_written_to(tmp_path: Pat
 
 def test_the_names_of_bought_files_stand_in_the_table_and_survive_a_damaged_journal(tmp_path: Path) -> None:
     record = Run(tmp_path)
-    record.require(CONFIG, PLAN, "1f")
+    record.require_settings(CONFIG)
+    record.require_plan(PLAN, "1f")
     record.settle()
     names = [f"{number}, a photo.png" for number in range(200)]
     record.begin(CONFIG, {"data": "1f"}, names)

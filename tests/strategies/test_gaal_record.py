@@ -19,7 +19,8 @@ CONFIG, PLAN = {"seed": 0}, [6, 5, 5, 5, 5]
 
 def run(path: Path) -> None:
     record = Run(path)
-    record.require(CONFIG, PLAN, "1f")
+    record.require_settings(CONFIG)
+    record.require_plan(PLAN, "1f")
     record.settle()
     record.begin(CONFIG, {"data": "1f"})
     drive(experiment().run(record))

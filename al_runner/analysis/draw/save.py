@@ -17,11 +17,11 @@ UNDATED: dict[str, dict[str, None]] = {"svg": {"Date": None}, "pdf": {"CreationD
 
 def save(figure: Figure, path: Path) -> Path:
     """Write the figure in its suffix's format (.png at 200 dpi, .svg, .pdf); the same figure gives the same bytes."""
-    return save_as(figure, [path])[0]
+    return save_all(figure, [path])[0]
 
 
-def save_as(figure: Figure, paths: Sequence[Path]) -> list[Path]:
-    """`save` to several files, which all have the same layout."""
+def save_all(figure: Figure, paths: Sequence[Path]) -> list[Path]:
+    """`save` to several files, with one layout."""
     FigureCanvasAgg(figure)
     with sheet(), _laid_out(figure):
         return [_written(figure, path) for path in paths]

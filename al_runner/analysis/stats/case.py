@@ -16,7 +16,7 @@ import pandas as pd
 from al_runner.analysis.stats.curves import split_by_curve
 from al_runner.analysis.stats.intervals import Floats
 from al_runner.analysis.stats.measures import Budget, budget_of, measures
-from al_runner.analysis.stats.paired import DIGITS, LEAST_PAIRS, Test, holm, paired_test, paired_tests
+from al_runner.analysis.stats.paired import DIGITS, LEAST_PAIRS, Test, each_paired_test, holm, paired_test
 from al_runner.analysis.table.metrics import ERROR, LOSS, Metric, measured_by
 from al_runner.analysis.table.names import all_truth, case_title, curve_names, is_truth, require_curve, upper_lines
 from al_runner.analysis.table.rows import BASELINE, KEYS
@@ -125,7 +125,7 @@ class Case:
         """
         pairs = []
         for measure in MEASURES:
-            tests = paired_tests(self._differences(*two, measure) for two in names)
+            tests = each_paired_test(self._differences(*two, measure) for two in names)
             corrected = zip(holm([t.t_p for t in tests]), holm([t.wilcoxon_p for t in tests]), strict=True)
             pairs += [Pair(measure, *row[0], row[1], *row[2]) for row in zip(names, tests, corrected, strict=True)]
         return pairs

@@ -43,18 +43,18 @@ def paired_test(differences: ArrayLike) -> Test:
     Wilcoxon's is exact for small S, also with ties, and leaves zeros out. Equal samples have p = 1. If all differences
     are the same but not zero, their variance is 0 and Student's p is NaN. Both p are NaN if S < 2.
     """
-    return paired_tests([differences])[0]
+    return each_paired_test([differences])[0]
 
 
-def paired_tests(samples: Iterable[ArrayLike]) -> list[Test]:
+def each_paired_test(samples: Iterable[ArrayLike]) -> list[Test]:
     """`paired_test` of every sample. Most samples of one size share a call of scipy, which is far faster."""
     values = [rounded(sample) for sample in samples]
-    together = dict[tuple[int, int], list[int]]()
+    together: dict[Any, list[int]] = {}
     for place, sample in enumerate(values):
         if len(sample) > 1 and sample.any():
             sizes = np.unique(np.abs(sample))
-            plain = len(sizes) == len(sample) and sizes[0] > 0  # scipy treats samples with ties or zeros in another way
-            together.setdefault((len(sample), -1 if plain else place), []).append(place)
+            shares = len(sizes) == len(sample) and sizes[0] > 0  # scipy treats ties and zeros in another way
+            together.setdefault(len(sample) if shares else ("alone", place), []).append(place)
     t_p, wilcoxon_p = np.full((2, len(values)), nan)
     for places in together.values():
         stack = np.stack([values[place] for place in places])
@@ -65,12 +65,11 @@ def paired_tests(samples: Iterable[ArrayLike]) -> list[Test]:
 
 
 def _test(values: Floats, t_p: float, wilcoxon_p: float) -> Test:
-    """The test of one sample, whose p values are known unless all differences are 0."""
+    """The test of one sample from its p values; `t_p` is NaN if the variance is 0 or unknown."""
     mean, half = interval(values)
     if len(values) > 1 and not values.any():
         return Test(len(values), 0.0, 0.0, 1.0, 1.0, inf)
-    varied = len(values) > 1 and float(np.ptp(values)) > 0
-    needed = seeds_needed(mean, float(values.std(ddof=1))) if varied else nan
+    needed = nan if isnan(t_p) else seeds_needed(mean, float(values.std(ddof=1)))
     return Test(len(values), mean, half, t_p, wilcoxon_p, needed)
 
 

@@ -120,8 +120,8 @@ class Names:
         base = {**STRATEGIES, **OTHERS, **self.own}.get(strategy)
         if base is None:
             return curve
-        shown = ", ".join(OTHERS.get(part, part.replace("_", " ")) for part in variant.split("-"))
-        return f"{base} ({shown})" if variant else base
+        parts = [OTHERS.get(part, part.replace("_", " ")) for part in variant.split("-") if part]
+        return f"{base} ({', '.join(parts)})" if parts else base
 
     def title(self, words: str) -> str:
         """A case's title with the shown names of data set and net; its other parts stay as they are."""

@@ -7,7 +7,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from al_runner.analysis import draw_run
 from al_runner.analysis.draw.figures import differences, facets, learning_curves, times
 from al_runner.analysis.draw.look import Look, inches
-from al_runner.analysis.draw.save import save, save_as
+from al_runner.analysis.draw.save import save, save_all
 from al_runner.analysis.draw.style import pens, sheet
 from al_runner.analysis.stats.curves import Spread
 from al_runner.analysis.stats.intervals import mean_and_half
@@ -286,7 +286,7 @@ def test_the_same_runs_give_the_same_bytes(tmp_path):
 def test_a_saved_figure_is_as_matplotlib_lays_it_out_and_can_be_changed_afterwards(tmp_path):
     figure = learning_curves(runs(tmp_path))
     dpi, engine = figure.dpi, figure.get_layout_engine()
-    png, svg = save_as(figure, [tmp_path / "a.png", tmp_path / "a.svg"])
+    png, svg = save_all(figure, [tmp_path / "a.png", tmp_path / "a.svg"])
     with sheet():
         figure.savefig(tmp_path / "plain.png", dpi=200)
     assert png.read_bytes() == (tmp_path / "plain.png").read_bytes()

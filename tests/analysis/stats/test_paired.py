@@ -10,7 +10,7 @@ import scikit_posthocs
 from scipy import stats
 from statsmodels.stats.power import TTestPower
 
-from al_runner.analysis.stats.paired import holm, paired_test, paired_tests, ranks, seeds_needed, share_beaten
+from al_runner.analysis.stats.paired import each_paired_test, holm, paired_test, ranks, seeds_needed, share_beaten
 
 
 def signed_rank_p(values):
@@ -67,7 +67,7 @@ def test_many_samples_at_once_are_tested_as_one_by_one():
     tied = [rng.integers(-3, 4, size) / 8 for size in (3, 3, 10, 10, 20, 51)]
     samples = [*exact, *tied, np.zeros(3), np.zeros(10), np.full(3, 0.5), [0.25], []]
     mixed = rng.permutation(len(samples))
-    together = paired_tests(samples[place] for place in mixed)
+    together = each_paired_test(samples[place] for place in mixed)
     alone = [paired_test(samples[place]) for place in mixed]
     np.testing.assert_array_equal(np.array(together), np.array(alone))
     for place, sample in enumerate(exact):
