@@ -110,7 +110,8 @@ def test_test_labels_change_no_rule() -> None:
 
 def recorded(folder: Path, stop_at: int = 0) -> Run:
     record, planned = Run(folder), experiment(EARLY)
-    record.require({"seed": 0}, planned.purchases, "1f")
+    record.require_settings({"seed": 0})
+    record.require_plan(planned.purchases, "1f")
     record.settle()
     record.begin({"seed": 0}, {"data": "1f"})
     stop_after(record, stop_at)
