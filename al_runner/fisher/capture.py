@@ -46,9 +46,19 @@ def captured_parts(
 ) -> Iterator[tuple[str, LayerSamples]]:
     """What `capture` returns for `layers`, part by part, so that only the rows of one part are in memory.
 
-    Gradients are those of each of the L `losses` in turn, [n, L t, o]. Raises UsageError if the net gives no logits
-    [n, Y], or if the forward pass does not use a layer in a way that has a Fisher block; with `skip_untreated` such a
-    layer is left out. Raises ValueError if the net is in training mode.
+    Gradients are those of each of the L `losses` in turn, [n, L t, o]. Raises as `captured_layers` does.
+    """
+    for name, layer, before, gradients in captured_layers(net, x, losses, layers, skip_untreated):
+        yield from block_samples(name, layer, before, gradients)
+
+
+def captured_layers(
+    net: nn.Module, x: Tensor, losses: Losses, layers: Mapping[str, Layer], skip_untreated: bool = False
+) -> Iterator[tuple[str, Layer, Tensor, list[Tensor]]]:
+    """Every layer with its name, its input, and the gradients of its output for those of the `losses` that have one.
+
+    Raises UsageError if the net gives no logits [n, Y], or if the forward pass does not use a layer in a way that has a
+    Fisher block; with `skip_untreated` such a layer is left out. Raises ValueError if the net is in training mode.
     """
     require_evaluation(net)
     uses: dict[str, list[_Use]] = {name: [] for name in layers}
@@ -72,7 +82,7 @@ def captured_parts(
         gradients, (use,) = [each.pop(0) for each in passes], uses.pop(name)
         present = [gradient for gradient in gradients if gradient is not None]
         if present:
-            yield from block_samples(name, layer, use.before, present)
+            yield name, layer, use.before, present
         elif not skip_untreated:
             raise untreated(name, "has no effect on the logits")
 

@@ -1,14 +1,16 @@
 """Mean Kronecker factors of a set of examples, summed batch by batch."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from al_runner.errors import UsageError
-from al_runner.fisher.capture import captured_parts, fisher_losses
-from al_runner.fisher.layers import treatable_layers
+from al_runner.fisher.capture import captured_layers, fisher_losses
+from al_runner.fisher.correlations import correlates, patch_products
+from al_runner.fisher.layers import Layer, block_names, treatable_layers
+from al_runner.fisher.rows import block_samples, output_rows
 
 NARROW = 64  # for fewer columns, computing only half of a symmetric product saves no time
 
@@ -65,11 +67,26 @@ def factor_sums(
     count = 0
     for x, y in batches:
         count += len(x)
-        for name, (inputs, gradients) in captured_parts(net, x, fisher_losses(y, expected), layers, skip_untreated):
-            rows, outputs = inputs.flatten(0, 1), gradients.flatten(0, 1)
-            psi, tau = gram(rows).double(), gram(outputs).double() / gradients.shape[1]
-            _add(sums, name, Factors(psi, tau))
+        for used in captured_layers(net, x, fisher_losses(y, expected), layers, skip_untreated):
+            for name, factors in _block_sums(*used):
+                _add(sums, name, factors)
     return FactorSums(count, sums)
+
+
+def _block_sums(name: str, layer: Layer, before: Tensor, gradients: Sequence[Tensor]) -> Iterator[tuple[str, Factors]]:
+    """The factors of each block of a layer, summed over the examples; a block may come in several parts."""
+    if correlates(layer, before, gradients[0].shape):
+        chunks = zip(*(side.chunk(layer.groups, 1) for side in (before, *gradients)), strict=True)
+        for block, (x, *own) in zip(block_names(name, layer), chunks, strict=True):
+            yield block, Factors(patch_products(layer, x), _mean_gram(output_rows(layer, own)))
+    else:
+        for block, (inputs, outputs) in block_samples(name, layer, before, gradients):
+            yield block, Factors(gram(inputs.flatten(0, 1)).double(), _mean_gram(outputs))
+
+
+def _mean_gram(outputs: Tensor) -> Tensor:
+    """sum_n mean_t g g' of gradients [n, t, o]."""
+    return gram(outputs.flatten(0, 1)).double() / outputs.shape[1]
 
 
 def gram(rows: Tensor) -> Tensor:

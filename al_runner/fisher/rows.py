@@ -41,7 +41,7 @@ def block_samples(
     for x, *parts in zip(before.split(few), *(gradient.split(few) for gradient in gradients), strict=True):
         chunks = zip(x.chunk(groups, 1), *(part.chunk(groups, 1) for part in parts), strict=True)
         for block, (a, *own) in zip(block_names(name, layer), chunks, strict=True):
-            yield block, LayerSamples(_inputs(layer, a), _joined([_positions(part, layer) for part in own]))
+            yield block, LayerSamples(_inputs(layer, a), output_rows(layer, own))
 
 
 def _few(positions: int, inputs: int, outputs: int) -> int:
@@ -53,6 +53,11 @@ def _few(positions: int, inputs: int, outputs: int) -> int:
 def _joined(rows: list[Tensor]) -> Tensor:
     """The positions of all `rows` together, [n, t, o] each -> [n, sum of t, o]."""
     return rows[0] if len(rows) == 1 else torch.cat(rows, 1)
+
+
+def output_rows(layer: Dense | Convolution, gradients: Sequence[Tensor]) -> Tensor:
+    """Gradients of a layer's output, or of one group of it, as rows; several count as more positions, [n, L t, o]."""
+    return _joined([_positions(gradient, layer) for gradient in gradients])
 
 
 def _affine_gradients(layer: Normalisation, before: Tensor, gradient: Tensor) -> Tensor:
@@ -100,11 +105,16 @@ def _inputs(layer: Dense | Convolution, values: Tensor) -> Tensor:
     return out.flatten(1, -2)
 
 
+def padded(layer: Convolution, x: Tensor) -> Tensor:
+    """The image as the convolution sees it, with its padding."""
+    mode = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
+    return pad(x, layer._reversed_padding_repeated_twice, mode=mode)
+
+
 def _patches(layer: Convolution, x: Tensor) -> Tensor:
     """The patch of every output position, as a strided view [n, *out, *kernel, c]; only the padding is a copy."""
-    mode = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
     # Channels last: a patch is then a few long contiguous runs, and copying it costs little.
-    x = pad(x, layer._reversed_padding_repeated_twice, mode=mode).movedim(1, -1).contiguous()
+    x = padded(layer, x).movedim(1, -1).contiguous()
     kernel, steps, gaps = layer.kernel_size, layer.stride, layer.dilation
     sides = zip(x.shape[1:-1], kernel, steps, gaps, strict=True)
     out = [(side - gap * (width - 1) - 1) // step + 1 for side, width, step, gap in sides]
