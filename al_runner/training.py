@@ -109,8 +109,8 @@ class Recipe:
         early = self.patience < self.max_checks or self.target_error is not None
         if early and self.schedule is not None and self.schedule.whole:
             raise UsageError(
-                f"training.schedule={type(self.schedule).__name__} needs the whole training, which must not end "
-                "early; set training.max_checks=1 and training.check_passes=the number of passes"
+                f"training.schedule={type(self.schedule).__name__} needs the whole training, which must not end early; "
+                f"set training.patience={self.max_checks}, the number of checks, and training.target_error=null"
             )
         if self.monitor == "loss" and self.target_error is not None:
             raise UsageError("training.target_error needs training.monitor=error; set training.target_error=null")

@@ -21,7 +21,7 @@ from al_runner.plugins.hydra_plugins.al_runner_processes import Queue
 from al_runner.record.state import DONE, STOPPED, read
 
 ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
-SLOW = ["training.check_every=60", "training.max_checks=8"]
+SLOW = ["training.check_every=60", "training.max_checks=8", "training.patience=8"]
 Record = Callable[[str, object], None]
 
 

@@ -380,7 +380,7 @@ def test_a_crash_in_a_strategy_is_no_success_and_keeps_what_was_recorded(tmp_pat
 
 def test_an_interrupted_run_says_how_to_go_on(tmp_path: Path) -> None:
     folder = tmp_path / "digits/usps_cnn-plain-adam_short-digits/badge/seed0"
-    process = started(*digits8(tmp_path, "training.check_every=40", "training.max_checks=40"))
+    process = started(*digits8(tmp_path, "training.check_every=200", "training.max_checks=5"))
     while rounds(folder) < 1 and process.poll() is None:
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)

@@ -34,7 +34,7 @@ def main() -> None:
     pool.draw_candidates(240, stream(0, "candidates"))
 
     def select(n: int) -> list[int]:
-        return KfacVfe().select(fitted, pool, n, stream(0, "query")).tolist()
+        return KfacVfe(target="parameters").select(fitted, pool, n, stream(0, "query")).tolist()
 
     assert select(128)[:8] == select(8)
     product, operations = gemm()

@@ -1,15 +1,18 @@
 """The commands that read results, on 2,000 runs: 10 data sets, 10 strategies, 20 seeds, 20 rounds; processor seconds.
 
-    python scripts/benchmarks/reading.py [--seeds 2]
+    python scripts/benchmarks/reading.py [--seeds 2] [--against DIR]
 
 The runs are made in a temporary folder, with errors that fall and scatter. Each command is a process of its own, one
-thread, and is timed once, with its start. Goals: al-status 3.2, al-plot 5.3, al-compare 7.
+thread, and is timed with its start. `--against` takes a checkout of an earlier version (git worktree add DIR bb75610):
+its commands are timed in turn with ours, twice, the lesser time counts. Goal: a third of what version 0.1 (bb75610)
+takes.
 """
 
 import os
 import resource
 import subprocess
 import sys
+import tomllib
 from argparse import ArgumentParser
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "support"))
 
 from made_runs import make_run
 
+HERE = Path(__file__).parents[2]
 STRATEGIES = ("random", "entropy", "margin", "bald", "badge", "core_set", "kfac_vfe", "egl", "bait", "epig")
 ROUNDS = 20
 
@@ -40,10 +44,16 @@ def make(root: Path, datasets: int, seeds: int) -> None:
                 write(folder, state.now(DONE, rounds=ROUNDS))
 
 
-def seconds(*words: str) -> float:
-    """The processor time of a command."""
+def seconds(checkout: Path, command: str, folder: str) -> float:
+    """The processor time of a command of that checkout."""
+    script = tomllib.loads((checkout / "pyproject.toml").read_text())["project"]["scripts"][command]
+    module, function = script.split(":")
+    code = f"import sys; from {module} import {function}; sys.exit({function}())"
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(checkout)}
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(words, check=True, stdout=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    subprocess.run(
+        [sys.executable, "-c", code, folder], check=True, stdout=subprocess.DEVNULL, env=environment, cwd=folder
+    )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
@@ -52,13 +62,17 @@ def main() -> None:
     parser = ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--datasets", type=int, default=10)
+    parser.add_argument("--against", type=Path)
     options = parser.parse_args()
+    checkouts = [HERE, options.against] if options.against else [HERE]
     print(device_name(torch.device("cpu")))
     with TemporaryDirectory() as folder:
-        root = Path(folder)
-        make(root, options.datasets, options.seeds)
+        make(Path(folder), options.datasets, options.seeds)
         for command in ("al-status", "al-plot", "al-compare"):
-            print(f"{command}: {seconds(str(Path(sys.executable).with_name(command)), folder):.1f} s", flush=True)
+            times = [[seconds(checkout, command, folder) for checkout in checkouts] for _ in checkouts]
+            ours, *others = map(min, zip(*times, strict=True))
+            ratio = "".join(f"; {other:.1f} s before: {other / ours:.2f} times as fast" for other in others)
+            print(f"{command}: {ours:.1f} s{ratio}", flush=True)
 
 
 if __name__ == "__main__":

@@ -118,7 +118,7 @@ def test_the_checks_of_a_cycle_choose_among_its_weights() -> None:
 @pytest.mark.parametrize("changes", [{"patience": 4}, {"target_error": 0.1}], ids=str)
 def test_a_cycle_that_might_be_cut_short_is_refused(changes: dict[str, float]) -> None:
     with pytest.raises(
-        UsageError, match=r"schedule=OneCycle needs the whole training, which must not end early; .*max_checks=1"
+        UsageError, match=r"schedule=OneCycle needs the whole training, which must not end early; set .*patience=5"
     ):
         toy.recipe(schedule=OneCycle(), **{"max_checks": 5, "patience": 5, **changes})
     toy.recipe(schedule=Drops((2,)), **{"max_checks": 5, "patience": 5, **changes})
