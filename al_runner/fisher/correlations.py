@@ -1,9 +1,8 @@
 """The sum of a convolution's patch products, from products of shifted images; no patch is formed.
 
-The product of two pixels that are d apart occurs for every pair of patch places that are d apart. All these pairs of
-places share one sum over the image, except at the border, where only some places of a patch come. For a 5 x 5 kernel
-there are 41 such sums, and 325 pairs of places. The result is that of the patches, up to rounding. Axes as in the
-package.
+Two places of a patch that are d apart see pixels that are d apart. So all pairs of places with the same d share one sum
+over the image, except at its border, which some places do not reach. For a 5 x 5 kernel there are 41 such sums, and 325
+pairs of places. The result is that of the patches, up to rounding. Axes as in the package.
 """
 
 from itertools import pairwise
@@ -75,8 +74,9 @@ def _products(image: Tensor, down: int, right: int, rows: int, columns: int) -> 
 def _cells(values: Tensor, count: int, axis: int) -> Tensor:
     """Along an axis, the first `count` - 1 values, the sum of those between, and the last `count` - 1; float64."""
     edge = count - 1
-    first, between, last = values.double().split([edge, values.shape[axis] - 2 * edge, edge], axis)
-    return torch.cat([first, between.sum(axis, keepdim=True), last], axis)
+    first, between, last = values.split([edge, values.shape[axis] - 2 * edge, edge], axis)
+    between = between.sum(axis, keepdim=True, dtype=torch.float64)
+    return torch.cat([first.double(), between, last.double()], axis)
 
 
 def _windows(cells: Tensor, count: int, axis: int) -> Tensor:
