@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 
+from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -35,7 +36,8 @@ def _laid_out(figure: Figure) -> Iterator[None]:
     try:
         if engine is not None:
             engine.execute(figure)
-            figure.set_layout_engine("none")
+            with rc_context({"figure.constrained_layout.use": False, "figure.autolayout": False}):
+                figure.set_layout_engine(None)  # "none" would leave an engine that makes every file be drawn twice
         yield
     finally:
         figure.set_layout_engine(engine)
