@@ -53,10 +53,12 @@ class Oracle:
         return torch.where(torch.arange(len(x)) % 3 == 2, UNKNOWN, labels)
 
 
-def experiment(oracle: Any = None) -> Experiment:
+def experiment(oracle: Any = None, passes: int = 3) -> Experiment:
+    """With more passes the generator's images depend more on its codes."""
     data = two_classes()
     learner = LinearSvm(net_builder(data, toy.model))
-    return replace(toy.experiment(GAAL), data=data, learner=learner, oracle=oracle or Oracle(data))
+    gaal = replace(GAAL, recipe=replace(GAAL.recipe, check_passes=passes))
+    return replace(toy.experiment(gaal), data=data, learner=learner, oracle=oracle or Oracle(data))
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ def test_one_step_is_adam_s_on_the_absolute_difference() -> None:
 
 
 def test_made_images_have_ids_of_their_own_and_are_bought_unless_the_oracle_can_t_tell() -> None:
-    wanted = experiment()
+    wanted = experiment(passes=30)
     spy = Watched(wanted.learner)
     before = wanted.data.images.clone()
     memory, fits = watched(replace(wanted, learner=spy))
