@@ -142,7 +142,7 @@ SMALLER: dict[str, dict[str, object]] = {
     ("builder", "optimizer", "steps", "relative", "absolute"),
     [
         (Double, partial(torch.optim.Adam, lr=1e-3), 12, 0, 1e-9),
-        (NetBuilder, partial(torch.optim.SGD, lr=1e-2, momentum=0.9), 6, 1e-4, 1e-5),
+        (NetBuilder, partial(torch.optim.SGD, lr=1e-2, momentum=0.9), 3, 1e-4, 1e-5),
     ],
     ids=["64", "32"],
 )
