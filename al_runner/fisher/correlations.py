@@ -19,8 +19,11 @@ LESS_WORK = 1.5  # how many times less arithmetic pays for the smaller matrices
 
 
 def correlates(layer: Layer, x: Tensor, outputs: torch.Size) -> TypeGuard[nn.Conv2d]:
-    """Whether `patch_products` treats this layer, and faster than patches do; `x` is its input [n, c, h, w]."""
-    if not isinstance(layer, nn.Conv2d) or {*layer.stride, *layer.dilation} != {1}:
+    """Whether `patch_products` treats this layer, and faster than patches do; `x` is its input [n, c, h, w].
+
+    Not on a GPU, which would wait for hundreds of small products to be started (reckoned, not measured).
+    """
+    if x.device.type != "cpu" or not isinstance(layer, nn.Conv2d) or {*layer.stride, *layer.dilation} != {1}:
         return False
     (rows, columns), (high, wide) = layer.kernel_size, outputs[-2:]
     if x.shape[1] // layer.groups < CHANNELS or high < rows or wide < columns:

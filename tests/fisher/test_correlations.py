@@ -75,3 +75,10 @@ def test_single_precision_is_as_exact_as_the_patches() -> None:
 def test_what_is_left_to_the_patches(layer: nn.Conv2d, side: int) -> None:
     x = torch.zeros(1, layer.in_channels, side, side)
     assert not correlates(layer, x, layer(x).shape)
+
+
+def test_another_device_is_left_to_the_patches() -> None:
+    layer = nn.Conv2d(8, 2, 3)
+    x = torch.zeros(1, 8, 12, 12)
+    outputs = layer(x).shape
+    assert correlates(layer, x, outputs) and not correlates(layer, x.to("meta"), outputs)
