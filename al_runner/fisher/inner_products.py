@@ -45,5 +45,9 @@ def inner_products(left: Mapping[str, LayerSamples], right: Mapping[str, LayerSa
 def gradient_size(net: nn.Module, x: Tensor, losses: Losses, layers: Mapping[str, Layer]) -> int:
     """How many numbers `gradients` of `x` needs in memory, with the rows that it is computed from."""
     rows = joined(captured_parts(net, x, losses, layers))
-    parts = (*rows.values(), *map(at_one_position, rows.values()))
-    return sum(part.inputs.numel() + part.gradients.numel() for part in parts)
+    return numbers_in(rows) + numbers_in({name: at_one_position(part) for name, part in rows.items()})
+
+
+def numbers_in(samples: Mapping[str, LayerSamples]) -> int:
+    """How many numbers the samples of all blocks hold."""
+    return sum(part.inputs.numel() + part.gradients.numel() for part in samples.values())

@@ -15,8 +15,8 @@ from torch.nn.functional import cross_entropy
 
 from al_runner.errors import UsageError
 from al_runner.fisher import treatable_layers
-from al_runner.fisher.capture import captured_parts, label_loss
-from al_runner.fisher.inner_products import gradient_size, gradients, inner_products
+from al_runner.fisher.capture import captured_parts, joined, label_loss
+from al_runner.fisher.inner_products import gradient_size, gradients, inner_products, numbers_in
 from al_runner.fisher.layers import Layer
 from al_runner.needs import Needs
 from al_runner.pool import Pool, shuffled
@@ -32,8 +32,8 @@ OUTPUTS: dict[str, Callable[[Tensor], Tensor]] = {
     "logits": lambda logits: logits,
     "probabilities": lambda logits: logits.softmax(1),
 }
-# The most numbers in the gradients of either side, or in their products, at once: 2 GB, 0.5 GB.
-MAX_NUMBERS = {"cuda": 2**29, "cpu": 2**27}
+# The most numbers in the gradients of either side, or in their products, at once: 2 GB, 1 GB.
+MAX_NUMBERS = {"cuda": 2**29, "cpu": 2**28}
 GRADIENTS = 16  # G, gradients of candidates at once in forward mode
 IMAGES = {"cuda": 512, "cpu": 64}  # images whose outputs they change at once in forward mode; fewer if they are large
 
@@ -121,14 +121,22 @@ def output_sums(outputs: str) -> Callable[[Tensor], tuple[Tensor, ...]]:
 def changes_by_layers(
     net: nn.Module, x: Tensor, y: Tensor, over: Tensor, outputs: str, layers: dict[str, Layer]
 ) -> Tensor:
-    """`output_changes`, computed layer by layer as inner products of the candidates' and the outputs' gradients."""
+    """`output_changes`, computed layer by layer as inner products of the candidates' and the outputs' gradients.
+
+    As many gradients of candidates as fit stay in memory; those of the outputs are formed anew for the next candidates.
+    To form a gradient takes several times its own memory, so the candidates' gradients are formed in smaller parts.
+    """
     sums, most = output_sums(outputs), MAX_NUMBERS[size_class(x)]
-    at_once = min(len(x), most // gradient_size(net, x[:1], label_loss(y[:1]), layers))
+    at_once = min(len(x), rows_within(most, numbers_in(gradients(net, x[:1], label_loss(y[:1]), layers))))
+    formed = rows_within(most, gradient_size(net, x[:1], label_loss(y[:1]), layers))
     classes = net(over[:1]).shape[1]
     images = rows_within(most, max(gradient_size(net, over[:1], sums, layers), classes * at_once))
     changes = []
-    for some_x, labels in zip(x.split(at_once), y.split(at_once), strict=True):
-        by_label = gradients(net, some_x, label_loss(labels), layers)
+    for some_x, some_y in zip(x.split(at_once), y.split(at_once), strict=True):
+        parts = zip(some_x.split(formed), some_y.split(formed), strict=True)
+        by_label = joined(
+            block for part, labels in parts for block in gradients(net, part, label_loss(labels), layers).items()
+        )
         products = (inner_products(gradients(net, part, sums, layers), by_label) for part in over.split(images))
         changes.append(torch.stack([product.abs().sum((0, 1)) for product in products]).sum(0) / len(over))
     return torch.cat(changes)
