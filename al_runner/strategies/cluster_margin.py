@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 
 import torch
 from annotated_types import Ge
-from sklearn.cluster import AgglomerativeClustering
+from scipy.cluster.hierarchy import fcluster, linkage
 from torch import Tensor
 
 from al_runner.budget import Budget
@@ -18,7 +18,9 @@ from al_runner.pool import Pool, shuffled, top
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Count, Means
 from al_runner.strategies.base import Strategy
+from al_runner.strategies.core_set import squared_distances
 from al_runner.strategies.features import features_of
+from al_runner.strategies.lazy_greedy import BLOCK
 from al_runner.strategies.uncertainty import margin
 from al_runner.types import Fitted
 
@@ -27,8 +29,17 @@ def clusters(x: Tensor, count: int) -> Tensor:
     """Cluster of every point, by average linkage cut at `count` clusters, [N, D] -> int64 [N]; memory O(N^2)."""
     if len(x) < 2:
         return torch.zeros(len(x), dtype=torch.int64, device=x.device)
-    labels = AgglomerativeClustering(n_clusters=count, linkage="average").fit_predict(x.double().cpu().numpy())
+    merges = linkage(distances(x.double().cpu()).numpy(), "average")
+    merges[:, 2] = range(len(merges))  # ranks in place of distances, so that a cut between equal distances is possible
+    labels = fcluster(merges, len(x) - count - 1, "distance") - 1
     return torch.from_numpy(labels).to(x.device, torch.int64)
+
+
+def distances(x: Tensor) -> Tensor:
+    """Distances of all pairs i < j, row by row, [N, D] -> [N (N - 1) / 2], from products of matrices."""
+    centred = x - x.mean(0)  # which makes rounding errors smaller
+    blocks = [squared_distances(rows, centred[BLOCK * at :]) for at, rows in enumerate(centred.split(BLOCK))]
+    return torch.cat([block[torch.ones_like(block, dtype=torch.bool).triu(1)] for block in blocks]).sqrt_()
 
 
 def round_robin(groups: Tensor, n: int, rng: torch.Generator) -> Tensor:

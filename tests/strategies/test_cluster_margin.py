@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from sklearn.cluster import AgglomerativeClustering
 from torch import nn
 
 from al_runner.budget import Budget
@@ -12,6 +13,7 @@ from al_runner.errors import UsageError
 from al_runner.learners.plain import SingleNet
 from al_runner.pool import Pool
 from al_runner.rng import stream
+from al_runner.strategies import cluster_margin
 from al_runner.strategies.cluster_margin import ClusterMargin, clusters, round_robin
 from al_runner.strategies.uncertainty import margin
 
@@ -30,6 +32,25 @@ def test_average_linkage_joins_by_the_mean_distance() -> None:
     """By the nearest members 2.6 would join 1; by the mean it is 2.1 from 0 and 1, and 1.7 from 4.3."""
     first, second, third, last = clusters(torch.tensor([[0.0], [1.0], [2.6], [4.3]]), 2).tolist()
     assert first == second != third == last
+
+
+@pytest.mark.parametrize("count", [1, 2, 37, 299, 300])
+def test_the_clusters_are_those_of_another_library(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """40 points occur twice, so that many distances are equal."""
+    monkeypatch.setattr(cluster_margin, "BLOCK", 128)
+    x = torch.rand(300, 5, generator=torch.Generator().manual_seed(0))
+    x[260:] = x[:40]
+    found = clusters(x, count)
+    theirs = AgglomerativeClustering(n_clusters=count, linkage="average").fit_predict(x.double().numpy())
+    assert len(found.unique()) == count == len(set(theirs))
+    if count < 260:  # of more clusters, which of the twins are still apart is chance
+        assert len(set(zip(found.tolist(), theirs.tolist(), strict=True))) == count
+
+
+def test_distances_of_all_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster_margin, "BLOCK", 16)
+    x = 100 + torch.randn(50, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(cluster_margin.distances(x), torch.pdist(x))
 
 
 def test_groups_take_turns_and_the_smallest_is_first() -> None:
