@@ -1,11 +1,13 @@
 """Every strategy on vectors, by the nets that are for them."""
 
+from dataclasses import replace
 from functools import partial
 
 import pytest
 import test_contract
 import torch
 import toy
+from torch import nn
 
 from al_runner.budget import Budget
 from al_runner.engine import one_by_one, stacked
@@ -75,3 +77,23 @@ def test_half_precision_is_made_single_by_the_first_layer() -> None:
     net = net_builder(data, NETS["linear_probe"])().eval()
     few = data.images[:4].to(torch.float16)
     assert torch.allclose(net(few), net(few.float()))
+
+
+def test_a_probe_scales_by_all_images_unless_it_has_batch_norm() -> None:
+    """Feature 0 is the same in all labelled images. BatchNorm, which sees no others, makes it huge in the others."""
+    data = vectors()
+    images, few = data.images.clone(), data.train[:5]
+    images[few, 0] = images[few[0], 0].clone()
+    greatest = {}
+    for batch_norm in (False, True):
+        build = net_builder(replace(data, images=images), partial(linear_probe, dropout=0.0, batch_norm=batch_norm))
+        net, seen = build(), list[torch.Tensor]()
+        next(layer for layer in net.modules() if isinstance(layer, nn.Linear)).register_forward_hook(
+            lambda _, inputs, __, seen=seen: seen.append(inputs[0])
+        )
+        for _ in range(200):  # until the moving averages have settled
+            net.train()(images[few])
+        net.eval()(images[data.train])
+        greatest[batch_norm] = float(seen[-1][:, 0].abs().max())
+    assert greatest[False] < 5
+    assert greatest[True] > 100

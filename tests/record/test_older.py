@@ -17,6 +17,9 @@ def test_options_that_were_renamed_or_came_later() -> None:
     added = {"dataset._target_": "al_runner.data.npz.npz"}
     assert renewed(added) == {**added, "dataset.values": "uint8", "standardise": True}
     assert renewed({**added, "dataset.values": "float"})["dataset.values"] == "float"
+    probe = {"model._target_": "al_runner.models.linear_probe.linear_probe"}
+    assert renewed(probe)["model.batch_norm"] is True
+    assert renewed({**probe, "model.batch_norm": False})["model.batch_norm"] is False
     tuned = {"learner._target_": "al_runner.learners.fine_tuned.FineTuned"}
     assert renewed({**tuned, **added})["learner.keep_optimizer"] is False
     assert renewed({**tuned, "learner.keep_optimizer": True})["learner.keep_optimizer"] is True
