@@ -5,6 +5,7 @@
 set -euo pipefail
 runs=${RUNS:-outputs/features_cifar10} out=${OUT:-outputs/reproduced/features_cifar10}
 strategies=random,uncertainty,margin,entropy,badge,core_set,max_herding,uherding,typiclust,drop_query,falcun,kfac_vfe
+strategies+=,bait_binary,alfa_mix,noise_stability
 al-run -m experiment=features_cifar10 results="$runs" seed="${SEEDS:-0,1,2,3,4}" strategy="$strategies"
 al-compare "$runs" --last 3 --out "$out"
-al-plot "$runs" --out "$out" --split none --only random,margin,badge,core_set,max_herding,uherding,typiclust,kfac_vfe
+al-plot "$runs" --out "$out" --split none --only random,margin,badge,bait_binary,core_set,max_herding,uherding,typiclust,kfac_vfe
