@@ -9,6 +9,7 @@ A strategy leads in an update if its mean over the seeds is the highest of all.
 
 from argparse import ArgumentParser
 from itertools import combinations
+from math import isnan
 from pathlib import Path
 
 import pandas as pd
@@ -17,7 +18,7 @@ from al_runner.analysis.draw.frame import canvas, dress, finish
 from al_runner.analysis.draw.look import Look
 from al_runner.analysis.draw.panels import draw_lines, limit, seeds_note
 from al_runner.analysis.draw.style import Picture, pens, sheet
-from al_runner.analysis.stats.curves import by_seed, curves
+from al_runner.analysis.stats.curves import Spread, by_seed, curves
 from al_runner.analysis.stats.intervals import interval
 from al_runner.analysis.stats.paired import holm, paired_test
 from al_runner.analysis.table.runs import load
@@ -27,8 +28,8 @@ PANELS = {"test_accuracy": ("test accuracy (%)", 100.0), "classes": ("classes fo
 
 
 def figure1(runs: pd.DataFrame) -> Picture:
-    """Both panels of the figure, means over the seeds with 95% t intervals."""
-    look = Look()
+    """Both panels of the figure: means over the seeds, and every seed as a thin line."""
+    look = Look(spread=Spread("mean", "seeds"))
     with sheet():
         figure, panels = canvas(look, 1, 2)
         for axes, (column, (label, scale)) in zip(panels, PANELS.items(), strict=True):
@@ -55,13 +56,17 @@ def means(runs: pd.DataFrame) -> Shown:
         cells = []
         for values in by_column.values():
             centre = pd.DataFrame({other: part.mean(axis=1) for other, part in values.items()})
-            over = interval(values[name].mean())
             leads = int((centre[name] >= centre.max(axis=1)).sum())
-            cells += [f"{over.mean:.2f} ± {over.half:.2f}", f"{leads} of {len(centre)}"]
-        last = interval(accuracies.iloc[-5:].mean())
-        rows.append((name, str(accuracies.shape[1]), *cells[:2], f"{last.mean:.2f} ± {last.half:.2f}", *cells[2:]))
+            cells += [amount(*interval(values[name].mean())), f"{leads} of {len(centre)}"]
+        last = amount(*interval(accuracies.iloc[-5:].mean()))
+        rows.append((name, str(accuracies.shape[1]), *cells[:2], last, *cells[2:]))
     head = ("strategy", "seeds", "mean accuracy", "leads", "last 5 updates", "mean classes", "leads")
     return Shown("Means over the updates", "", head, tuple(rows))
+
+
+def amount(mean: float, half: float, sign: str = "") -> str:
+    """A mean and its half-width, which one seed does not have."""
+    return f"{mean:{sign}.2f}" + ("" if isnan(half) else f" ± {half:.2f}")
 
 
 def pairs(runs: pd.DataFrame) -> Shown:
@@ -71,7 +76,9 @@ def pairs(runs: pd.DataFrame) -> Shown:
         over = {name: part.mean() for name, part in updates(runs, column).items()}
         tests = {(a, b): paired_test((over[a] - over[b]).dropna()) for a, b in combinations(over, 2)}
         for ((a, b), test), p in zip(tests.items(), holm([test.t_p for test in tests.values()]), strict=True):
-            cells.setdefault(f"{a} - {b}", []).extend([f"{test.mean:+.2f} ± {test.half:.2f}", f"{p:.3f}"])
+            cells.setdefault(f"{a} - {b}", []).extend(
+                [amount(test.mean, test.half, "+"), "-" if isnan(p) else f"{p:.3f}"]
+            )
     rows = tuple((name, *own) for name, own in cells.items())
     return Shown("Every pair", "", ("pair", "accuracy", "p", "classes", "p"), rows)
 
