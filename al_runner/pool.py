@@ -39,10 +39,10 @@ class Pool:
     """The training ids of a data set, and the labels of those that were bought. It holds no other labels.
 
     `labelled` holds the bought ids in order of purchase; the first `old` of them are from before the newest purchase.
-    `asked` counts the images that the oracle was asked about, some of which it could perhaps not tell. `unlabelled`
-    holds all others in ascending order. `candidates` are the unlabelled ids that the next query may choose from. All
-    are int64 ids into `DataSet.images`. Images that a strategy `made` itself have the ids after those; they are neither
-    unlabelled nor candidates. `foresight` is None, unless the run's strategy is an upper line.
+    `asked` counts the images that were bought, and those that a strategy made and the oracle could not tell.
+    `unlabelled` holds all others in ascending order. `candidates` are the unlabelled ids that the next query may choose
+    from. All are int64 ids into `DataSet.images`. Images that a strategy `made` itself have the ids after those; they
+    are neither unlabelled nor candidates. `foresight` is None, unless the run's strategy is an upper line.
     """
 
     foresight: Foresight | None = None

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every method under one protocol (conf/experiment/compare_usps.yaml): USPS, the same splits, initial sets, net and training,
+# 26 strategies under one protocol (conf/experiment/compare_usps.yaml): USPS, the same splits, initial sets, net and training,
 # 40 labels a round to 650, five paired seeds. Methods that need a committee have one, and random beside them with the same.
 # Some 7 hours of a CPU core (6.9 for 145 of its 150 runs, training and queries, beside other work); interrupted, it resumes.
 set -euo pipefail

@@ -2,7 +2,7 @@
 # The first run on a new GPU: correctness, then every strategy, then memory and speed. About 12 minutes.
 #   scripts/gpu_first_contact.sh
 # Run it from the repository's root, in an environment with the extra `dev`. Every stage has a limit of seconds, and the next
-# one starts even if it fails. $OUT/summary.txt has one line a stage; please put it and the card's name into an issue. The last
+# one starts even if it fails. $OUT/summary.txt has one line a stage; please put it and the GPU's name into an issue. The last
 # stage needs USPS below AL_DATA (it is downloaded if it is missing). DEVICE=cpu tries the script out without a GPU.
 set -uo pipefail
 OUT=${OUT:-outputs/gpu_first_contact} DEVICE=${DEVICE:-cuda}

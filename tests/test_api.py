@@ -95,6 +95,18 @@ def test_best_weights_and_an_ensemble(tmp_path: Path) -> None:
     assert [file.name for file in (run.folder / "weights").iterdir()] == ["best.safetensors"]
 
 
+def test_the_net_is_the_last_rounds_though_the_weights_are_not(tmp_path: Path) -> None:
+    """The run went on without save_weights, or began anew: its folder has, or had, weights of another net."""
+    options = {**QUICK, "results": tmp_path, "budget.max_rounds": None}
+    words = "strategy=random", "dataset=digits"
+    al_runner.run(*words, save_weights="last", **{**options, "budget.max_labelled": 40})
+    run = al_runner.run(*words, **{**options, "budget.max_labelled": 80})
+    assert error(run.net()) == pytest.approx(run.rounds["test_error"].iloc[-1])
+    assert len(list((run.folder / "weights").iterdir())) == 1
+    al_runner.run(*words, "overwrite=true", **{**options, "budget.max_labelled": 40})
+    assert not list((run.folder / "weights").iterdir())
+
+
 def test_a_run_on_some_classes_alone(tmp_path: Path) -> None:
     """The images of the other classes have no label and are in no part of the split."""
     classes = "dataset.split._target_=al_runner.data.class_split.ClassSplit", "+dataset.split.classes=[5,7]"
@@ -163,6 +175,20 @@ def test_a_choice_is_what_its_formula_says() -> None:
     bald = -(mean * mean.log()).sum(1) + (p * p.log()).sum(2).mean(1)
     chosen = al_runner.choose("bald", net=several, pool=POOL, n=6)
     assert torch.equal(chosen, bald.argsort(descending=True)[:6])
+
+
+def test_another_seed_draws_other_dropout_masks() -> None:
+    def chosen(seed: int) -> Tensor:
+        return al_runner.choose("bald", net=toy_net(), pool=POOL, n=10, samples=4, seed=seed)
+
+    assert torch.equal(chosen(3), chosen(3)) and not torch.equal(chosen(3), chosen(4))
+
+
+@pytest.mark.parametrize("name", ["alfa_mix", "drop_query", "bait", "bait_top2", "bait_binary"])
+def test_a_net_that_changes_what_its_last_layer_gives_is_refused(name: str) -> None:
+    scaled = nn.Sequential(toy_net(), nn.Hardtanh(-0.1, 0.1))
+    with pytest.raises(UsageError, match="a net whose last dense layer gives the logits, and this net changes what"):
+        al_runner.choose(name, net=scaled, pool=POOL, labelled=KNOWN, n=3)
 
 
 def test_wrong_choices_are_refused() -> None:

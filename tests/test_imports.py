@@ -13,6 +13,7 @@ LAYERS = {
     "system": {"errors"},
     "needs": {"errors"},
     "labels": set(),
+    "metrics": set(),
     "types": {"errors", "rng", "needs"},
     "training": {"types", "errors", "rng", "settings"},
     "gather": {"training"},
@@ -48,6 +49,7 @@ LAYERS = {
         "rng",
         "pool",
         "budget",
+        "metrics",
         "fisher",
         "models",
         "generative",
@@ -58,6 +60,7 @@ LAYERS = {
     "loop": {
         "gather",
         "labels",
+        "metrics",
         "training",
         "types",
         "rng",

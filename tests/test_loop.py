@@ -357,6 +357,28 @@ def test_the_simulated_oracle_answers_at_once_so_nothing_is_recorded_as_asked() 
     assert record.ids and not record.choices
 
 
+@pytest.mark.parametrize("kind", ["balanced", "given"])
+def test_an_initial_set_is_not_sorted_by_class(kind: str) -> None:
+    """Held out last images, or minibatches in the order of purchase, would otherwise be of one class each."""
+    experiment = toy.experiment()
+    labels, train = experiment.data.labels, experiment.data.train
+    by_class = torch.cat([train[labels[train] == label][:20] for label in range(3)])  # as folders are read
+    if kind == "balanced":
+        plan = replace(experiment.budget, initial=60, initial_by="balanced", max_rounds=1)
+        experiment = replace(experiment, budget=plan)
+    else:
+        experiment = replace(experiment, data=replace(experiment.data, given=by_class))
+    firsts = []
+    for seed in (0, 1):
+        memory = toy.Memory()
+        drive(replace(experiment, seed=seed).run(memory))
+        firsts.append(memory.ids[0])
+        assert labels[firsts[-1]].bincount().tolist() == [20, 20, 20]
+        assert all(len(labels[part].unique()) == 3 for part in firsts[-1].split(20))
+        assert kind == "balanced" or {*firsts[-1].tolist()} == {*by_class.tolist()}
+    assert not torch.equal(*firsts)
+
+
 @pytest.mark.parametrize("change", [{"initial_by": "balanced"}, {"sets": 3}])
 def test_what_needs_all_labels_needs_the_simulated_oracle(change: dict[str, str | int]) -> None:
     experiment = toy.experiment()

@@ -6,13 +6,16 @@ import torch
 from hydra.utils import instantiate
 from torch import Tensor, nn
 
+from al_runner.errors import UsageError
 from al_runner.learners.plain import SingleNet
-from al_runner.models.airbench import airbench
+from al_runner.models.airbench import Scaled, airbench
 from al_runner.models.densenet import Dense, densenet
 from al_runner.models.mirrored import Mirrored, mirrored
 from al_runner.models.preact_resnet import PreActivated, preact_resnet
 from al_runner.models.resnet import resnet
 from al_runner.models.vgg import vgg
+from al_runner.settings.groups import conf_dir
+from al_runner.strategies.features import require_head
 
 NETS = ["resnet18", "preact_resnet18", "densenet", "vgg16", "vgg16_dropout", "airbench"]
 
@@ -93,8 +96,20 @@ def test_the_airbench_net_passes_its_input_on_at_first_and_shifts_alone_in_its_n
     norms = [layer for layer in net.modules() if isinstance(layer, nn.BatchNorm2d)]
     assert [(layer.weight.requires_grad, layer.bias.requires_grad) for layer in norms] == [(False, True)] * 4
     assert sizes(net, torch.rand(1, 3, 32, 32), nn.MaxPool2d) == [(32, 15, 15), (32, 7, 7)]
-    logits, before = net(x := torch.rand(2, 3, 32, 32)), net[:-1](x)
-    assert torch.equal(logits, before / 9) or torch.allclose(logits, before / 9, rtol=1e-6)
+    logits, before = net(x := torch.rand(2, 3, 32, 32)), net[:-2](x)
+    assert torch.allclose(logits, before @ net[-1].weight.T / 9, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", sorted(file.stem for file in (conf_dir() / "model").glob("*.yaml")))
+def test_the_last_dense_layer_of_every_net_gives_its_logits(name: str) -> None:
+    """ALFA-Mix, DropQuery and BAIT compute the logits, or their gradients, from this layer and its inputs."""
+    config = configs.composed(f"model={name}").model
+    size = (512, 1, 1) if name in ("linear_probe", "mlp") else (3, 32, 32)
+    net = instantiate(config)(size, 10).eval()
+    x = torch.rand(2, *size)
+    require_head("alfa_mix", net, x)
+    with pytest.raises(UsageError, match="a net whose last dense layer gives the logits, and this net changes what"):
+        require_head("alfa_mix", nn.Sequential(net, Scaled(0.5)), x)
 
 
 @pytest.mark.parametrize("name", NETS)

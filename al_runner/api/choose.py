@@ -19,7 +19,7 @@ from al_runner.learners.committee import Committee
 from al_runner.learners.plain import SingleNet
 from al_runner.needs import Gives
 from al_runner.pool import Pool
-from al_runner.rng import Streams
+from al_runner.rng import Streams, global_stream, stream
 from al_runner.settings.check import options_below
 from al_runner.settings.declare import accepted
 from al_runner.strategies.base import Strategy
@@ -32,24 +32,23 @@ DROPOUT = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout
 
 @dataclass(frozen=True)
 class Sampled(SingleNet):
-    """A net with `samples` draws of its own dropout, the same at every call (Gal & Ghahramani, 2016).
+    """A net with `samples` draws of its own dropout, the same at every call with a `seed` (Gal & Ghahramani, 2016).
 
     `log_probs` is [N, samples, Y] in nats.
     """
 
     samples: int
+    seed: int
 
     @torch.inference_mode()
     def log_probs(self, x: Tensor) -> Tensor:
         layers = [layer for layer in self.net.modules() if isinstance(layer, DROPOUT)]
-        devices = [x.device] if x.is_cuda else []
         parts: list[Tensor] = []
         try:
             for layer in layers:
                 layer.train()
-            with torch.random.fork_rng(devices=devices):
-                for part in chunks(x):
-                    torch.manual_seed(len(parts))
+            for part in chunks(x):
+                with global_stream(stream(self.seed, "masks", len(parts)), x.device):
                     parts.append(torch.stack([self.net(part).log_softmax(-1) for _ in range(self.samples)], 1))
         finally:
             for layer in layers:
@@ -86,7 +85,7 @@ def choose(
     try:
         for one in nets:
             one.eval()
-        fitted, gives = posterior(nets, samples)
+        fitted, gives = posterior(nets, samples, seed)
         data, ours = data_of(nets[0], pool, labelled), 0 if labelled is None else len(labelled[1])
         if not 0 < n <= len(pool):
             raise UsageError(f"n is {n}, but the pool has {len(pool)} inputs; give a number from 1 to {len(pool)}")
@@ -120,7 +119,7 @@ def named(name: str, options: Mapping[str, object]) -> Strategy:
     return made
 
 
-def posterior(nets: Sequence[nn.Module], samples: int | None) -> tuple[Fitted, Gives]:
+def posterior(nets: Sequence[nn.Module], samples: int | None, seed: int) -> tuple[Fitted, Gives]:
     """The nets in the form that a strategy asks, and what this form gives."""
     if len(nets) > 1:
         if samples is not None:
@@ -130,7 +129,7 @@ def posterior(nets: Sequence[nn.Module], samples: int | None) -> tuple[Fitted, G
         return SingleNet(nets[0], 0), Gives()
     if not any(isinstance(layer, DROPOUT) and layer.p > 0 for layer in nets[0].modules()):
         raise UsageError("samples are draws of dropout, and the net has no dropout layer; give several nets instead")
-    return Sampled(nets[0], 0, samples), Gives(samples=samples, consistent=False)
+    return Sampled(nets[0], 0, samples, seed), Gives(samples=samples, consistent=False)
 
 
 def data_of(net: nn.Module, pool: Tensor, labelled: tuple[Tensor, Tensor] | None) -> DataSet:

@@ -13,7 +13,6 @@ from hydra.core.plugins import Plugins
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig
 
-from al_runner.analysis.tell.text import listed
 from al_runner.api.compose import Composition, composition, usage_errors
 from al_runner.data.prepared import NotPrepared, reading_only
 from al_runner.errors import UsageError
@@ -23,7 +22,7 @@ from al_runner.job.person import require_one_person
 from al_runner.job.run import identity
 from al_runner.loop.experiment import Experiment
 from al_runner.record.provenance import fingerprint
-from al_runner.record.run import Run
+from al_runner.record.run import RunRecord
 from al_runner.record.run_id import RunId
 from al_runner.settings.check import require_options
 from al_runner.settings.command_line import parsed, quoted
@@ -32,6 +31,7 @@ from al_runner.sweeps.forecast import Forecast, earlier_runs, forecast
 from al_runner.sweeps.header import counted, header
 from al_runner.sweeps.progress import duration
 from al_runner.system.console import say
+from al_runner.system.text import listed
 
 ALLOWED = ("overrides", "multirun", "config_dir", "run")  # of Hydra's flags
 
@@ -141,20 +141,20 @@ def plan(made: Composition, seeds: Sequence[int]) -> Planned:
         )
     require_one_person(experiment, made.mode is RunMode.MULTIRUN)
     lines = header(cfg.run, experiment, device, Path(HydraConfig.get().runtime.output_dir))
-    done = [recorded(made.current(seed), experiment) for seed in seeds or [run.seed]]
+    done = [rounds_recorded(made.current(seed), experiment) for seed in seeds or [run.seed]]
     earlier = earlier_runs(Path(str(cfg.results)).expanduser())
     takes = [forecast(cfg.run, experiment.purchases, rounds, earlier) for rounds in done]
     return Planned(title, lines, done, experiment.purchases, takes)
 
 
-def recorded(cfg: DictConfig, experiment: Experiment) -> int:
+def rounds_recorded(cfg: DictConfig, experiment: Experiment) -> int:
     """How many rounds the folder of Hydra's current run has.
 
     Raises UsageError if it holds another run, or is damaged.
     """
     if cfg.overwrite:
         return 0
-    record = Run(Path(HydraConfig.get().runtime.output_dir), recover=cfg.recover)
+    record = RunRecord(Path(HydraConfig.get().runtime.output_dir), recover=cfg.recover)
     record.require_settings(identity(cfg))
     if not record.answers:  # a person's answers change the data
         record.require_plan(experiment.purchases, fingerprint(experiment.data))

@@ -61,18 +61,15 @@ class RunFolder:
         return Path(draw_run(self.folder))
 
     def net(self) -> nn.Module:
-        """The net of the last round, from saved weights (save_weights=last). Without them it is trained again.
+        """The net of the last round, from its saved weights (save_weights=last). Without them it is trained again.
 
         It is in evaluation mode, and turns uint8 images [N, C, H, W] into logits [N, Y]. An ensemble is one net that
         gives the log of the mean probabilities. Raises UsageError if no round is measured yet, or if the learner has
         no net.
         """
-        from al_runner.api.nets import load_net, trained_again  # noqa: PLC0415 - torch and Hydra
+        from al_runner.api.nets import newest_net  # noqa: PLC0415 - torch and Hydra
 
-        try:
-            return load_net(self.folder, "last")
-        except UsageError:
-            return trained_again(self.folder)
+        return newest_net(self.folder)
 
     def _table(self, name: str) -> pd.DataFrame:
         path = self.folder / name

@@ -21,9 +21,9 @@ from al_runner.learners.committee import networks
 from al_runner.loop.experiment import Experiment
 from al_runner.models.inputs import NetBuilder
 from al_runner.pool import Pool
-from al_runner.record.run import Run
+from al_runner.record.run import RunRecord
 from al_runner.record.state import read
-from al_runner.record.weights import load
+from al_runner.record.weights import Saved, load
 from al_runner.types import Fitted
 
 
@@ -53,7 +53,22 @@ def load_net(folder: str | Path, which: str | int | None = None) -> nn.Module:
     or not these weights.
     """
     folder = Path(folder).expanduser()
-    saved = load(folder, which)
+    return _net_of(folder, load(folder, which))
+
+
+def newest_net(folder: Path) -> nn.Module:
+    """The net of a run's last round, from saved weights of that round, or else trained again.
+
+    Weights of an earlier round lie there if the run went on without save_weights=last. Raises UsageError as `again`.
+    """
+    try:
+        saved = load(folder, "last")
+    except UsageError:
+        return trained_again(folder)
+    return _net_of(folder, saved) if saved.round == len(RunRecord(folder).rows) - 1 else trained_again(folder)
+
+
+def _net_of(folder: Path, saved: Saved) -> nn.Module:
     channels = saved.image_shape[0]
     with usage_errors():
         model = instantiate(OmegaConf.create(config_of(folder)).model)
@@ -89,7 +104,7 @@ def again(folder: Path) -> tuple[Experiment, Fitted, Pool]:
     with usage_errors(), composed(kept_words) as base:
         cfg = OmegaConf.create({**{name: base.get(name) for name in NOT_IDENTITY}, **config})
         set_torch(cfg)
-        record = Run(folder)
+        record = RunRecord(folder)
         experiment = build(cfg, torch_device(cfg.device, 0), RecordedAnswers.of(record))
         return experiment, *drive(experiment.again(record), Stacked().train_all)
 

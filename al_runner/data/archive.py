@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from al_runner.data.arrays import ARRAYS, OPTIONAL, Arrays, checked
 from al_runner.data.layout import Values
 from al_runner.errors import UsageError
+from al_runner.system.text import listed, one_line
 
 HEADER = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 log = logging.getLogger(__name__)
@@ -43,15 +44,15 @@ def read(path: Path, channels: str | None = None, relabel: bool = False, values:
                 arrays_by_name[name] = array(path, file, name)
         other = sorted({*file.files} - {*arrays_by_name})
     if not arrays_by_name:
-        raise UsageError(f"{path} has {few(other)}; {WANTED}")
+        raise UsageError(f"{path} has {listed(other) or 'no array'}; {WANTED}")
     if other and not TEST & {*arrays_by_name}:  # the test set may have a wrong name; drawing another would hide that
         raise UsageError(
-            f"{path} has no {' and '.join(sorted(TEST))}, but {few(other)}, which nothing reads; rename the arrays of "
-            "the test set, or remove these arrays: then a test set is drawn from the training images"
+            f"{path} has no {' and '.join(sorted(TEST))}, but {listed(other)}, which nothing reads; rename the "
+            "arrays of the test set, or remove these arrays: then a test set is drawn from the training images"
         )
     arrays = checked(path, arrays_by_name, channels, relabel, values)
     if other:
-        log.warning("%s: nothing reads %s", path, few(other))
+        log.warning("%s: nothing reads %s", path, listed(other))
     return arrays
 
 
@@ -108,13 +109,3 @@ def _bytes(file: NpzFile, name: str) -> int:
     with file.zip.open(f"{name}.npy") as member:
         shape, _, dtype = HEADER[np.lib.format.read_magic(member)](member)
     return prod(shape) * int(dtype.itemsize)
-
-
-def few(names: list[str]) -> str:
-    """The first five names as text, and the number of the others."""
-    return f"{', '.join(names[:5]) or 'no array'}{f' and {len(names) - 5} more' if len(names) > 5 else ''}"
-
-
-def one_line(error: BaseException) -> str:
-    """An error's message without its line breaks, or the name of its type if it has no message."""
-    return " ".join(str(error).split()) or type(error).__name__

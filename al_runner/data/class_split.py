@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from al_runner.data.arrays import Arrays
 from al_runner.data.split import Split
+from al_runner.data.usable import require_labels
 from al_runner.errors import UsageError
+from al_runner.labels import UNKNOWN
 from al_runner.rng import stream
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import AtLeastOne, Count, CountOrZero, Means
 from al_runner.types import DataSet
-
-NOWHERE = -1  # the label of an image that is in no part of the split
 
 Rows = NDArray[np.int64]
 
@@ -25,8 +25,8 @@ Rows = NDArray[np.int64]
 class ClassSplit(Split):
     """A split that keeps the images of some classes only, such as two digits. `val` and `test` count these images.
 
-    `classes` are numbers from 0 in the data set's order. Their labels become 0, 1, ... in the given order. An id is
-    still a row of all images.
+    `classes` are numbers from 0 in the data set's order. Their labels become 0, 1, ... in the given order. An image of
+    another class is in no part of the split and has the label UNKNOWN. An id is still a row of all images.
     """
 
     classes: Annotated[AtLeastOne[CountOrZero], Means("numbers of the classes that are kept, in their new order")] = (
@@ -41,11 +41,12 @@ class ClassSplit(Split):
                 f"dataset.split.classes is {list(self.classes)}; give two or more different ones of "
                 f"0 .. {len(arrays.classes) - 1}"
             )
-        numbers = np.full(len(arrays.classes), NOWHERE, dtype=np.int64)
+        numbers = np.full(len(arrays.classes), UNKNOWN, dtype=np.int64)
         numbers[chosen] = np.arange(len(chosen))
+        require_labels(torch.from_numpy(arrays.train_labels), "dataset.split.classes")
         images, labels = arrays.whole()
         labels = numbers[labels]
-        train, test, val = (rows[labels[rows] != NOWHERE] for rows in arrays.rows)
+        train, test, val = (rows[labels[rows] != UNKNOWN] for rows in arrays.rows)
         split = super().apply(taken(images, labels, train, test, val, arrays.classes[chosen]))
         return with_all_rows(split, images, labels, np.concatenate([train, test, val]))
 
@@ -61,6 +62,7 @@ class EqualTestSplit(Split):
     per_class: Annotated[Count, Means("test images of every class")] = 100
 
     def apply(self, arrays: Arrays) -> DataSet:
+        require_labels(torch.from_numpy(arrays.train_labels), "dataset.split.per_class")
         images, labels = arrays.whole()
         train, given, val = arrays.rows
         free = np.concatenate([train, given] if self.val is None else [train, given, val])

@@ -5,7 +5,9 @@ from typing import Annotated
 
 import torch
 
+from al_runner.data.usable import require_labels
 from al_runner.errors import UsageError
+from al_runner.labels import UNKNOWN
 from al_runner.rng import stream
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Count, CountOrZero, Means
@@ -26,8 +28,10 @@ def class_discovery(
     `pool` random training images of every class stay, and `start` more of every known class. The initial set has
     images of known classes only (budget.known). `novel` None keeps all other classes, `pool` None all images. The
     validation and the test set keep all their images of these classes. Ids do not change. An image of any other class
-    gets the label -1. Raises UsageError if the data set has too few classes or images.
+    gets the label UNKNOWN. Raises UsageError if the data set has too few classes or images, or if a training image has
+    no label.
     """
+    require_labels(data.labels[data.train], "pool=class_discovery")
     order = torch.randperm(len(data.classes), generator=stream(seed, "known classes"))
     others = len(order) - known if novel is None else novel
     if others < 0 or known + others > len(order):
@@ -35,10 +39,10 @@ def class_discovery(
             f"pool.known is {known} and pool.novel {novel}, but the data set has {len(order)} classes; lower them"
         )
     kept = torch.cat([order[:known].sort().values, order[known : known + others].sort().values])
-    numbers = torch.full((len(order),), -1)
+    numbers = torch.full((len(order),), UNKNOWN)
     numbers[kept] = torch.arange(len(kept))
     labels = numbers[data.labels]
-    parts = {name: (ids := getattr(data, name))[labels[ids] >= 0] for name in ("train", "val", "test")}
+    parts = {name: (ids := getattr(data, name))[labels[ids] != UNKNOWN] for name in ("train", "val", "test")}
     rng = stream(seed, "pool of known and novel")
     shuffled = parts["train"][torch.randperm(len(parts["train"]), generator=rng)]
     by_class = [shuffled[labels[shuffled] == label] for label in range(len(kept))]

@@ -26,7 +26,7 @@ def elsewhere(
 ) -> DataSet:
     """The data set `home`, its test images replaced by all images of `other`; their ids follow its own.
 
-    UsageError where the two differ in classes or channels.
+    Raises UsageError if the two differ in classes or channels, or if `pixels` is more than a side of the images.
     """
     trained, tested = home(data_root=data_root), other(data_root=data_root)
     kinds = [(len(data.classes), data.image_shape[0]) for data in (trained, tested)]
@@ -48,7 +48,10 @@ def elsewhere(
 
 
 def framed(images: Tensor, pixels: int, size: tuple[int, int]) -> Tensor:
-    """Images brought to `pixels` a side and put into the middle of black ones of `size`, uint8 [N, C, H, W]."""
+    """Images brought to `pixels` a side and put into the middle of black ones of `size`, uint8 [N, C, H, W].
+
+    Raises UsageError if `pixels` is more than the smaller side of `size`.
+    """
     if pixels > min(size):
         raise UsageError(f"dataset.pixels is {pixels}, more than a side of the images has; give at most {min(size)}")
     scaled = interpolate(images.float(), (pixels, pixels), mode="bilinear", antialias=True).round().to(torch.uint8)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import InstanceOf
 
-from al_runner.data.archive import array, few, one_line, opened
+from al_runner.data.archive import array, opened
 from al_runner.data.arrays import Arrays, DataFile
 from al_runner.data.labels import numbered
 from al_runner.data.layout import floats
@@ -20,6 +20,7 @@ from al_runner.data.split import Split
 from al_runner.errors import UsageError
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Means
+from al_runner.system.text import listed, one_line
 from al_runner.types import DataSet
 
 if TYPE_CHECKING:
@@ -110,8 +111,8 @@ def of_npz(file: Path, inputs: str, targets: str) -> ByName:
         missing = [name for name in names.values() if name not in stored]
         if missing:
             raise UsageError(
-                f"{file} has no array {', '.join(missing)}; it has {few(sorted(stored))}; name the arrays that hold "
-                "vectors and labels with dataset.inputs=... and dataset.targets=..."
+                f"{file} has no array {', '.join(missing)}; it has {listed(sorted(stored)) or 'none'}; name the arrays "
+                "that hold vectors and labels with dataset.inputs=... and dataset.targets=..."
             )
         arrays = {key: _lazily(file, archive, name) for key, name in names.items()}
         return arrays | ({"classes": array(file, archive, "classes")} if "classes" in stored else {})

@@ -11,7 +11,7 @@ from pydantic import InstanceOf
 
 from al_runner.data.arrays import Arrays
 from al_runner.data.images import fingerprint, stacked
-from al_runner.data.parts import Listed, listed
+from al_runner.data.parts import Listed, images_in
 from al_runner.data.pixels import Reading, height_and_width
 from al_runner.data.prepared import prepared
 from al_runner.data.split import Split
@@ -54,7 +54,7 @@ def folder(
         raise UsageError(f"dataset.path={path} is no folder; give dataset.path=FOLDER with one sub-folder a class")
     how = Reading(height_and_width(resize), fit, channels, ground, skip_broken)
     root = Path(path).expanduser().resolve()
-    listing = listed(root, splits)
+    listing = images_in(root, splits)
     for note in listing.notes:
         log.warning("%s", note)
     files = [file for part in listing.parts.values() for group in part.values() for file in group]

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import UnidentifiedImageError
 
-from al_runner.data.archive import one_line
 from al_runner.data.pixels import Picture, Reading, TooDeep, picture
 from al_runner.errors import UsageError
+from al_runner.system.text import listed, one_line
 
 SUFFIXES = (
     ".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm", ".pnm",
@@ -24,7 +24,7 @@ NO_PIXELS = np.zeros((0, 0), np.uint8)
 SHAPE_KEPT = 1.02  # nobody sees it if one side is scaled at most this much more than the other
 
 
-class Stacked(NamedTuple):
+class ImageArray(NamedTuple):
     """Image files as one array, which files are in it, and what the user must know."""
 
     images: NDArray[np.uint8]  # [N, H, W] if grey or [N, H, W, 3]
@@ -32,12 +32,12 @@ class Stacked(NamedTuple):
     notes: tuple[str, ...]
 
 
-def stacked(files: Sequence[Path], how: Reading) -> Stacked:
+def stacked(files: Sequence[Path], how: Reading) -> ImageArray:
     """All `files` in their order, without broken ones if `how` skips them.
 
     Raises UsageError if files can't be read, or if two differ in size; it names them.
     """
-    stack, kept, read = Stack(len(files)), list[int](), list[Picture]()
+    filling, kept, read = Filling(len(files)), list[int](), list[Picture]()
     broken, deep, odd = list[str](), list[str](), list[str]()
     for place, file in enumerate(files):
         try:
@@ -47,23 +47,23 @@ def stacked(files: Sequence[Path], how: Reading) -> Stacked:
         except Exception as error:  # every decoder of Pillow raises errors of its own
             broken.append(f"{file} ({_reason(error)})")
         else:
-            if not stack.add(image.pixels):
+            if not filling.add(image.pixels):
                 odd.append(f"{file} is {_size(image.pixels)}")
             kept.append(place)
             read.append(image._replace(pixels=NO_PIXELS))
     _require_usable(broken if not how.skip_broken else [], deep, len(files))
     if not kept:
-        raise UsageError(f"all {len(files)} images are broken: {_first(broken)}; replace them")
+        raise UsageError(f"all {len(files)} images are broken: {listed(broken, NAMED)}; replace them")
     if odd:
-        first = f"{files[kept[0]]} is {_size(stack.images[0])}"
+        first = f"{files[kept[0]]} is {_size(filling.images[0])}"
         raise UsageError(f"{first}, {odd[0]}; make all images one size, or set dataset.resize=[H,W]")
     notes = _notes(read, how)
     if broken:
-        notes.insert(0, f"{len(broken)} of {len(files)} images can't be read and are left out: {_first(broken)}")
-    return Stacked(stack.images, kept, tuple(notes))
+        notes.insert(0, f"{len(broken)} of {len(files)} images can't be read and are left out: {listed(broken, NAMED)}")
+    return ImageArray(filling.images, kept, tuple(notes))
 
 
-class Stack:
+class Filling:
     """One array that images are added to one by one, so that none is in memory twice.
 
     It is grey until the first image with colour is added.
@@ -111,12 +111,12 @@ def _require_usable(broken: list[str], deep: list[str], count: int) -> None:
     complaints = []
     if broken:
         complaints.append(
-            f"{len(broken)} of {count} images can't be read: {_first(broken)}; replace or remove them, "
+            f"{len(broken)} of {count} images can't be read: {listed(broken, NAMED)}; replace or remove them, "
             "or leave them out with dataset.skip_broken=true"
         )
     if deep:
         complaints.append(
-            f"{len(deep)} of {count} images have more than 8 bits a channel: {_first(deep)}; save them with 8, "
+            f"{len(deep)} of {count} images have more than 8 bits a channel: {listed(deep, NAMED)}; save them with 8, "
             "scaled to 0 .. 255"
         )
     if complaints:
@@ -145,10 +145,6 @@ def _notes(pictures: Sequence[Picture], how: Reading) -> list[str]:
 def _reason(error: Exception) -> str:
     """What is wrong with an image, without its file's name."""
     return "no image by its contents" if isinstance(error, UnidentifiedImageError) else one_line(error)
-
-
-def _first(complaints: Sequence[str]) -> str:
-    return ", ".join(complaints[:NAMED]) + (f" and {len(complaints) - NAMED} more" if len(complaints) > NAMED else "")
 
 
 def _size(pixels: NDArray[np.uint8]) -> str:

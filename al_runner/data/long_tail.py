@@ -7,6 +7,7 @@ import torch
 from annotated_types import Ge
 from torch import Tensor
 
+from al_runner.data.usable import require_labels
 from al_runner.errors import UsageError
 from al_runner.rng import stream
 from al_runner.settings.declare import options
@@ -32,10 +33,9 @@ def long_tailed(
     no label, if there is one class only, or if the smallest class would be empty.
     """
     labels, classes = data.labels[data.train], len(data.classes)
-    if classes < 2 or bool((labels < 0).any()):
-        raise UsageError(
-            "pool=long_tailed needs two classes or more and a label for every training image; use pool=null"
-        )
+    require_labels(labels, "pool=long_tailed")
+    if classes < 2:
+        raise UsageError("pool=long_tailed needs two classes or more; leave it out")
     places = torch.arange(classes)
     if order == "random":
         places[torch.randperm(classes, generator=stream(seed, "order of classes"))] = torch.arange(classes)

@@ -7,6 +7,7 @@ from pathlib import Path
 from al_runner.data.images import SUFFIXES
 from al_runner.data.listing import Folder
 from al_runner.errors import UsageError
+from al_runner.system.text import listed
 
 PARTS = {
     "train": "train", "training": "train",
@@ -28,7 +29,7 @@ class Listed:
     notes: tuple[str, ...]
 
 
-def listed(root: Path, splits: bool | None) -> Listed:
+def images_in(root: Path, splits: bool | None) -> Listed:
     """The images of every class, in the folder itself or in its parts train/, test/ and val/ (or other known names).
 
     A sub-folder called unlabelled, in the folder itself or in train/, is no class; with one, train/ and classes may be
@@ -115,9 +116,9 @@ def _require_no_parts(root: Folder) -> None:
     same = set.intersection(*held) if len(held) > 1 else set()
     if len(same) >= 2:
         raise UsageError(
-            f"{root.path}: {_few([child.path.name for child in root.children])} all hold the sub-folders "
-            f"{_few(sorted(same))}, so they look like parts and not like classes; name them train, test and val, or "
-            f"{SETTLE}"
+            f"{root.path}: {listed([child.path.name for child in root.children], 3)} all hold the sub-folders "
+            f"{listed(sorted(same), 3)}, so they look like parts and not like classes; name them train, test and val, "
+            f"or {SETTLE}"
         )
 
 
@@ -154,7 +155,7 @@ def _classes(folder: Folder, pool: bool) -> list[Folder]:
 def _differences(train: Sequence[Folder], other: Sequence[Folder]) -> str:
     """The names that only one of two parts has. They are in ASCII, since two names may look the same."""
     names = {child.path.name for child in train} ^ {child.path.name for child in other}
-    return f"only one has {_few([*map(ascii, sorted(names))])}"
+    return f"only one has {listed([*map(ascii, sorted(names))], 3)}"
 
 
 def _require_once(classes: Sequence[Folder]) -> None:
@@ -180,13 +181,10 @@ def _notes(
         notes += [f"{folder} is not read; {root.path} has parts, and it is none of them" for folder in beside]
     loose = [file for folder in {id(held): held for held in (root, *parts.values())}.values() for file in folder.loose]
     if loose:
-        notes.append(f"{len(loose)} images lie in no class and are left out: {_few([*map(str, loose)])}")
+        notes.append(f"{len(loose)} images lie in no class and are left out: {listed([*map(str, loose)], 3)}")
     other = [file for held in (*classes.values(), pools) for folder in held for file in folder.other]
     if other:
-        notes.append(f"{len(other)} files are no images by their names and are left out: {_few([*map(str, other)])}")
+        notes.append(
+            f"{len(other)} files are no images by their names and are left out: {listed([*map(str, other)], 3)}"
+        )
     return notes
-
-
-def _few(names: Sequence[str]) -> str:
-    """The first three names, and the number of the others."""
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -7,6 +7,7 @@ import torch
 from annotated_types import Ge, Le
 from torch import Tensor
 
+from al_runner.data.usable import require_labels
 from al_runner.rng import stream
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import CountOrZero, Means, NotNegative, ProperShare
@@ -21,7 +22,11 @@ def label_noise(
     share: Annotated[ProperShare, Means("share of the training images that get a wrong label")],
     seed: Annotated[CountOrZero, Means(SEED)] = 0,
 ) -> DataSet:
-    """Give a `share` of the training images a wrong label; every wrong class is equally likely."""
+    """Give a `share` of the training images a wrong label; every wrong class is equally likely.
+
+    Raises UsageError if a training image has no label.
+    """
+    require_labels(data.labels[data.train], "pool=label_noise")
     ids = random_share(data, share, seed, "label noise")
     classes = len(data.classes)
     labels = data.labels.clone()
@@ -43,8 +48,10 @@ def repeated(
 ) -> DataSet:
     """Put every training image into the pool `times` times, with pixel noise of standard deviation `noise` on copies.
 
-    As in Repeated-MNIST (Kirsch et al., 2019, section 4.3); `noise` is in units of the pixels' range. The first is the
-    image itself; copies are new ids after all others. The range of floats is that of the training images' values.
+    Much as in Repeated-MNIST (Kirsch et al., 2019); `noise` is in units of the pixels' range. The first is the image
+    itself; copies are new ids after all others. The range of floats is that of the training images' values. Their code
+    adds noise to the first, too, and does not clip the pixels; its 0.1 is in units of the standardised pixels, which
+    is 0.031 here.
     """
     originals = data.train.repeat(times - 1)
     rng = stream(seed, "repeats")
@@ -68,8 +75,9 @@ def outliers(
 ) -> DataSet:
     """Shuffle the pixels of a `share` of the training images, each in its own way, and draw their labels at random.
 
-    Of a vector, an image of one pixel, the numbers are shuffled.
+    Of a vector, an image of one pixel, the numbers are shuffled. Raises UsageError if a training image has no label.
     """
+    require_labels(data.labels[data.train], "pool=outliers")
     ids = random_share(data, share, seed, "outliers")
     rng = stream(seed, "outlier pixels")
     images, labels = data.images.clone(), data.labels.clone()

@@ -3,9 +3,11 @@
 import logging
 
 import torch
+from torch import Tensor
 
 from al_runner.errors import UsageError
 from al_runner.labels import UNKNOWN
+from al_runner.system.text import listed
 from al_runner.types import DataSet
 
 log = logging.getLogger(__name__)
@@ -33,6 +35,14 @@ def usable(data: DataSet) -> DataSet:
         )
     absent = [name for name in data.classes if name not in present and complete]
     if absent:
-        named = ", ".join(map(repr, absent[:5])) + (f" and {len(absent) - 5} more" if len(absent) > 5 else "")
-        log.warning("no training image is of class %s, so a net can't learn it", named)
+        log.warning("no training image is of class %s, so a net can't learn it", listed([*map(repr, absent)], 5))
     return data
+
+
+def require_labels(labels: Tensor, setting: str) -> None:
+    """Raises UsageError if one of these training images has no label; `setting` is what needs them all."""
+    without = int((labels == UNKNOWN).sum())
+    if without:
+        raise UsageError(
+            f"{setting} needs a label for every training image, but {without} of {len(labels)} have none; leave it out"
+        )

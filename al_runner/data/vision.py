@@ -15,13 +15,13 @@ import torch
 from numpy.typing import NDArray
 from pydantic import InstanceOf
 
-from al_runner.data.archive import one_line
 from al_runner.data.arrays import Arrays, checked
 from al_runner.data.prepared import prepared
 from al_runner.data.split import Split
 from al_runner.errors import UsageError
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Means
+from al_runner.system.text import one_line
 from al_runner.types import DataSet
 
 # Folders where packages of an operating system put original files: Debian's dataset-fashion-mnist.

@@ -8,13 +8,13 @@ from typing import Annotated, Any
 
 from torch import nn
 
-from al_runner.data.archive import one_line
 from al_runner.data.vision import torchvision_datasets
 from al_runner.errors import UsageError
 from al_runner.features.nets import Frozen, OfNet, Transform, WithoutHead, hash_of, require_photographs
 from al_runner.rng import global_stream, stream
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Means
+from al_runner.system.text import one_line
 from al_runner.types import DataSet
 
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # mean and standard deviation of its colours in 0 .. 1

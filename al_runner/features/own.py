@@ -12,12 +12,12 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from al_runner.data.archive import one_line
 from al_runner.errors import UsageError
 from al_runner.features.nets import Frozen, OfNet, Transform, hash_of
 from al_runner.rng import global_stream, stream
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import AtLeastOne, Means, Positive
+from al_runner.system.text import one_line
 from al_runner.types import DataSet
 
 

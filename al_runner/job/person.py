@@ -11,7 +11,7 @@ from al_runner.errors import UsageError, Waiting
 from al_runner.labelling.exchange import Exchange
 from al_runner.loop.experiment import Experiment
 from al_runner.oracle.person import Person
-from al_runner.record.run import Run
+from al_runner.record.run import RunRecord
 from al_runner.types import Oracle
 
 log = logging.getLogger(__name__)
@@ -23,25 +23,25 @@ def require_one_person(experiment: Experiment, sweep: bool) -> None:
         raise UsageError("oracle=person asks a person, one run at a time; leave out -m and lists of values")
 
 
-def exchange_of(cfg: DictConfig, folder: Path, record: Run, oracle: Oracle, label: str) -> Exchange | None:
+def exchange_of(cfg: DictConfig, folder: Path, record: RunRecord, oracle: Oracle, title: str) -> Exchange | None:
     """The exchange with the person who labels, or None if no person does."""
     if not isinstance(oracle, Person):
         return None
     root = Path(str(cfg.dataset.get("path") or "")).expanduser()
-    return Exchange(folder, record, oracle, label, root if root.is_dir() else None)
+    return Exchange(folder, record, oracle, title, root if root.is_dir() else None)
 
 
-def record_answers(exchange: Exchange, files: Sequence[str], label: str) -> bool:
+def record_answers(exchange: Exchange, files: Sequence[str], title: str) -> bool:
     """Record the answers of a filled query, and warn about those that can't be used. True if an answer is new."""
     before = len(exchange.record.answers)
     exchange.record.name_files(files)
     for trouble in exchange.record_answers():
-        log.warning("%s | %s", label, trouble)
+        log.warning("%s | %s", title, trouble)
     return len(exchange.record.answers) > before
 
 
 @contextmanager
-def asking(exchange: Exchange | None, words: Sequence[str], label: str) -> Iterator[None]:
+def asking(exchange: Exchange | None, words: Sequence[str], title: str) -> Iterator[None]:
     """If the run must wait for labels, write its query and log what to do. `Waiting` still reaches the caller.
 
     `words` are the words of the command that continues the run.
@@ -51,5 +51,5 @@ def asking(exchange: Exchange | None, words: Sequence[str], label: str) -> Itera
     except Waiting:
         assert exchange is not None
         exchange.ask()
-        log.info("%s | %s", label, exchange.instructions(words))
+        log.info("%s | %s", title, exchange.instructions(words))
         raise

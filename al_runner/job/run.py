@@ -26,7 +26,7 @@ from al_runner.loop.experiment import Experiment
 from al_runner.record.journal import Bought, Measured
 from al_runner.record.loggers import Logger, logged
 from al_runner.record.provenance import fingerprint, provenance
-from al_runner.record.run import Run, discard
+from al_runner.record.run import RunRecord, discard
 from al_runner.record.run_id import UPPER_LINE, RunId
 from al_runner.record.state import RUNNING, Noted
 from al_runner.settings.check import require_options
@@ -72,7 +72,7 @@ async def run_job(cfg: DictConfig, clock: Callable[[], float], progress: Lines, 
     Raises UsageError if the user must correct something, and Waiting if a person must give labels first.
     """
     hydra = HydraConfig.get()
-    label = RunId(*(cfg.run[part] for part in RunId._fields)).label  # the options are not checked yet
+    title = RunId(*(cfg.run[part] for part in RunId._fields)).title  # the options are not checked yet
     folder = Path(hydra.runtime.output_dir)
     try:
         noting = Noted(folder, hydra.overrides.task, explain, launch_of(cast(DictConfig, hydra)))
@@ -80,24 +80,24 @@ async def run_job(cfg: DictConfig, clock: Callable[[], float], progress: Lines, 
             require_options(cfg)
             set_torch(cfg)
             device = torch_device(cfg.device, device_number)
-            experiment, record, exchange, data = opened(cfg, device, folder, claim, label)
+            experiment, record, exchange, data = opened(cfg, device, folder, claim, title)
             rounds = experiment.rounds(record)
             noted.runs(rounds)
             if len(record.rows) < rounds:
-                progress.begun(label, header(cfg.run, experiment, device, folder))
-            progress.opened(label, rounds, record.rows)
+                progress.begun(title, header(cfg.run, experiment, device, folder))
+            progress.opened(title, rounds, record.rows)
             if len(record.rows) < rounds:
                 logger = instantiate(cfg.logger)(folder=folder, settings=identity(cfg)) if cfg.get("logger") else None
                 start = provenance(device, cfg.seed, noted.words, data, experiment.data.source)
                 record.begin(recorded(cfg, experiment), start, experiment.data.files)
                 record.on(Measured, lambda event: noted.runs(experiment.rounds(record)))
-                record.on(Measured, lambda event: progress.measured(label, experiment.rounds(record), event.row))
+                record.on(Measured, lambda event: progress.measured(title, experiment.rounds(record), event.row))
                 seen = keeper(cfg.save_weights, folder, experiment, record)
-                with asking(exchange, noted.words, label):
+                with asking(exchange, noted.words, title):
                     await carry_out(experiment, record, clock, Meter(counter_of(device)), logger, seen)
             rule = experiment.ended_by(record)
             if rule:
-                log.info("%s | %s says stop, with %d labels", label, rule, record.rows[-1]["labelled"])
+                log.info("%s | %s says stop, with %d labels", title, rule, record.rows[-1]["labelled"])
                 noted.write(RUNNING, rule=rule)
             record.end(rule)
     except Taken as error:
@@ -106,7 +106,7 @@ async def run_job(cfg: DictConfig, clock: Callable[[], float], progress: Lines, 
         raise
     except Exception as error:
         if hydra.mode is RunMode.MULTIRUN:  # the error of a single run ends the program, which shows it
-            progress.failed(label, explain(error) if isinstance(error, USER_ERRORS) else None)
+            progress.failed(title, explain(error) if isinstance(error, USER_ERRORS) else None)
         raise
 
 
@@ -114,14 +114,14 @@ class Opened(NamedTuple):
     """A run, ready to go on."""
 
     experiment: Experiment
-    record: Run
+    record: RunRecord
     exchange: Exchange | None
     data: str  # the fingerprint of the data set
 
 
-def opened(cfg: DictConfig, device: torch.device, folder: Path, claim: Claim, label: str) -> Opened:
+def opened(cfg: DictConfig, device: torch.device, folder: Path, claim: Claim, title: str) -> Opened:
     """The run of `cfg`, with the record in its folder and a person's new answers. Raises UsageError like `run_job`."""
-    record = None if cfg.overwrite else Run(folder, claim, cfg.recover)
+    record = None if cfg.overwrite else RunRecord(folder, claim, cfg.recover)
     if record is not None:
         record.require_settings(identity(cfg))  # at once: data and features may take minutes
     experiment = build(cfg, device)
@@ -129,17 +129,17 @@ def opened(cfg: DictConfig, device: torch.device, folder: Path, claim: Claim, la
     data = fingerprint(experiment.data)
     if record is None:
         discard(folder)
-        record = Run(folder, claim)
+        record = RunRecord(folder, claim)
     if record.answers:
         experiment = build(cfg, device, RecordedAnswers.of(record))
     record.require_plan(experiment.purchases, data)
     mended = record.settle()
     if mended:
-        log.warning("%s | %s", label, mended)
-    exchange = exchange_of(cfg, folder, record, experiment.oracle, label)
-    if exchange is not None and record_answers(exchange, experiment.data.files, label):
+        log.warning("%s | %s", title, mended)
+    exchange = exchange_of(cfg, folder, record, experiment.oracle, title)
+    if exchange is not None and record_answers(exchange, experiment.data.files, title):
         experiment = build(cfg, device, RecordedAnswers.of(record))
-        exchange = exchange_of(cfg, folder, record, experiment.oracle, label)
+        exchange = exchange_of(cfg, folder, record, experiment.oracle, title)
     return Opened(experiment, record, exchange, data)
 
 
@@ -157,7 +157,7 @@ def recorded(cfg: DictConfig, experiment: Experiment) -> dict[str, Any]:
 
 async def carry_out(
     experiment: Experiment,
-    record: Run,
+    record: RunRecord,
     clock: Callable[[], float],
     meter: Meter,
     logger: Logger | None,

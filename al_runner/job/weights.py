@@ -9,7 +9,7 @@ from torch import Tensor
 from al_runner.errors import UsageError
 from al_runner.learners.committee import networks
 from al_runner.loop.experiment import Experiment
-from al_runner.record.run import Run
+from al_runner.record.run import RunRecord
 from al_runner.record.weights import Saved, keep, state_of
 from al_runner.types import Fitted, Learner
 
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 Seen = Callable[[int, Fitted, Mapping[str, float]], None]
 
 
-def keeper(which: str | None, folder: Path, experiment: Experiment, record: Run) -> Seen:
+def keeper(which: str | None, folder: Path, experiment: Experiment, record: RunRecord) -> Seen:
     """A function that saves weights after every round, as `which` says. It warns once if the learner has no nets."""
     data, warned = experiment.data, False
 

@@ -15,7 +15,7 @@ from al_runner.labelling.pictures import data_url
 from al_runner.labelling.query import PAGE, TABLE, Item, Questions, remove, write
 from al_runner.labels import UNSURE
 from al_runner.oracle.person import Person
-from al_runner.record.run import Run
+from al_runner.record.run import RunRecord
 from al_runner.record.writing import writing
 from al_runner.system.atomic import replace_file
 
@@ -29,7 +29,7 @@ class RecordedAnswers(NamedTuple):
     words: Mapping[int, str]  # class name by label
 
     @classmethod
-    def of(cls, record: Run) -> "RecordedAnswers":
+    def of(cls, record: RunRecord) -> "RecordedAnswers":
         labels = {id_: label for event in record.answers for id_, label in zip(event.id, event.label, strict=True)}
         pairs = (pair for event in record.answers for pair in zip(event.label, event.name, strict=True))
         return cls(labels, {label: name for label, name in pairs if label >= 0})
@@ -47,9 +47,9 @@ class Exchange:
     """The files in a run's folder that a person reads and fills."""
 
     folder: Path
-    record: Run
+    record: RunRecord
     person: Person
-    label: str  # of the run
+    run_title: str
     root: Path | None = None  # the folder of the images' own files; None if there is no such folder
 
     @property
@@ -108,7 +108,7 @@ class Exchange:
 
     @property
     def title(self) -> str:
-        return f"{self.label}, round {len(self.record.rows)}"
+        return f"{self.run_title}, round {len(self.record.rows)}"
 
     def item(self, id_: int, label: str) -> Item:
         """An image with its picture and what the net predicted for it."""

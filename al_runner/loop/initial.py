@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from al_runner.budget import Budget
 from al_runner.errors import UsageError
 from al_runner.oracle.simulated import simulated
-from al_runner.pool import Pool, random_ids
+from al_runner.pool import Pool, random_ids, shuffled
 from al_runner.rng import Streams
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.choice import Choice, checked
@@ -41,13 +41,17 @@ class InitialSet:
             raise UsageError(f"budget.initial_by is {self.plan.initial_by}, and no such strategy was given")
 
     async def choose(self, pool: Pool, size: int, streams: Streams) -> Choice:
-        """The set, `size` ids of the pool. Raises UsageError if the strategy's choice can't be bought."""
+        """The set, `size` ids of the pool. Raises UsageError if the strategy's choice can't be bought.
+
+        Given and balanced sets come in random order: sorted by class, a part of them would lack the other classes.
+        """
         if self.given:
-            return Choice(self.data.given)
+            return Choice(shuffled(self.data.given, streams("initial order")))
         rng = streams("initial")
         if self.plan.balanced:
             oracle = simulated(self.oracle, "budget.initial_by=balanced")
-            return Choice(oracle.balanced_ids(size, self.known, rng, streams("initial classes")))
+            balanced = oracle.balanced_ids(size, self.known, rng, streams("initial classes"))
+            return Choice(shuffled(balanced, streams("initial order")))
         if self.strategy is None or self.plan.initial_by == "random":
             return Choice(random_ids(pool, size, rng))
         pool.draw_candidates(len(pool.unlabelled), streams("candidates"))

@@ -6,7 +6,7 @@ N images, Y classes.
 from torch import Tensor
 from torch.nn.functional import nll_loss
 
-from al_runner.loop.metrics import (
+from al_runner.metrics import (
     balanced_accuracy,
     brier_score,
     calibration_error,
@@ -26,7 +26,7 @@ def measurements(data: DataSet, fitted: Fitted, pool: Pool) -> tuple[dict[str, f
     test_error, test_nll = score(test, data.labels[data.test])
     more, confusion = other_metrics(test, data.labels[data.test])
     row = {
-        "labelled": pool.asked,  # an answer without a label costs the same as a label
+        "labelled": pool.asked,  # an image that oracle=classifier can't tell counts as bought
         "test_error": test_error,
         "test_accuracy": 1 - test_error,
         "val_error": score(prediction(fitted, data.validation[0]), data.validation[1])[0],

@@ -19,7 +19,7 @@ class GlobalMaximum(nn.Module):
 
 
 class Scaled(nn.Module):
-    """The input times a constant, [..., Y] -> [..., Y]."""
+    """The input times a constant, of any shape."""
 
     def __init__(self, factor: float):
         super().__init__()
@@ -60,10 +60,11 @@ def airbench(
     widths: Annotated[AtLeastOne[Count], Means("filters of every group of convolutions")] = (64, 256, 256),
     test_flips: Annotated[bool, Means("predict the mean over each image and its mirror image")] = True,
 ) -> nn.Module:
-    """A 2 x 2 convolution, a group of convolutions for every width, a global maximum, and a dense layer divided by 9.
+    """A 2 x 2 convolution, a group of convolutions for every width, a global maximum divided by 9, and a dense layer.
 
-    The first convolution has 8 filters for each colour channel. Raises UsageError if the image is too small for the
-    pools, with three groups below 9 pixels a side.
+    The recipe divides what the dense layer gives, which makes no difference; so, the dense layer gives the logits. The
+    first convolution has 8 filters for each colour channel. Raises UsageError if the image is too small for the pools,
+    with three groups below 9 pixels a side.
     """
     channels, *sides = image_shape
     if (min(sides) - 1) >> len(widths) < 1:
@@ -73,5 +74,9 @@ def airbench(
     layers: list[nn.Module] = [nn.Conv2d(channels, stem, 2), nn.GELU()]
     for before, width in zip((stem, *widths), widths, strict=False):
         layers += group(before, width)
-    layers += [GlobalMaximum(), nn.Linear(widths[-1], classes, bias=False), Scaled(1 / 9)]
+    layers += [
+        GlobalMaximum(),
+        Scaled(1 / 9),
+        nn.Linear(widths[-1], classes, bias=False),
+    ]
     return mirrored(nn.Sequential(*layers), test_flips)

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from al_runner.errors import UsageError
+from al_runner.record.flat import flat
 from al_runner.record.journal import Begun
-from al_runner.record.loggers import flat
 from al_runner.record.older import renewed
 from al_runner.record.run_id import UPPER_LINE
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Protocol
 
 from al_runner.errors import UsageError
+from al_runner.record.flat import flat
 from al_runner.record.run_id import RunId
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Means
@@ -153,11 +154,3 @@ def require(package: str, choice: str) -> None:
 def numbers(row: Row) -> dict[str, float]:
     """The measurements of a row; unknown ones are left out."""
     return {name: float(value) for name, value in row.items() if name not in ("round", "labelled") and value != ""}
-
-
-def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mapping -> {"a.b": value}."""
-    values: dict[str, Any] = {}
-    for key, value in settings.items():
-        values |= flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
-    return values

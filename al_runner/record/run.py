@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from al_runner.errors import UsageError
+from al_runner.record import weights
 from al_runner.record.copies import copies
 from al_runner.record.identity import ANEW, plain, require_plan, require_settings
 from al_runner.record.journal import (
@@ -39,7 +40,7 @@ OLD = "checksums.json"  # a folder of version 0.1 has this file, and no journal
 Kind = TypeVar("Kind", Begun, Made, Predicted, Asked, Answered, Bought, Measured, Ended)
 
 
-class Run:
+class RunRecord:
     """One run: its recorded events, and the recording of new ones.
 
     `claim` is this process's claim on the folder; it is checked before every write. Raises UsageError if the folder is
@@ -241,5 +242,5 @@ class Run:
 def discard(folder: Path) -> None:
     """Delete the files of a folder's run, the journal last. Raises UsageError if that fails."""
     with writing(folder):
-        for name in (*VIEWS, NAME, OLD):
-            (folder / name).unlink(missing_ok=True)
+        for path in (*weights.files(folder), *(folder / name for name in (*VIEWS, NAME, OLD))):
+            path.unlink(missing_ok=True)

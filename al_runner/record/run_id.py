@@ -42,7 +42,7 @@ class RunId(NamedTuple):
         return curve_name(self.strategy, self.name)
 
     @property
-    def label(self) -> str:
+    def title(self) -> str:
         """The name of the run in a line of a log."""
         return f"{self.dataset} {self.curve} seed {self.seed}"
 

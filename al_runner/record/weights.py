@@ -52,26 +52,31 @@ def keep(folder: Path, which: str, saved: Saved, row: Mapping[str, float], rows:
         log.warning("the weights of round %d can't be saved (%s); the run goes on", saved.round, error.strerror)
 
 
+def files(folder: Path) -> list[Path]:
+    """The files of weights in a run's folder, sorted by name."""
+    return sorted((folder / FOLDER).glob("*.safetensors"))
+
+
 def load(folder: Path, which: str | int | None) -> Saved:
     """The weights in a run's folder: "last", "best" or a round's number; None: "last" if it exists, otherwise "best".
 
     Raises UsageError if there are no such weights, or if the file is damaged.
     """
-    weights = folder / FOLDER
     names = [f"round{which:03d}" if isinstance(which, int) else which] if which is not None else ["last", "best"]
-    files = [path for name in names if (path := weights / f"{name}.safetensors").exists()]
-    if not files:
-        there = ", ".join(sorted(path.stem for path in weights.glob("*.safetensors"))) or "none"
+    found = {path.stem: path for path in files(folder)}
+    path = next((found[name] for name in names if name in found), None)
+    if path is None:
+        there = ", ".join(found) or "none"
         raise UsageError(
             f"{folder} has no weights {' or '.join(names)} (there: {there}); run with save_weights=last, best or all"
         )
     try:
-        with safe_open(str(files[0]), "pt") as file:
+        with safe_open(str(path), "pt") as file:
             facts = json.loads(file.metadata()["al_runner"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
     except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
         raise UsageError(
-            f"{files[0]} can't be read ({error}); delete it; al-run --export trains the last round's net again"
+            f"{path} can't be read ({error}); delete it; al-run --export trains the last round's net again"
         ) from error
     states = [tensors]
     if facts["nets"] > 1:

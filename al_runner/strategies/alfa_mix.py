@@ -17,7 +17,7 @@ from al_runner.settings.declare import options
 from al_runner.settings.kinds import Means, Positive
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.clusters import spread_or_filled
-from al_runner.strategies.features import CHUNK, features_of, head_of
+from al_runner.strategies.features import CHUNK, features_of, head_of, require_head
 from al_runner.strategies.ranges import finite
 from al_runner.types import Fitted
 
@@ -63,9 +63,9 @@ class AlfaMix(Strategy):
     The anchors are the mean features of the labelled images of each class. Clusters are those of features of length 1,
     as many as the query. If there are fewer candidates than that, the rest is drawn at random.
 
-    This is the closed form. By default, the authors' code learns alpha by gradient steps instead. It also differs in
-    two details: a class without labels has the mean of all labelled images as its anchor, and `strength` grows in steps
-    of its first value up to 1, until there are more candidates than the query buys.
+    This is the closed form. The authors' example command learns alpha by gradient steps instead. Their code also
+    differs in two details: a class without labels has the mean of all labelled images as its anchor, and `strength`
+    grows in steps of its first value up to 1, until there are more candidates than the query buys.
     """
 
     strength: Annotated[
@@ -73,6 +73,9 @@ class AlfaMix(Strategy):
     ] = 0.2
     needs: ClassVar[Needs] = Needs(features=True, network=True)
     draws: ClassVar[bool] = True
+
+    def check(self, net: nn.Module, x: Tensor) -> None:
+        require_head(self.name, net, x)
 
     @torch.inference_mode()
     def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:

@@ -21,7 +21,7 @@ from al_runner.pool import Pool
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Count, Means, Positive
 from al_runner.strategies.base import Strategy
-from al_runner.strategies.features import features_of
+from al_runner.strategies.features import features_of, require_head
 from al_runner.strategies.ranges import finite
 from al_runner.system.chunks import rows_within
 from al_runner.types import Fitted, mean_log_probs
@@ -41,16 +41,16 @@ class Points:
     def of(cls, log_probs: Tensor, features: Tensor, expectation: str = "all") -> "Points":
         """From log predictions [N, Y], the last dense layer's inputs [N, D] and an option of `Bait`."""
         p = log_probs.exp()
+        if expectation == "all":
+            identity = torch.eye(p.shape[1], dtype=p.dtype, device=p.device)
+            return cls(p.sqrt()[:, None] * (identity - p[:, :, None]), features)
         order = p.sort(1, descending=True)
         if expectation == "binary":  # 1 - p is summed from the other classes: for a sure net it would round to 0
             return cls((order.values[:, :1] * order.values[:, 1:].sum(1, keepdim=True)).sqrt()[:, None], features)
-        identity = torch.eye(p.shape[1], dtype=p.dtype, device=p.device)
-        a = p.sqrt()[:, None] * (identity - p[:, :, None])
-        if expectation == "all":
-            return cls(a, features)
-        share = order.values[:, :2].sum(1)  # the chances of the two classes are scaled to add to 1
-        top = order.indices[:, None, :2].expand(-1, p.shape[1], -1)
-        return cls(a.gather(2, top) / share.sqrt()[:, None, None], features)
+        top, chosen = order.indices[:, :2], order.values[:, :2]
+        chances = chosen / chosen.sum(1, keepdim=True)  # those of the two classes are scaled to add to 1
+        one_hot = torch.zeros(*p.shape, 2, dtype=p.dtype, device=p.device).scatter_(1, top[:, None], 1.0)
+        return cls(chances.sqrt()[:, None] * (one_hot - p[:, :, None]), features)
 
     def __len__(self) -> int:
         return len(self.h)
@@ -175,10 +175,9 @@ class Bait(Strategy):
         return budget.choosing_from(self.max_candidates)
 
     def check(self, net: nn.Module, x: Tensor) -> None:
-        super().check(net, x)
+        require_head(self.name, net, x)
         last = last_dense(net)
-        if last is None:
-            return
+        assert last is not None
         rows = last.in_features if self.expectation == "binary" else last.weight.numel()
         if rows > MAX_WEIGHTS:
             what = "input" if self.expectation == "binary" else "weight"

@@ -5,9 +5,9 @@ N examples, Y classes; log_probs [N, Y] in nats.
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
+from al_runner.metrics import calibration_error
 from al_runner.rng import Streams
 from al_runner.types import Fitted, TrainData, mean_log_probs
 from al_runner.wrapped import Wrapped, WrappedFit, part_of
@@ -20,21 +20,9 @@ def tempered(log_probs: Tensor, temperature: float) -> Tensor:
     return (log_probs / temperature).softmax(1)
 
 
-def calibration_error(probs: Tensor, y: Tensor, bins: int) -> float:
-    """Expected calibration error, [N, Y] and [N] -> in [0, 1] (Naeini et al., 2015), with bins of equal width.
-
-    The mean over all examples of |accuracy - mean confidence| of the bin that holds the example's confidence.
-    """
-    confidence, predicted = probs.double().max(1)
-    places = ((confidence * bins).ceil().long() - 1).clamp(0, bins - 1)
-    gaps = torch.zeros(bins, dtype=torch.float64, device=probs.device)
-    gaps.index_add_(0, places, (predicted == y).double() - confidence)
-    return float(gaps.abs().sum() / len(y))
-
-
 def best_temperature(log_probs: Tensor, y: Tensor) -> float:
     """The first of TEMPERATURES with the least calibration error in as many bins as there are classes, [N, Y], [N]."""
-    bins = log_probs.shape[1]
+    log_probs, y, bins = log_probs.double().cpu(), y.cpu(), log_probs.shape[1]
     return min(TEMPERATURES, key=lambda one: calibration_error(tempered(log_probs, one), y, bins))
 
 

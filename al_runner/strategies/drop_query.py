@@ -16,7 +16,7 @@ from al_runner.settings.kinds import Few, Means, Share
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.clusters import spread_or_filled
 from al_runner.strategies.coverage import points
-from al_runner.strategies.features import features_of, head_of
+from al_runner.strategies.features import features_of, head_of, require_head
 from al_runner.strategies.ranges import finite
 from al_runner.types import Fitted
 
@@ -62,6 +62,9 @@ class DropQuery(Strategy):
     dropout: Annotated[Share, Means("chance that a feature is left out")] = 0.75
     needs: ClassVar[Needs] = Needs(features=True, network=True)
     draws: ClassVar[bool] = True
+
+    def check(self, net: nn.Module, x: Tensor) -> None:
+        require_head(self.name, net, x)
 
     @torch.inference_mode()
     def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:

@@ -4,7 +4,8 @@ import torch
 from torch import Tensor, nn
 
 from al_runner.errors import UsageError
-from al_runner.models.dense import last_dense
+from al_runner.models.dense import inputs_of, last_dense
+from al_runner.models.mirrored import Mirrored
 from al_runner.pool import Pool
 from al_runner.strategies.ranges import finite
 from al_runner.system.chunks import chunks, rows_in_parts
@@ -32,11 +33,27 @@ def mean_log_probs_of(fitted: Fitted, pool: Pool, ids: Tensor) -> Tensor:
 
 
 def head_of(fitted: Fitted) -> nn.Linear:
-    """The layer that turns `features_of` into logits. Raises UsageError if the net has no dense layer."""
+    """The layer that turns `features_of` into logits, of a net that `require_head` has let pass."""
     head = last_dense(fitted.network())
-    if head is None:
-        raise UsageError("the strategy asks the net's last dense layer, and this net has none; use another model=")
+    assert head is not None
     return head
+
+
+def require_head(name: str, net: nn.Module, x: Tensor) -> None:
+    """Raises UsageError unless the net's last dense layer gives its logits for images like `x`, [2, C, H, W].
+
+    `name` is the strategy that needs this. Test-time flips are left aside.
+    """
+    net = net.net if isinstance(net, Mirrored) else net
+    head = last_dense(net)
+    if head is None:
+        raise UsageError(f"{name} asks the net's last dense layer, and this net has none; use another model=")
+    features, logits = inputs_of(head, net, x), net(x)
+    if features.shape[1] != head.in_features or not torch.allclose(head(features), logits, 1e-3, 1e-4):
+        raise UsageError(
+            f"{name} needs a net whose last dense layer gives the logits, and this net changes what the layer gives; "
+            "do that before the layer, or choose strategy=badge"
+        )
 
 
 @torch.inference_mode()

@@ -27,15 +27,15 @@ class LiveLine(Lines):
     """
 
     def __init__(self) -> None:
-        self._label, self._rounds, self._rows = "", 0, list[Row]()
+        self._title, self._rounds, self._rows = "", 0, list[Row]()
         self._since = monotonic()
 
-    def opened(self, label: str, rounds: int, rows: Sequence[Row]) -> None:
-        super().opened(label, rounds, rows)
-        self._label, self._rounds, self._rows, self._since = label, rounds, [*rows], monotonic()
+    def opened(self, title: str, rounds: int, rows: Sequence[Row]) -> None:
+        super().opened(title, rounds, rows)
+        self._title, self._rounds, self._rows, self._since = title, rounds, [*rows], monotonic()
 
-    def measured(self, label: str, rounds: int, row: Row) -> None:
-        super().measured(label, rounds, row)
+    def measured(self, title: str, rounds: int, row: Row) -> None:
+        super().measured(title, rounds, row)
         self._rounds, self._rows, self._since = rounds, [*self._rows, row], monotonic()
 
     def line(self) -> RenderableType:
@@ -53,7 +53,7 @@ class LiveLine(Lines):
             passed = min(monotonic() - self._since, round_seconds(rows[-1]))  # of the round that is under way
             cells.append(f"about {duration(max(0.0, left - passed))} left")
         grid = Table.grid(padding=(0, 2))
-        grid.add_row(escape(self._label), *cells)
+        grid.add_row(escape(self._title), *cells)
         return grid
 
 
@@ -100,26 +100,26 @@ class LiveTable(Lines):
         self._failed: set[str] = set()
         self._start, self._drawn, self._recorded = monotonic(), 0.0, 0
 
-    def opened(self, label: str, rounds: int, rows: Sequence[Row]) -> None:
-        super().opened(label, rounds, rows)
-        self._rounds[label] = rounds
-        self._errors[label] = [float(row["test_error"]) for row in rows]
+    def opened(self, title: str, rounds: int, rows: Sequence[Row]) -> None:
+        super().opened(title, rounds, rows)
+        self._rounds[title] = rounds
+        self._errors[title] = [float(row["test_error"]) for row in rows]
         if rows:
-            self._rows[label] = {name: float(rows[-1][name]) for name in ("round", "labelled", "test_error")}
+            self._rows[title] = {name: float(rows[-1][name]) for name in ("round", "labelled", "test_error")}
         self.draw()
 
-    def measured(self, label: str, rounds: int, row: Row) -> None:
-        super().measured(label, rounds, row)
-        self._rounds[label] = rounds  # fewer than before if a rule ends the run
-        self._rows[label] = row
-        self._errors.setdefault(label, []).append(float(row["test_error"]))
+    def measured(self, title: str, rounds: int, row: Row) -> None:
+        super().measured(title, rounds, row)
+        self._rounds[title] = rounds  # fewer than before if a rule ends the run
+        self._rows[title] = row
+        self._errors.setdefault(title, []).append(float(row["test_error"]))
         self._recorded += 1
         if monotonic() - self._drawn > self.SECONDS:
             self.draw()
 
-    def failed(self, label: str, why: str | None) -> None:
-        super().failed(label, why)
-        self._failed.add(label)
+    def failed(self, title: str, why: str | None) -> None:
+        super().failed(title, why)
+        self._failed.add(title)
         self.draw()
 
     def handlers(self, handlers: Sequence[logging.Handler]) -> list[logging.Handler]:
@@ -133,26 +133,26 @@ class LiveTable(Lines):
     def table(self, elapsed: float) -> Table:
         """The sweep after `elapsed` seconds."""
         groups: dict[str, list[str]] = {}
-        for label in {**self._rounds, **dict.fromkeys(sorted(self._failed))}:
-            groups.setdefault(label.rpartition(" seed ")[0], []).append(label)
+        for title in {**self._rounds, **dict.fromkeys(sorted(self._failed))}:
+            groups.setdefault(title.rpartition(" seed ")[0], []).append(title)
         table = Table(title=f"{self._jobs} runs in lock-step", caption=self._caption(elapsed), box=SIMPLE_HEAD)
         table.title_justify = table.caption_justify = "left"
         table.add_column("run")
         for name in ("seeds done", "round", "labelled", "test error % (± SD)"):
             table.add_column(name, justify="right")
         table.add_column("so far")
-        for name, labels in groups.items():
-            table.add_row(escape(name), *self._cells(labels), self._curve(labels))
+        for name, titles in groups.items():
+            table.add_row(escape(name), *self._cells(titles), self._curve(titles))
         return table
 
-    def _cells(self, labels: Sequence[str]) -> tuple[str, ...]:
-        rows = [self._rows[label] for label in labels if label in self._rows]
-        done = sum(label in self._rows and self._done(label) == self._rounds[label] for label in labels)
-        failed = len(self._failed.intersection(labels))
-        seeds = f"{done}/{len(labels)}" + (f", [red]{failed} failed[/red]" if failed else "")
+    def _cells(self, titles: Sequence[str]) -> tuple[str, ...]:
+        rows = [self._rows[title] for title in titles if title in self._rows]
+        done = sum(title in self._rows and self._done(title) == self._rounds[title] for title in titles)
+        failed = len(self._failed.intersection(titles))
+        seeds = f"{done}/{len(titles)}" + (f", [red]{failed} failed[/red]" if failed else "")
         if not rows:
             return seeds, "", "", ""
-        last = max((self._rounds[label] for label in labels if label in self._rounds), default=1) - 1
+        last = max((self._rounds[title] for title in titles if title in self._rounds), default=1) - 1
         errors = [100 * row["test_error"] for row in rows]
         spread = f" ± {stdev(errors):.2f}" if len(errors) > 1 else ""
         return (
@@ -162,17 +162,17 @@ class LiveTable(Lines):
             f"{mean(errors):.2f}{spread}",
         )
 
-    def _curve(self, labels: Sequence[str]) -> str:
+    def _curve(self, titles: Sequence[str]) -> str:
         """The mean error over the runs that have begun, for the rounds that all of them have finished."""
-        begun = [self._errors[label] for label in labels if self._errors.get(label)]
+        begun = [self._errors[title] for title in titles if self._errors.get(title)]
         return sparkline([mean(errors) for errors in zip(*begun, strict=False)])
 
-    def _done(self, label: str) -> int:
-        return int(self._rows[label]["round"]) + 1 if label in self._rows else 0
+    def _done(self, title: str) -> int:
+        return int(self._rows[title]["round"]) + 1 if title in self._rows else 0
 
     def _caption(self, elapsed: float) -> str:
-        total = sum(rounds for label, rounds in self._rounds.items() if label not in self._failed)
-        done = sum(self._done(label) for label in self._rounds if label not in self._failed)
+        total = sum(rounds for title, rounds in self._rounds.items() if title not in self._failed)
+        done = sum(self._done(title) for title in self._rounds if title not in self._failed)
         left = f", about {duration(elapsed * (total - done) / self._recorded)} left" if self._recorded else ""
         return f"{done} of {total} rounds, {duration(elapsed)}{left if done < total else ''}"
 

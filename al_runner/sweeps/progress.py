@@ -20,24 +20,24 @@ ROUND = "al_round"  # attribute of the log's records that a live line takes the 
 class Lines:
     """Shows progress as lines of the log."""
 
-    def begun(self, label: str, header: Sequence[str]) -> None:
+    def begun(self, title: str, header: Sequence[str]) -> None:
         """A run starts or goes on; `header` says in lines what it is."""
         for line in header:
-            log.info("%s | %s", label, line)
+            log.info("%s | %s", title, line)
 
-    def opened(self, label: str, rounds: int, rows: Sequence[Row]) -> None:
+    def opened(self, title: str, rounds: int, rows: Sequence[Row]) -> None:
         """A run of `rounds` rounds begins; `rows` are its recorded rounds."""
         if len(rows) == rounds:
-            log.info("%s | finished already, nothing to do (overwrite=true starts anew)", label)
+            log.info("%s | finished already, nothing to do (overwrite=true starts anew)", title)
         elif rows:
-            log.info("%s | resumed after round %d of %d", label, len(rows) - 1, rounds - 1)
+            log.info("%s | resumed after round %d of %d", title, len(rows) - 1, rounds - 1)
 
-    def measured(self, label: str, rounds: int, row: Row) -> None:
+    def measured(self, title: str, rounds: int, row: Row) -> None:
         """A round is recorded."""
         select = f"{row['select_seconds']:6.2f} s" if row["select_seconds"] != "" else "       -"
         log.info(
             "%s | round %*d/%d | %5d labelled | test error %6.2f %% | fit %6.2f s | select %s",
-            label,
+            title,
             len(str(rounds - 1)),
             row["round"],
             rounds - 1,
@@ -48,9 +48,9 @@ class Lines:
             extra={ROUND: True},
         )
 
-    def failed(self, label: str, why: str | None) -> None:
+    def failed(self, title: str, why: str | None) -> None:
         """The exception that is being handled ended a run. Shows `why`, or a trace if `why` is None."""
-        log.error("%s failed: %s", label, why) if why else log.exception("%s failed", label)
+        log.error("%s failed: %s", title, why) if why else log.exception("%s failed", title)
 
     def handlers(self, handlers: Sequence[logging.Handler]) -> list[logging.Handler]:
         """The log handlers of a job that stay in use."""

@@ -15,6 +15,7 @@ import yaml
 from yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
 
 from al_runner.errors import UsageError
+from al_runner.system.text import one_line
 
 TABLE, SETTINGS = 2**26, 2**18  # bytes of a CSV file, and of a file of settings or facts, at most
 FACTS = 2**22  # of provenance.json, which has an entry for every start
@@ -28,7 +29,10 @@ class Unreadable(UsageError):
 
 
 def content(path: Path, most: int) -> bytes:
-    """What a plain file of at most `most` bytes holds; FileNotFoundError where there is none, else Unreadable."""
+    """What a plain file of at most `most` bytes holds.
+
+    Raises FileNotFoundError if there is no file, and Unreadable if it can't be used.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as file:
@@ -45,12 +49,12 @@ def content(path: Path, most: int) -> bytes:
 
 
 def from_yaml(path: Path) -> Any:
-    """The value in a YAML file of settings, errors as of `content`; it has no alias, which al-run never writes."""
+    """The value in a YAML file of settings. Raises what `content` raises, and Unreadable if the file has an alias."""
     return _parsed(path, SETTINGS, _yaml)
 
 
 def from_json(path: Path, most: int = SETTINGS) -> Any:
-    """The value in a JSON file, errors as of `content`."""
+    """The value in a JSON file. Raises what `content` raises."""
     return _parsed(path, most, json.loads)
 
 
@@ -61,7 +65,7 @@ def _parsed(path: Path, most: int, parse: Callable[[bytes], Any]) -> Any:
         _require_plain(value, DEEP)
         return value
     except Exception as error:  # damage raises whatever the parser or a number's constructor meets first
-        raise unreadable(path, " ".join(str(error).split()) or type(error).__name__) from error
+        raise unreadable(path, one_line(error)) from error
 
 
 def _yaml(text: bytes) -> Any:
@@ -80,7 +84,7 @@ def _yaml(text: bytes) -> Any:
 
 
 def _require_plain(value: Any, levels: int) -> None:
-    """ValueError for what is too deep, or a whole number that nothing here can compute with."""
+    """Raises ValueError if the value is nested too deeply or has a whole number beyond 64 bits."""
     if levels < 0:
         raise ValueError(f"more than {DEEP} levels inside each other")
     if isinstance(value, dict):
@@ -101,8 +105,8 @@ def unreadable(path: Path, reason: str) -> Unreadable:
 def folders_with(root: Path, names: Collection[str]) -> list[Path]:
     """Folders at any depth below `root`, and `root`, that hold a file of one of these names, sorted.
 
-    Hidden folders, links to folders and what lies more than DEEP folders down are left out. UsageError where `root` is
-    no folder.
+    Hidden folders, links to folders and what lies more than DEEP folders down are left out. Raises UsageError if `root`
+    is no folder.
     """
     if not os.path.isdir(root):  # also False for a name that is too long
         raise UsageError(f"{root} is not a directory; give one that al-run wrote into, such as outputs")

@@ -15,7 +15,10 @@ MEMORY = ("failed to map segment", "cannot allocate memory", "can't allocate mem
 
 @contextmanager
 def starting(name: str) -> Iterator[None]:
-    """A block of imports of the command `name`; exit code 130 where a SIGINT came, 1 and a line as of `shortage`."""
+    """A block of imports of the command `name`.
+
+    Ends the process with code 130 after a SIGINT, and with code 1 and the line of `shortage` if there is one.
+    """
     try:
         with held():
             yield
@@ -29,7 +32,7 @@ def starting(name: str) -> Iterator[None]:
 
 
 def shortage(error: BaseException) -> str | None:
-    """What this process has too little of, and the fix; None where an error is of another kind."""
+    """What this process has too little of, and the fix; None for any other error."""
     chain: list[BaseException] = [error]
     while (before := chain[-1].__cause__ or chain[-1].__context__) is not None and before not in chain:
         chain.append(before)

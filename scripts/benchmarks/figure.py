@@ -27,7 +27,7 @@ import al_runner.main  # noqa: F401 - registers the resolvers of conf/
 from al_runner.engine.drive import Engine, drive
 from al_runner.job.build import build
 from al_runner.models.inputs import channel_statistics
-from al_runner.record.run import Run
+from al_runner.record.run import RunRecord
 from al_runner.settings.groups import conf_dir
 
 ROUNDS = 16
@@ -77,7 +77,7 @@ def by_loop(results: Path, seeds: range, device: torch.device) -> tuple[float, R
             scale = [statistic.item() / 255 for statistic in channel_statistics(experiment.data)]
             folder = results / strategy / f"seed{seed}"
             folder.mkdir(parents=True)
-            record = Run(folder)
+            record = RunRecord(folder)
             record.settle()
             drive(experiment.run(record), loop(cfg.model.pool, cfg.model.hidden, device, *scale))
     return perf_counter() - start, rows(results)

@@ -11,7 +11,7 @@ from time import perf_counter
 import psutil
 import torch
 
-from al_runner.record.run import Run
+from al_runner.record.run import RunRecord
 
 ROUNDS, QUERY, WINDOW = 2000, 20, 20
 ROW = dict.fromkeys(("test_error", "test_accuracy", "val_error", "train_error", "test_nll", "fit_seconds"), 1 / 3)
@@ -19,7 +19,7 @@ ROW = dict.fromkeys(("test_error", "test_accuracy", "val_error", "train_error", 
 
 def main() -> None:
     with TemporaryDirectory(dir=sys.argv[1] if len(sys.argv) > 1 else None) as folder:
-        record = Run(Path(folder))
+        record = RunRecord(Path(folder))
         record.settle()
         record.begin({"seed": 0}, {"data": ""})
         spent = [one_round(record, round_) for round_ in range(ROUNDS + 1)]
@@ -31,7 +31,7 @@ def main() -> None:
     print(f"in all: {sum(s for s, _ in spent):.1f} s, {sum(b for _, b in spent):,} bytes written, {size:,} on disk")
 
 
-def one_round(record: Run, round_: int) -> tuple[float, int]:
+def one_round(record: RunRecord, round_: int) -> tuple[float, int]:
     """Seconds and bytes."""
     ids = torch.arange(QUERY) + QUERY * round_
     before, start = psutil.Process().io_counters().write_chars, perf_counter()

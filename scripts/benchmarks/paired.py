@@ -54,7 +54,7 @@ def start(description: str | None, a: str, b: str, words: list[str] | None = Non
 
 
 def device_name(device: torch.device) -> str:
-    """The card's name, or the processor's."""
+    """The GPU's name, or the processor's."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     info = Path("/proc/cpuinfo")

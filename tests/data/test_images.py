@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from made_images import noise, save
 
-from al_runner.data.images import Stack, stacked
+from al_runner.data.images import Filling, stacked
 from al_runner.data.pixels import Reading
 
 
@@ -25,7 +25,7 @@ def test_images_lie_in_their_order_and_in_colour_where_one_has_it(tmp_path: Path
 
 
 def test_an_image_of_another_size_is_not_taken() -> None:
-    stack = Stack(3)
+    stack = Filling(3)
     assert stack.add(noise(6, 3))
     assert not stack.add(noise(3, 6))
     assert not stack.add(noise(6, 3, True)[:, :2])

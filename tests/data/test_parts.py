@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from made_images import classes, save
 
-from al_runner.data.parts import Listed, listed
+from al_runner.data.parts import Listed, images_in
 from al_runner.errors import UsageError
 
 
@@ -44,14 +44,14 @@ def test_nothing_hidden_is_read(root: Path, hidden: str, where: str) -> None:
     if where == "." and "/" not in hidden:
         hidden = f".folder/{hidden}"
     save(root / where / hidden)
-    found = listed(root, None)
+    found = images_in(root, None)
     assert names(root, found) == expected
     assert found.notes == ()
 
 
 def test_a_root_below_a_hidden_folder_is_read(tmp_path: Path) -> None:
     root = classes(tmp_path / ".data" / "photos", each=3)
-    assert names(root, listed(root, None)) == PLAIN
+    assert names(root, images_in(root, None)) == PLAIN
 
 
 @pytest.mark.parametrize("target", ["folder", "nested", "file", "class"])
@@ -72,7 +72,7 @@ def test_links_are_followed(root: Path, tmp_path: Path, target: str) -> None:
     expected = {"a": [*PLAIN["train"]["a"], *more], "b": PLAIN["train"]["b"]}
     if target == "class":
         expected["c"] = ["c/00.png", "c/01.png"]
-    assert names(root, listed(root, None)) == {"train": expected}
+    assert names(root, images_in(root, None)) == {"train": expected}
 
 
 CIRCLES: dict[str, Callable[[Path], object]] = {
@@ -92,7 +92,7 @@ CIRCLES: dict[str, Callable[[Path], object]] = {
 @pytest.mark.parametrize("circle", CIRCLES)
 def test_circles_end_and_a_file_counts_once(root: Path, circle: str) -> None:
     CIRCLES[circle](root)
-    found = names(root, listed(root, None))["train"]
+    found = names(root, images_in(root, None))["train"]
     if circle == "to itself":  # a link to nothing, which is named when it is read
         assert found["a"].pop() == "a/loop"
     assert found == PLAIN["train"]
@@ -107,7 +107,7 @@ def test_one_file_is_not_of_two_classes(root: Path, link: str) -> None:
     else:
         (root / "c").symlink_to(root / "a")
     with pytest.raises(UsageError, match=r"a/00\.png and .* are links to one file, but an image has one class"):
-        listed(root, None)
+        images_in(root, None)
 
 
 def test_one_file_is_not_in_train_and_test(tmp_path: Path) -> None:
@@ -115,13 +115,13 @@ def test_one_file_is_not_in_train_and_test(tmp_path: Path) -> None:
         classes(tmp_path / part, each=3)
     (tmp_path / "test" / "a" / "more").symlink_to(tmp_path / "train" / "a")
     with pytest.raises(UsageError, match=r"train/a/00\.png and .*test/a/more/00\.png are links to one file"):
-        listed(tmp_path, None)
+        images_in(tmp_path, None)
 
 
 def test_a_class_that_is_a_link_to_nothing_is_named(root: Path) -> None:
     (root / "c").symlink_to(root.parent / "gone")
     with pytest.raises(UsageError, match=r"photos/c is a link to nothing; repair it"):
-        listed(root, None)
+        images_in(root, None)
 
 
 def test_what_is_left_out_is_said(root: Path) -> None:
@@ -129,7 +129,7 @@ def test_what_is_left_out_is_said(root: Path) -> None:
     save(root / "loose.png")
     (root / "a" / "photo.heic").write_text("")
     (root / "a" / "Thumbs.db").write_text("")
-    loose, other = listed(root, None).notes
+    loose, other = images_in(root, None).notes
     assert loose == f"1 images lie in no class and are left out: {root}/loose.png"
     assert other == (f"2 files are no images by their names and are left out: {root}/a/notes.txt, {root}/a/photo.heic")
 
@@ -147,7 +147,7 @@ def test_parts_are_known_by_any_of_their_names(
 ) -> None:
     for place in kept:
         classes(tmp_path / spelling[place], each=3)
-    found = listed(tmp_path, None)
+    found = images_in(tmp_path, None)
     parts = ("train", "val", "test")
     assert names(tmp_path, found) == {
         parts[place]: {n: [f"{spelling[place]}/{n}/0{number}.png" for number in range(3)] for n in "ab"}
@@ -163,13 +163,13 @@ def test_a_class_may_be_called_as_a_part(root: Path, part: str, nested: bool) ->
     (root / "b").rename(root / part)
     if nested:
         classes(root / part / "deeper", each=1)
-    assert sorted(listed(root, None).parts["train"]) == sorted(["a", part])
+    assert sorted(images_in(root, None).parts["train"]) == sorted(["a", part])
 
 
 def test_both_may_be_classes(root: Path) -> None:
     (root / "a").rename(root / "train")
     (root / "b").rename(root / "test")
-    assert [*listed(root, None).parts["train"]] == ["test", "train"]
+    assert [*images_in(root, None).parts["train"]] == ["test", "train"]
 
 
 REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
@@ -234,7 +234,7 @@ def test_what_can_t_be_told_is_refused(tmp_path: Path, kind: str) -> None:
     make, message = REFUSED[kind]
     make(tmp_path)
     with pytest.raises(UsageError, match=message) as caught:
-        listed(tmp_path, None)
+        images_in(tmp_path, None)
     assert "\n" not in str(caught.value)
 
 
@@ -242,7 +242,7 @@ def test_what_can_t_be_told_is_refused(tmp_path: Path, kind: str) -> None:
 def test_an_option_makes_every_sub_folder_a_class(tmp_path: Path, parts: tuple[str, str]) -> None:
     for part in parts:
         classes(tmp_path / part, each=2)
-    found = listed(tmp_path, False).parts
+    found = images_in(tmp_path, False).parts
     assert {name: len(files) for name, files in found["train"].items()} == dict.fromkeys(sorted(parts), 4)
     assert [*found] == ["train"]
 
@@ -253,14 +253,14 @@ def test_classes_may_have_sub_folders_of_their_own(tmp_path: Path, inner: list[s
     for place, name in enumerate("abc"):
         for folder in inner if len(inner) == 1 else [inner[place % 2]]:
             save(tmp_path / name / folder / "1.png")
-    assert [*listed(tmp_path, None).parts["train"]] == ["a", "b", "c"]
+    assert [*images_in(tmp_path, None).parts["train"]] == ["a", "b", "c"]
 
 
 def test_folders_beside_the_parts_are_named(tmp_path: Path) -> None:
     for part in ("train", "test", "extra"):
         classes(tmp_path / part)
     (tmp_path / "docs").mkdir()
-    (note,) = listed(tmp_path, None).notes
+    (note,) = images_in(tmp_path, None).notes
     assert note == f"{tmp_path}/extra is not read; {tmp_path} has parts, and it is none of them"
 
 
@@ -277,7 +277,7 @@ def test_a_folder_that_can_t_be_read_is_named(root: Path, monkeypatch: pytest.Mo
     with pytest.raises(
         UsageError, match=re.escape(f"{root / 'b'} can't be read (Permission denied); make it readable")
     ):
-        listed(root, None)
+        images_in(root, None)
 
 
 def test_the_order_is_that_of_the_paths(tmp_path: Path) -> None:
@@ -286,4 +286,4 @@ def test_the_order_is_that_of_the_paths(tmp_path: Path) -> None:
         for file in ("z.png", "Z.png", "10.png", "9.png", "x/1.png", "x-y/1.png", "x.y/1.png"):
             save(tmp_path / name / file)
     expected = sorted((tmp_path / "a").rglob("*.png"))
-    assert listed(tmp_path, False).parts["train"]["a"] == expected
+    assert images_in(tmp_path, False).parts["train"]["a"] == expected

@@ -1,5 +1,6 @@
 """An experiment that says nothing is refused, whatever the images came from."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -9,10 +10,16 @@ import toy
 import yaml
 from dataset_files import dataset_settings
 
+from al_runner.data.arrays import Arrays
+from al_runner.data.class_split import ClassSplit, EqualTestSplit
 from al_runner.data.discovery import class_discovery
+from al_runner.data.long_tail import long_tailed
+from al_runner.data.spoil import label_noise, outliers
 from al_runner.data.usable import usable
 from al_runner.errors import UsageError
 from al_runner.job.build import loaded
+from al_runner.labels import UNKNOWN
+from al_runner.types import DataSet
 
 
 def test_a_usual_data_set_passes_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
@@ -82,3 +89,25 @@ def test_every_run_is_held_to_it(tmp_path) -> None:  # type: ignore[no-untyped-d
                 str(tmp_path),
                 torch.device("cpu"),
             )
+
+
+@pytest.mark.parametrize("spoil", [label_noise, outliers, long_tailed, class_discovery])
+def test_a_pool_that_reads_labels_needs_them_all(spoil: Callable[..., DataSet]) -> None:
+    """Otherwise an image that nobody has labelled would get a class here, and a person would never be asked for it."""
+    data = toy.data_set()
+    labels = data.labels.clone()
+    labels[data.train[:3]] = UNKNOWN
+    with pytest.raises(
+        UsageError,
+        match=rf"^pool={spoil.__name__} needs a label for every training image, but 3 of 80 have none",
+    ):
+        spoil(replace(data, labels=labels), 2 if spoil in (long_tailed, class_discovery) else 0.5)
+
+
+@pytest.mark.parametrize("split", [ClassSplit(classes=[0, 1], val=4, test=4), EqualTestSplit(per_class=2, val=4)])
+def test_so_does_a_split_by_class(split: ClassSplit | EqualTestSplit) -> None:
+    images, labels = np.zeros((40, 2, 2), dtype=np.uint8), np.arange(40) % 3
+    labels[5] = UNKNOWN
+    arrays = Arrays(images[:30], labels[:30], images[30:], labels[30:], np.array(list("abc")))
+    with pytest.raises(UsageError, match=r"^dataset.split.\w+ needs a label for every training image, but 1 of 30"):
+        split.apply(arrays)

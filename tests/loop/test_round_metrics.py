@@ -7,7 +7,7 @@ import sklearn.metrics
 import torch
 from torch import Tensor
 
-from al_runner.loop.metrics import balanced_accuracy, brier_score, calibration_error, confusion_matrix, macro_f1
+from al_runner.metrics import balanced_accuracy, brier_score, calibration_error, confusion_matrix, macro_f1
 
 
 def made(seed: int, n: int, classes: int, used: int | None = None) -> tuple[Tensor, Tensor]:

@@ -18,7 +18,7 @@ from al_runner.loop.experiment import Experiment
 from al_runner.loop.stopping import AGREEMENT, UNCERTAINTY, Stopping, Watch, agreement, uncertainty
 from al_runner.oracle.simulated import Simulated
 from al_runner.record.journal import NAME, Ended, read
-from al_runner.record.run import Run
+from al_runner.record.run import RunRecord
 from al_runner.record.views import STOPPING
 
 RULES = ("stop_stabilising", "stop_low_uncertainty", "stop_plateau")
@@ -108,8 +108,8 @@ def test_test_labels_change_no_rule() -> None:
         assert len(names) >= 4
 
 
-def recorded(folder: Path, stop_at: int = 0) -> Run:
-    record, planned = Run(folder), experiment(EARLY)
+def recorded(folder: Path, stop_at: int = 0) -> RunRecord:
+    record, planned = RunRecord(folder), experiment(EARLY)
     record.require_settings({"seed": 0})
     record.require_plan(planned.purchases, "1f")
     record.settle()

@@ -15,7 +15,7 @@ from faults import times
 from al_runner.errors import UsageError
 from al_runner.labels import UNSURE
 from al_runner.record.journal import NAME, Begun, Ended, read
-from al_runner.record.run import Run
+from al_runner.record.run import RunRecord
 from al_runner.record.views import TABLES, VIEWS
 from al_runner.types import ByClass
 
@@ -27,7 +27,7 @@ METRICS = ("test_balanced_accuracy", "test_macro_f1", "test_brier", "test_ece")
 
 def go_on(folder: Path, recover: bool = False) -> tuple[str, list[str]]:
     """A run without a net, to its end; what was said of damage, and what was done again."""
-    record, done = Run(folder, recover=recover), []
+    record, done = RunRecord(folder, recover=recover), []
     record.require_settings(CONFIG)
     record.require_plan([3] * ROUNDS, "1f")
     said = record.settle()

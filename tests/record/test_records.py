@@ -21,7 +21,7 @@ from al_runner.errors import UsageError
 from al_runner.pool import Pool
 from al_runner.record.journal import NAME, Begun, Bought, Ended, Event, Measured, Predicted, read
 from al_runner.record.provenance import fingerprint, provenance
-from al_runner.record.run import Run, discard
+from al_runner.record.run import RunRecord, discard
 from al_runner.record.views import COLUMNS
 from al_runner.rng import Streams
 from al_runner.strategies.choice import Choice
@@ -34,9 +34,11 @@ CONFIG = {"seed": 0, "strategy": {"gamma": 0.0}}
 PLAN = [6, 5, 5, 5, 5]  # of toy.experiment
 
 
-def opened(path: Path, config: dict = CONFIG, plan: Sequence[int] = PLAN, data: str = "1f", **options: Any) -> Run:
+def opened(
+    path: Path, config: dict = CONFIG, plan: Sequence[int] = PLAN, data: str = "1f", **options: Any
+) -> RunRecord:
     """The run of a folder as a process of its own takes it up."""
-    record = Run(path, **options)
+    record = RunRecord(path, **options)
     record.require_settings(config)
     record.require_plan(plan, data)
     record.settle()
@@ -130,7 +132,7 @@ def test_a_run_of_an_older_version_goes_on_with_the_columns_it_has(tmp_path: Pat
     """Its files are whole: nothing is set aside, its rows stay, and the new rounds are recorded beside them."""
     shutil.copytree(Path(__file__).parent / "before_metrics", tmp_path, dirs_exist_ok=True)
     before = (tmp_path / "rounds.csv").read_text()
-    record = Run(tmp_path)
+    record = RunRecord(tmp_path)
     record.require_settings(CONFIG)
     record.require_plan(PLAN, "1f")
     assert record.settle() == ""
@@ -145,7 +147,7 @@ def test_a_run_of_an_older_version_goes_on_with_the_columns_it_has(tmp_path: Pat
     assert not list(tmp_path.glob("*damaged*"))
     lines = (tmp_path / NAME).read_bytes().splitlines(keepends=True)
     (tmp_path / NAME).write_bytes(b"".join(line.replace(b'"steps"', b'"stops"') for line in lines))
-    assert "damaged" in Run(tmp_path, recover=True).settle()  # the tables hold every row, old ones and new ones
+    assert "damaged" in RunRecord(tmp_path, recover=True).settle()  # the tables hold every row, old ones and new ones
     assert (tmp_path / NAME).read_bytes() == b"".join(lines)
 
 
@@ -292,11 +294,11 @@ def test_a_fingerprint_is_of_labels_images_and_their_number() -> None:
 LIMITED = """
 import resource, signal, sys
 from pathlib import Path
-from al_runner.record.run import Run
+from al_runner.record.run import RunRecord
 import torch
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
-record = Run(Path(sys.argv[1]))
+record = RunRecord(Path(sys.argv[1]))
 record.settle()
 record.begin({}, {"data": ""})
 for round_ in range(10):
@@ -326,7 +328,7 @@ def test_a_folder_that_is_no_folder_is_named(tmp_path: Path) -> None:
 
 
 def test_provenance_keeps_one_entry_for_every_start(tmp_path: Path) -> None:
-    record = Run(tmp_path)
+    record = RunRecord(tmp_path)
     record.settle()
     for _ in range(2):
         record.begin(CONFIG, provenance(torch.device("cpu"), 3, ["seed=3"], "1f"))
@@ -449,7 +451,7 @@ def test_a_folder_that_another_process_took_over_is_not_written_to(tmp_path: Pat
 
 
 def test_the_names_of_bought_files_stand_in_the_table_and_survive_a_damaged_journal(tmp_path: Path) -> None:
-    record = Run(tmp_path)
+    record = RunRecord(tmp_path)
     record.require_settings(CONFIG)
     record.require_plan(PLAN, "1f")
     record.settle()
@@ -465,7 +467,7 @@ def test_the_names_of_bought_files_stand_in_the_table_and_survive_a_damaged_jour
     (tmp_path / NAME).write_bytes(
         b"".join([*lines[:place], lines[place].replace(b"photo", b"phxto"), *lines[place + 1 :]])
     )
-    mended = Run(tmp_path, recover=True)
+    mended = RunRecord(tmp_path, recover=True)
     assert "line" in mended.settle()
     assert (tmp_path / NAME).read_bytes() == journal
 

@@ -16,7 +16,7 @@ RUN = RunId("usps", "usps_cnn", "plain", "adam8", "query40", "kfac_vfe", "maximi
 
 def test_every_form_of_a_name() -> None:
     assert RUN.curve == "kfac_vfe-maximise"
-    assert RUN.label == "usps kfac_vfe-maximise seed 3"
+    assert RUN.title == "usps kfac_vfe-maximise seed 3"
     assert str(RUN.folder) == "usps/usps_cnn-plain-adam8-query40/kfac_vfe-maximise/seed3"
     assert RUN._replace(name="").curve == "kfac_vfe"
     assert str(RunId("cars", "", "", "", "", "ours", "", 1).folder) == "cars/ours/seed1"

@@ -12,13 +12,13 @@ from test_gaal import experiment
 from al_runner.engine.drive import drive
 from al_runner.record.journal import NAME, Made, read
 from al_runner.record.pixels import packed, unpacked
-from al_runner.record.run import Run
+from al_runner.record.run import RunRecord
 
 CONFIG, PLAN = {"seed": 0}, [6, 5, 5, 5, 5]
 
 
 def run(path: Path) -> None:
-    record = Run(path)
+    record = RunRecord(path)
     record.require_settings(CONFIG)
     record.require_plan(PLAN, "1f")
     record.settle()

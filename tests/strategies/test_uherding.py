@@ -9,6 +9,7 @@ from al_runner.engine import one_by_one
 from al_runner.engine.drive import drive
 from al_runner.learners.committee import Committee, networks
 from al_runner.learners.plain import Plain
+from al_runner.metrics import calibration_error
 from al_runner.models.inputs import net_builder
 from al_runner.pool import Pool
 from al_runner.rng import Streams, stream
@@ -16,7 +17,6 @@ from al_runner.strategies.calibrated import (
     Calibrated,
     CalibratedFit,
     best_temperature,
-    calibration_error,
     temperature_of,
     tempered,
 )
@@ -63,7 +63,7 @@ def test_the_temperature_is_that_of_the_net_that_drew_the_labels():
     y = torch.multinomial(z.softmax(1), 1, generator=rng)[:, 0]
     assert 3.6 < best_temperature((4 * z).log_softmax(1), y) < 4.4
     assert best_temperature((z / 2).log_softmax(1), y) == 1.0  # no temperature below 1 is tried
-    errors = {t / 10: calibration_error((4 * z / (t / 10)).softmax(1), y, 5) for t in range(10, 200)}
+    errors = {t / 10: calibration_error((4 * z / (t / 10)).double().softmax(1), y, 5) for t in range(10, 200)}
     assert best_temperature((4 * z).log_softmax(1), y) == pytest.approx(min(errors, key=errors.__getitem__))
     assert torch.allclose(tempered((4 * z).log_softmax(1), 4.0), z.softmax(1), atol=1e-5)
 

@@ -4,14 +4,14 @@ import csv
 from pathlib import Path
 
 from al_runner.record.journal import Bought, Measured, Predicted
-from al_runner.record.run import Run
+from al_runner.record.run import RunRecord
 
 
 class Stop(Exception):
     """Ends a run between two writes."""
 
 
-def stop_after(record: Run, writes: int) -> None:
+def stop_after(record: RunRecord, writes: int) -> None:
     """Let the record raise Stop after this many predictions, purchases and measurements."""
     written = 0
 

@@ -11,7 +11,7 @@ import torch
 import toy
 
 from al_runner.engine.drive import drive
-from al_runner.record.run import Run
+from al_runner.record.run import RunRecord
 from al_runner.strategies.random import Random
 from al_runner.system.energy import Meter, counter_of
 
@@ -120,7 +120,7 @@ def test_without_the_extra_and_on_a_cpu_there_is_no_number(monkeypatch: pytest.M
 
 @pytest.mark.parametrize("watts", [None, 100.0])
 def test_a_row_holds_the_energy_of_its_fit_and_its_selection(tmp_path: Path, watts: float | None) -> None:
-    record = Run(tmp_path)
+    record = RunRecord(tmp_path)
     record.settle()
     drive(toy.experiment(Random()).run(record, joules=lambda seconds: None if watts is None else watts * seconds))
     for row in record.rows:

@@ -11,8 +11,8 @@ from typing import Any
 
 from al_runner.analysis.report.evidence import PASS, UNKNOWN, WARNING, Check, Evidence, part_of
 from al_runner.analysis.stats.paired import LEAST_PAIRS
-from al_runner.analysis.tell.text import listed
 from al_runner.analysis.tell.verdict import all_gaps
+from al_runner.system.text import listed
 
 
 def checklist(evidence: Evidence) -> list[Check]:

@@ -14,6 +14,7 @@ from al_runner.errors import UsageError
 from al_runner.record.run_id import UPPER_LINE, RunId
 from al_runner.record.views import STOPPING
 from al_runner.system.foreign import TABLE, WHOLE, content
+from al_runner.system.text import one_line
 
 BASELINE = "random"  # the strategy that the others are compared with
 KEYS = RunId._fields
@@ -206,8 +207,3 @@ def read_rounds(folder: Path) -> list[Row]:
 def as_written(cell: str) -> str:
     """A text of a table as it was before `files.as_csv`."""
     return cell[1:] if cell.startswith("'") and FORMULA.match(cell) else cell
-
-
-def one_line(error: Exception) -> str:
-    """An error's message without its line breaks."""
-    return " ".join(str(error).split())

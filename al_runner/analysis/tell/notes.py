@@ -8,8 +8,9 @@ import pandas as pd
 from al_runner.analysis.stats.curves import by_seed, split_by_curve
 from al_runner.analysis.table.names import curve_names, is_truth
 from al_runner.analysis.table.runs import Contents
-from al_runner.analysis.tell.text import listed
+from al_runner.record.flat import flat
 from al_runner.record.run_id import COMBINATION
+from al_runner.system.text import listed
 
 
 def notes(contents: Contents) -> list[str]:
@@ -58,22 +59,9 @@ def _mixed(runs: pd.DataFrame, configs: Mapping[str, Mapping[str, Any]]) -> list
     """Curves whose seeds differ in a setting: a mean of unlike runs."""
     lines = []
     for name, folders in runs.groupby(curve_names(runs), sort=True)["folder"]:
-        settings = [_flat(configs[folder]) for folder in folders.unique() if folder in configs]
-        keys = sorted({key for setting in settings for key in setting})
+        settings = [flat(configs[folder]) for folder in folders.unique() if folder in configs]
+        keys = sorted({key for setting in settings for key in setting if key != "seed" and not key.startswith("run.")})
         mixed = [key for key in keys if any(s.get(key) != settings[0].get(key) for s in settings)]
         if mixed:
             lines.append(f"{name}: its seeds differ in {listed(mixed)}; give variants of a strategy a name=")
     return lines
-
-
-def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mapping -> {"a.b": value}, without the seed and the run's name."""
-    flat: dict[str, Any] = {}
-    for key, value in config.items():
-        if not prefix and key in ("run", "seed"):
-            continue
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat

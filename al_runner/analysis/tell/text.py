@@ -1,6 +1,5 @@
 """Numbers and lists as text for readers."""
 
-from collections.abc import Sequence
 from math import ceil, isfinite, isnan
 
 from al_runner.analysis.table.metrics import ERROR, Metric
@@ -58,12 +57,6 @@ def seconds(value: float) -> str:
     if value < 120:
         return f"{value:.2f} s" if value < 10 else f"{value:.0f} s"
     return f"{value / 60:.0f} min" if value < 7200 else f"{value / 3600:.1f} h"
-
-
-def listed(names: Sequence[str], most: int = 8) -> str:
-    """The first `most` names, and how many more there are."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
 
 
 def seeds_text(count: float) -> str:

@@ -9,7 +9,8 @@ from al_runner.analysis.stats.case import Case
 from al_runner.analysis.stats.intervals import interval
 from al_runner.analysis.stats.paired import LEAST_PAIRS, LEVEL, Test
 from al_runner.analysis.table.metrics import ERROR
-from al_runner.analysis.tell.text import amount, listed, p_value, points, seeds_text
+from al_runner.analysis.tell.text import amount, p_value, points, seeds_text
+from al_runner.system.text import listed
 
 Naming = Callable[[str], str]  # from a curve's name in a configuration to its shown name
 NEARLY_ALL = 0.8  # share of all labels from which on strategies are about to meet

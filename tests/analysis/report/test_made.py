@@ -14,7 +14,7 @@ from PIL import Image
 
 from al_runner.analysis.report.made import made_rows, made_sheet, made_sheets, sheet
 from al_runner.record.journal import NAME, Journal, Made, read
-from al_runner.record.run import Run
+from al_runner.record.run import RunRecord
 from al_runner.system.foreign import Unreadable
 
 
@@ -25,7 +25,7 @@ def images(first: int, count: int = 3, channels: int = 1) -> torch.Tensor:
 
 
 def journal(folder: Path, rounds: int = 3) -> None:
-    record = Run(folder)
+    record = RunRecord(folder)
     record.settle()
     record.begin({"seed": 0}, {"data": "1f"})
     record.buy(0, torch.tensor([1, 2]), torch.tensor([0, 1]), 0.0, {})
@@ -70,7 +70,7 @@ def test_long_runs_show_evenly_spaced_rounds_and_runs_without_such_images_nothin
     journal(tmp_path / "long", rounds=41)
     found = made_sheet(tmp_path / "long")
     assert found is not None and found.caption.startswith("15 of 40 rounds, from round 1 down to 40")
-    record = Run(tmp_path / "plain")
+    record = RunRecord(tmp_path / "plain")
     record.settle()
     record.begin({"seed": 0}, {"data": "1f"})
     assert made_sheet(tmp_path / "plain") is None
@@ -78,7 +78,7 @@ def test_long_runs_show_evenly_spaced_rounds_and_runs_without_such_images_nothin
 
 
 def test_colours_stay(tmp_path: Path) -> None:
-    record = Run(tmp_path)
+    record = RunRecord(tmp_path)
     record.settle()
     record.begin({"seed": 0}, {"data": "1f"})
     record.made(1, "query", torch.tensor([7]), torch.arange(60, dtype=torch.uint8).view(1, 3, 4, 5))

@@ -240,8 +240,8 @@ def test_torch_is_never_imported():
         "al_runner.errors",
         "al_runner.labels",
         "al_runner.record",
-        *(f"al_runner.record.{name}" for name in ("journal", "pixels", "run_id", "views")),
+        *(f"al_runner.record.{name}" for name in ("flat", "journal", "pixels", "run_id", "views")),
     ]
-    system = ("atomic", "console", "foreign", "signals", "start")
+    system = ("atomic", "console", "foreign", "signals", "start", "text")
     needed += ["al_runner.system", *(f"al_runner.system.{name}" for name in system)]
     assert answer.stdout.splitlines() == ["[]", str(needed), "False"]

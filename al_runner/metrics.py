@@ -1,6 +1,6 @@
-"""What the predictions for the test images are worth, besides their error.
+"""What predictions are worth, besides their error.
 
-N images, Y classes. Everything is computed on the CPU: sums by class or by bin have no fixed order on a GPU.
+N images, Y classes. All tensors are on the CPU: sums by class or by bin have no fixed order on a GPU.
 """
 
 import torch

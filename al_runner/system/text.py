@@ -1,0 +1,14 @@
+"""Texts of messages: a list that is cut short, an error in one line."""
+
+from collections.abc import Sequence
+
+
+def listed(names: Sequence[str], most: int = 8) -> str:
+    """The first `most` names, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def one_line(error: BaseException) -> str:
+    """An error's message without its line breaks, or the name of its type if it has no message."""
+    return " ".join(str(error).split()) or type(error).__name__
