@@ -74,15 +74,22 @@ class Budget:
             raise UsageError(f"strategy.max_candidates is {most}, fewer than budget.query={self.query}; raise it")
         return replace(self, candidates=min(self.candidate_count, most))
 
+    def end(self, pool: int) -> int:
+        """The most labels that a run may have, of a training set of `pool` images."""
+        return min(self.max_labelled or pool, int((self.max_fraction or 1) * pool))
+
     def purchases(self, pool: int) -> list[int]:
         """Labels bought in round 0, 1, ... of a training set of `pool` images. Raises UsageError if it is too small."""
         initial = pool if self.initial == "all" else int(self.initial)
         for name, value in (("initial", initial), ("query", self.query), ("max_labelled", self.max_labelled or 0)):
             if value > pool:
                 raise UsageError(f"budget.{name} is {value}, but the training set has {pool} images; lower it")
-        end = min(self.max_labelled or pool, int((self.max_fraction or 1) * pool))
+        end = self.end(pool)
         if end < initial:
-            raise UsageError(f"budget.initial is {initial}, more than the {end} labels the run may buy; lower it")
+            raise UsageError(
+                f"budget.initial is {initial}, more than the {end} labels the run may buy; lower it, or "
+                "raise budget.max_labelled and budget.max_fraction"
+            )
         rounds = range(pool if self.max_rounds is None else min(self.max_rounds, pool))  # one label a round at least
         totals = [initial, *(min(initial + (i + 1) * self.query, end) for i in rounds)]
         steps = [initial, *(after - before for before, after in pairwise(totals))]

@@ -19,7 +19,7 @@ with starting("al-run"):
     from al_runner.plugins import registered  # noqa: F401 - what Hydra must know before it composes
     from al_runner.record.leftovers import clear
     from al_runner.record.state import LAUNCH
-    from al_runner.settings.command_line import config_dir, hydras_words
+    from al_runner.settings.command_line import config_dir, hydras_words, require_own_names
     from al_runner.settings.explain import USER_ERRORS, explain, of_composition
     from al_runner.settings.groups import conf_dir
     from al_runner.system.console import plain, silence_broken_pipe
@@ -64,12 +64,14 @@ def require_sweep(mode: RunMode | None, launcher: str) -> None:
 def find_modules(words: Sequence[str]) -> None:
     """Let a `_target_` name a module of the user, in the current folder or beside the YAML files of --config-dir.
 
-    These folders come last on the path, so that no file in them hides a module that others import.
+    These folders come last on the path, so that no file in them hides a module that others import. Raises UsageError
+    as `require_own_names`.
     """
     sys.path.append(os.getcwd())
     folder = config_dir(words)
     if folder is not None:
         root = Path(folder).absolute()
+        require_own_names(root)
         sys.path += [str(root), *(str(place) for place in sorted(root.glob("*/")) if any(place.glob("*.py")))]
 
 

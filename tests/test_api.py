@@ -3,6 +3,7 @@
 import csv
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -189,6 +190,57 @@ def test_a_net_that_changes_what_its_last_layer_gives_is_refused(name: str) -> N
     scaled = nn.Sequential(toy_net(), nn.Hardtanh(-0.1, 0.1))
     with pytest.raises(UsageError, match="a net whose last dense layer gives the logits, and this net changes what"):
         al_runner.choose(name, net=scaled, pool=POOL, labelled=KNOWN, n=3)
+
+
+class Wrapped(nn.Module):
+    """Gives something else than logits."""
+
+    def __init__(self, change: Callable[[Tensor], object]):
+        super().__init__()
+        self.net, self.change = toy_net(), change
+
+    def forward(self, x: Tensor) -> object:
+        return self.change(self.net(x))
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"net": Wrapped(lambda z: z[:, :1])}, r"gives one logit for each input.*torch\.cat\(\[torch\.zeros_like"),
+        ({"net": Wrapped(lambda z: {"logits": z})}, r"tensor of logits.*gives a dict \(logits: \[2, 3\]\)"),
+        ({"net": Wrapped(lambda z: z[0])}, r"tensor of logits.*it gives a tensor \[3\]"),
+        ({"net": []}, r"net must be a torch\.nn\.Module"),
+        ({"net": [toy_net(), Wrapped(lambda z: z[:, :2])]}, "the nets give 3 and 2 logits"),
+        ({"pool": POOL.numpy()}, "pool must be a tensor of inputs"),
+        ({"pool": POOL.to(torch.uint8)}, r"the net can't take the pool's inputs \(.*\); give inputs of another form"),
+        ({"pool": POOL[:, :, :4]}, "the net can't take the pool's inputs"),
+        ({"labelled": (KNOWN[0], KNOWN[1].tolist())}, "labelled must be two tensors"),
+        ({"labelled": (KNOWN[0][:, :, 1:], KNOWN[1])}, r"labelled inputs are \[2, 5, 6\] each, and those of the pool"),
+        ({"labelled": (KNOWN[0], KNOWN[1] + 1)}, r"labels are 1 \.\. 3, but the net has 3 classes; give 0 \.\. 2"),
+        ({"labelled": (KNOWN[0], KNOWN[1] - 1)}, r"labels are -1 \.\. 1, but the net has 3 classes"),
+        ({"seed": torch.Generator()}, "seed is .*; it must be a whole number"),
+        ({"seed": -1}, "seed is -1"),
+        ({"samples": 0}, "samples is 0"),
+    ],
+    ids=str,
+)
+def test_what_does_not_fit_is_named(asked: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        al_runner.choose("badge", **{"net": toy_net(), "pool": POOL, "n": 3, **asked})
+
+
+@pytest.mark.parametrize("name", ["alfa_mix", "refine", "kfac_trace"])
+def test_a_strategy_that_compares_with_labelled_inputs_says_so(name: str) -> None:
+    with pytest.raises(UsageError, match=r"can't choose without labelled inputs .*; give labelled="):
+        al_runner.choose(name, net=toy_net(), pool=POOL, n=3, **FAST.get(name, {}))
+
+
+@pytest.mark.parametrize("name", ["egl", "kfac_vfe", "dfal", "discriminative_28"])
+def test_a_choice_inside_inference_mode_is_the_same(name: str) -> None:
+    asked = {"net": toy_net(), "n": 3, **FAST.get(name.partition("_2")[0], {})}
+    chosen = al_runner.choose(name, pool=POOL, labelled=KNOWN, **asked)
+    with torch.inference_mode():
+        assert torch.equal(al_runner.choose(name, pool=POOL.clone(), labelled=KNOWN, **asked), chosen)
 
 
 def test_wrong_choices_are_refused() -> None:

@@ -379,6 +379,15 @@ def test_an_initial_set_is_not_sorted_by_class(kind: str) -> None:
     assert not torch.equal(*firsts)
 
 
+def test_more_labels_beforehand_than_the_budget_allows_are_named() -> None:
+    experiment = toy.experiment()
+    data, budget = experiment.data, replace(experiment.budget, max_fraction=0.5)
+    given = replace(experiment, data=replace(data, given=data.train[:60]), budget=budget)
+    with pytest.raises(UsageError, match=r"60 of 80 images have labels already, .* at most 40; .*max_fraction=1"):
+        _ = given.purchases
+    assert replace(given, budget=replace(budget, max_fraction=1)).purchases == [60, 5, 5, 5, 5]
+
+
 @pytest.mark.parametrize("change", [{"initial_by": "balanced"}, {"sets": 3}])
 def test_what_needs_all_labels_needs_the_simulated_oracle(change: dict[str, str | int]) -> None:
     experiment = toy.experiment()

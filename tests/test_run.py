@@ -141,6 +141,14 @@ def test_strategies_of_one_seed_share_round_0(al_run: Command, tmp_path: Path) -
         (["training.optimizer.lr=-1"], "training.optimizer.lr is -1; it must be above 0"),
         (["overwrite=no"], "overwrite is 'no'; it must be true or false"),
         (["budget.balanced=true"], "there is no option budget.balanced any more; use budget.initial_by=balanced"),
+        (
+            ["training=adam_augmented", "features=pixels", "model=linear_probe"],
+            "training=adam_augmented shifts and mirrors images, and these inputs are vectors",
+        ),
+        (
+            ["budget.known=2"],
+            "this choice of budget leaves known at its default; put a + before it, as in +budget",
+        ),
         (["budget.initial_by=2x"], "no strategy of that name; use random, balanced, or a strategy that needs no fit"),
         (["budget.initial_by=margin"], "budget.initial_by is margin, which chooses by a fitted model"),
         (

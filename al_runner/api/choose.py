@@ -17,14 +17,17 @@ from al_runner.engine.one_by_one import train_all
 from al_runner.errors import UsageError
 from al_runner.learners.committee import Committee
 from al_runner.learners.plain import SingleNet
+from al_runner.models.outputs import described
 from al_runner.needs import Gives
 from al_runner.pool import Pool
 from al_runner.rng import Streams, global_stream, stream
 from al_runner.settings.check import options_below
 from al_runner.settings.declare import accepted
+from al_runner.settings.kinds import Count, CountOrZero
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.choice import checked
 from al_runner.system.chunks import chunks
+from al_runner.system.text import one_line
 from al_runner.types import NO_IDS, DataSet, Fitted
 
 DROPOUT = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
@@ -74,30 +77,61 @@ def choose(
     during the call. `samples` draws of one net's dropout are posterior samples, too. `labelled` are inputs [M, ...] and
     labels int64 [M] that the net was trained on; some strategies use them. `seed` decides everything that is random.
 
-    Raises UsageError if an option is wrong, if the strategy needs something that is not given, if `labelled` has
-    another form, or if `n` is not 1 .. N.
+    Raises UsageError if an option is wrong, if the strategy needs something that is not given, if the net, the pool or
+    `labelled` have another form, or if `n` is not 1 .. N.
     """
     nets = [net] if isinstance(net, nn.Module) else [*net]
     with usage_errors():
         chosen_by = strategy if isinstance(strategy, Strategy) else named(strategy, options)
+        accepted("seed", seed, CountOrZero)
+        accepted("samples", samples, Count | None)
+    require_inputs(nets, pool, n)
     modes = [(one, one.training) for one in nets]
     hooks = [one.register_forward_pre_hook(in_own_precision) for one in nets]
     try:
         for one in nets:
             one.eval()
-        fitted, gives = posterior(nets, samples, seed)
-        data, ours = data_of(nets[0], pool, labelled), 0 if labelled is None else len(labelled[1])
-        if not 0 < n <= len(pool):
-            raise UsageError(f"n is {n}, but the pool has {len(pool)} inputs; give a number from 1 to {len(pool)}")
-        chosen_by.needs.require(gives, chosen_by.name)
-        chosen_by.check(nets[0], data.images[-2:])
-        query = asked(chosen_by, fitted, data, ours, n, Streams(seed, 1))
-        return query - ours
+        with torch.inference_mode(False), torch.enable_grad():  # some strategies need gradients
+            fitted, gives = posterior(nets, samples, seed)
+            data, ours = data_of(nets, pool, labelled), 0 if labelled is None else len(labelled[1])
+            chosen_by.needs.require(gives, chosen_by.name)
+            chosen_by.check(nets[0], data.images[-2:])
+            query = asked(chosen_by, fitted, data, ours, n, Streams(seed, 1))
+            return query - ours
     finally:
         for hook in hooks:
             hook.remove()
         for one, training in modes:
             one.train(training)
+
+
+def require_inputs(nets: Sequence[nn.Module], pool: Tensor, n: int) -> None:
+    """Raises UsageError if there is no net, if the pool is no tensor [N, ...], or if `n` is not 1 .. N."""
+    if not nets or not all(isinstance(one, nn.Module) for one in nets):
+        raise UsageError("net must be a torch.nn.Module, or several of them; give a trained net")
+    if not isinstance(pool, Tensor) or pool.ndim < 2:
+        raise UsageError("pool must be a tensor of inputs [N, ...]; torch.as_tensor makes one of an array")
+    if not 0 < n <= len(pool):
+        raise UsageError(f"n is {n}, but the pool has {len(pool)} inputs; give a number from 1 to {len(pool)}")
+
+
+def classes_of(net: nn.Module, x: Tensor) -> int:
+    """How many logits the net gives for each of the inputs. Raises UsageError if these are no logits of classes."""
+    try:
+        with torch.no_grad():
+            out = net(x)
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise UsageError(
+            f"the net can't take the pool's inputs ({one_line(error)}); give inputs of another form"
+        ) from error
+    if not isinstance(out, Tensor) or out.ndim != 2 or len(out) != len(x) or not out.is_floating_point():
+        raise UsageError(f"the net must give a tensor of logits, [n, classes], but it gives {described(out)}; wrap it")
+    if out.shape[1] < 2:
+        raise UsageError(
+            "the net gives one logit for each input, and strategies need one for each class; wrap it so that it gives "
+            "torch.cat([torch.zeros_like(z), z], 1) for its logit z"
+        )
+    return out.shape[1]
 
 
 def in_own_precision(net: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -132,16 +166,26 @@ def posterior(nets: Sequence[nn.Module], samples: int | None, seed: int) -> tupl
     return Sampled(nets[0], 0, samples, seed), Gives(samples=samples, consistent=False)
 
 
-def data_of(net: nn.Module, pool: Tensor, labelled: tuple[Tensor, Tensor] | None) -> DataSet:
-    """A data set of the labelled inputs, then the pool."""
+def data_of(nets: Sequence[nn.Module], pool: Tensor, labelled: tuple[Tensor, Tensor] | None) -> DataSet:
+    """A data set of the labelled inputs, then the pool. Raises UsageError if they don't fit each other or the nets."""
+    pool = pool.clone() if pool.is_inference() else pool  # so that gradients can be computed
+    classes, *others = (classes_of(net, pool[:2]) for net in nets)
+    if any(other != classes for other in others):
+        raise UsageError(f"the nets give {classes} and {others[0]} logits; all nets must have the same classes")
     x, y = (pool[:0], NO_IDS.to(pool.device)) if labelled is None else labelled
+    if not isinstance(x, Tensor) or not isinstance(y, Tensor):
+        raise UsageError("labelled must be two tensors, inputs and int64 labels; torch.as_tensor makes one of an array")
     if y.dtype != torch.int64 or y.ndim != 1 or len(x) != len(y):
         raise UsageError(
             "labelled must be inputs and int64 labels, one label for each input; "
             f"these are {list(x.shape)} and {y.dtype} {list(y.shape)}"
         )
-    with torch.inference_mode():
-        classes = net(pool[:2]).shape[-1]
+    if x.shape[1:] != pool.shape[1:]:
+        raise UsageError(f"labelled inputs are {list(x.shape[1:])} each, and those of the pool {list(pool.shape[1:])}")
+    if len(y) and not 0 <= int(y.min()) <= int(y.max()) < classes:
+        raise UsageError(
+            f"labels are {int(y.min())} .. {int(y.max())}, but the net has {classes} classes; give 0 .. {classes - 1}"
+        )
     labels = torch.cat([y, y.new_zeros(len(pool))])
     ids = torch.arange(len(labels), device=pool.device)
     return DataSet(torch.cat([x, pool]), labels, ids, ids[:0], ids[:0], tuple(map(str, range(classes))))
@@ -153,5 +197,12 @@ def asked(strategy: Strategy, fitted: Fitted, data: DataSet, known: int, n: int,
         raise UsageError(f"{strategy.name} buys all labels at once and never chooses; use al_runner.run")
     pool = Pool(data)
     pool.buy(data.train[:known], data.labels[:known])
-    answer = drive(strategy.query(fitted, pool, n, streams), train_all)
+    try:
+        answer = drive(strategy.query(fitted, pool, n, streams), train_all)
+    except (RuntimeError, IndexError) as error:
+        if known:
+            raise
+        raise UsageError(
+            f"{strategy.name} can't choose without labelled inputs ({one_line(error)}); give labelled=(inputs, labels)"
+        ) from error
     return checked(answer, pool, n, strategy.name).chosen

@@ -8,6 +8,7 @@ from pathlib import Path
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict, read_write
 
@@ -18,9 +19,9 @@ from al_runner.settings.explain import USER_ERRORS, explain
 from al_runner.settings.groups import conf_dir
 
 
-def words_of(words: Sequence[str], options: dict[str, object]) -> list[str]:
+def words_of(words: Sequence[str], options: dict[str, object], sweep: bool = False) -> list[str]:
     """Words of the command line and keyword arguments as Hydra's overrides. Raises UsageError if one is a flag."""
-    overrides = hydras_words([*words, *(f"{name}={value_of(value)}" for name, value in options.items())])
+    overrides = hydras_words([*words, *(f"{name}={value_of(value)}" for name, value in options.items())], sweep)
     flags = [word for word in overrides if not is_override(word)]
     if flags:
         raise UsageError(
@@ -75,18 +76,36 @@ class Composition:
 
 
 @contextmanager
-def composition(words: Sequence[str], mode: RunMode = RunMode.RUN) -> Iterator[Composition]:
-    """What the words compose. In the block its `current` may change Hydra's own; afterwards Hydra is as it was."""
+def hydra_apart() -> Iterator[None]:
+    """A block with a Hydra of its own for conf/; afterwards Hydra is as it was."""
     hydra, before = GlobalHydra.instance().hydra, HydraConfig.instance().cfg
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(conf_dir()), version_base="1.3", job_name="al-run"):
-            yield Composition(compose("config", [*words], return_hydra_config=True), mode)
+            yield
     finally:
         HydraConfig.instance().cfg = before
         GlobalHydra.instance().clear()
         if hydra is not None:
             GlobalHydra.instance().initialize(hydra)
+
+
+def jobs_of(overrides: Sequence[str]) -> list[list[str]]:
+    """The overrides of every job of a sweep, ordered by seed."""
+    from hydra_plugins.al_runner_seeds import SeedsOutermost  # noqa: PLC0415 - found once al_runner.plugins is loaded
+
+    with hydra_apart():
+        jobs: list[list[str]]
+        parser = OverridesParser.create(GlobalHydra.instance().config_loader())  # which glob(...) asks for the choices
+        (jobs,) = SeedsOutermost.split_arguments(parser.parse_overrides([*overrides]), None)
+    return jobs
+
+
+@contextmanager
+def composition(words: Sequence[str], mode: RunMode = RunMode.RUN) -> Iterator[Composition]:
+    """What the words compose. In the block its `current` may change Hydra's own; afterwards Hydra is as it was."""
+    with hydra_apart():
+        yield Composition(compose("config", [*words], return_hydra_config=True), mode)
 
 
 @contextmanager

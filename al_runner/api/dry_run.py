@@ -8,12 +8,11 @@ from typing import Any, NamedTuple
 from hydra._internal.callbacks import Callbacks
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.types import HydraContext, RunMode
 from omegaconf import DictConfig
 
-from al_runner.api.compose import Composition, composition, usage_errors
+from al_runner.api.compose import Composition, composition, jobs_of, usage_errors
 from al_runner.data.prepared import NotPrepared, reading_only
 from al_runner.errors import UsageError
 from al_runner.job.build import build
@@ -27,6 +26,7 @@ from al_runner.record.run_id import RunId
 from al_runner.settings.check import require_options
 from al_runner.settings.command_line import parsed, quoted
 from al_runner.settings.explain import USER_ERRORS, chain_of, explain
+from al_runner.sweeps.begin import require_apart
 from al_runner.sweeps.forecast import Forecast, earlier_runs, forecast
 from al_runner.sweeps.header import counted, header
 from al_runner.sweeps.progress import duration
@@ -42,6 +42,7 @@ class Planned:
 
     title: str
     lines: Sequence[str]  # what they are
+    folders: Sequence[Path]  # of each
     done: Sequence[int]  # rounds that each has recorded
     purchases: Sequence[int]  # labels of every round; empty if the data set is not prepared yet
     takes: Sequence[Forecast | None]  # of the rounds that each has left; empty as above
@@ -60,12 +61,15 @@ def dry_run(words: Sequence[str], require_sweep: Callable[[RunMode, str], None])
     mode = RunMode.MULTIRUN if flags.multirun else RunMode.RUN
     search = [f"hydra.searchpath=[{quoted(f'file://{Path(flags.config_dir).absolute()}')}]"] if flags.config_dir else []
     planned, refused, launcher = list[Planned](), list[str](), None
+    folders, apart = list[Path | None](), list[Sequence[str]]()
     with usage_errors(), reading_only():
         jobs = grouped(flags.overrides, mode)
         for job, seeds in jobs:
             try:
                 with composition([*job, *search], mode) as made:
                     planned.append(plan(made, seeds))
+                    folders += planned[-1].folders
+                    apart += [with_seed(job, seed) for seed in seeds] or [job]
                     require_sweep(mode, HydraConfig.get().runtime.choices["hydra/launcher"])
                     launcher = launcher or launcher_of(made)
             except USER_ERRORS as error:
@@ -73,6 +77,7 @@ def dry_run(words: Sequence[str], require_sweep: Callable[[RunMode, str], None])
                     raise
                 own = [word for word in job if not all(word in other for other, _ in jobs)]
                 refused.append(f"{' '.join(own or job)}: {explain(error)}")
+        require_apart(folders, apart)
     say(*shown(planned, refused, launcher))
     return int(bool(refused))
 
@@ -82,13 +87,10 @@ def grouped(overrides: Sequence[str], mode: RunMode) -> list[tuple[list[str], li
 
     No seeds are named for a run alone.
     """
-    from hydra_plugins.al_runner_seeds import SeedsOutermost  # noqa: PLC0415 - found once al_runner.plugins is loaded
-
     if mode is RunMode.RUN:
         return [([*overrides], [])]
-    (jobs,) = SeedsOutermost.split_arguments(OverridesParser.create().parse_overrides([*overrides]), None)
     groups: dict[tuple[str, ...], list[list[str]]] = {}
-    for job in jobs:
+    for job in jobs_of(overrides):
         groups.setdefault(tuple(word for word in job if not word.startswith("seed=")), []).append(job)
     found = []
     for same in groups.values():
@@ -96,6 +98,11 @@ def grouped(overrides: Sequence[str], mode: RunMode) -> list[tuple[list[str], li
         whole = len(same) > 1 and all(map(str.isdecimal, seeds))
         found += [(same[0], [*map(int, seeds)])] if whole else [(job, []) for job in same]
     return found
+
+
+def with_seed(job: Sequence[str], seed: int) -> list[str]:
+    """The job's overrides with this seed in place of its own."""
+    return [f"seed={seed}" if word.startswith("seed=") else word for word in job]
 
 
 class By(NamedTuple):
@@ -126,6 +133,7 @@ def plan(made: Composition, seeds: Sequence[int]) -> Planned:
     set_torch(cfg)
     device = torch_device(cfg.device, 0)
     run = RunId(*(cfg.run[part] for part in RunId._fields))
+    folders = [folder_of(made, seed) for seed in seeds or [run.seed]]
     title = f"{run.dataset} {run.curve} seed {listed([*map(str, seeds or [run.seed])])}"
     try:
         experiment = build(cfg, device)
@@ -135,6 +143,7 @@ def plan(made: Composition, seeds: Sequence[int]) -> Planned:
         return Planned(
             title,
             [f"data: {explain(error)}; only then its size and the rounds are known"],
+            folders,
             [0] * max(1, len(seeds)),
             [],
             [],
@@ -144,7 +153,13 @@ def plan(made: Composition, seeds: Sequence[int]) -> Planned:
     done = [rounds_recorded(made.current(seed), experiment) for seed in seeds or [run.seed]]
     earlier = earlier_runs(Path(str(cfg.results)).expanduser())
     takes = [forecast(cfg.run, experiment.purchases, rounds, earlier) for rounds in done]
-    return Planned(title, lines, done, experiment.purchases, takes)
+    return Planned(title, lines, folders, done, experiment.purchases, takes)
+
+
+def folder_of(made: Composition, seed: int) -> Path:
+    """The folder of the run with a seed."""
+    made.current(seed)
+    return Path(HydraConfig.get().runtime.output_dir)
 
 
 def rounds_recorded(cfg: DictConfig, experiment: Experiment) -> int:

@@ -8,9 +8,8 @@ from time import perf_counter
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from al_runner.api.compose import composed, usage_errors, words_of
+from al_runner.api.compose import composed, jobs_of, usage_errors, words_of
 from al_runner.api.folder import RunFolder
 from al_runner.engine.drive import drive
 from al_runner.engine.stacked import Stacked
@@ -28,8 +27,8 @@ class LinesAndCallback(Lines):
     def __init__(self, callback: Callback | None):
         self._callback = callback
 
-    def measured(self, label: str, rounds: int, row: Mapping[str, Any]) -> None:
-        super().measured(label, rounds, row)
+    def measured(self, title: str, rounds: int, row: Mapping[str, Any]) -> None:
+        super().measured(title, rounds, row)
         if self._callback is not None:
             self._callback(row)
 
@@ -57,12 +56,10 @@ def sweep(*words: str, **options: object) -> list[RunFolder]:
     """
     lists = {name: value for name, value in options.items() if isinstance(value, list | tuple)}
     spread = [f"{name}={','.join(map(str, value))}" for name, value in lists.items()]
-    from hydra_plugins.al_runner_seeds import SeedsOutermost  # noqa: PLC0415 - found once al_runner.plugins is loaded
-
     with usage_errors():
-        given = words_of([*words, *spread], {name: value for name, value in options.items() if name not in lists})
-        overrides = OverridesParser.create().parse_overrides(given)
-        (jobs,) = SeedsOutermost.split_arguments(overrides, None)
+        single = {name: value for name, value in options.items() if name not in lists}
+        given = words_of([*words, *spread], single, sweep=True)
+        jobs = jobs_of(given)
     folders = []
     for job in jobs:
         with usage_errors(), composed(job):

@@ -21,7 +21,8 @@ def numbered(
     """The labels of every part, int64 [N] in 0 .. Y-1 or UNKNOWN, and the classes' names.
 
     `counts` are the numbers of images of every part. `found` holds the arrays by name: train_labels, classes and so on.
-    If labels are words, the classes are in the order of these words. `relabel` numbers the labels that occur from 0.
+    If labels are words, the classes are in the order of these words. `relabel` numbers the labels that occur from 0;
+    UNKNOWN then is a class if it is one of two labels, or if it is a label outside the training part.
     Raises UsageError if a label is missing or is no whole number, or if a class has no image.
     """
     parts = {part: _column(where, f"{part}_labels", found[f"{part}_labels"], count) for part, count in counts.items()}
@@ -32,9 +33,17 @@ def numbered(
     names = found.get("classes")
     if names is not None and (names.ndim != 1 or len(np.unique(names)) < len(names)):
         raise UsageError(f"{where}: classes is {names.dtype} {names.shape}; it must be a list of different names")
-    order, classes = _classes(where, values, None if names is None else names.astype(np.str_), relabel)
+    missing = relabel and len(values) > 2 and _only_in_training(UNKNOWN, parts)
+    order, classes = _classes(where, values[missing:], None if names is None else names.astype(np.str_), relabel)
+    order = np.concatenate([[UNKNOWN], order]) if missing else order
     ends = np.cumsum([len(labels) for labels in parts.values()])[:-1]
     return dict(zip(parts, np.split(order[places.reshape(-1)], ends), strict=True)), classes
+
+
+def _only_in_training(label: int, parts: Mapping[str, NDArray[Any]]) -> bool:
+    """Whether a number is a label of the training part, and of no other part."""
+    having = [part for part, labels in parts.items() if labels.dtype.kind != "U" and (labels == label).any()]
+    return having == ["train"]
 
 
 def _column(where: object, name: str, labels: NDArray[Any], count: int) -> NDArray[Any]:

@@ -19,6 +19,7 @@ from al_runner.labelling.exchange import NO_ANSWERS, RecordedAnswers
 from al_runner.loop.experiment import Experiment
 from al_runner.loop.initial import DRAWN
 from al_runner.models.inputs import NetBuilder, net_builder
+from al_runner.models.layers import Augmentation
 from al_runner.models.outputs import require_outputs
 from al_runner.oracle.person import Person
 from al_runner.strategies.base import Strategy
@@ -48,6 +49,7 @@ def build(cfg: DictConfig, device: torch.device, answers: RecordedAnswers = NO_A
     first = experiment.purchases[0]
     strategy.check_learner(strategy.wrap(learner))
     images = data.images[:2].cpu()
+    require_pixels(cfg, images)
     net = checked_net(cfg, builder, images)
     strategy.check(net, images)
     require_trainable(cfg, net, images, first)
@@ -105,6 +107,18 @@ def checked_net(cfg: DictConfig, builder: NetBuilder, images: Tensor) -> nn.Modu
     except (TypeError, ValueError, RuntimeError) as error:
         raise UsageError(f"model={cfg.run.model} or training={cfg.run.training}: {error}") from error
     return net
+
+
+def require_pixels(cfg: DictConfig, images: Tensor) -> None:
+    """Raises UsageError if vectors would be shifted or mirrored as if they were images."""
+    augment = instantiate(cfg.training).augment
+    if augment is None or images.shape[-2:] != (1, 1):
+        return
+    if any(isinstance(layer, Augmentation) for layer in augment().modules()):
+        raise UsageError(
+            f"training={cfg.run.training} shifts and mirrors images, and these inputs are vectors; use a training= "
+            "without augmentation, such as training=adam"
+        )
 
 
 def require_trainable(cfg: DictConfig, net: nn.Module, images: Tensor, initial: int) -> None:

@@ -51,8 +51,15 @@ class Experiment:
     @cached_property
     def purchases(self) -> list[int]:
         """Labels bought in every round. Raises UsageError if the budget does not fit the data set."""
-        plan = replace(self.plan, initial=len(self.data.given)) if self.initial.given else self.plan
-        sizes = plan.purchases(len(self.data.train))
+        pool, plan, given = len(self.data.train), self.plan, len(self.data.given)
+        if self.initial.given:
+            plan = replace(plan, initial=given)
+            if given > plan.end(pool):
+                raise UsageError(
+                    f"{given} of {pool} images have labels already, and the run may have at most {plan.end(pool)}; "
+                    "raise budget.max_labelled and budget.max_fraction, as in budget.max_fraction=1"
+                )
+        sizes = plan.purchases(pool)
         self.initial.require(sizes[0])
         if self.plan.sets:
             simulated(self.oracle, "budget.sets")

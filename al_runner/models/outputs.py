@@ -36,7 +36,7 @@ def require_outputs(net: nn.Module, images: Tensor, classes: int, name: str) -> 
         if not fits:
             mode = "training" if training else "evaluation"
             raise UsageError(
-                f"model={name}: {wanted}, and this net gives {_described(out)} for {len(few)} image"
+                f"model={name}: {wanted}, and this net gives {described(out)} for {len(few)} image"
                 f"{'s' if len(few) > 1 else ''} in {mode} mode"
             )
         if not bool(out.isfinite().all()):
@@ -59,7 +59,7 @@ def require_outputs(net: nn.Module, images: Tensor, classes: int, name: str) -> 
         )
 
 
-def _described(out: object) -> str:
+def described(out: object) -> str:
     """The type and shape of a net's output in words; of a dict, tuple or list also those of its parts."""
     if isinstance(out, Tensor):
         kind = "" if out.is_floating_point() else f"{str(out.dtype).removeprefix('torch.')} "

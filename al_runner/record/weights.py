@@ -68,7 +68,8 @@ def load(folder: Path, which: str | int | None) -> Saved:
     if path is None:
         there = ", ".join(found) or "none"
         raise UsageError(
-            f"{folder} has no weights {' or '.join(names)} (there: {there}); run with save_weights=last, best or all"
+            f"{folder} has no weights {' or '.join(names)} (there: {there}); run with save_weights=last, best or all "
+            "(a finished run begins anew with overwrite=true), or train the last round's net again with al-run --export"
         )
     try:
         with safe_open(str(path), "pt") as file:

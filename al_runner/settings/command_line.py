@@ -4,6 +4,7 @@ import argparse
 import re
 import shlex
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from hydra._internal.utils import get_args_parser
@@ -12,19 +13,24 @@ from hydra.core.override_parser.types import Override, OverrideType
 from hydra.errors import HydraException
 
 from al_runner.errors import UsageError
-from al_runner.settings.groups import GROUPS, OPTIONAL
+from al_runner.settings.groups import GROUPS, OPTIONAL, conf_dir
 
 NULL = re.compile(r"(?<![^=,])null(?![^,])")  # one of the values of an override
 
 
-def hydras_words(words: Sequence[str]) -> list[str]:
-    """The words in the form that Hydra needs, flags first. Raises UsageError for a word that Hydra would misread."""
+def hydras_words(words: Sequence[str], sweep: bool = False) -> list[str]:
+    """The words in the form that Hydra needs, flags first. Raises UsageError for a word that Hydra would misread.
+
+    They are of a sweep if -m is among them, or if `sweep` says so.
+    """
     words = with_labels(words)
     require_flags(words)
     require_overrides(words)
+    flagged = parsed(sorted(words, key=is_override))[0].multirun
     for word in filter(is_override, words):
         require_readable(word)
-    if parsed(sorted(words, key=is_override))[0].multirun:
+        require_single(word, sweep or flagged)
+    if flagged:
         words = run_by_run(words)
     return sorted(map(with_no_choice, words), key=is_override)
 
@@ -141,6 +147,24 @@ def require_readable(word: str) -> None:
         raise UsageError(f"{word} can't be read, since Hydra gives meaning to marks; {in_quotes(key, value)}") from None
 
 
+def require_single(word: str, sweep: bool) -> None:
+    """Raises UsageError if an override gives a group a list, or if it has several values outside a `sweep`."""
+    override = OverridesParser.create().parse_override(word)
+    if override.type is OverrideType.DEL:
+        return
+    key, _, text = word.partition("=")
+    if not sweep and override.is_sweep_override():
+        brackets = "" if override.key_or_group in GROUPS else f"; a list stands in brackets: {key}=[...]"
+        raise UsageError(
+            f"{word} has several values; a sweep runs them all: al-run -m {word} (in Python, al_runner.sweep){brackets}"
+        )
+    if override.key_or_group in GROUPS and isinstance(override.value(), list) and override.value():
+        raise UsageError(
+            f"{word} gives a run several choices of {key}; a sweep runs them all: al-run -m {key}={text.strip()[1:-1]} "
+            "(in Python, al_runner.sweep)"
+        )
+
+
 def in_quotes(key: str, value: str) -> str:
     """How to quote a value so that neither the shell nor Hydra changes it."""
     return f"to give these very characters, quote them twice: al-run {shlex.quote(f'{key}={quoted(value)}')}"
@@ -156,6 +180,22 @@ def with_no_choice(word: str) -> str:
     """An override that leaves a group without a choice, such as `pool=null`, in Hydra's spelling."""
     name, _, value = word.partition("=")
     return f"{name}={NULL.sub('[]', value)}" if name in OPTIONAL else word
+
+
+def require_own_names(folder: Path) -> None:
+    """Raises UsageError if a YAML file in the folder of --config-dir has the place and name of one of conf/.
+
+    Hydra would take the other one, without a word.
+    """
+    ours = conf_dir()
+    if folder.is_dir() and not folder.samefile(ours):
+        for file in sorted(ours.rglob("*.yaml")):
+            own = folder / file.relative_to(ours)
+            if own.is_file():
+                raise UsageError(
+                    f"{own} has the name of al-runner's own {file.relative_to(ours)}, which would be read in its "
+                    f"place; rename it, for example to my_{own.name}"
+                )
 
 
 def config_dir(words: Sequence[str]) -> str | None:

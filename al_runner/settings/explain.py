@@ -4,6 +4,7 @@ import re
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
 from typing import Any, cast
 
 import hydra
@@ -14,6 +15,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from al_runner.errors import UsageError
+from al_runner.settings.check import parameters_of
+from al_runner.settings.declare import meaning
 from al_runner.settings.groups import SEE_HELP, conf_dir, no_choice, no_option
 
 USER_ERRORS = (UsageError, HydraException, OmegaConfBaseException)  # mistakes that the user can correct
@@ -39,15 +42,29 @@ def explain(error: BaseException) -> str:
         return no_choice(choice[1], choice[2], choice[3].split())
     # Hydra's list of the places where it searched tells no more than --help.
     line = " ".join(message.partition("\nConfig search path")[0].split())
-    missing = chain[-1].name if isinstance(chain[-1], ModuleNotFoundError) else None
+    return of_target(line, chain[-1]) or line
+
+
+def of_target(line: str, first: BaseException) -> str | None:
+    """The line for a `_target_` that can't be imported, from Hydra's `line` and the first error; None for others."""
+    missing = first.name if isinstance(first, ModuleNotFoundError) else None
+    wanted = line.partition(", set env var")[0]
     if missing and re.search(rf"target '{re.escape(missing)}['.]", line):
         # A folder called mine is a package without modules. For the target mine.Mine, Python then misses mine.Mine.
         module = missing.rpartition(".")[0] if f"'{missing}'" in line.partition(":")[0] else missing
-        file = f"{module.partition('.')[0]}.py"
-        return f"{line.partition(', set env var')[0]}: there is no module {module}; {file} may {PLACES}"
-    if isinstance(chain[-1], ImportError | SyntaxError):  # in the user's own module
-        return f"{line.partition(', set env var')[0]}: {type(chain[-1]).__name__}: {chain[-1]}"
-    return line
+        if getattr(sys.modules.get(module), "__file__", None):
+            return f"{wanted}: {no_name(module, missing.rpartition('.')[2])}"
+        return f"{wanted}: there is no module {module}; {module.partition('.')[0]}.py may {PLACES}"
+    if isinstance(first, ImportError | SyntaxError):  # in the user's own module
+        return f"{wanted}: {type(first).__name__}: {first}"
+    return None
+
+
+def no_name(module: str, name: str) -> str:
+    """What is wrong with a name that an imported module does not have: the most similar name, else all its own."""
+    own = [key for key, value in vars(sys.modules[module]).items() if getattr(value, "__module__", None) == module]
+    close = get_close_matches(name, own, n=1)
+    return f"{module} has no {name}; it has {close[0] if close else ', '.join(own) or 'nothing of its own'}"
 
 
 def chain_of(error: BaseException) -> list[BaseException]:
@@ -90,14 +107,25 @@ def unknown_option(name: str) -> str:
     if isinstance(whole := OmegaConf.select(config, name), DictConfig):
         has = ", ".join(key for key in map(str, whole) if not key.startswith("_"))
         return f"{name} has the options {has}, and was given another; add one alone, as in +{name}.OPTION=VALUE"
+    hint = ""
     source = source_of(config, parent) if parent else ""
     if source:
-        return f"there is no option {name}; {parent} is that of {source}: set {source}.{last}"
-    if for_some:
-        return f"only some choices of this sweep have the option {name}; give it in a sweep of these alone"
+        hint = f"there is no option {name}; {parent} is that of {source}: set {source}.{last}"
+    elif for_some:
+        hint = f"only some choices of this sweep have the option {name}; give it in a sweep of these alone"
     above = OmegaConf.select(config, parent) if parent else config
+    if not hint and has_by_default(above, last):
+        hint = f"this choice of {parent} leaves {last} at its default; put a + before it, as in +{name}=..."
     beside = [key for key in map(str, above) if not key.startswith("_")] if isinstance(above, DictConfig) else []
-    return no_option(name, beside, [*dotted(config)])
+    return hint or no_option(name, beside, [*dotted(config)])
+
+
+def has_by_default(node: object, name: str) -> bool:
+    """Whether the target of a part of the configuration takes the option `name`, which the part does not list."""
+    if not isinstance(node, DictConfig) or "_target_" not in node:
+        return False
+    taken = parameters_of(str(node["_target_"]))
+    return name in taken.annotations and bool(meaning(taken.annotations[name]))
 
 
 def dotted(node: DictConfig, path: str = "") -> Iterator[str]:

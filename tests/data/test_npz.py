@@ -179,6 +179,13 @@ def test_relabel_takes_minus_one_for_a_class_and_names_in_the_labels_order(tmp_p
     signs = np.where(LABELS % 2, 1, -1)
     data = load("npz", tmp_path, save(tmp_path, train_labels=signs[:30], test_labels=signs[30:])[0], "relabel=true")
     assert (data.labels.tolist(), data.classes) == ((LABELS % 2).tolist(), ("-1", "1"))
+    unknown = np.where(np.arange(40) % 3, LABELS + 1, -1)
+    words = save(tmp_path, train_labels=unknown[:30], test_labels=LABELS[30:] + 1)[0], "relabel=true"
+    data = load("npz", tmp_path, *words)  # more than two labels, and -1 in the training part alone: no label yet
+    assert data.labels.tolist() == [*(unknown[:30] - (unknown[:30] > 0)), *LABELS[30:]]
+    assert data.classes == ("1", "2", "3", "4")
+    test = save(tmp_path, train_labels=unknown[:30], test_labels=unknown[30:])[0]
+    assert load("npz", tmp_path, test, "relabel=true").classes == ("-1", "1", "2", "3", "4")
     beyond = {"train_labels": LABELS[:30] + 1, "test_labels": LABELS[30:] + 1, "classes": WORDS}
     assert load("npz", tmp_path, save(tmp_path, **beyond)[0], "relabel=true").classes == tuple(WORDS)
     beyond["classes"] = WORDS[:3]

@@ -1,12 +1,14 @@
 """What is wrong with the words of a command line, and what to write instead."""
 
 import shlex
+from pathlib import Path
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from al_runner.errors import UsageError
-from al_runner.settings.command_line import config_dir, hydras_words
+from al_runner.settings.command_line import config_dir, hydras_words, require_own_names
+from al_runner.settings.groups import conf_dir
 
 
 @pytest.mark.parametrize(
@@ -56,6 +58,17 @@ from al_runner.settings.command_line import config_dir, hydras_words
         ("learner=null", "learner=null leaves the run without a learner"),
         ("model=null", "model=null leaves the run without a model"),
         ("oracle=null", "oracle=null leaves the run without an oracle"),
+        (
+            "strategy=random,entropy",
+            "strategy=random,entropy has several values; a sweep runs them all: al-run -m strategy=random,entropy (in",
+        ),
+        ("seed=range(0,3)", "seed=range(0,3) has several values; a sweep runs them all: al-run -m seed=range(0,3) (in"),
+        (
+            "strategy=[random,entropy]",
+            "strategy=[random,entropy] gives a run several choices of strategy; a sweep runs them all: al-run -m "
+            "strategy=random,entropy (in Python, al_runner.sweep)",
+        ),
+        ("-m model=[linear,mlp] seed=1,2", "model=[linear,mlp] gives a run several choices of model"),
     ],
     ids=str,
 )
@@ -114,6 +127,25 @@ def test_a_path_that_hydra_misreads_is_shown_as_hydra_reads_it(path: str) -> Non
 )
 def test_what_is_right_is_passed_on_flags_first(words: str, hydras: str) -> None:
     assert hydras_words(words.split()) == hydras.split()
+
+
+def test_a_list_is_told_from_several_values() -> None:
+    assert hydras_words(["model.widths=[8,8]"]) == ["model.widths=[8,8]"]
+    with pytest.raises(UsageError, match=r"a list stands in brackets: model\.widths=\[\.\.\.\]$"):
+        hydras_words(["model.widths=8,8"])
+    assert hydras_words(["seed=0,1", "strategy=random,entropy"], sweep=True) == ["seed=0,1", "strategy=random,entropy"]
+
+
+def test_a_file_of_one_s_own_that_would_not_be_read_is_named(tmp_path: Path) -> None:
+    """Hydra reads conf/ first, so a changed copy of a preset would do nothing."""
+    (tmp_path / "budget").mkdir()
+    (tmp_path / "budget" / "mine.yaml").touch()
+    require_own_names(tmp_path)
+    require_own_names(tmp_path / "nowhere")
+    require_own_names(conf_dir())
+    (tmp_path / "budget" / "small.yaml").touch()
+    with pytest.raises(UsageError, match=r"has the name of al-runner's own budget/small\.yaml.*my_small\.yaml"):
+        require_own_names(tmp_path)
 
 
 @pytest.mark.parametrize("words", [["--config-dir", "a b"], ["--config-dir=a b"], ["seed=1", "-cd", "a b"]], ids=str)

@@ -89,12 +89,19 @@ def test_an_option_that_the_default_choice_lacks_reaches_every_run_of_a_sweep(
         (["budget.query=5000", "budget.candidates=all"], "the training set has 1097 images"),
         (["hydra/launcher=ray"], "hydra/launcher=ray is for sweeps"),
         (["--cfg", "job"], "--dry-run and --cfg don't go together"),
+        (["-m", "budget.query=3,4"], r"budget.query=3 and budget.query=4 have the same folder.*name=query"),
+        (["-m", "seed=0,1,0"], "the sweep has the job .*seed=0 twice; name it once"),
     ],
 )
 def test_mistakes_are_told_as_ever(tmp_path: Path, words: list[str], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         dry(*digits8(tmp_path), *words)
     assert [*tmp_path.iterdir()] == []
+
+
+def test_a_pattern_of_choices_is_expanded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert dry("-m", *digits8(tmp_path), "strategy=glob(mar*)", "seed=1") == 0
+    assert "digits margin seed 1" in capsys.readouterr().out
 
 
 def test_no_data_set_is_prepared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -92,6 +92,17 @@ def test_a_folder_of_the_module_s_name_is_no_module(al_run: Command, tmp_path: P
     assert "there is no module mine_too; mine_too.py may lie in the folder" in output
 
 
+def test_a_name_that_a_module_does_not_have_is_answered_with_one_that_it_has(al_run: Command, tmp_path: Path) -> None:
+    (tmp_path / "strategy").mkdir()
+    (tmp_path / "strategy" / "typo.yaml").write_text("_target_: my_doubts.Dout\n")
+    (tmp_path / "my_doubts.py").write_text("class Doubt:\n    pass\n")
+    code, output = al_run("--config-dir", str(tmp_path), "strategy=typo", f"results={tmp_path / 'out'}")
+    assert (code, "'my_doubts.Dout': my_doubts has no Dout; it has Doubt" in output) == (1, True)
+    (tmp_path / "strategy" / "random.yaml").write_text("_target_: my_doubts.Doubt\n")
+    code, output = al_run("--config-dir", str(tmp_path), "strategy=random", f"results={tmp_path / 'out'}")
+    assert (code, "has the name of al-runner's own strategy/random.yaml" in output) == (1, True)
+
+
 def test_a_home_folder_in_a_yaml_is_the_home_folder(  # type: ignore[no-untyped-def]
     al_run,
     tmp_path: Path,

@@ -26,7 +26,7 @@ SHEET = Path(__file__).with_name("paper.mplstyle")
 # The numbers of colours and markers share no divisor, so that their pairs repeat late.
 # Okabe & Ito (2008); in place of their yellow, faint on white, the olive, wine and indigo of Tol (2021).
 COLOURS = ("#D55E00", "#0072B2", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#882255", "#999933", "#332288")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h", "d", "*")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h", "d", "H")
 DASHES = ("-", (0, (7, 1.2)), (0, (7, 1, 1.2, 1)), (0, (1.5, 0.8)))
 BLACK, TRUTH = "#000000", "#555555"
 KNOWN = tuple(STRATEGIES)

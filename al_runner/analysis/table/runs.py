@@ -22,8 +22,10 @@ from al_runner.analysis.table.rows import (
 )
 from al_runner.errors import UsageError
 from al_runner.record.run_id import COMBINATION, UPPER_LINE, RunId
+from al_runner.record.state import NAME as STATE
 from al_runner.system.foreign import folders_with, from_yaml
 
+ROUNDS = ("acquired.csv", "rounds.csv")  # files of a run that has begun
 READERS = ("folder", "npz", "embeddings")  # data sets that are a user's own files, at dataset.path
 MOST_CURVES = 200  # in one figure and one comparison: readers can't distinguish more, and every pair is compared
 
@@ -35,6 +37,7 @@ class Contents(NamedTuple):
     folders: Mapping[str, Path]  # of all runs, by their path below the directory
     configs: Mapping[str, Mapping[str, Any]]  # of the sound runs
     damaged: Sequence[str]  # a line for every run that is left out, which names the damaged file
+    unbegun: Sequence[str] = ()  # paths of runs without any file of a round, such as those that failed at once
 
     @property
     def code(self) -> int:
@@ -59,7 +62,8 @@ def load(directory: Path) -> pd.DataFrame:
 def find(directory: Path) -> Contents:
     """As `load`, but leaves damaged runs out; raises UsageError if no run is sound."""
     directory = Path(directory)
-    folders = {folder.relative_to(directory).as_posix(): folder for folder in run_folders(directory)}
+    held = {folder.relative_to(directory).as_posix(): folder for folder in folders_with(directory, (*ROUNDS, STATE))}
+    folders = {name: folder for name, folder in held.items() if any((folder / file).exists() for file in ROUNDS)}
     rows: list[Row] = []
     configs, damaged = dict[str, Mapping[str, Any]](), list[str]()
     for name, folder in folders.items():
@@ -84,7 +88,7 @@ def find(directory: Path) -> Contents:
     frame = table(rows)
     _require_distinct(frame, directory)
     _require_few(frame, directory)
-    return Contents(frame, folders, configs, damaged)
+    return Contents(frame, folders, configs, damaged, [name for name in held if name not in folders])
 
 
 def out_folder(directory: Path, contents: Contents, name: str) -> Path:
@@ -100,7 +104,7 @@ def out_folder(directory: Path, contents: Contents, name: str) -> Path:
 
 def run_folders(directory: Path) -> list[Path]:
     """Folders at any depth that hold an acquired.csv or a rounds.csv, sorted; hidden folders are left out."""
-    return folders_with(directory, ("acquired.csv", "rounds.csv"))
+    return folders_with(directory, ROUNDS)
 
 
 def read_run(folder: Path, root: Path) -> list[Row]:

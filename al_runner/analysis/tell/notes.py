@@ -24,9 +24,9 @@ def notes(contents: Contents) -> list[str]:
 def left_out(contents: Contents) -> list[str]:
     """A line for every damaged run, and one line for all runs without a finished round."""
     begun = set(contents.frame["folder"])
-    unbegun = [name for name in contents.configs if name not in begun]
+    unbegun = [*(name for name in contents.configs if name not in begun), *contents.unbegun]
     lines = [f"left out, {line}" for line in contents.damaged]
-    return [*lines, f"left out, no round finished yet: {listed(unbegun)}"] if unbegun else lines
+    return [*lines, f"left out, no round finished yet (al-status says why): {listed(unbegun)}"] if unbegun else lines
 
 
 def _short(runs: pd.DataFrame) -> list[str]:

@@ -14,7 +14,8 @@ from al_runner.analysis.stats.case import cases
 from al_runner.analysis.table import files
 from al_runner.analysis.table.files import as_csv, write
 from al_runner.analysis.table.rows import KEYS, TIDY
-from al_runner.analysis.table.runs import READERS, load
+from al_runner.analysis.table.runs import READERS, find, load
+from al_runner.analysis.tell.notes import left_out
 from al_runner.errors import UsageError
 
 ERRORS = [0.3, 0.1, 0.2]
@@ -130,6 +131,13 @@ def test_runs_without_a_round_and_hidden_folders_are_left_out(tmp_path):
     assert load(tmp_path)["seed"].unique().tolist() == [0]
 
 
+def test_runs_that_failed_at_once_are_named(tmp_path):
+    make_run(tmp_path, "entropy", 0, ERRORS)
+    (tmp_path / "gaal" / "seed0").mkdir(parents=True)
+    (tmp_path / "gaal" / "seed0" / "state.json").write_text('{"state": "failed"}')
+    assert left_out(find(tmp_path)) == ["left out, no round finished yet (al-status says why): gaal/seed0"]
+
+
 def test_no_run_says_what_one_looks_like(tmp_path):
     with pytest.raises(UsageError, match=r"config\.yaml and a rounds\.csv, and al-run makes one"):
         load(tmp_path)
@@ -240,8 +248,8 @@ def test_torch_is_never_imported():
         "al_runner.errors",
         "al_runner.labels",
         "al_runner.record",
-        *(f"al_runner.record.{name}" for name in ("flat", "journal", "pixels", "run_id", "views")),
+        *(f"al_runner.record.{name}" for name in ("flat", "journal", "pixels", "run_id", "state", "views")),
     ]
-    system = ("atomic", "console", "foreign", "signals", "start", "text")
+    system = ("atomic", "claim", "console", "foreign", "scheduler", "signals", "start", "text")
     needed += ["al_runner.system", *(f"al_runner.system.{name}" for name in system)]
     assert answer.stdout.splitlines() == ["[]", str(needed), "False"]
