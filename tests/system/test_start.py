@@ -41,12 +41,18 @@ def test_a_limit_of_the_machine_is_named(tmp_path: Path, kind: int, most: int, w
 
 @pytest.mark.parametrize("seconds", [0.4, 1.0, 2.0])
 def test_a_signal_during_the_start_ends_it_with_130(tmp_path: Path, seconds: float) -> None:
+    def heed() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell in the background has its children ignore it
+
     words = [*AL_RUN, f"results={tmp_path}", "budget.max_rounds=50"]
-    child = subprocess.Popen(words, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    child = subprocess.Popen(
+        words, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed
+    )
     time.sleep(seconds)
     child.send_signal(signal.SIGINT)
     _, errors = child.communicate()
-    assert child.returncode == 130, errors
+    # On a slow machine the signal comes before Python does; a shell calls both 130.
+    assert child.returncode in (130, -signal.SIGINT), errors
     assert "Traceback" not in errors
     assert "ImportError" not in errors
 

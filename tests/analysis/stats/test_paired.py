@@ -47,16 +47,16 @@ def test_signed_ranks_of_400_comparisons_of_error_rates_against_every_flip():
     """Ten seeds, errors in images of 2,007: exact p from whole numbers, where nothing is rounded."""
     rng = np.random.default_rng(0)
     flips = np.array(list(product((0, 1), repeat=10)))
+    pairs = rng.integers(40, 60, (400, 2, 10))
     wrong = tied = 0
-    for _ in range(400):
-        first, second = rng.integers(40, 60, (2, 10))
+    for (first, second), test in zip(pairs, each_paired_test(pairs[:, 0] / 2007 - pairs[:, 1] / 2007), strict=True):
         kept = (first - second)[first != second]
         order = stats.rankdata(np.abs(kept))
         tied += len(set(order)) < len(order)
         held, middle = order[kept > 0].sum(), order.sum() / 2
         sums = flips[:, : len(kept)] @ order
         exact = np.mean(np.abs(sums - middle) >= abs(held - middle) - 1e-9)
-        wrong += paired_test(first / 2007 - second / 2007).wilcoxon_p != pytest.approx(exact)
+        wrong += test.wilcoxon_p != pytest.approx(exact)
     assert tied > 300
     assert wrong == 0
 
