@@ -41,13 +41,12 @@ def test_a_limit_of_the_machine_is_named(tmp_path: Path, kind: int, most: int, w
 
 @pytest.mark.parametrize("seconds", [0.4, 1.0, 2.0])
 def test_a_signal_during_the_start_ends_it_with_130(tmp_path: Path, seconds: float) -> None:
-    def heed() -> None:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell in the background has its children ignore it
-
     words = [*AL_RUN, f"results={tmp_path}", "budget.max_rounds=50"]
-    child = subprocess.Popen(
-        words, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed
-    )
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background of a shell it is ignored
+    try:
+        child = subprocess.Popen(words, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
     time.sleep(seconds)
     child.send_signal(signal.SIGINT)
     _, errors = child.communicate()
