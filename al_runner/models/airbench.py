@@ -62,9 +62,9 @@ def airbench(
 ) -> nn.Module:
     """A 2 x 2 convolution, a group of convolutions for every width, a global maximum divided by 9, and a dense layer.
 
-    The recipe divides what the dense layer gives, which makes no difference; so, the dense layer gives the logits. The
-    first convolution has 8 filters for each colour channel. Raises UsageError if the image is too small for the pools,
-    with three groups below 9 pixels a side.
+    The recipe divides the outputs of the dense layer, which is the same. Here its inputs are divided, so that it gives
+    the logits. The first convolution has 8 filters for each colour channel. Raises UsageError if the image is too small
+    for the pools, with three groups below 9 pixels a side.
     """
     channels, *sides = image_shape
     if (min(sides) - 1) >> len(widths) < 1:
@@ -74,9 +74,5 @@ def airbench(
     layers: list[nn.Module] = [nn.Conv2d(channels, stem, 2), nn.GELU()]
     for before, width in zip((stem, *widths), widths, strict=False):
         layers += group(before, width)
-    layers += [
-        GlobalMaximum(),
-        Scaled(1 / 9),
-        nn.Linear(widths[-1], classes, bias=False),
-    ]
+    layers += [GlobalMaximum(), Scaled(1 / 9), nn.Linear(widths[-1], classes, bias=False)]
     return mirrored(nn.Sequential(*layers), test_flips)

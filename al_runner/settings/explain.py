@@ -107,17 +107,18 @@ def unknown_option(name: str) -> str:
     if isinstance(whole := OmegaConf.select(config, name), DictConfig):
         has = ", ".join(key for key in map(str, whole) if not key.startswith("_"))
         return f"{name} has the options {has}, and was given another; add one alone, as in +{name}.OPTION=VALUE"
-    hint = ""
     source = source_of(config, parent) if parent else ""
-    if source:
-        hint = f"there is no option {name}; {parent} is that of {source}: set {source}.{last}"
-    elif for_some:
-        hint = f"only some choices of this sweep have the option {name}; give it in a sweep of these alone"
     above = OmegaConf.select(config, parent) if parent else config
-    if not hint and has_by_default(above, last):
-        hint = f"this choice of {parent} leaves {last} at its default; put a + before it, as in +{name}=..."
-    beside = [key for key in map(str, above) if not key.startswith("_")] if isinstance(above, DictConfig) else []
-    return hint or no_option(name, beside, [*dotted(config)])
+    if source:
+        line = f"there is no option {name}; {parent} is that of {source}: set {source}.{last}"
+    elif for_some:
+        line = f"only some choices of this sweep have the option {name}; give it in a sweep of these alone"
+    elif has_by_default(above, last):
+        line = f"this choice of {parent} leaves {last} at its default; put a + before it, as in +{name}=..."
+    else:
+        beside = [key for key in map(str, above) if not key.startswith("_")] if isinstance(above, DictConfig) else []
+        line = no_option(name, beside, [*dotted(config)])
+    return line
 
 
 def has_by_default(node: object, name: str) -> bool:

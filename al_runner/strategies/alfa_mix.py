@@ -75,12 +75,13 @@ class AlfaMix(Strategy):
     draws: ClassVar[bool] = True
 
     def check(self, net: nn.Module, x: Tensor) -> None:
+        super().check(net, x)
         require_head(self.name, net, x)
 
     @torch.inference_mode()
     def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
         ids = pool.candidates_by_id
-        head = head_of(fitted)
+        head = head_of(fitted.network())
         centres = anchors(features_of(fitted, pool, pool.labelled), pool.y(pool.labelled))
         features = features_of(fitted, pool, ids)
         some = torch.cat([changed(part, centres, head, self.strength) for part in features.split(CHUNK)])

@@ -15,13 +15,12 @@ from torch import Tensor, nn
 
 from al_runner.budget import Budget
 from al_runner.errors import UsageError
-from al_runner.models.dense import last_dense
 from al_runner.needs import Needs
 from al_runner.pool import Pool
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Count, Means, Positive
 from al_runner.strategies.base import Strategy
-from al_runner.strategies.features import features_of, require_head
+from al_runner.strategies.features import features_of, head_of, require_head
 from al_runner.strategies.ranges import finite
 from al_runner.system.chunks import rows_within
 from al_runner.types import Fitted, mean_log_probs
@@ -175,9 +174,9 @@ class Bait(Strategy):
         return budget.choosing_from(self.max_candidates)
 
     def check(self, net: nn.Module, x: Tensor) -> None:
+        super().check(net, x)
         require_head(self.name, net, x)
-        last = last_dense(net)
-        assert last is not None
+        last = head_of(net)
         rows = last.in_features if self.expectation == "binary" else last.weight.numel()
         if rows > MAX_WEIGHTS:
             what = "input" if self.expectation == "binary" else "weight"

@@ -64,12 +64,13 @@ class DropQuery(Strategy):
     draws: ClassVar[bool] = True
 
     def check(self, net: nn.Module, x: Tensor) -> None:
+        super().check(net, x)
         require_head(self.name, net, x)
 
     @torch.inference_mode()
     def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
         ids = pool.candidates_by_id
-        changed = changes(features_of(fitted, pool, ids), head_of(fitted), self.masks, self.dropout, rng)
+        changed = changes(features_of(fitted, pool, ids), head_of(fitted.network()), self.masks, self.dropout, rng)
         some = torch.zeros_like(ids, dtype=torch.bool)
         some[unstable(changed, self.masks, PREFERRED * n)] = True
         return spread_or_filled(ids, some, points(pool, ids[some]), n, rng)

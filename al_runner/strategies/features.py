@@ -32,22 +32,20 @@ def mean_log_probs_of(fitted: Fitted, pool: Pool, ids: Tensor) -> Tensor:
     return torch.cat([mean_log_probs(fitted.log_probs(pool.x(part))) for part in ids_in_parts(pool, ids)])
 
 
-def head_of(fitted: Fitted) -> nn.Linear:
+def head_of(net: nn.Module) -> nn.Linear:
     """The layer that turns `features_of` into logits, of a net that `require_head` has let pass."""
-    head = last_dense(fitted.network())
-    assert head is not None
+    head = last_dense(net)
+    assert head is not None  # Strategy.check refuses a net without one
     return head
 
 
 def require_head(name: str, net: nn.Module, x: Tensor) -> None:
-    """Raises UsageError unless the net's last dense layer gives its logits for images like `x`, [2, C, H, W].
+    """Raises UsageError unless the net's last dense layer, which it has, gives its logits for images like `x`.
 
-    `name` is the strategy that needs this. Test-time flips are left aside.
+    `x` is [2, C, H, W], and `name` is the strategy that needs this. Test-time flips are left aside.
     """
     net = net.net if isinstance(net, Mirrored) else net
-    head = last_dense(net)
-    if head is None:
-        raise UsageError(f"{name} asks the net's last dense layer, and this net has none; use another model=")
+    head = head_of(net)
     features, logits = inputs_of(head, net, x), net(x)
     if features.shape[1] != head.in_features or not torch.allclose(head(features), logits, 1e-3, 1e-4):
         raise UsageError(
