@@ -69,7 +69,10 @@ class Recipe:
     ]
     batch_size: Annotated[Count, Means("examples in a minibatch")] = 64
     check_every: Annotated[Many, Means("steps from one validation to the next")] = 1
-    check_passes: Annotated[Many, Means("the same in passes over the labelled images; the longer one counts")] = 1
+    check_passes: Annotated[
+        Many,
+        Means("passes over the labelled images from one validation to the next, if that is longer than check_every"),
+    ] = 1
     patience: Annotated[Count, Means("validations without improvement after which training ends")] = 10
     min_improvement: Annotated[Share, Means("share by which the validation error must fall for an improvement")] = 0.0
     max_checks: Annotated[Count, Means("validations after which training ends in any case")] = 200

@@ -2,8 +2,8 @@
 
 from al_runner.plugins import registered  # noqa: F401 - the resolvers of conf/
 from al_runner.settings import catalogue, page
-from al_runner.settings.groups import conf_dir
+from al_runner.settings.groups import DECLARED, conf_dir
 
 if __name__ == "__main__":
-    catalogue.FILE.write_text(catalogue.as_json(), encoding="utf-8")
+    DECLARED.write_text(catalogue.as_json(), encoding="utf-8")
     (conf_dir().parent / "docs" / "settings.md").write_text(page.page(), encoding="utf-8")

@@ -13,6 +13,7 @@ ADDED: dict[str, dict[str, object]] = {
         "learner.shrink": 1.0,
         "learner.perturb": 0.0,
     },
+    "al_runner.models.ducoffe2017.cnn": {"model.channels": 20},
     "al_runner.models.linear_probe.linear_probe": {"model.batch_norm": True},
 }
 MOVED = {"al_runner.types.Recipe": "al_runner.training.Recipe"}  # old and new names of classes that were moved

@@ -5,7 +5,6 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
 from typing import Any, cast, get_type_hints
 
 import hydra
@@ -14,11 +13,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from al_runner.settings.check import parameters_of, taken_by
 from al_runner.settings.declare import meaning
-from al_runner.settings.groups import GROUPS, conf_dir
+from al_runner.settings.groups import GROUPS, Declared, conf_dir
 from al_runner.settings.own import Own
 from al_runner.settings.wording import wanted
+from al_runner.system.text import as_yaml
 
-FILE = Path(__file__).with_name("declared.json")  # what al-run --help reads, which imports neither torch nor pydantic
 LAUNCHER = "hydra/launcher"
 
 
@@ -83,20 +82,22 @@ def nodes(
             yield from nodes(node[key], f"{path}.{key}", taken_by(annotations.get(key)))
 
 
-def declarations() -> dict[str, dict[str, Any]]:
-    """Kind and meaning of every option by its target, "" for al-run's own options."""
+def declarations() -> dict[str, dict[str, Declared]]:
+    """Every option by its target, "" for al-run's own options."""
     own = get_type_hints(Own, include_extras=True)
-    by_target = {"": {name: describe(kind) for name, kind in own.items()}}
-    for part in parts():
-        described = {name: describe(kind) for name, kind in part.annotations.items()}
-        if described:
-            by_target.setdefault(part.target, {}).update(described)
+    by_target = {"": {name: Declared(*describe(kind), None) for name, kind in own.items()}}
+    for part in sorted(parts(), key=lambda part: "." in part.path):  # a choice's own target before the parts in it
+        defaults = defaults_of(part.target)
+        for name, kind in part.annotations.items():
+            left = any(name not in node for node in part.choices.values())
+            default = as_yaml(defaults[name]) if left and "." not in part.path else None
+            by_target.setdefault(part.target, {}).setdefault(name, Declared(*describe(kind), default))
     return dict(sorted(by_target.items()))
 
 
-def describe(annotation: Any) -> list[str]:
+def describe(annotation: Any) -> tuple[str, str]:
     """What an option may be, and what it is for."""
-    return [wanted(annotation), meaning(annotation)]
+    return wanted(annotation), meaning(annotation)
 
 
 def defaults_of(target: str) -> Mapping[str, Any]:
@@ -106,5 +107,5 @@ def defaults_of(target: str) -> Mapping[str, Any]:
 
 
 def as_json() -> str:
-    """The contents of FILE."""
+    """The contents of the file DECLARED."""
     return json.dumps(declarations(), indent=1, ensure_ascii=False) + "\n"

@@ -1,10 +1,36 @@
 """The groups of al-run's configuration, and the names of options."""
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import yaml
+
+DECLARED = Path(__file__).with_name("declared.json")  # written by `python scripts/settings.py`
+
+
+class Declared(NamedTuple):
+    """What is declared of an option."""
+
+    may_be: str
+    meaning: str
+    default: str | None  # as YAML, if some choice leaves it out of its file
+
+
+@cache
+def declared() -> Mapping[str, Mapping[str, Declared]]:
+    """All options by target and name, "" for al-run's own; read from a file, since the targets would import torch."""
+    by_target = json.loads(DECLARED.read_text(encoding="utf-8"))
+    return {target: {name: Declared(*of) for name, of in options.items()} for target, options in by_target.items()}
+
+
+def left_out(group: str) -> Mapping[str, Declared]:
+    """The options that some choice of a group leaves out of its file, if all choices of the group have one target."""
+    options = declared()[TARGETS[group]] if group in TARGETS else {}
+    return {name: of for name, of in options.items() if of.default is not None}
 
 
 def conf_dir() -> Path:
@@ -59,5 +85,6 @@ def no_choice(group: str, name: str, choices: Iterable[str]) -> str:
 
 RENAMED = {"budget.balanced": "budget.initial_by=balanced, or budget.initial_by=random for false"}
 SEE_HELP = "al-run --help lists all groups and settings"
+TARGETS = {"budget": "al_runner.budget.Budget", "training": "al_runner.training.Recipe"}  # of all choices of a group
 GROUPS = tuple(default_choices())
 OPTIONAL = optional_groups()

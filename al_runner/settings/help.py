@@ -1,16 +1,13 @@
 """The part of al-run --help that depends on the user's choices: every option, its value and what it is for."""
 
-import json
 import textwrap
 from collections.abc import Iterator, Mapping
-from functools import cache
-from pathlib import Path
 from typing import Any, cast
 
-import yaml
 from omegaconf import DictConfig, OmegaConf
 
-from al_runner.settings.groups import GROUPS
+from al_runner.settings.groups import GROUPS, Declared, declared, left_out
+from al_runner.system.text import as_yaml
 
 COLUMN, WIDTH = 40, 120  # where the meanings begin, and where lines end
 HIDDEN = {"_target_", "_partial_"}
@@ -18,19 +15,17 @@ HIDDEN = {"_target_", "_partial_"}
 
 def settings(_root_: DictConfig) -> str:
     """The options of a composed configuration, for Hydra's template of the help."""
-    lines = [line for name in declared()[""] for line in option(name, raw(_root_)[name], declared()[""][name], "")]
+    own = declared()[""]
+    lines = [line for name, of in own.items() for line in option(name, as_yaml(raw(_root_)[name]), of, "")]
     for group in GROUPS:
         if isinstance(_root_.get(group), DictConfig):
             choice = _root_.hydra.runtime.choices.get(group)
-            lines += ["", f"{group}: {choice}", *part(raw(_root_[group]), {}, "  ")]
+            chosen = raw(_root_[group])
+            lines += ["", f"{group}: {choice}", *part(chosen, {}, "  ")]
+            for name, of in left_out(group).items():
+                if name not in chosen:
+                    lines += option(name, str(of.default), of, "  ")
     return "\n".join(lines).replace("$", "$$")
-
-
-@cache
-def declared() -> Mapping[str, Mapping[str, list[str]]]:
-    """By target and option: what it may be, and what it is for (written by `python scripts/settings.py`)."""
-    file = Path(__file__).with_name("declared.json")
-    return cast(Mapping[str, Mapping[str, list[str]]], json.loads(file.read_text(encoding="utf-8")))
 
 
 def raw(node: DictConfig) -> dict[str, Any]:
@@ -38,7 +33,7 @@ def raw(node: DictConfig) -> dict[str, Any]:
     return cast(dict[str, Any], OmegaConf.to_container(node, resolve=False))
 
 
-def part(node: Mapping[str, Any], above: Mapping[str, list[str]], indent: str) -> Iterator[str]:
+def part(node: Mapping[str, Any], above: Mapping[str, Declared], indent: str) -> Iterator[str]:
     """The lines for all options of a node with a `_target_`."""
     texts = declared().get(str(node.get("_target_")), above)
     for name, value in node.items():
@@ -46,20 +41,18 @@ def part(node: Mapping[str, Any], above: Mapping[str, list[str]], indent: str) -
             continue
         if isinstance(value, Mapping) and "_target_" in value:
             target = str(value["_target_"])
-            yield from option(name, target.rpartition(".")[2], texts.get(name, ["", ""]), indent)
+            yield from option(name, target.rpartition(".")[2], texts.get(name), indent)
             yield from part(value, {}, f"{indent}  ")
         else:
-            yield from option(name, value, texts.get(name, ["", ""]), indent)
+            yield from option(name, as_yaml(value), texts.get(name), indent)
 
 
-def option(name: str, value: object, texts: list[str], indent: str) -> list[str]:
+def option(name: str, value: str, of: Declared | None, indent: str) -> list[str]:
     """The lines for one option: its name, its value, what it is for, and, in parentheses, what it may be."""
-    text = yaml.safe_dump(value, default_flow_style=True, width=10**6, allow_unicode=True).strip()
-    start = f"{indent}{name}: {text.removesuffix('...').strip()}"
-    may_be, meaning = texts
-    if not meaning:
+    start = f"{indent}{name}: {value}"
+    if of is None:
         return [start]
     first = f"{start} " if len(start) < COLUMN else f"{start}  "
     return textwrap.wrap(
-        f"{meaning} ({may_be})", WIDTH, initial_indent=first.ljust(COLUMN), subsequent_indent=" " * COLUMN
+        f"{of.meaning} ({of.may_be})", WIDTH, initial_indent=first.ljust(COLUMN), subsequent_indent=" " * COLUMN
     )

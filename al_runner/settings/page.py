@@ -9,11 +9,12 @@ from omegaconf import DictConfig, OmegaConf
 from al_runner.settings.catalogue import Part, defaults_of, describe, parts
 from al_runner.settings.groups import conf_dir
 from al_runner.settings.own import Own
+from al_runner.system.text import as_yaml
 
 HEAD = """# Settings
 
 Every option of al-run: what it may be, its value in the presets of `conf/`, and what it is for. An option is set on the
-command line as `budget.query=40`; one with a + before its name is not in the preset's file, and is set with the +.
+command line as `budget.query=40`.
 Written by `python scripts/settings.py` from the declarations in the code.
 """
 TABLE = "| option | value | may be | what it is for |\n|---|---|---|---|\n"
@@ -48,15 +49,14 @@ def section(part: Part, listed: Mapping[str, str]) -> str:
     defaults = defaults_of(part.target)
     rows = []
     for name, kind in part.annotations.items():
-        written = any(name in node for node in part.choices.values())
-        rows.append(row(f"{part.path}.{name}", values(part, name, defaults, listed), kind, written))
+        rows.append(row(f"{part.path}.{name}", values(part, name, defaults, listed), kind))
     return heading + TABLE + "".join(rows)
 
 
-def row(name: str, value: str, annotation: Any, written: bool = True) -> str:
+def row(name: str, value: str, annotation: Any) -> str:
     """One option."""
     may_be, purpose = describe(annotation)
-    cells = [f"`{'' if written else '+'}{name}`", value, may_be.replace("_target_", "`_target_`"), purpose]
+    cells = [f"`{name}`", value, may_be.replace("_target_", "`_target_`"), purpose]
     escaped = " | ".join(cell.replace("|", r"\|") for cell in cells)
     return f"| {escaped} |\n"
 
@@ -84,7 +84,5 @@ def value_of(node: DictConfig, name: str, defaults: Mapping[str, Any], listed: M
 
 
 def code(value: object) -> str:
-    """A value as one line of YAML."""
-    plain = [*value] if isinstance(value, tuple) else value
-    text = yaml.safe_dump(plain, default_flow_style=True, width=10**6, allow_unicode=True).strip()
-    return f"`{text.removesuffix('...').strip()}`"
+    """A value as YAML, in Markdown."""
+    return f"`{as_yaml(value)}`"

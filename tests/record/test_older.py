@@ -20,6 +20,7 @@ def test_options_that_were_renamed_or_came_later() -> None:
     probe = {"model._target_": "al_runner.models.linear_probe.linear_probe"}
     assert renewed(probe)["model.batch_norm"] is True
     assert renewed({**probe, "model.batch_norm": False})["model.batch_norm"] is False
+    assert renewed({"model._target_": "al_runner.models.ducoffe2017.cnn"})["model.channels"] == 20
     tuned = {"learner._target_": "al_runner.learners.fine_tuned.FineTuned"}
     assert renewed({**tuned, **added})["learner.keep_optimizer"] is False
     assert renewed({**tuned, "learner.keep_optimizer": True})["learner.keep_optimizer"] is True

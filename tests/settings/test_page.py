@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from al_runner.settings import catalogue, page
 from al_runner.settings.catalogue import Part
-from al_runner.settings.groups import conf_dir
+from al_runner.settings.groups import DECLARED, TARGETS, conf_dir, left_out
 
 ANEW = "write it anew with python scripts/settings.py"
 
@@ -22,7 +22,7 @@ def parts() -> tuple[Part, ...]:
 
 
 def test_the_page_and_the_help_say_what_is_declared() -> None:
-    assert catalogue.FILE.read_text() == catalogue.as_json(), ANEW
+    assert DECLARED.read_text() == catalogue.as_json(), ANEW
     assert (conf_dir().parent / "docs" / "settings.md").read_text() == page.page(), ANEW
 
 
@@ -36,6 +36,16 @@ def test_every_option_in_conf_has_a_sentence(parts: tuple[Part, ...]) -> None:
         if not key.startswith("_") and key not in part.annotations and not is_launcher(part, node, key)
     }
     assert undeclared == set()
+
+
+def test_an_option_that_a_choice_leaves_out_can_be_set_without_a_plus(parts: tuple[Part, ...]) -> None:
+    """TARGETS has every group in which that is so."""
+    tops = [part for part in parts if "." not in part.path]
+    for group, target in TARGETS.items():
+        assert [part.target for part in tops if part.path == group] == [target]
+    for part in tops:
+        left = {key for node in part.choices.values() for key in part.annotations if key not in node}
+        assert left == {*left_out(part.path)}, f"list {left} in conf/{part.path}/"
 
 
 def is_launcher(part: Part, node: DictConfig, key: str) -> bool:
@@ -61,6 +71,7 @@ def test_the_help_has_every_option_of_the_choice_with_its_value_and_sentence(al_
     assert "query: 7 labels bought in every later round (a whole number, 1 or more)" in lines
     assert "pixels: 4 the most pixels by which an image is shifted each way (a whole number, 0 or more)" in lines
     assert "recipe: ${training}" in lines
+    assert "target_error: null" in output
     for group in ("strategy", "budget", "training", "dataset", "model", "learner"):
         for key in map(str, composed("strategy=badge", "training=adam_augmented")[group]):
             assert key.startswith("_") or f" {key}: " in output
