@@ -36,6 +36,7 @@ def build(cfg: DictConfig, device: torch.device, answers: RecordedAnswers = NO_A
     `answers` are a person's answers so far.
     """
     strategy, budget = instantiate(cfg.strategy), instantiate(cfg.budget)
+    require_hidden(cfg)
     data = data_set(cfg, device)
     oracle = instantiate(cfg.oracle, _partial_=True)(data=data)
     if isinstance(oracle, Person):
@@ -54,6 +55,16 @@ def build(cfg: DictConfig, device: torch.device, answers: RecordedAnswers = NO_A
     strategy.check(net, images)
     require_trainable(cfg, net, images, first)
     return experiment
+
+
+def require_hidden(cfg: DictConfig) -> None:
+    """Raises UsageError if classes are to be discovered, and the initial set may have all of them."""
+    target = "al_runner.data.discovery.class_discovery"
+    if cfg.get("pool") and cfg.pool.get("_target_") == target and cfg.budget.get("known") is None:
+        raise UsageError(
+            "pool=class_discovery has no class to discover if the initial set may have them all; set "
+            f"budget.initial_by=balanced budget.known={cfg.pool.known}"
+        )
 
 
 def first_strategy(name: str) -> Strategy | None:
