@@ -37,7 +37,7 @@ ALLOWED = ("overrides", "multirun", "config_dir", "run")  # of Hydra's flags
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlannedRuns:
     """Runs that differ only in their seed."""
 
     title: str
@@ -60,7 +60,7 @@ def dry_run(words: Sequence[str], require_sweep: Callable[[RunMode, str], None])
         raise UsageError(f"--dry-run and --{other[0].replace('_', '-')} don't go together; leave one of them out")
     mode = RunMode.MULTIRUN if flags.multirun else RunMode.RUN
     search = [f"hydra.searchpath=[{quoted(f'file://{Path(flags.config_dir).absolute()}')}]"] if flags.config_dir else []
-    planned, refused, launcher = list[Planned](), list[str](), None
+    planned, refused, launcher = list[PlannedRuns](), list[str](), None
     folders, apart = list[Path | None](), list[Sequence[str]]()
     with usage_errors(), reading_only():
         jobs = grouped(flags.overrides, mode)
@@ -126,7 +126,7 @@ def launcher_of(made: Composition) -> By:
     return By(f"{chosen}, which is {name} here" if chosen == "auto" else chosen, getattr(inner, "n_jobs", 1))
 
 
-def plan(made: Composition, seeds: Sequence[int]) -> Planned:
+def plan(made: Composition, seeds: Sequence[int]) -> PlannedRuns:
     """What the runs of one configuration would be. Raises UsageError as a run itself would before its first fit."""
     cfg = made.current()
     require_options(cfg)
@@ -140,7 +140,7 @@ def plan(made: Composition, seeds: Sequence[int]) -> Planned:
     except USER_ERRORS as error:
         if not any(isinstance(link, NotPrepared) for link in chain_of(error)):
             raise
-        return Planned(
+        return PlannedRuns(
             title,
             [f"data: {explain(error)}; only then its size and the rounds are known"],
             folders,
@@ -153,7 +153,7 @@ def plan(made: Composition, seeds: Sequence[int]) -> Planned:
     done = [rounds_recorded(made.current(seed), experiment) for seed in seeds or [run.seed]]
     earlier = earlier_runs(Path(str(cfg.results)).expanduser())
     takes = [forecast(cfg.run, experiment.purchases, rounds, earlier) for rounds in done]
-    return Planned(title, lines, folders, done, experiment.purchases, takes)
+    return PlannedRuns(title, lines, folders, done, experiment.purchases, takes)
 
 
 def folder_of(made: Composition, seed: int) -> Path:
@@ -176,7 +176,7 @@ def rounds_recorded(cfg: DictConfig, experiment: Experiment) -> int:
     return len(experiment.purchases) if experiment.ended_by(record) else len(record.rows)
 
 
-def shown(planned: Sequence[Planned], refused: Sequence[str], launcher: By | None) -> list[str]:
+def shown(planned: Sequence[PlannedRuns], refused: Sequence[str], launcher: By | None) -> list[str]:
     """The lines that tell a plan."""
     lines = ["a dry run: nothing is started, and nothing is written"]
     for part in planned:
@@ -192,7 +192,7 @@ def shown(planned: Sequence[Planned], refused: Sequence[str], launcher: By | Non
     return [*lines, *times_of(planned, launcher.at_once if launcher else 1)]
 
 
-def progress_of(part: Planned) -> list[str]:
+def progress_of(part: PlannedRuns) -> list[str]:
     """What the runs' folders hold already."""
     whole = sum(done == len(part.purchases) for done in part.done if part.purchases)
     begun = sum(done > 0 for done in part.done) - whole
@@ -201,7 +201,7 @@ def progress_of(part: Planned) -> list[str]:
     return [", ".join(found)] if found else []
 
 
-def times_of(planned: Sequence[Planned], at_once: int) -> list[str]:
+def times_of(planned: Sequence[PlannedRuns], at_once: int) -> list[str]:
     """About how long the rounds to do take."""
     left = [
         (part.title, part.takes[place] if part.takes else None)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import UnidentifiedImageError
 
-from al_runner.data.pixels import Picture, Reading, TooDeep, picture
+from al_runner.data.pixels import FilePixels, Reading, TooDeep, picture
 from al_runner.errors import UsageError
 from al_runner.system.text import listed, one_line
 
@@ -37,7 +37,7 @@ def stacked(files: Sequence[Path], how: Reading) -> ImageArray:
 
     Raises UsageError if files can't be read, or if two differ in size; it names them.
     """
-    filling, kept, read = Filling(len(files)), list[int](), list[Picture]()
+    filling, kept, read = Filling(len(files)), list[int](), list[FilePixels]()
     broken, deep, odd = list[str](), list[str](), list[str]()
     for place, file in enumerate(files):
         try:
@@ -123,7 +123,7 @@ def _require_usable(broken: list[str], deep: list[str], count: int) -> None:
         raise UsageError("; ".join(complaints))
 
 
-def _notes(pictures: Sequence[Picture], how: Reading) -> list[str]:
+def _notes(pictures: Sequence[FilePixels], how: Reading) -> list[str]:
     stretched = [read.stretched for read in pictures if read.stretched > SHAPE_KEPT]
     blended, more = sum(read.blended for read in pictures), sum(read.more for read in pictures)
     notes = []

@@ -66,7 +66,7 @@ def height_and_width(resize: object) -> tuple[int, int] | None:
     return whole[0], whole[1]
 
 
-class Picture(NamedTuple):
+class FilePixels(NamedTuple):
     """A file's pixels, and what was done to them."""
 
     pixels: NDArray[np.uint8]  # [H, W] if grey, else [H, W, 3]
@@ -75,7 +75,7 @@ class Picture(NamedTuple):
     more: bool = False  # the file has further images
 
 
-def picture(file: Path, how: Reading) -> Picture:
+def picture(file: Path, how: Reading) -> FilePixels:
     """The first image of the file. Raises TooDeep, or any error of Pillow's decoders if the file is broken."""
     if not file.is_file():
         raise OSError("a link to nothing" if file.is_symlink() else "no file")
@@ -92,7 +92,7 @@ def picture(file: Path, how: Reading) -> Picture:
         if how.channels is not None:
             grey = how.channels == 1
         pixels, stretched = _fitted(upright.convert("L" if grey else "RGB"), how)
-    return Picture(np.asarray(pixels, dtype=np.uint8), stretched, blended, more)
+    return FilePixels(np.asarray(pixels, dtype=np.uint8), stretched, blended, more)
 
 
 def _require_8_bits(image: Image.Image) -> None:

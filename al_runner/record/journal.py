@@ -101,7 +101,7 @@ KINDS: dict[str, type[Event]] = {
 }
 
 
-class Reading(NamedTuple):
+class SoundStart(NamedTuple):
     """The sound beginning of a journal."""
 
     events: list[Event]
@@ -110,7 +110,7 @@ class Reading(NamedTuple):
     cut: int  # how many lines are dropped: the first line that can't be proven, and all after it
 
 
-def read(content: bytes, copies: Sequence[str] = ()) -> Reading:
+def read(content: bytes, copies: Sequence[str] = ()) -> SoundStart:
     """The events before the first line that can't be proven. A last line without its end counts as never recorded.
 
     `copies` are lines without their hashes that may replace damaged ones. A copy is taken only if a hash proves it.
@@ -131,7 +131,7 @@ def read(content: bytes, copies: Sequence[str] = ()) -> Reading:
             damaged.append(number)
         events.append(_event(body))
         before = _hash(before, body)
-    return Reading(events, "".join(f"{line}\n" for line in sound), damaged, len(lines) - len(sound))
+    return SoundStart(events, "".join(f"{line}\n" for line in sound), damaged, len(lines) - len(sound))
 
 
 class Journal:

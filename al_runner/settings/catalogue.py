@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from al_runner.settings.check import parameters_of, taken_by
 from al_runner.settings.declare import meaning
-from al_runner.settings.groups import GROUPS, Declared, conf_dir
+from al_runner.settings.groups import GROUPS, Declaration, conf_dir
 from al_runner.settings.own import Own
 from al_runner.settings.wording import wanted
 from al_runner.system.text import as_yaml
@@ -82,16 +82,16 @@ def nodes(
             yield from nodes(node[key], f"{path}.{key}", taken_by(annotations.get(key)))
 
 
-def declarations() -> dict[str, dict[str, Declared]]:
+def declarations() -> dict[str, dict[str, Declaration]]:
     """Every option by its target, "" for al-run's own options."""
     own = get_type_hints(Own, include_extras=True)
-    by_target = {"": {name: Declared(*describe(kind), None) for name, kind in own.items()}}
+    by_target = {"": {name: Declaration(*describe(kind), None) for name, kind in own.items()}}
     for part in sorted(parts(), key=lambda part: "." in part.path):  # a choice's own target before the parts in it
         defaults = defaults_of(part.target)
         for name, kind in part.annotations.items():
             left = any(name not in node for node in part.choices.values())
             default = as_yaml(defaults[name]) if left and "." not in part.path else None
-            by_target.setdefault(part.target, {}).setdefault(name, Declared(*describe(kind), default))
+            by_target.setdefault(part.target, {}).setdefault(name, Declaration(*describe(kind), default))
     return dict(sorted(by_target.items()))
 
 

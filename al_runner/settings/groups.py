@@ -12,7 +12,7 @@ import yaml
 DECLARED = Path(__file__).with_name("declared.json")  # written by `python scripts/settings.py`
 
 
-class Declared(NamedTuple):
+class Declaration(NamedTuple):
     """What is declared of an option."""
 
     may_be: str
@@ -21,13 +21,13 @@ class Declared(NamedTuple):
 
 
 @cache
-def declared() -> Mapping[str, Mapping[str, Declared]]:
+def declared() -> Mapping[str, Mapping[str, Declaration]]:
     """All options by target and name, "" for al-run's own; read from a file, since the targets would import torch."""
     by_target = json.loads(DECLARED.read_text(encoding="utf-8"))
-    return {target: {name: Declared(*of) for name, of in options.items()} for target, options in by_target.items()}
+    return {target: {name: Declaration(*of) for name, of in options.items()} for target, options in by_target.items()}
 
 
-def left_out(group: str) -> Mapping[str, Declared]:
+def left_out(group: str) -> Mapping[str, Declaration]:
     """The options that some choice of a group leaves out of its file, if all choices of the group have one target."""
     options = declared()[TARGETS[group]] if group in TARGETS else {}
     return {name: of for name, of in options.items() if of.default is not None}

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
-from al_runner.settings.groups import GROUPS, Declared, declared, left_out
+from al_runner.settings.groups import GROUPS, Declaration, declared, left_out
 from al_runner.system.text import as_yaml
 
 COLUMN, WIDTH = 40, 120  # where the meanings begin, and where lines end
@@ -33,7 +33,7 @@ def raw(node: DictConfig) -> dict[str, Any]:
     return cast(dict[str, Any], OmegaConf.to_container(node, resolve=False))
 
 
-def part(node: Mapping[str, Any], above: Mapping[str, Declared], indent: str) -> Iterator[str]:
+def part(node: Mapping[str, Any], above: Mapping[str, Declaration], indent: str) -> Iterator[str]:
     """The lines for all options of a node with a `_target_`."""
     texts = declared().get(str(node.get("_target_")), above)
     for name, value in node.items():
@@ -47,7 +47,7 @@ def part(node: Mapping[str, Any], above: Mapping[str, Declared], indent: str) ->
             yield from option(name, as_yaml(value), texts.get(name), indent)
 
 
-def option(name: str, value: str, of: Declared | None, indent: str) -> list[str]:
+def option(name: str, value: str, of: Declaration | None, indent: str) -> list[str]:
     """The lines for one option: its name, its value, what it is for, and, in parentheses, what it may be."""
     start = f"{indent}{name}: {value}"
     if of is None:

@@ -15,7 +15,7 @@ import pandas as pd
 
 from al_runner.analysis.stats.curves import split_by_curve
 from al_runner.analysis.stats.intervals import Floats
-from al_runner.analysis.stats.measures import Budget, budget_of, measures
+from al_runner.analysis.stats.measures import SharedBudget, budget_of, measures
 from al_runner.analysis.stats.paired import DIGITS, LEAST_PAIRS, Test, each_paired_test, holm, paired_test
 from al_runner.analysis.table.metrics import ERROR, LOSS, Metric, measured_by
 from al_runner.analysis.table.names import all_truth, case_title, curve_names, is_truth, require_curve, upper_lines
@@ -45,7 +45,7 @@ class Case:
     title: str  # data set, model, and the other parts of the key that differ between cases
     runs: pd.DataFrame  # without ground truth
     truth: pd.DataFrame  # only ground truth, empty if it was not run
-    budget: Budget
+    budget: SharedBudget
     baseline: str
     metric: Metric = ERROR  # the rows have its losses in the column LOSS
 

@@ -19,7 +19,7 @@ Run = pd.DataFrame | Mapping[str, NDArray[Any]]  # the columns of one run
 MOST_LATE = 10  # rounds: the final error is the mean of at most this many
 
 
-class Budget(NamedTuple):
+class SharedBudget(NamedTuple):
     """The label counts that a comparison spans."""
 
     start: int  # the first count that every curve has
@@ -38,7 +38,7 @@ def each_run(runs: pd.DataFrame, keys: Sequence[Any], columns: Sequence[str]) ->
         yield key, {column: values[places] for column, values in arrays.items()}
 
 
-def budget_of(runs: pd.DataFrame, end: int | None = None, last: int | None = None) -> Budget:
+def budget_of(runs: pd.DataFrame, end: int | None = None, last: int | None = None) -> SharedBudget:
     """From the largest first count of the curves to `end`, or to the most labels that a run has.
 
     The error of a single round scatters, so the final error is the mean over the `last` rounds. Without `last`, it is
@@ -52,7 +52,7 @@ def budget_of(runs: pd.DataFrame, end: int | None = None, last: int | None = Non
     reaching = [run[(run >= start) & (run <= end)] for run in each if run.max() >= end]
     counts = sorted({*map(int, min(reaching, key=len, default=[])), end})
     late = last or min(MOST_LATE, max(1, len(counts) // 10))
-    return Budget(start, tuple(counts[-late:]))
+    return SharedBudget(start, tuple(counts[-late:]))
 
 
 def errors_at(run: Run, counts: Sequence[int], column: str = "test_error") -> Floats:
@@ -60,7 +60,7 @@ def errors_at(run: Run, counts: Sequence[int], column: str = "test_error") -> Fl
     return np.interp(counts, *_columns(run, column), left=nan, right=nan)
 
 
-def area(run: Run, budget: Budget, column: str = "test_error") -> float:
+def area(run: Run, budget: SharedBudget, column: str = "test_error") -> float:
     """Area under the curve divided by the budget's width, which is the mean error over the budget (trapezoid rule).
 
     NaN if the run does not span the budget.
@@ -80,7 +80,7 @@ def labels_to(run: Run, error: float, end: int, column: str = "test_error") -> f
     return float(reached[0]) if len(reached) else nan
 
 
-def measures(runs: pd.DataFrame, budget: Budget, column: str = "test_error") -> pd.DataFrame:
+def measures(runs: pd.DataFrame, budget: SharedBudget, column: str = "test_error") -> pd.DataFrame:
     """One row for each curve and seed of one combination: errors, area, seconds, and whether the run is finished.
 
     `final` is the mean error over the budget's late counts, and `last` the error at its end. A run is finished if it
@@ -106,7 +106,7 @@ def measures(runs: pd.DataFrame, budget: Budget, column: str = "test_error") -> 
     return pd.DataFrame(rows).merge(_costs(runs, keys, budget), on=["curve", "seed"], how="left")
 
 
-def _costs(runs: pd.DataFrame, keys: list[Any], budget: Budget) -> pd.DataFrame:
+def _costs(runs: pd.DataFrame, keys: list[Any], budget: SharedBudget) -> pd.DataFrame:
     """Seconds and joules of every run within the budget, a row for each curve and seed; NaN if unknown."""
     within = runs["labelled"] <= budget.end
     later = within & (runs["round"] > 0)  # no strategy chooses the initial set

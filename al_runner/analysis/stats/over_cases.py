@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from al_runner.analysis.stats.case import Case
-from al_runner.analysis.stats.measures import Budget
+from al_runner.analysis.stats.measures import SharedBudget
 from al_runner.analysis.stats.paired import ranks, share_beaten
 from al_runner.analysis.table.metrics import LOSS
 
@@ -35,7 +35,7 @@ def penalties(case_list: Sequence[Case]) -> pd.DataFrame:
     return pd.concat([matrix, matrix.mean().to_frame("mean").T]).rename_axis("curve")
 
 
-def _by_seed(runs: pd.DataFrame, budget: Budget) -> pd.DataFrame:
+def _by_seed(runs: pd.DataFrame, budget: SharedBudget) -> pd.DataFrame:
     within = runs[runs["labelled"].between(budget.start, budget.end)]
     return within.pivot(index="labelled", columns="seed", values=LOSS).dropna()
 

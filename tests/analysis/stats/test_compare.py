@@ -13,7 +13,7 @@ from statsmodels.stats.proportion import proportion_confint
 from two_strategies import BETTER, RANDOM, two
 
 from al_runner.analysis import average_ranks, cases, labels_needed, paired_tests, penalties, results
-from al_runner.analysis.stats.measures import Budget, area, errors_at, labels_to
+from al_runner.analysis.stats.measures import SharedBudget, area, errors_at, labels_to
 from al_runner.analysis.table.files import as_csv
 from al_runner.analysis.table.runs import load, table
 from al_runner.analysis.tell import tables
@@ -30,10 +30,10 @@ def test_measures_by_hand():
     run = run_of([0.8, 0.4, 0.2], [10, 20, 40])
     assert errors_at(run, [40, 30]).tolist() == pytest.approx([0.2, 0.3])
     assert np.isnan(errors_at(run, [9, 41])).all()
-    assert area(run, Budget(10, (40,))) == pytest.approx((0.6 * 10 + 0.3 * 20) / 30)
-    assert area(run, Budget(15, (30,))) == pytest.approx((0.5 * 5 + 0.35 * 10) / 15)
-    assert area(run, Budget(20, (20,))) == 0.4
-    assert isnan(area(run, Budget(10, (50,))))
+    assert area(run, SharedBudget(10, (40,))) == pytest.approx((0.6 * 10 + 0.3 * 20) / 30)
+    assert area(run, SharedBudget(15, (30,))) == pytest.approx((0.5 * 5 + 0.35 * 10) / 15)
+    assert area(run, SharedBudget(20, (20,))) == 0.4
+    assert isnan(area(run, SharedBudget(10, (50,))))
     assert labels_to(run, 0.4, 40) == 20
     assert isnan(labels_to(run, 0.2, 39))
 
