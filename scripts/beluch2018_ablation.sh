@@ -2,7 +2,7 @@
 # Ensembles against MC dropout and one net, and the ablations of Beluch et al. (2018): the number of members, shared
 # initial weights, smaller members, one order of minibatches for all. USPS, their S-CNN, paired seeds; it resumes.
 set -euo pipefail
-runs=${RUNS:-outputs/beluch2018_ablation}
+runs=${RUNS:-outputs/beluch2018_ablation} out=${OUT:-outputs/reproduced/beluch2018_ablation}
 sweep() { al-run -m experiment=beluch2018_ablation results="$runs" seed="${SEEDS:-0,1,2}" ${OPTIONS:-} "$@"; }
 
 sweep strategy=variation_ratios,random
@@ -14,4 +14,6 @@ sweep strategy=variation_ratios learner.members=2,3,10 'name=members${learner.me
 sweep strategy=entropy,bald
 sweep strategy=entropy,core_set,random learner=plain
 
-al-plot "$runs" --out outputs/reproduced/beluch2018_ablation
+al-compare "$runs" --across learner --baseline variation_ratios-ensemble --last 3 --out "$out"
+al-plot "$runs" --across learner --split none --out "$out" \
+  --only variation_ratios-ensemble,random-ensemble,variation_ratios-dropout,entropy-plain,core_set-plain,random-plain

@@ -4,12 +4,15 @@
 # 20 where the first ten had suggested a difference. About 2 hours on 2 CPU cores; interrupted, it resumes.
 set -euo pipefail
 runs=outputs/kfac_vfe_where out=outputs/reproduced/kfac_vfe_where
-sweep() { al-run -m experiment=compare_usps results=$runs "$@"; }
+sweep() { al-run -m experiment=compare_usps "$@"; }
 
-large=('budget.query=80,160' 'run.budget=query${budget.query}')
-sweep "${large[@]}" seed='range(0,20)' strategy=uncertainty,kfac_vfe_eq19
-sweep "${large[@]}" seed=0,1,2,3,4 strategy=random,kfac_spectral
-sweep pool=repeated,outliers,label_noise seed=0,1,2,3,4 strategy=random,uncertainty,kfac_vfe_eq19
+for query in 80 160; do
+    sweep results=$runs/query$query budget.query=$query seed='range(0,20)' strategy=uncertainty,kfac_vfe_eq19
+    sweep results=$runs/query$query budget.query=$query seed=0,1,2,3,4 strategy=random,kfac_spectral
+done
+sweep results=$runs/pools pool=repeated,outliers,label_noise seed=0,1,2,3,4 strategy=random,uncertainty,kfac_vfe_eq19
 
-al-plot $runs --facet dataset,budget --log --common --out $out
-al-compare $runs --baseline uncertainty --out $out
+for part in query80 query160 pools; do # each with figures and tables of its own
+    al-plot $runs/$part --facet dataset --log --common --out $out/$part
+    al-compare $runs/$part --baseline uncertainty --out $out/$part
+done
