@@ -1,12 +1,15 @@
-"""What scripts/*.sh ask of al-run and of the tools that draw can be done: every option and every choice exists."""
+"""The commands that scripts, pages and presets give can be given: every option and every choice in them exists."""
 
 import os
+import re
+import shlex
 import subprocess
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 from loaded_scripts import SCRIPTS
+from pages import REPOSITORY
 
 from al_runner.api.compose import composed, jobs_of
 from al_runner.settings.check import require_options
@@ -15,6 +18,7 @@ from al_runner.settings.groups import conf_dir
 
 PARSERS = {"al-plot": "cli", "al-compare": "cli_compare", "al-report": "cli_report"}
 SWEEPS = sorted(file.name for file in SCRIPTS.glob("*.sh") if "al-run -m" in file.read_text())
+PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md")), *sorted(conf_dir().rglob("*.yaml"))]
 # Notes its arguments, one a line, and the end of the call by a line that holds a tab.
 STAND_IN = '#!/bin/sh\nprintf "%s\\n" "${0##*/}" "$@" >>"$CALLS"; printf "\\t\\n" >>"$CALLS"\n'
 
@@ -38,6 +42,22 @@ def composes(words: list[str]) -> None:
     assert all((conf_dir() / "strategy" / f"{name}.yaml").is_file() for name in strategies), strategies
     with composed(jobs[0]) as cfg:
         require_options(cfg)
+
+
+def shown(page: Path) -> list[str]:
+    """The al-run commands of a page, in its text and in its blocks, or of a YAML file's comments."""
+    text = re.sub(r"\\\n[ #]*", " ", page.read_text())
+    lines = [re.split(r" #| {3}", match[1])[0] for match in re.finditer(r"(?:^[ #]*|`)(al-run [^`\n]*)", text, re.M)]
+    return [line for line in lines if "..." not in line and not re.search(r" --(?!labels)| \(the same words", line)]
+
+
+WITH_COMMANDS = [page for page in PAGES if shown(page)]
+
+
+@pytest.mark.parametrize("page", WITH_COMMANDS, ids=lambda page: str(page.relative_to(REPOSITORY)))
+def test_what_a_page_shows_can_be_asked_for(page: Path) -> None:
+    for line in shown(page):
+        composes(shlex.split(line)[1:])
 
 
 @pytest.mark.parametrize("name", SWEEPS)
