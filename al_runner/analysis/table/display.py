@@ -79,6 +79,8 @@ OTHERS = {
     "digits": "Digits",
     "usps_cnn": "USPS net",
     "mnist_cnn": "MNIST net",
+    "beluch2018_s_cnn": "S-CNN",
+    "beluch2018_k_cnn": "K-CNN",
     "lenet5": "LeNet-5",
     "resnet18": "ResNet-18",
     "linear_probe": "linear probe",
