@@ -11,6 +11,7 @@ from al_runner.record.flat import flat
 from al_runner.record.journal import Begun
 from al_runner.record.older import renewed
 from al_runner.record.run_id import UPPER_LINE
+from al_runner.settings.groups import complete
 
 ANEW = "give this one name=..., or start anew with overwrite=true"
 # These decide only when a run ends. They may change if the purchases made so far stay the same.
@@ -22,7 +23,7 @@ MAY_DIFFER = (*ENDS, "dataset.path", "oracle.labels", f"run.{UPPER_LINE}")
 
 def require_settings(folder: Path, begun: Begun, config: Mapping[str, Any]) -> None:
     """Raises UsageError unless `config` is that of the run that `begun` records, or of a longer one."""
-    recorded, asked = renewed(flat(begun.config)), renewed(flat(plain(config)))
+    recorded, asked = (complete(renewed(flat(settings))) for settings in (begun.config, plain(config)))
     changed = [key for key in sorted({*recorded, *asked} - {*MAY_DIFFER}) if recorded.get(key) != asked.get(key)]
     if changed:
         shown = "; ".join(f"{key}: {recorded.get(key)} there, {asked.get(key)} asked" for key in changed[:5])

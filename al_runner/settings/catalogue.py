@@ -85,7 +85,7 @@ def nodes(
 def declarations() -> dict[str, dict[str, Declaration]]:
     """Every option by its target, "" for al-run's own options."""
     own = get_type_hints(Own, include_extras=True)
-    by_target = {"": {name: Declaration(*describe(kind), None) for name, kind in own.items()}}
+    by_target = {"": {name: Declaration(*describe(kind)) for name, kind in own.items()}}
     for part in sorted(parts(), key=lambda part: "." in part.path):  # a choice's own target before the parts in it
         defaults = defaults_of(part.target)
         for name, kind in part.annotations.items():
@@ -108,4 +108,8 @@ def defaults_of(target: str) -> Mapping[str, Any]:
 
 def as_json() -> str:
     """The contents of the file DECLARED."""
-    return json.dumps(declarations(), indent=1, ensure_ascii=False) + "\n"
+    texts = {
+        target: {name: [text for text in of if text is not None] for name, of in options.items()}
+        for target, options in declarations().items()
+    }
+    return json.dumps(texts, indent=1, ensure_ascii=False) + "\n"

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -17,7 +17,7 @@ class Declaration(NamedTuple):
 
     may_be: str
     meaning: str
-    default: str | None  # as YAML, if some choice leaves it out of its file
+    default: str | None = None  # as YAML, if some choice leaves it out of its file
 
 
 @cache
@@ -31,6 +31,19 @@ def left_out(group: str) -> Mapping[str, Declaration]:
     """The options that some choice of a group leaves out of its file, if all choices of the group have one target."""
     options = declared()[TARGETS[group]] if group in TARGETS else {}
     return {name: of for name, of in options.items() if of.default is not None}
+
+
+def complete(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options by dotted names, with the default of every option that a part with a target in TARGETS leaves out."""
+    groups = {target: group for group, target in TARGETS.items()}
+    parts = {name.removesuffix("_target_"): groups.get(str(value)) for name, value in options.items()}
+    defaults = {
+        f"{place}{name}": yaml.safe_load(str(of.default))
+        for place, group in parts.items()
+        if group
+        for name, of in left_out(group).items()
+    }
+    return {**defaults, **options}
 
 
 def conf_dir() -> Path:

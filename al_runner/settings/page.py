@@ -14,8 +14,7 @@ from al_runner.system.text import as_yaml
 HEAD = """# Settings
 
 Every option of al-run: what it may be, its value in the presets of `conf/`, and what it is for. An option is set on the
-command line as `budget.query=40`.
-Written by `python scripts/settings.py` from the declarations in the code.
+command line as `budget.query=40`. Written by `python scripts/settings.py` from the declarations in the code.
 """
 TABLE = "| option | value | may be | what it is for |\n|---|---|---|---|\n"
 

@@ -482,3 +482,14 @@ def test_a_run_of_an_older_version_goes_on(tmp_path):
         other = {"budget": {"initial_by": budget, "initial": 6}, "dataset": {**dataset, "values": values}}
         with pytest.raises(UsageError, match="holds a run of another configuration"):
             opened(tmp_path, other)
+
+
+def test_an_option_at_its_default_may_be_given_or_left_out(tmp_path):
+    """The same in the learner's copy of the training."""
+    short = {"_target_": "al_runner.training.Recipe", "batch_size": 8}
+    long = {**short, "keep": "best", "reshuffle": True, "schedule": None}
+    opened(tmp_path, {"training": short, "learner": {"recipe": long}})
+    opened(tmp_path, {"training": long, "learner": {"recipe": short}})
+    for name, value in (("keep", "last"), ("reshuffle", False)):
+        with pytest.raises(UsageError, match=rf"training\.{name}: "):
+            opened(tmp_path, {"training": {**long, name: value}, "learner": {"recipe": short}})
