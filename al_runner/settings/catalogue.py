@@ -13,10 +13,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from al_runner.settings.check import parameters_of, taken_by
 from al_runner.settings.declare import meaning
-from al_runner.settings.groups import GROUPS, Declaration, conf_dir
+from al_runner.settings.groups import GROUPS, Declaration, as_yaml, conf_dir
 from al_runner.settings.own import Own
 from al_runner.settings.wording import wanted
-from al_runner.system.text import as_yaml
 
 LAUNCHER = "hydra/launcher"
 

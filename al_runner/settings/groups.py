@@ -1,4 +1,4 @@
-"""The groups of al-run's configuration, and the names of options."""
+"""The groups of al-run's configuration, and the names and defaults of options."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -44,6 +44,13 @@ def complete(options: Mapping[str, Any]) -> dict[str, Any]:
         for name, of in left_out(group).items()
     }
     return {**defaults, **options}
+
+
+def as_yaml(value: object) -> str:
+    """A value as one line of YAML."""
+    plain = [*value] if isinstance(value, tuple) else value
+    text = yaml.safe_dump(plain, default_flow_style=True, width=10**6, allow_unicode=True).strip()
+    return text.removesuffix("...").strip()
 
 
 def conf_dir() -> Path:

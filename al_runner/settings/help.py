@@ -6,8 +6,7 @@ from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
-from al_runner.settings.groups import GROUPS, Declaration, declared, left_out
-from al_runner.system.text import as_yaml
+from al_runner.settings.groups import GROUPS, Declaration, as_yaml, declared, left_out
 
 COLUMN, WIDTH = 40, 120  # where the meanings begin, and where lines end
 HIDDEN = {"_target_", "_partial_"}

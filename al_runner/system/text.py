@@ -1,8 +1,6 @@
-"""Texts of messages: a list that is cut short, an error in one line, a value as YAML."""
+"""Texts of messages: a list that is cut short, an error in one line."""
 
 from collections.abc import Sequence
-
-import yaml
 
 
 def listed(names: Sequence[str], most: int = 8) -> str:
@@ -14,10 +12,3 @@ def listed(names: Sequence[str], most: int = 8) -> str:
 def one_line(error: BaseException) -> str:
     """An error's message without its line breaks, or the name of its type if it has no message."""
     return " ".join(str(error).split()) or type(error).__name__
-
-
-def as_yaml(value: object) -> str:
-    """A value as one line of YAML."""
-    plain = [*value] if isinstance(value, tuple) else value
-    text = yaml.safe_dump(plain, default_flow_style=True, width=10**6, allow_unicode=True).strip()
-    return text.removesuffix("...").strip()
