@@ -17,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from al_runner.errors import UsageError
 from al_runner.settings.check import parameters_of
 from al_runner.settings.declare import meaning
-from al_runner.settings.groups import SEE_HELP, conf_dir, no_choice, no_option
+from al_runner.settings.groups import SEE_HELP, conf_dir, left_out, no_choice, no_option
 
 USER_ERRORS = (UsageError, HydraException, OmegaConfBaseException)  # mistakes that the user can correct
 
@@ -117,7 +117,7 @@ def unknown_option(name: str) -> str:
         line = f"this choice of {parent} leaves {last} at its default; put a + before it, as in +{name}=..."
     else:
         beside = [key for key in map(str, above) if not key.startswith("_")] if isinstance(above, DictConfig) else []
-        line = no_option(name, beside, [*dotted(config)])
+        line = no_option(name, dict.fromkeys([*beside, *left_out(parent)]), [*dotted(config)])
     return line
 
 
