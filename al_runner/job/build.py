@@ -36,7 +36,7 @@ def build(cfg: DictConfig, device: torch.device, answers: RecordedAnswers = NO_A
     `answers` are a person's answers so far.
     """
     strategy, budget = instantiate(cfg.strategy), instantiate(cfg.budget)
-    require_hidden(cfg)
+    require_hidden_classes(cfg)
     data = data_set(cfg, device)
     oracle = instantiate(cfg.oracle, _partial_=True)(data=data)
     if isinstance(oracle, Person):
@@ -57,7 +57,7 @@ def build(cfg: DictConfig, device: torch.device, answers: RecordedAnswers = NO_A
     return experiment
 
 
-def require_hidden(cfg: DictConfig) -> None:
+def require_hidden_classes(cfg: DictConfig) -> None:
     """Raises UsageError if classes are to be discovered, and the initial set may have all of them."""
     target = "al_runner.data.discovery.class_discovery"
     if cfg.get("pool") and cfg.pool.get("_target_") == target and cfg.budget.get("known") is None:

@@ -11,7 +11,7 @@ from al_runner.record.flat import flat
 from al_runner.record.journal import Begun
 from al_runner.record.older import renewed
 from al_runner.record.run_id import UPPER_LINE
-from al_runner.settings.groups import complete
+from al_runner.settings.declared import complete
 
 ANEW = "give this one name=..., or start anew with overwrite=true"
 # These decide only when a run ends. They may change if the purchases made so far stay the same.

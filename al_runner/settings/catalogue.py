@@ -13,7 +13,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from al_runner.settings.check import parameters_of, taken_by
 from al_runner.settings.declare import meaning
-from al_runner.settings.groups import GROUPS, Declaration, as_yaml, conf_dir
+from al_runner.settings.declared import Declaration, as_yaml
+from al_runner.settings.groups import GROUPS, conf_dir
 from al_runner.settings.own import Own
 from al_runner.settings.wording import wanted
 
@@ -106,7 +107,7 @@ def defaults_of(target: str) -> Mapping[str, Any]:
 
 
 def as_json() -> str:
-    """The contents of the file DECLARED."""
+    """The contents of declared.json."""
     texts = {
         target: {name: [text for text in of if text is not None] for name, of in options.items()}
         for target, options in declarations().items()

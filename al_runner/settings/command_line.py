@@ -13,7 +13,8 @@ from hydra.core.override_parser.types import Override, OverrideType
 from hydra.errors import HydraException
 
 from al_runner.errors import UsageError
-from al_runner.settings.groups import GROUPS, OPTIONAL, conf_dir, left_out
+from al_runner.settings.declared import left_out
+from al_runner.settings.groups import GROUPS, OPTIONAL, conf_dir
 
 NULL = re.compile(r"(?<![^=,])null(?![^,])")  # one of the values of an override
 

@@ -17,7 +17,8 @@ from omegaconf.errors import OmegaConfBaseException
 from al_runner.errors import UsageError
 from al_runner.settings.check import parameters_of
 from al_runner.settings.declare import meaning
-from al_runner.settings.groups import SEE_HELP, conf_dir, left_out, no_choice, no_option
+from al_runner.settings.declared import left_out
+from al_runner.settings.groups import SEE_HELP, conf_dir, no_choice, no_option
 
 USER_ERRORS = (UsageError, HydraException, OmegaConfBaseException)  # mistakes that the user can correct
 

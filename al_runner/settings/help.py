@@ -6,7 +6,8 @@ from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
-from al_runner.settings.groups import GROUPS, Declaration, as_yaml, declared, left_out
+from al_runner.settings.declared import Declaration, as_yaml, declared, left_out
+from al_runner.settings.groups import GROUPS
 
 COLUMN, WIDTH = 40, 120  # where the meanings begin, and where lines end
 HIDDEN = {"_target_", "_partial_"}

@@ -7,7 +7,8 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from al_runner.settings.catalogue import Part, defaults_of, describe, parts
-from al_runner.settings.groups import as_yaml, conf_dir
+from al_runner.settings.declared import as_yaml
+from al_runner.settings.groups import conf_dir
 from al_runner.settings.own import Own
 
 HEAD = """# Settings

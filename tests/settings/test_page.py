@@ -9,9 +9,10 @@ import pytest
 from configs import composed
 from omegaconf import DictConfig
 
-from al_runner.settings import catalogue, page
+from al_runner.settings import catalogue, declared, page
 from al_runner.settings.catalogue import Part
-from al_runner.settings.groups import DECLARED, TARGETS, conf_dir, left_out
+from al_runner.settings.declared import TARGETS, left_out
+from al_runner.settings.groups import conf_dir
 
 ANEW = "write it anew with python scripts/settings.py"
 
@@ -22,7 +23,7 @@ def parts() -> tuple[Part, ...]:
 
 
 def test_the_page_and_the_help_say_what_is_declared() -> None:
-    assert DECLARED.read_text() == catalogue.as_json(), ANEW
+    assert declared.FILE.read_text() == catalogue.as_json(), ANEW
     assert (conf_dir().parent / "docs" / "settings.md").read_text() == page.page(), ANEW
 
 
