@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from al_runner.settings.check import parameters_of, taken_by
 from al_runner.settings.declare import meaning
-from al_runner.settings.declared import Declaration, as_yaml
+from al_runner.settings.declared import PLACES, Declaration, as_yaml
 from al_runner.settings.groups import GROUPS, conf_dir
 from al_runner.settings.own import Own
 from al_runner.settings.wording import wanted
@@ -33,9 +33,9 @@ class Part:
     @property
     def annotations(self) -> Mapping[str, Any]:
         """The annotations of the declared options, in the order of the target's parameters."""
-        held = {key for node in self.choices.values() for key in map(str, node)}
-        takes = {name: kind for name, kind in self.takes.items() if name in held}
-        own = {name: kind for name, kind in parameters_of(self.target).annotations.items() if meaning(kind)}
+        target = parameters_of(self.target)
+        takes = {name: kind for name, kind in self.takes.items() if target.names is None or name in target.names}
+        own = {name: kind for name, kind in target.annotations.items() if meaning(kind)}
         return {**own, **takes}
 
     @property
@@ -86,12 +86,13 @@ def declarations() -> dict[str, dict[str, Declaration]]:
     """Every option by its target, "" for al-run's own options."""
     own = get_type_hints(Own, include_extras=True)
     by_target = {"": {name: Declaration(*describe(kind)) for name, kind in own.items()}}
-    for part in sorted(parts(), key=lambda part: "." in part.path):  # a choice's own target before the parts in it
-        defaults = defaults_of(part.target)
+    for part in parts():
+        of_target = by_target.setdefault(part.target, {})
+        defaults = defaults_of(part.target) if part.path in PLACES else {}
         for name, kind in part.annotations.items():
-            left = any(name not in node for node in part.choices.values())
-            default = as_yaml(defaults[name]) if left and "." not in part.path else None
-            by_target.setdefault(part.target, {}).setdefault(name, Declaration(*describe(kind), default))
+            left = name in defaults and any(name not in node for node in part.choices.values())
+            if left or name not in of_target:
+                of_target[name] = Declaration(*describe(kind), as_yaml(defaults[name]) if left else None)
     return dict(sorted(by_target.items()))
 
 

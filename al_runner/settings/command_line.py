@@ -188,8 +188,8 @@ def with_default(word: str) -> str:
 
     Hydra refuses an option that the chosen file does not list.
     """
-    group, _, option = word.partition("=")[0].partition(".")
-    return f"++{word}" if option in left_out(group) else word
+    place, _, option = word.partition("=")[0].rpartition(".")
+    return f"++{word}" if option in left_out(place) else word
 
 
 def require_own_names(folder: Path) -> None:

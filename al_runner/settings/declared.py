@@ -9,8 +9,20 @@ from typing import Any, NamedTuple
 import yaml
 
 FILE = Path(__file__).with_name("declared.json")  # written by `python scripts/settings.py`
-# The target of every choice of a group. Options that a choice leaves out of its file can then be set all the same.
-TARGETS = {"budget": "al_runner.budget.Budget", "training": "al_runner.training.Recipe"}
+RECIPE = "al_runner.training.Recipe"
+OPTIMISERS = ("torch.optim.Adam", "torch.optim.RMSprop", "torch.optim.SGD")
+# What the choices of conf/ build at a place. There, an option can be set even if the choice leaves it out of its file.
+# learner.first and learner.recipe are not here: they are the choice of training=, unless a preset says otherwise.
+PLACES = {
+    "budget": ("al_runner.budget.Budget",),
+    "training": (RECIPE,),
+    "training.optimizer": OPTIMISERS,
+    "learner.optimizer": OPTIMISERS,
+    "strategy.recipe": (RECIPE,),
+    "strategy.recipe.optimizer": OPTIMISERS,
+    "oracle.recipe": (RECIPE,),
+    "oracle.recipe.optimizer": OPTIMISERS,
+}
 
 
 class Declaration(NamedTuple):
@@ -28,20 +40,24 @@ def declared() -> Mapping[str, Mapping[str, Declaration]]:
     return {target: {name: Declaration(*of) for name, of in options.items()} for target, options in by_target.items()}
 
 
-def left_out(group: str) -> Mapping[str, Declaration]:
-    """The options that some choice of a group leaves out of its file, if all choices of the group have one target."""
-    options = declared()[TARGETS[group]] if group in TARGETS else {}
-    return {name: of for name, of in options.items() if of.default is not None}
+def with_defaults(target: str) -> Mapping[str, Declaration]:
+    """The options of a target that some choice leaves out of its file."""
+    return {name: of for name, of in declared().get(target, {}).items() if of.default is not None}
+
+
+def left_out(place: str) -> Mapping[str, Declaration]:
+    """The options at a place of the configuration that some choice leaves out of its file; none outside PLACES."""
+    return {name: of for target in PLACES.get(place, ()) for name, of in with_defaults(target).items()}
 
 
 def complete(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options by dotted names, with the default of every option that a part with a target in TARGETS leaves out."""
-    groups = {target: group for group, target in TARGETS.items()}
+    """Options by dotted names, with the default of every option that a part leaves out, if PLACES has its target."""
+    targets = {target for of_place in PLACES.values() for target in of_place}
     defaults: dict[str, Any] = {}
     for name, value in options.items():
         place = name.removesuffix("_target_")
-        if place != name and value in groups:
-            left = left_out(groups[value])
+        if place != name and value in targets:
+            left = with_defaults(value)
             defaults |= {f"{place}{option}": yaml.safe_load(str(of.default)) for option, of in left.items()}
     return {**defaults, **options}
 

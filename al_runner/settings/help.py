@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
-from al_runner.settings.declared import Declaration, as_yaml, declared, left_out
+from al_runner.settings.declared import PLACES, Declaration, as_yaml, declared, with_defaults
 from al_runner.settings.groups import GROUPS
 
 COLUMN, WIDTH = 40, 120  # where the meanings begin, and where lines end
@@ -20,11 +20,7 @@ def settings(_root_: DictConfig) -> str:
     for group in GROUPS:
         if isinstance(_root_.get(group), DictConfig):
             choice = _root_.hydra.runtime.choices.get(group)
-            chosen = raw(_root_[group])
-            lines += ["", f"{group}: {choice}", *part(chosen, {}, "  ")]
-            for name, of in left_out(group).items():
-                if name not in chosen:
-                    lines += option(name, str(of.default), of, "  ")
+            lines += ["", f"{group}: {choice}", *part(raw(_root_[group]), group)]
     return "\n".join(lines).replace("$", "$$")
 
 
@@ -33,18 +29,21 @@ def raw(node: DictConfig) -> dict[str, Any]:
     return cast(dict[str, Any], OmegaConf.to_container(node, resolve=False))
 
 
-def part(node: Mapping[str, Any], above: Mapping[str, Declaration], indent: str) -> Iterator[str]:
-    """The lines for all options of a node with a `_target_`."""
-    texts = declared().get(str(node.get("_target_")), above)
+def part(node: Mapping[str, Any], place: str) -> Iterator[str]:
+    """The lines for all options of a node with a `_target_` at a place, such as training.optimizer."""
+    target, indent = str(node.get("_target_")), "  " * (place.count(".") + 1)
+    texts = declared().get(target, {})
     for name, value in node.items():
         if name in HIDDEN:
             continue
         if isinstance(value, Mapping) and "_target_" in value:
-            target = str(value["_target_"])
-            yield from option(name, target.rpartition(".")[2], texts.get(name), indent)
-            yield from part(value, {}, f"{indent}  ")
+            yield from option(name, str(value["_target_"]).rpartition(".")[2], texts.get(name), indent)
+            yield from part(value, f"{place}.{name}")
         else:
             yield from option(name, as_yaml(value), texts.get(name), indent)
+    for name, of in with_defaults(target).items():
+        if place in PLACES and name not in node:
+            yield from option(name, str(of.default), of, indent)
 
 
 def option(name: str, value: str, of: Declaration | None, indent: str) -> list[str]:

@@ -486,10 +486,11 @@ def test_a_run_of_an_older_version_goes_on(tmp_path):
 
 def test_an_option_at_its_default_may_be_given_or_left_out(tmp_path):
     """The same in the learner's copy of the training."""
-    short = {"_target_": "al_runner.training.Recipe", "batch_size": 8}
-    long = {**short, "keep": "best", "reshuffle": True, "schedule": None}
+    adam = {"_target_": "torch.optim.Adam", "lr": 1e-3}
+    short = {"_target_": "al_runner.training.Recipe", "batch_size": 8, "optimizer": adam}
+    long = {**short, "keep": "best", "reshuffle": True, "optimizer": {**adam, "weight_decay": 0, "betas": [0.9, 0.999]}}
     opened(tmp_path, {"training": short, "learner": {"recipe": long}})
     opened(tmp_path, {"training": long, "learner": {"recipe": short}})
-    for name, value in (("keep", "last"), ("reshuffle", False)):
-        with pytest.raises(UsageError, match=rf"training\.{name}: "):
+    for name, value in (("keep", "last"), ("reshuffle", False), ("optimizer", {**adam, "weight_decay": 0.1})):
+        with pytest.raises(UsageError, match=rf"training\.{name}[.:]"):
             opened(tmp_path, {"training": {**long, name: value}, "learner": {"recipe": short}})

@@ -124,6 +124,8 @@ def test_a_path_that_hydra_misreads_is_shown_as_hydra_reads_it(path: str) -> Non
         ("-m strategy=a seed=0,1 strategy.damping=0.2", "-m strategy=a seed=0,1 strategy.damping=0.2"),
         ("budget.known=2 budget.query=3", "++budget.known=2 budget.query=3"),
         ("training.keep=best training.optimizer.lr=1", "++training.keep=best training.optimizer.lr=1"),
+        ("training.optimizer.weight_decay=0.1 x.y=1", "++training.optimizer.weight_decay=0.1 x.y=1"),
+        ("strategy.recipe.keep=last learner.first.keep=last", "++strategy.recipe.keep=last learner.first.keep=last"),
         ("-m training=a,b training.keep=best", "-m training=a,b ++training.keep=choice(best)"),
         ("-m training.keep=best,last +training.patience=1", "-m ++training.keep=best,last +training.patience=1"),
     ],

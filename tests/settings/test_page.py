@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from al_runner.settings import catalogue, declared, page
 from al_runner.settings.catalogue import Part
-from al_runner.settings.declared import TARGETS, left_out
+from al_runner.settings.declared import PLACES, left_out
 from al_runner.settings.groups import conf_dir
 
 ANEW = "write it anew with python scripts/settings.py"
@@ -40,13 +40,17 @@ def test_every_option_in_conf_has_a_sentence(parts: tuple[Part, ...]) -> None:
 
 
 def test_an_option_that_a_choice_leaves_out_can_be_set_without_a_plus(parts: tuple[Part, ...]) -> None:
-    """TARGETS has every group in which that is so."""
-    tops = [part for part in parts if "." not in part.path]
-    for group, target in TARGETS.items():
-        assert [part.target for part in tops if part.path == group] == [target]
-    for part in tops:
-        left = {key for node in part.choices.values() for key in part.annotations if key not in node}
-        assert left == {*left_out(part.path)}, f"list {left} in conf/{part.path}/"
+    """PLACES has every group in which that is so, and every target that is built at its places."""
+    left: dict[str, set[str]] = {}
+    for part in parts:
+        left.setdefault(part.path, set()).update(
+            key for node in part.choices.values() for key in part.annotations if key not in node
+        )
+    for place, targets in PLACES.items():
+        assert {part.target for part in parts if part.path == place} <= {*targets}
+    for place, options in left.items():
+        if place in PLACES or "." not in place:
+            assert options <= {*left_out(place)}, f"list {options} in conf/{place}/, or {place} in PLACES"
 
 
 def is_launcher(part: Part, node: DictConfig, key: str) -> bool:
