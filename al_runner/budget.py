@@ -76,7 +76,8 @@ class Budget:
 
     def end(self, pool: int) -> int:
         """The most labels that a run may have, of a training set of `pool` images."""
-        return min(self.max_labelled or pool, int((self.max_fraction or 1) * pool))
+        share = round((self.max_fraction or 1) * pool, 6)  # .29 * 100 is 28.999999999999996
+        return min(self.max_labelled or pool, int(share))
 
     def purchases(self, pool: int) -> list[int]:
         """Labels bought in round 0, 1, ... of a training set of `pool` images. Raises UsageError if it is too small."""

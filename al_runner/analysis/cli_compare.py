@@ -15,7 +15,7 @@ from al_runner.analysis.table.names import across, only
 from al_runner.analysis.table.runs import find, out_folder
 from al_runner.analysis.tell.comparison import Comparison, save_tables
 from al_runner.analysis.tell.latex import COLUMNS, DEFAULT, chosen
-from al_runner.analysis.tell.notes import left_out
+from al_runner.analysis.tell.notes import left_out, unlike
 from al_runner.analysis.tell.verdict import all_gaps
 from al_runner.system.console import command, parsed, say
 
@@ -30,10 +30,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     comparison = Comparison.of(
         runs, options.at, options.baseline, targets_of(options), options.last, options.cost_per_label, options.metric
     )
-    for line in [*left_out(contents), *all_gaps(comparison.cases)]:
+    notes = [*left_out(contents), *all_gaps(comparison.cases), *unlike(runs, contents.configs)]
+    for line in notes:
         say(f"al-compare: {line}", file=sys.stderr)
     out = options.out or out_folder(options.directory, contents, "compare")
-    written = save_tables(comparison, out, look.names, columns)
+    written = save_tables(comparison, out, look.names, columns, notes)
     for name, figure in chain(forests(comparison.cases, look), critical_differences(comparison.cases, look)):
         written += save_all(figure, [out / f"{name}.{suffix}" for suffix in formats_of(options)])
     if options.full:

@@ -11,7 +11,6 @@ from al_runner.analysis.draw.options import add_cost, add_label, add_metric, nam
 from al_runner.analysis.report.page import page
 from al_runner.analysis.report.source import Source
 from al_runner.analysis.table.files import write
-from al_runner.analysis.tell.notes import left_out
 from al_runner.system.console import command, parsed, say
 
 
@@ -28,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         options.metric,
     )
     source = replace(source, names=names_of(options, source.frame))
-    for line in [*left_out(source.contents), *source.unread]:
+    for line in source.missing:
         say(f"al-report: {line}", file=sys.stderr)
     file = write(options.out or options.directory / "report.html", page(source).encode())
     kilobytes = file.stat().st_size / 1e3

@@ -151,8 +151,8 @@ def test_unfinished_runs_are_named_in_one_line(tmp_path, capsys):
 def test_uneven_and_unlike_seeds_are_named(tmp_path, capsys):
     make_run(tmp_path, "random", 0, [0.5, 0.4, 0.3], settings={"budget": {"query": 8}})
     make_run(tmp_path, "random", 1, [0.5, 0.3], labelled=[8, 24], settings={"budget": {"query": 16}})
-    make_run(tmp_path, "bald", 0, [0.5, 0.3], labelled=[8, 24])
-    make_run(tmp_path, "bald", 1, [0.5, 0.3], labelled=[9, 24])
+    make_run(tmp_path, "bald", 0, [0.5, 0.3], labelled=[8, 24], settings={"budget": {"query": 8}})
+    make_run(tmp_path, "bald", 1, [0.5, 0.3], labelled=[9, 24], settings={"budget": {"query": 8}})
     assert al_plot(tmp_path) == 0
     assert capsys.readouterr().err.splitlines() == [
         "al-plot: random: its seeds share 2 of 3 label counts; drawn only at those",

@@ -14,6 +14,8 @@ from al_runner.analysis.stats.paired import LEAST_PAIRS
 from al_runner.analysis.tell.verdict import all_gaps
 from al_runner.system.text import listed
 
+TUNED = ("plain_tuned", "dropout_tuned")  # the learners that choose hyperparameters in every fit
+
 
 def checklist(evidence: Evidence) -> list[Check]:
     """Every check, in the order in which a reviewer would ask."""
@@ -21,6 +23,7 @@ def checklist(evidence: Evidence) -> list[Check]:
         initial_sets(evidence),
         seeds(evidence),
         baseline(evidence),
+        alike(evidence),
         full_data(evidence),
         test_data(evidence),
         validation(evidence),
@@ -55,7 +58,7 @@ def seeds(evidence: Evidence) -> Check:
     """There are enough paired repetitions."""
     name, source = "Several seeds", "Munjal et al., 2022"
     counts = {
-        f"{case.key[0]} {curve}": len(case.values(curve, "final")) for case in evidence.cases for curve in case.parts
+        f"{case.title} {curve}": len(case.values(curve, "final")) for case in evidence.cases for curve in case.parts
     }
     few = [f"{curve} {count}" for curve, count in counts.items() if count < LEAST_PAIRS]
     if few:
@@ -64,17 +67,26 @@ def seeds(evidence: Evidence) -> Check:
 
 
 def baseline(evidence: Evidence) -> Check:
-    """Random sampling was run, trained like the others, and tuned."""
+    """Random sampling was run, and tuned."""
     name, source = "Tuned random baseline", "Mittal et al., 2019; Munjal et al., 2022"
     without = [case.key[0] for case in evidence.cases if case.baseline not in case.parts]
     if without:
         return Check(name, WARNING, f"No {evidence.cases[0].baseline} on {listed(without)}.", source)
     learners = sorted({case.key[2] for case in evidence.cases})
-    if all("tuned" in learner for learner in learners):
+    if all(learner in TUNED for learner in learners):
         return Check(name, PASS, f"It was run, and learner={listed(learners)} tunes every fit.", source)
     shown = listed(learners) or "unknown"
-    text = f"It was run and trained like the others, but learner={shown} does not tune it; plain_tuned does."
-    return Check(name, WARNING, text, source)
+    return Check(name, WARNING, f"It was run, but learner={shown} does not tune it; plain_tuned does.", source)
+
+
+def alike(evidence: Evidence) -> Check:
+    """Runs that are compared differ in nothing but their strategy and seed."""
+    name, source = "Equal training and data", "Munjal et al., 2022"
+    if evidence.unlike:
+        return Check(name, WARNING, " ".join(f"{line[0].upper()}{line[1:]}." for line in evidence.unlike), source)
+    if not evidence.configs:
+        return Check(name, UNKNOWN, "The folder has no configuration of the runs.", source)
+    return Check(name, PASS, "The strategies of a comparison differ in no other setting.", source)
 
 
 def full_data(evidence: Evidence) -> Check:
@@ -96,6 +108,10 @@ def test_data(evidence: Evidence) -> Check:
             "The folder has no configuration of the runs, so it is unknown what their test data were used for.",
             source,
         )
+    by_test = [folder for folder in ours if part_of(evidence.configs[folder], "strategy").get("images") == "test"]
+    if by_test:
+        text = f"These upper lines choose by test images, and are not ranked: {listed(by_test)}."
+        return Check(name, WARNING, text, source)
     text = (
         "By construction: al-run stops training and chooses weights by validation error, strategies see no test "
         "images, and the errors here are those of each round's own net, not the best so far."
@@ -133,11 +149,14 @@ def validation(evidence: Evidence) -> Check:
 def varied(evidence: Evidence) -> Check:
     """There are runs with several query sizes or budgets."""
     name, source = "Query sizes and budgets varied", "Lüth et al., 2023"
-    budgets: dict[tuple[str, str], set[str]] = {}
+    strategies: dict[tuple[str, ...], dict[str, set[str]]] = {}  # by data set and model, and by budget
     for case in evidence.cases:
-        spent = {str(sorted(_budget(evidence.configs.get(folder, {})).items())) for folder in case.each["folder"]}
-        budgets.setdefault(case.key[:2], set()).update({f"{case.key[4]} {text}" for text in spent})  # type: ignore[arg-type]
-    single = [", ".join(key) for key, spent in budgets.items() if len(spent) < 2]
+        by_budget = strategies.setdefault(case.key[:2], {})
+        for folder, strategy in zip(case.runs["folder"], case.runs["strategy"], strict=True):
+            spent = sorted(_budget(evidence.configs.get(folder, {})).items())
+            by_budget.setdefault(f"{case.key[4]} {spent}", set()).add(strategy)
+    compared = {key: sum(len(names) > 1 for names in by_budget.values()) for key, by_budget in strategies.items()}
+    single = [", ".join(key) for key, count in compared.items() if count < 2]
     if single:
         return Check(
             name, WARNING, f"Only one query size and budget for {listed(single)}; others may give other ranks.", source
@@ -152,7 +171,7 @@ def _budget(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def whole(evidence: Evidence) -> Check:
     """No run is missing or unfinished."""
-    missing = all_gaps(evidence.cases)
+    missing = [*evidence.missing, *all_gaps(evidence.cases)]
     if missing:
         return Check("No run missing or unfinished", WARNING, " ".join(f"{text}." for text in missing))
     return Check("No run missing or unfinished", PASS, "Every strategy has every seed, up to the whole budget.")
@@ -195,5 +214,12 @@ def code(evidence: Evidence) -> Check:
     if len(commits) > 1:
         return Check(
             name, WARNING, f"Runs come from {len(commits)} commits: {listed([c[:12] for c in sorted(commits)])}."
+        )
+    folders = [folder for case in evidence.cases for folder in case.each["folder"]]
+    starts = [start for folder in folders for start in evidence.provenance.get(folder, ({},))]
+    unknown = sum(not start.get("git_commit") for start in starts)
+    if unknown:
+        return Check(
+            name, WARNING, f"Commit {commits.pop()[:12]}, but it is not recorded for {unknown} starts of runs."
         )
     return Check(name, PASS, f"Commit {commits.pop()[:12]}.")

@@ -29,6 +29,8 @@ class Evidence(NamedTuple):
     configs: Mapping[str, Mapping[str, Any]]
     bought: Mapping[str, pd.DataFrame]
     provenance: Mapping[str, Sequence[Mapping[str, Any]]]
+    missing: Sequence[str]  # a line for everything that is left out
+    unlike: Sequence[str]  # a line for settings that differ between runs that are compared
 
 
 def provenance(folder: Path) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, select_autoescape
 from al_runner.analysis.draw.style import pens
 from al_runner.analysis.report.checklist import checklist
 from al_runner.analysis.report.confused import Matrix, matrices
-from al_runner.analysis.report.evidence import WARNING, Check, Evidence
+from al_runner.analysis.report.evidence import WARNING, Check
 from al_runner.analysis.report.images import Images
 from al_runner.analysis.report.made import made_sheets
 from al_runner.analysis.report.sheets import contact_sheet
@@ -31,7 +31,7 @@ def page(source: Source) -> str:
     """The report as one HTML document that needs no network."""
     cases, names = source.comparison.cases, source.names
     tables = source.comparison.shown(names)
-    checks = checklist(Evidence(cases, source.configs, source.bought, source.starts))
+    checks = checklist(source.evidence)
     sections = [section(source, place, tables) for place in range(len(cases))]
     escape = select_autoescape(["jinja"])
     environment = Environment(loader=FileSystemLoader(HERE), autoescape=escape, trim_blocks=True)
@@ -39,7 +39,7 @@ def page(source: Source) -> str:
         title=source.directory.resolve().name,
         question=question(cases, names),
         sections=sections,
-        gaps=all_gaps(cases),
+        gaps=[*source.missing, *all_gaps(cases), *source.evidence.unlike],
         overall=[table for table in tables if not table.where],
         checks=checks,
         counts=_counts(checks),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,13 +11,14 @@ import pandas as pd
 
 from al_runner.analysis.report.bought import class_balance, nearest_distance, purchases, shrunk
 from al_runner.analysis.report.confused import last_confusion
-from al_runner.analysis.report.evidence import provenance
+from al_runner.analysis.report.evidence import Evidence, provenance
 from al_runner.analysis.report.images import Images, find_images, fits
 from al_runner.analysis.stats.case import Case
 from al_runner.analysis.table.display import Names
 from al_runner.analysis.table.metrics import ERROR, Metric
 from al_runner.analysis.table.runs import Contents, find
 from al_runner.analysis.tell.comparison import Comparison
+from al_runner.analysis.tell.notes import left_out, unlike
 from al_runner.errors import UsageError
 
 T = TypeVar("T")
@@ -56,6 +58,17 @@ class Source:
         cells = _each(sound, last_confusion, unread)
         confusions = {name: table for name, table in cells.items() if table is not None}
         return cls(directory, contents, comparison, bought, starts, data_root, confusions, unread)
+
+    @property
+    def missing(self) -> list[str]:
+        """A line for everything that is left out: runs, and damaged files of a run."""
+        return [*left_out(self.contents), *self.unread]
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        """What is known about the runs, for the checklist."""
+        differing = unlike(self.frame, self.configs)
+        return Evidence(self.comparison.cases, self.configs, self.bought, self.starts, self.missing, differing)
 
     @property
     def frame(self) -> pd.DataFrame:

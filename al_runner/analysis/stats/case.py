@@ -1,13 +1,14 @@
 """A case: one combination of data set, model, learner, training and budget, and its strategies against each other.
 
 Runs are paired by seed. Runs that stop before the budget's end are left out. Nothing is ranked with fewer than three
-paired seeds.
+paired seeds, and no curve with fewer than half of the seeds that another one has.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
+from math import nan
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +17,17 @@ import pandas as pd
 from al_runner.analysis.stats.curves import split_by_curve
 from al_runner.analysis.stats.intervals import Floats
 from al_runner.analysis.stats.measures import SharedBudget, budget_of, measures
-from al_runner.analysis.stats.paired import DIGITS, LEAST_PAIRS, Test, each_paired_test, holm, paired_test
+from al_runner.analysis.stats.paired import (
+    DIGITS,
+    LEAST_PAIRS,
+    LEVEL,
+    Test,
+    each_paired_test,
+    holm,
+    paired_test,
+    rounded,
+    seeds_needed,
+)
 from al_runner.analysis.table.metrics import ERROR, LOSS, Metric, measured_by
 from al_runner.analysis.table.names import all_truth, case_title, curve_names, is_truth, require_curve, upper_lines
 from al_runner.analysis.table.rows import BASELINE, KEYS
@@ -134,43 +145,75 @@ class Case:
         """Each curve's comparison with the baseline, by curve."""
         return {pair.first: pair for pair in self.with_baseline if pair.measure == measure}
 
-    def corrected_p(self, left: str, right: str) -> float:
-        """Student's p of the difference of two curves' final errors, corrected for its family, in either order."""
+    def _family(self, left: str, right: str, measure: str) -> list[Pair]:
+        """All comparisons for which the p value of two curves is corrected."""
         family = self.with_baseline if self.baseline in (left, right) else self.without_baseline
-        (pair,) = (p for p in family if p.measure == "final" and {p.first, p.second} == {left, right})
+        return [pair for pair in family if pair.measure == measure]
+
+    def corrected_p(self, left: str, right: str, measure: str = "final") -> float:
+        """Student's p of the difference of two curves, corrected for its family, in either order."""
+        (pair,) = (p for p in self._family(left, right, measure) if {p.first, p.second} == {left, right})
         return pair.t_holm
+
+    def seeds_needed(self, left: str, right: str, measure: str = "final") -> float:
+        """As `paired.seeds_needed`, at a level of 5% divided by the number of comparisons in the pair's family.
+
+        NaN if the differences don't vary.
+        """
+        differences = rounded(self._differences(left, right, measure))
+        if len(differences) < 2 or np.ptp(differences) == 0:
+            return nan
+        level = LEVEL / len(self._family(left, right, measure))
+        return seeds_needed(float(differences.mean()), float(differences.std(ddof=1)), level)
 
     @cached_property
     def ranked(self) -> "pd.Series[float]":
         """Mean final error by curve over the seeds that all ranked curves share, ascending.
 
-        Curves need LEAST_PAIRS finished seeds. Empty if fewer than two curves have them, or if they share fewer seeds.
+        Curves need LEAST_PAIRS finished seeds, and half as many as the curve with the most: a curve with few seeds
+        would decide the ranking of all others, because only the seeds that it has would count. Empty if fewer than two
+        curves have enough, or if they share fewer than LEAST_PAIRS seeds.
         """
-        finals = {name: self.values(name, "final") for name in self.strategies}
-        enough = {name: values for name, values in finals.items() if len(values) >= LEAST_PAIRS}
-        shared = pd.DataFrame(enough).dropna()
-        if len(enough) < 2 or len(shared) < LEAST_PAIRS:
+        counts = {name: len(self.values(name, "final")) for name in self.strategies}
+        least = max(LEAST_PAIRS, max(counts.values(), default=0) / 2)
+        return self._shared_means([name for name, count in counts.items() if count >= least], "final")
+
+    @property
+    def unranked(self) -> dict[str, int]:
+        """The finished seeds of every curve that is not ranked, by curve."""
+        return {name: len(self.values(name, "final")) for name in self.strategies if name not in self.ranked.index}
+
+    def lowest(self, measure: str) -> list[str]:
+        """The ranked curves with the lowest mean of a measure over the shared seeds; none if nothing is ranked."""
+        means = self._shared_means(list(self.ranked.index), measure)
+        return [*map(str, means.index[means == means.min()])]
+
+    def _shared_means(self, names: Sequence[str], measure: str) -> "pd.Series[float]":
+        shared = pd.DataFrame({name: self.values(name, measure) for name in names}).dropna()
+        if len(names) < 2 or len(shared) < LEAST_PAIRS:
             return pd.Series(dtype=np.float64)
         return shared.mean().round(DIGITS).sort_values(kind="stable")
 
     @property
     def pool_images(self) -> int | None:
         """How many labels could be bought in all; None if neither the rows nor ground truth say so."""
-        return _largest(self.runs, "pool_images") or (int(self.truth["labelled"].max()) if len(self.truth) else None)
+        known = _known(self.runs, "pool_images")
+        return max(known) if known else (int(self.truth["labelled"].max()) if len(self.truth) else None)
 
-    @property
-    def test_images(self) -> int | None:
-        """How many images the errors were measured on; None if the rows don't say so."""
-        return _largest(self.runs, "test_images")
+    def test_images(self, curve: str | None = None) -> list[int]:
+        """On how many images the errors of a curve, or of all curves, were measured, ascending; empty if unknown.
+
+        More than one number means that the runs don't share a test set.
+        """
+        return _known(self.runs if curve is None else self.runs[curve_names(self.runs) == curve], "test_images")
 
     @property
     def where(self) -> dict[str, str]:
         return dict(zip(COMBINATION, self.key, strict=True))
 
 
-def _largest(runs: pd.DataFrame, column: str) -> int | None:
-    known = runs[column].dropna() if column in runs else runs["labelled"][:0]
-    return int(known.max()) if len(known) else None
+def _known(runs: pd.DataFrame, column: str) -> list[int]:
+    return sorted({*map(int, runs[column].dropna())}) if column in runs else []
 
 
 def cases(
@@ -197,7 +240,8 @@ def cases(
         if all_truth(runs):
             continue
         truth = is_truth(runs)
-        budget = budget_of(runs[~truth], at, last)
+        lines = truth | curve_names(runs).isin(upper_lines(runs))
+        budget = budget_of(runs[~lines] if not lines.all() else runs[~truth], at, last)
         longest = int(runs.loc[~truth, "labelled"].max())
         if not budget.start <= budget.end <= longest:
             raise UsageError(f"--at is {at}; the curves of {', '.join(key)} go from {budget.start} to {longest} labels")

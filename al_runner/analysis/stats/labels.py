@@ -67,7 +67,7 @@ def _targets(case: Case, asked: Sequence[float] | None) -> list[float]:
 def _needed(case: Case, name: str, target: float, goals: "pd.Series[float] | None") -> "pd.Series[float]":
     """Labels to the target by seed, or to each seed's own target in `goals`; only the seeds in `goals` then count."""
     needed = {
-        seed: labels_to(run, target if goals is None else float(goals[seed]), case.budget.end, LOSS)
+        seed: labels_to(run, target if goals is None else float(goals[seed]), case.budget, LOSS)
         for seed, run in each_run(case.parts[name], ["seed"], ["labelled", LOSS])
         if goals is None or seed in goals.index
     }

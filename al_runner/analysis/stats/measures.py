@@ -20,15 +20,25 @@ MOST_LATE = 10  # rounds: the final error is the mean of at most this many
 
 
 class SharedBudget(NamedTuple):
-    """The label counts that a comparison spans."""
+    """The label counts at which runs are compared."""
 
-    start: int  # the first count that every curve has
-    late: tuple[int, ...]  # ascending; the final error is the mean of the errors at these counts
+    counts: tuple[int, ...]  # ascending; every finished run has an error at each of them
+    rounds: int = 1  # the final error is the mean of the errors at this many of the last counts
+
+    @property
+    def start(self) -> int:
+        """The label count at which the comparison begins."""
+        return self.counts[0]
 
     @property
     def end(self) -> int:
         """The label count at which the comparison ends."""
-        return self.late[-1]
+        return self.counts[-1]
+
+    @property
+    def late(self) -> tuple[int, ...]:
+        """The counts of the final error."""
+        return self.counts[-self.rounds :]
 
 
 def each_run(runs: pd.DataFrame, keys: Sequence[Any], columns: Sequence[str]) -> Iterator[tuple[Any, Run]]:
@@ -39,20 +49,22 @@ def each_run(runs: pd.DataFrame, keys: Sequence[Any], columns: Sequence[str]) ->
 
 
 def budget_of(runs: pd.DataFrame, end: int | None = None, last: int | None = None) -> SharedBudget:
-    """From the largest first count of the curves to `end`, or to the most labels that a run has.
+    """From the largest first count of the runs that reach the end, to `end` or to the most labels that a run has.
 
-    The error of a single round scatters, so the final error is the mean over the `last` rounds. Without `last`, it is
-    the mean over the last tenth of the rounds: one round if there are fewer than 20, never more than 10. The rounds are
-    those of one run: of all runs that reach the end, the one with the fewest rounds from start to end. So curves with
-    different query sizes are compared at the same counts.
+    The counts between are those of one run: of all runs that reach the end, the one with the fewest rounds. So curves
+    with different query sizes are compared at the same counts; a curve with more rounds would have a smaller area and
+    more chances of a low error. The error of a single round scatters, so the final error is the mean over the `last`
+    rounds. Without `last`, it is the mean over the last tenth of the rounds: one round if there are fewer than 20, at
+    most 10.
     """
     each = [run["labelled"] for _, run in each_run(runs, [curve_names(runs), "seed"], ["labelled"])]
-    start, longest = int(max(run.min() for run in each)), int(max(run.max() for run in each))
-    end = longest if end is None else end
-    reaching = [run[(run >= start) & (run <= end)] for run in each if run.max() >= end]
-    counts = sorted({*map(int, min(reaching, key=len, default=[])), end})
-    late = last or min(MOST_LATE, max(1, len(counts) // 10))
-    return SharedBudget(start, tuple(counts[-late:]))
+    end = int(max(run.max() for run in each)) if end is None else end
+    reaching = [run for run in each if run.max() >= end] or each
+    start = int(max(run.min() for run in reaching))
+    within = [run[(run >= start) & (run <= end)] for run in reaching]
+    between = [count for count in sorted(map(int, min(within, key=len))) if start < count < end]
+    counts = dict.fromkeys((start, *between, end))
+    return SharedBudget((*counts,), min(last or min(MOST_LATE, max(1, len(counts) // 10)), len(counts)))
 
 
 def errors_at(run: Run, counts: Sequence[int], column: str = "test_error") -> Floats:
@@ -65,19 +77,14 @@ def area(run: Run, budget: SharedBudget, column: str = "test_error") -> float:
 
     NaN if the run does not span the budget.
     """
-    labels, errors = _columns(run, column)
-    if labels[0] > budget.start or labels[-1] < budget.end:
-        return nan
-    inside = (labels > budget.start) & (labels < budget.end)
-    x = np.concatenate([[budget.start], labels[inside], [budget.end]])
-    return float(mean_height(np.interp(x, labels, errors), x))
+    counts = np.asarray(budget.counts, dtype=np.float64)
+    return float(mean_height(errors_at(run, budget.counts, column), counts))
 
 
-def labels_to(run: Run, error: float, end: int, column: str = "test_error") -> float:
-    """The first label count at which the run's test error is `error` or less; NaN if there is none up to `end`."""
-    labels, errors = _columns(run, column)
-    reached = labels[(errors <= error) & (labels <= end)]
-    return float(reached[0]) if len(reached) else nan
+def labels_to(run: Run, error: float, budget: SharedBudget, column: str = "test_error") -> float:
+    """The first of the budget's counts at which the run's test error is `error` or less; NaN if there is none."""
+    reached = np.flatnonzero(errors_at(run, budget.counts, column) <= error)
+    return float(budget.counts[reached[0]]) if len(reached) else nan
 
 
 def measures(runs: pd.DataFrame, budget: SharedBudget, column: str = "test_error") -> pd.DataFrame:

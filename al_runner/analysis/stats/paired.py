@@ -1,7 +1,6 @@
 """Statistics of paired samples: S differences between two strategies, one for each seed.
 
-A seed fixes the split, the initial set and the first weights of both strategies. Its effect on both cancels in the
-difference.
+A seed fixes the initial set and the first weights of both strategies. Its effect on both cancels in the difference.
 """
 
 from collections.abc import Iterable
@@ -73,8 +72,8 @@ def _test(values: Floats, t_p: float, wilcoxon_p: float) -> Test:
     return Test(len(values), mean, half, t_p, wilcoxon_p, needed)
 
 
-def seeds_needed(mean: float, deviation: float) -> float:
-    """How many pairs a two-sided paired t test at 5% needs to detect a true difference `mean` with 80% probability.
+def seeds_needed(mean: float, deviation: float, level: float = LEVEL) -> float:
+    """How many pairs a two-sided paired t test at `level` needs to see a true difference `mean` with 80% probability.
 
     `deviation` is the standard deviation of the differences, above 0. The power comes from the non-central t
     distribution (Cohen, 1988, section 2.3). At least 2; inf if `mean` is 0, or if 2^20 pairs are not enough.
@@ -84,7 +83,7 @@ def seeds_needed(mean: float, deviation: float) -> float:
     effect = abs(mean) / deviation
 
     def enough(count: int) -> bool:
-        edge, shift = special.stdtrit(count - 1, 1 - LEVEL / 2), effect * sqrt(count)
+        edge, shift = special.stdtrit(count - 1, 1 - level / 2), effect * sqrt(count)
         wrong_side = special.nctdtr(count - 1, shift, -edge)
         wrong_side = 0.0 if isnan(wrong_side) else wrong_side  # NaN if it is too small for scipy
         return bool(1 - special.nctdtr(count - 1, shift, edge) + wrong_side >= POWER)
@@ -138,7 +137,7 @@ class Ranks(NamedTuple):
     """Mean ranks of K strategies over N data sets; rank 1 is the best."""
 
     mean: Floats  # [K]
-    friedman_p: float  # of the hypothesis that all strategies are alike; NaN if K < 3 or N < 2
+    friedman_p: float  # of the hypothesis that all strategies are alike; NaN if K < 3 or N < 2, or if they are equal
     critical: float  # smallest difference of mean ranks that is beyond chance at 5%; NaN if K < 2 or N < 2
 
 
@@ -154,5 +153,6 @@ def ranks(errors: NDArray[np.float64]) -> Ranks:
         return Ranks(mean, nan, nan)
     q = stats.studentized_range.ppf(1 - LEVEL, strategies, inf) / sqrt(2)
     critical = float(q * sqrt(strategies * (strategies + 1) / (6 * sets)))
-    friedman = float(stats.friedmanchisquare(*values.T).pvalue) if strategies > 2 else nan
+    varied = strategies > 2 and bool(np.ptp(values, axis=1).any())
+    friedman = float(stats.friedmanchisquare(*values.T).pvalue) if varied else nan
     return Ranks(mean, friedman, critical)

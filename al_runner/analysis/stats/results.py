@@ -33,14 +33,14 @@ def results(case_list: Sequence[Case]) -> pd.DataFrame:
     """Errors with 95% t half-widths, and paired differences to the baseline: one row for each case and curve.
 
     Ground truth comes last in a case. `final` is the mean error over the last `final_rounds` rounds of the budget,
-    `last` the error at its end, `area` the mean error over all of it. `final_test_low` and `_high` are the `wilson`
-    interval of `final` for `test_images`, NaN if the metric is not the test error. `rank` is by final error over shared
-    seeds. `..._minus_baseline_p` is Student's, corrected for the comparisons with the baseline. Costs are medians over
-    the runs: `wall_seconds` and `energy_joules` of a whole run, `fit_seconds` and `select_seconds` of a run's median
-    round.
+    `last` the error at its end, `area` the mean error from `start` to `labelled` labels. `final_test_low` and `_high`
+    are the `wilson` interval of `final` for `test_images`, NaN if the metric is not the test error. `rank` is by final
+    error over shared seeds; equal curves share a rank. `..._minus_baseline_p` is Student's, corrected for the
+    comparisons with the baseline. Costs are medians over the runs: `wall_seconds` and `energy_joules` of a whole run,
+    `fit_seconds` and `select_seconds` of a run's median round.
     """
     rows = [row for case in case_list for row in _rows(case)]
-    return pd.DataFrame(rows).astype({"rank": "Int64", "test_images": "Int64"})
+    return pd.DataFrame(rows).astype({"rank": "Int64", "test_images": "Int64", "start": "Int64"})
 
 
 def _rows(case: Case) -> list[dict[str, Any]]:
@@ -52,21 +52,21 @@ def _rows(case: Case) -> list[dict[str, Any]]:
 
 def _curve(case: Case, name: str) -> dict[str, Any]:
     done = case.each[(case.each["curve"] == name) & case.each["finished"]]
-    order = list(case.ranked.index)
     row: dict[str, Any] = {**case.where, "curve": name, "seeds": len(done), "labelled": case.budget.end}
-    row["final_rounds"] = len(case.budget.late)
+    row |= {"start": case.budget.start, "final_rounds": len(case.budget.late)}
     for measure in ("final", "last", "area"):
         row |= mean_columns(measure, interval(case.values(name, measure)))
-    row["test_images"] = case.test_images
+    images = max(case.test_images(name), default=None)
+    row["test_images"] = images
     row["final_test_low"], row["final_test_high"] = (
-        wilson(row["final"], case.test_images) if case.test_images and case.metric == ERROR else (nan, nan)
+        wilson(row["final"], images) if images and case.metric == ERROR else (nan, nan)
     )
     gaps = {measure: case.gaps(measure).get(name) for measure in MEASURES}
     row["pairs"] = gaps["final"].test.pairs if gaps["final"] else 0
     for measure, gap in gaps.items():
         row |= mean_columns(f"{measure}_minus_baseline", gap.test[1:3] if gap else (nan, nan))
         row[f"{measure}_minus_baseline_p"] = gap.t_holm if gap else nan
-    row["rank"] = order.index(name) + 1 if name in order else None
+    row["rank"] = 1 + int((case.ranked < case.ranked[name]).sum()) if name in case.ranked.index else None
     return row | {cost: done[cost].median() for cost in COSTS}
 
 

@@ -1,5 +1,6 @@
 """Run folders, or a results.csv, as one tidy table."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from math import isnan, nan
 from pathlib import Path, PureWindowsPath
@@ -173,6 +174,10 @@ def _read_results(file: Path) -> list[Row]:
         runs.setdefault(run_key(row), []).append(row)
     for run in runs.values():
         require_sound(run, f"{file} (the run from {run[0]['folder']})")
+    folders = [run[0]["folder"] for run in runs.values()]
+    shared = next((folder for folder, count in Counter(folders).items() if count > 1), None)
+    if shared is not None:
+        raise UsageError(f"{file}: {shared} is the folder of several runs; give every run one of its own, or no folder")
     return rows
 
 

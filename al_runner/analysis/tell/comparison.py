@@ -112,15 +112,20 @@ def _named(table: pd.DataFrame, names: Naming) -> pd.DataFrame:
 
 
 def save_tables(
-    comparison: Comparison, out: Path, names: Names | None = None, columns: tuple[str, ...] = DEFAULT
+    comparison: Comparison,
+    out: Path,
+    names: Names | None = None,
+    columns: tuple[str, ...] = DEFAULT,
+    notes: Sequence[str] = (),
 ) -> list[Path]:
     """Write compare_*.csv, compare.md, and compare.tex with these columns into `out`. Returns the paths.
 
-    Files of another metric than the test error have its name in theirs.
+    Files of another metric than the test error have its name in theirs. In compare.md the `notes` follow the verdicts.
     """
     what = stem_of(comparison.metric, "compare")
     written = [write(out / f"{what}_{name}.csv", as_csv(table)) for name, table in comparison.frames.items()]
-    marked = [*map(markdown, comparison.verdicts()), *(table.as_markdown() for table in comparison.shown())]
+    listed = ["\n".join(f"- {markdown(note)}" for note in notes)] if notes else []
+    marked = [*map(markdown, comparison.verdicts()), *listed, *(table.as_markdown() for table in comparison.shown())]
     latex = ["% needs \\usepackage{booktabs}"]
     latex += [latex_table(case, names or Names(), columns) for case in comparison.cases]
     for name, parts in ((f"{what}.md", marked), (f"{what}.tex", latex)):

@@ -29,7 +29,7 @@ class Column:
 
     head: str  # {} stands for the metric
     cell: Callable[[Row, Metric], str]
-    best: str = ""  # the column of `results` whose lowest number is bold; empty for none
+    best: str = ""  # the measure whose lowest mean is bold; empty for none
 
 
 def _mean(name: str, gap: bool = False) -> Callable[[Row, Metric], str]:
@@ -82,9 +82,7 @@ def latex_table(case: Case, names: Names, columns: tuple[str, ...] = DEFAULT) ->
     first, start = (r"p{0.33\linewidth}", r"\raggedright ") if long else ("l", "")
     lines = [["Strategy", *(part.head.format(case.metric.words) for part in parts)]]
     for row in table.to_dict("records"):
-        lines.append(
-            [start + escaped(names(str(row["curve"]))), *(_cell(part, row, table, case.metric) for part in parts)]
-        )
+        lines.append([start + escaped(names(str(row["curve"]))), *(_cell(part, row, case) for part in parts)])
     head, *body = (" & ".join(line) + r" \\" for line in lines)
     begin = [r"\begin{table}[t]", r"\centering", rf"\caption{{{caption(case, names, columns)}}}"]
     begin += [
@@ -96,17 +94,16 @@ def latex_table(case: Case, names: Names, columns: tuple[str, ...] = DEFAULT) ->
     return "\n".join([*begin, *tabular, r"\bottomrule", r"\end{tabular}", r"\end{table}"])
 
 
-def _cell(part: Column, row: Row, table: pd.DataFrame, metric: Metric) -> str:
-    cell = part.cell(row, metric)
-    if not part.best or pd.isna(row["rank"]) or row[part.best] > table.loc[table["rank"].notna(), part.best].min():
-        return cell
-    return rf"$\mathbf{{{cell.strip('$')}}}$"
+def _cell(part: Column, row: Row, case: Case) -> str:
+    cell = part.cell(row, case.metric)
+    best = bool(part.best) and row["curve"] in case.lowest(part.best)
+    return rf"$\mathbf{{{cell.strip('$')}}}$" if best else cell
 
 
 def caption(case: Case, names: Names, columns: tuple[str, ...]) -> str:
     """What the table shows, in words."""
     late, seeds = len(case.budget.late), {len(case.values(name, "final")) for name in case.parts}
-    of = f"over {seeds.pop()} seeds" if len(seeds) == 1 else "over the seeds"
+    of = f"over {max(seeds)} seeds" if len(seeds) == 1 else "over the seeds"
     final = "that of the last round" if late == 1 else f"the mean of the last {late} rounds"
     metric, axis, percent = case.metric, case.metric.axis, ", in percent" if case.metric.share else ""
     words = [
@@ -122,7 +119,8 @@ def caption(case: Case, names: Names, columns: tuple[str, ...]) -> str:
         text += rf" $\Delta$: difference to {escaped(names(case.baseline))} {metric.points}, paired by seed;"
         text += rf" $^{{*}}$: $p < {LEVEL:g}$ by a $t$ test with Holm's correction for {others} comparisons."
     if not case.ranked.empty and any(COLUMNS[name].best for name in columns):
-        text += f" The lowest {escaped(metric.words)} of a column is bold."
+        shared = "" if len(seeds) == 1 else ", over the seeds that all ranked strategies share,"
+        text += f" The lowest {escaped(metric.words)} of a column{shared} is bold."
     return text
 
 

@@ -1,6 +1,6 @@
 """Notes on the runs behind the curves, one line each."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -9,15 +9,45 @@ from al_runner.analysis.stats.curves import by_seed, split_by_curve
 from al_runner.analysis.table.names import curve_names, is_truth
 from al_runner.analysis.table.runs import Contents
 from al_runner.record.flat import flat
+from al_runner.record.identity import MAY_DIFFER
+from al_runner.record.older import renewed
 from al_runner.record.run_id import COMBINATION
+from al_runner.settings.declared import complete
 from al_runner.system.text import listed
+
+Settings = Mapping[str, Any]  # of a run, by dotted names
+# Settings that say where a run's files lie, what is kept of it, and when it ends.
+KEEPING = (
+    *MAY_DIFFER,
+    "seed",
+    "run",
+    "results",
+    "data_root",
+    "overwrite",
+    "recover",
+    "save_weights",
+    "threads",
+    "logger",
+)
 
 
 def notes(contents: Contents) -> list[str]:
     """Lines on runs that are left out, are shorter than others, or don't fit together; empty if all is well."""
     lines = left_out(contents)
     for _, runs in contents.frame.groupby(list(COMBINATION), sort=True):
-        lines += [*_short(runs), *_uneven(runs), *_mixed(runs, contents.configs)]
+        lines += [*_short(runs), *_uneven(runs)]
+    return [*lines, *unlike(contents.frame, contents.configs)]
+
+
+def unlike(frame: pd.DataFrame, configs: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Lines on settings that differ where runs are compared: between the seeds of a curve, and between strategies.
+
+    `frame` is a tidy table (`load`), and `configs` has the configurations of its runs, as far as they are known.
+    """
+    settings = {folder: complete(renewed(flat(config))) for folder, config in configs.items()}
+    lines = []
+    for _, runs in frame.groupby(list(COMBINATION), sort=True):
+        lines += [*_mixed(runs, settings), *_unequal(runs, settings)]
     return lines
 
 
@@ -55,13 +85,37 @@ def _uneven(runs: pd.DataFrame) -> list[str]:
     return lines
 
 
-def _mixed(runs: pd.DataFrame, configs: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def _mixed(runs: pd.DataFrame, settings: Mapping[str, Settings]) -> list[str]:
     """Curves whose seeds differ in a setting: a mean of unlike runs."""
     lines = []
     for name, folders in runs.groupby(curve_names(runs), sort=True)["folder"]:
-        settings = [flat(configs[folder]) for folder in folders.unique() if folder in configs]
-        keys = sorted({key for setting in settings for key in setting if key != "seed" and not key.startswith("run.")})
-        mixed = [key for key in keys if any(s.get(key) != settings[0].get(key) for s in settings)]
+        mixed = _differing([settings[folder] for folder in folders.unique() if folder in settings])
         if mixed:
             lines.append(f"{name}: its seeds differ in {listed(mixed)}; give variants of a strategy a name=")
     return lines
+
+
+def _unequal(runs: pd.DataFrame, settings: Mapping[str, Settings]) -> list[str]:
+    """A line if strategies differ in a setting that is not their own. Variants with a name= may differ in anything."""
+    known = runs[~is_truth(runs) & (runs["name"] == "") & runs["folder"].isin(settings)]
+    first = known.groupby("strategy", sort=True)["folder"].first()
+    unequal = _differing([settings[folder] for folder in first], ("strategy",))
+    if not unequal:
+        return []
+    values = {key: dict.fromkeys(str(settings[folder].get(key)) for folder in first) for key in unequal}
+    shown = listed([f"{key} ({', '.join(different)})" for key, different in values.items()])
+    return [
+        f"{listed(list(first.index))}: they differ in more than the strategy: {shown}; run them with equal settings"
+    ]
+
+
+def _differing(settings: Sequence[Settings], apart: Sequence[str] = ()) -> list[str]:
+    """The settings that are not equal in all of these runs, without those in and below `apart` and KEEPING.
+
+    A learner's copy of the training is left out if the training differs, too.
+    """
+    keys = sorted({key for setting in settings for key in setting})
+    compared = [key for key in keys if not any(f"{key}.".startswith(f"{part}.") for part in (*KEEPING, *apart))]
+    differing = [key for key in compared if any(setting.get(key) != settings[0].get(key) for setting in settings)]
+    copies = {f"learner.recipe.{key.removeprefix('training.')}" for key in differing if key.startswith("training.")}
+    return [key for key in differing if key not in copies]

@@ -37,7 +37,12 @@ def shown_results(table: pd.DataFrame, baseline: str, metric: Metric = ERROR) ->
 
 def _notes(part: pd.DataFrame, baseline: str, metric: Metric) -> list[str]:
     paired = PAIRED_NOTE.format(metric.points, baseline)
-    return [_final_note(part, metric), *([_test_note(part)] if metric == ERROR else []), paired]
+    return [
+        _final_note(part, metric),
+        *_area_note(part, metric),
+        *([_test_note(part)] if metric == ERROR else []),
+        paired,
+    ]
 
 
 def _final_note(part: pd.DataFrame, metric: Metric) -> str:
@@ -45,11 +50,20 @@ def _final_note(part: pd.DataFrame, metric: Metric) -> str:
     return f"Final {metric.words}: {'the last round' if rounds == 1 else f'mean of the last {rounds} rounds'}."
 
 
+def _area_note(part: pd.DataFrame, metric: Metric) -> list[str]:
+    spans = part[["start", "labelled"]].dropna() if "start" in part else part[:0]  # ground truth has no area
+    if spans.empty:
+        return []
+    start, end = (int(count) for count in spans.iloc[0])
+    return [f"Mean {metric.words}: from {start:,} to {end:,} labels."]
+
+
 def _test_note(part: pd.DataFrame) -> str:
     images = part["test_images"].dropna().unique()
     if len(images) == 0:
         return "The size of the test set is not recorded, so the interval by test set is not shown."
-    return f"By test set: Wilson's interval of an error that is measured on {int(images[0]):,} images."
+    counts = " or ".join(f"{int(count):,}" for count in sorted(images))
+    return f"By test set: Wilson's interval of an error that is measured on {counts} images."
 
 
 def _result(row: Row, metric: Metric) -> tuple[str, ...]:
@@ -111,7 +125,7 @@ def shown_tests(table: pd.DataFrame, baseline: str, metric: Metric = ERROR) -> l
     note = (
         f"Two-sided p values of paired tests by seed; Holm: corrected for all pairs with {baseline}, or else for all "
         "other pairs. With S pairs Wilcoxon's can't fall below 2 / 2^S. Last column: seeds with which a t test would "
-        "see this difference with 80% probability."
+        "see this difference with 80% probability, if it were the only comparison."
     )
     final = table[(table["measure"] == "final") & (table["pairs"] > 1)]
     title = f"Differences of the final {metric.words}, {metric.points}"

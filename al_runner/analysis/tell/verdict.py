@@ -3,11 +3,9 @@
 from collections.abc import Callable, Collection, Sequence
 from math import isfinite, isnan
 
-import pandas as pd
-
 from al_runner.analysis.stats.case import Case
 from al_runner.analysis.stats.intervals import interval
-from al_runner.analysis.stats.paired import LEAST_PAIRS, LEVEL, Test
+from al_runner.analysis.stats.paired import DIGITS, LEAST_PAIRS, LEVEL, Test
 from al_runner.analysis.table.metrics import ERROR
 from al_runner.analysis.tell.text import amount, p_value, points, seeds_text
 from al_runner.system.text import listed
@@ -23,19 +21,24 @@ def verdict(case: Case, names: Naming = str) -> str:
 
     `names` gives the shown names of curves.
     """
-    said = [refusal(case, names)] if case.ranked.empty else [_at_the_end(case, names), *_on_the_way(case, names)]
-    return " ".join([*said, *cautions(case)])
+    if case.ranked.empty:
+        return " ".join([refusal(case, names), *cautions(case)])
+    return " ".join([_at_the_end(case, names), *_on_the_way(case, names), *_not_ranked(case, names), *cautions(case)])
 
 
 def cautions(case: Case) -> list[str]:
     """Warnings that differences at this budget are small or doubtful: few labels left to buy, or few test images."""
     warnings = []
-    pool, images = case.pool_images, case.test_images
+    pool, sizes = case.pool_images, case.test_images()
+    images = min(sizes, default=None)
     if pool and case.budget.end >= NEARLY_ALL * pool:
         warnings.append(
             f"Caution: {case.budget.end:,} of all {pool:,} labels are bought by then, and with all of them every "
             "strategy is the same; compare them with fewer labels (--at)."
         )
+    if len(sizes) > 1:
+        shown = listed([f"{size:,}" for size in sizes])
+        warnings.append(f"Caution: the runs don't share a test set; they were measured on {shown} images.")
     if images and images < FEW_IMAGES:
         one = f", of which one is {100 / images:.2g} points" if case.metric == ERROR else ""
         measured = "errors are" if case.metric == ERROR else f"the {case.metric.words} is"
@@ -45,13 +48,19 @@ def cautions(case: Case) -> list[str]:
 
 def _on_the_way(case: Case, names: Naming) -> list[str]:
     """One sentence if the curve with the lowest mean error over the budget is not the one that ends lowest."""
-    means = pd.Series({str(name): case.values(str(name), "area").mean() for name in case.ranked.index}).dropna()
-    if means.empty or means.idxmin() == case.ranked.index[0]:
+    lowest, best = case.lowest("area"), str(case.ranked.index[0])
+    if not lowest or best in lowest:
         return []
-    name = str(means.idxmin())
-    area = interval(case.values(name, "area"))
+    area = interval(case.values(lowest[0], "area"))
     least = "errs least" if case.metric == ERROR else f"has the lowest {case.metric.words}"
-    return [f"On average over the budget {names(name)} {least}, {amount(case.metric, *area)}."]
+    leads = _leads(case, names, lowest[0], [best], "area")
+    return [f"On average over the budget {names(lowest[0])} {least}, {amount(case.metric, *area)}{leads}."]
+
+
+def _not_ranked(case: Case, names: Naming) -> list[str]:
+    """One sentence that names the curves with too few seeds, if there are some."""
+    few = [f"{names(name)} ({count} {'seed' if count == 1 else 'seeds'})" for name, count in case.unranked.items()]
+    return [f"Not ranked, because other strategies have more seeds: {listed(few)}."] if few else []
 
 
 def _at_the_end(case: Case, names: Naming) -> str:
@@ -64,36 +73,45 @@ def _at_the_end(case: Case, names: Naming) -> str:
         return f"{start}; there is no {names(case.baseline)} with {LEAST_PAIRS} finished seeds to hold it against."
     second = str(case.ranked.index[1])
     if best == case.baseline:
-        return f"{start}, so nothing beats it{_leads(case, names, best, [second])}."
+        nothing = "none of the ranked strategies" if case.unranked else "nothing"
+        return f"{start}, so {nothing} beats it{_leads(case, names, best, [second])}."
     return f"{start}{_leads(case, names, best, list(dict.fromkeys((case.baseline, second))))}."
 
 
-def _leads(case: Case, names: Naming, best: str, others: Sequence[str]) -> str:
-    """Clauses that compare `best` with the others: equal ones, then leads beyond chance, then leads by chance."""
-    sure, unsure, equal = [], [], []
+def _leads(case: Case, names: Naming, best: str, others: Sequence[str], measure: str = "final") -> str:
+    """Clauses that compare `best` with the others: equal ones, leads beyond chance, leads by chance, and no leads.
+
+    `best` has the lowest mean over the seeds that all ranked curves share. Two of them may share more seeds, over which
+    it is not lower.
+    """
+    sure, unsure, equal, behind = [], [], [], []
     for other in others:
-        test = case.test(best, other, "final")
+        test = case.test(best, other, measure)
+        lead = points(0.0 - test.mean, test.half, case.metric)
         if test.mean == 0 and test.half == 0:
             equal.append(f", equal to {names(other)} in each of {test.pairs} paired seeds")
-            continue
-        p = case.corrected_p(best, other)
-        lead = points(0.0 - test.mean, test.half, case.metric)
-        facts = f"{test.pairs} paired seeds, {p_value(p)} by Holm"
-        if not isnan(p) and p < LEVEL:
-            sure.append(f", {lead} below {names(other)} ({facts})")
-            continue
-        unsure.append(f"of {lead} over {names(other)} ({facts}; {_needed(test)} seeds would tell)")
+        elif isnan(test.t_p):  # no variance
+            equal.append(f", {lead} below {names(other)}, the same in each of {test.pairs} paired seeds")
+        elif test.mean > 10.0**-DIGITS:
+            shown = points(test.mean, test.half, case.metric)
+            behind.append(f", but over all {test.pairs} seeds that both have, it is {shown} above {names(other)}")
+        else:
+            p = case.corrected_p(best, other, measure)
+            facts = f"{test.pairs} paired seeds, {p_value(p)} by Holm"
+            if not isnan(p) and p < LEVEL:
+                sure.append(f", {lead} below {names(other)} ({facts})")
+            else:
+                needed = _needed(case.seeds_needed(best, other, measure))
+                unsure.append(f"of {lead} over {names(other)} ({facts}; {needed} seeds would tell)")
     chance = f", but its lead {' and '.join(unsure)} may be chance" if unsure else ""
-    return "".join(equal + sure) + chance
+    return "".join(equal + sure) + chance + "".join(behind)
 
 
-def _needed(test: Test) -> str:
-    """How many seeds would be enough, for a single test: after a correction it may be less than the seeds there are."""
-    if not isfinite(test.seeds_needed):
+def _needed(seeds: float) -> str:
+    """How many seeds would be enough."""
+    if not isfinite(seeds):
         return "no number of"
-    if test.seeds_needed > MOST_SEEDS:
-        return f"only more than {MOST_SEEDS:,}"
-    return f"about {seeds_text(test.seeds_needed)}" if test.seeds_needed > test.pairs else "a few more"
+    return f"only more than {MOST_SEEDS:,}" if seeds > MOST_SEEDS else f"about {seeds_text(seeds)}"
 
 
 def _of_rounds(case: Case) -> str:

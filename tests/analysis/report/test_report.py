@@ -19,7 +19,7 @@ from al_runner.analysis import cli_report
 from al_runner.analysis.draw.style import pens
 from al_runner.analysis.report.bought import class_balance, nearest_distance, purchases, shrunk
 from al_runner.analysis.report.checklist import checklist
-from al_runner.analysis.report.evidence import PASS, UNKNOWN, WARNING, Evidence
+from al_runner.analysis.report.evidence import PASS, UNKNOWN, WARNING
 from al_runner.analysis.report.images import atlas, find_images, fits
 from al_runner.analysis.report.page import page
 from al_runner.analysis.report.sheets import contact_sheet
@@ -244,9 +244,8 @@ def test_too_many_images_are_thinned_out_evenly(tmp_path, monkeypatch):
 
 
 def found(root):
-    source = Source.of(root, root)
-    evidence = Evidence(source.comparison.cases, source.configs, source.bought, source.starts)
-    return {check.name: (check.state, check.finding) for check in checklist(evidence)}
+    checks = checklist(Source.of(root, root).evidence)
+    return {check.name: (check.state, check.finding) for check in checks}
 
 
 def test_a_sound_folder_passes_what_it_can(tmp_path):
@@ -255,6 +254,7 @@ def test_a_sound_folder_passes_what_it_can(tmp_path):
         "Paired initial sets": PASS,
         "Several seeds": PASS,
         "Tuned random baseline": WARNING,  # learner=plain
+        "Equal training and data": PASS,
         "Full-data line": PASS,
         "Test data never used to choose": PASS,
         "Validation set within the budget": PASS,
@@ -263,6 +263,80 @@ def test_a_sound_folder_passes_what_it_can(tmp_path):
         "Device recorded": PASS,
         "One recorded state of the code": PASS,
     }
+
+
+def test_strategies_whose_runs_all_failed_are_on_the_page(tmp_path):
+    digits_runs(tmp_path)
+    for seed in range(3):
+        damaged = make_run(tmp_path, "margin", seed, [0.6, 0.4], dataset="digits")
+        (damaged / "rounds.csv").write_text("round,labelled\n0,nonsense\n")
+        make_run(tmp_path, "egl", seed, [], dataset="digits")
+    state, finding = found(tmp_path)["No run missing or unfinished"]
+    assert state == WARNING
+    text = page(Source.of(tmp_path, tmp_path))
+    for strategy in ("margin", "egl"):
+        for seed in range(3):
+            assert f"{strategy}/seed{seed}" in finding
+            assert f"{strategy}/seed{seed}" in text
+
+
+def test_unequal_settings_are_on_the_page_and_fail_the_check(tmp_path):
+    settings = {**DIGITS, "training": {"optimizer": {"lr": 0.1}}, "learner": {"recipe": {"optimizer": {"lr": 0.1}}}}
+    for seed in range(3):
+        make_run(tmp_path, "random", seed, [0.6, 0.5, 0.4], settings=DIGITS)
+        make_run(tmp_path, "entropy", seed, [0.6, 0.4, 0.3], settings={**settings, "strategy": {"score": "x"}})
+        make_run(tmp_path, "entropy", seed, [0.6, 0.4, 0.3], settings={**settings, "device": "cuda"}, name="mine")
+    state, finding = found(tmp_path)["Equal training and data"]
+    assert state == WARNING
+    assert finding == (
+        "Entropy, random: they differ in more than the strategy: training.optimizer.lr (0.1, None); "
+        "run them with equal settings."
+    )
+    assert "training.optimizer.lr (0.1, None)" in page(Source.of(tmp_path, tmp_path))
+
+
+@pytest.mark.parametrize(("learner", "state"), [("fine_tuned", WARNING), ("plain_tuned", PASS)])
+def test_only_a_learner_that_tunes_makes_a_tuned_baseline(tmp_path, learner, state):
+    for seed in range(3):
+        make_run(tmp_path, "random", seed, [0.6, 0.5], learner=learner)
+    assert found(tmp_path)["Tuned random baseline"][0] == state
+
+
+def test_seeds_are_counted_for_every_model(tmp_path):
+    make_run(tmp_path, "random", 0, [0.6, 0.5], model="a")
+    for seed in range(3):
+        make_run(tmp_path, "random", seed, [0.6, 0.5], model="b")
+    assert found(tmp_path)["Several seeds"] == (WARNING, "Fewer than 3 finished seeds: usps, a random 1.")
+
+
+def test_an_upper_line_that_looks_at_test_images_is_named(tmp_path):
+    for strategy, images in (("random", None), ("look_ahead", "test")):
+        for seed in range(3):
+            make_run(tmp_path, strategy, seed, [0.6, 0.5], settings={"strategy": {"images": images}})
+    state, finding = found(tmp_path)["Test data never used to choose"]
+    assert state == WARNING
+    assert "look_ahead/seed0" in finding
+
+
+def test_two_budgets_of_two_strategies_are_no_variation(tmp_path):
+    for strategy, query in (("random", 10), ("entropy", 40)):
+        for seed in range(3):
+            make_run(tmp_path, strategy, seed, [0.6, 0.5], settings={"budget": {"query": query}})
+    assert found(tmp_path)["Query sizes and budgets varied"][0] == WARNING
+    for strategy, query in (("random", 40), ("entropy", 10)):
+        for seed in range(3):
+            make_run(tmp_path, strategy, seed, [0.6, 0.5], settings={"budget": {"query": query}}, name="other")
+    assert found(tmp_path)["Query sizes and budgets varied"][0] == PASS
+
+
+def test_a_start_without_a_commit_is_counted(tmp_path):
+    digits_runs(tmp_path)
+    file = next((tmp_path / "digits").glob("*/random/seed0/provenance.json"))
+    file.write_text(json.dumps([{"device": "cpu: abacus"}]))
+    assert found(tmp_path)["One recorded state of the code"] == (
+        WARNING,
+        "Commit abc, but it is not recorded for 1 starts of runs.",
+    )
 
 
 def test_every_fault_is_found(tmp_path):
@@ -280,7 +354,7 @@ def test_every_fault_is_found(tmp_path):
     checks = found(tmp_path)
     for name, words in {
         "Paired initial sets": "digits seed 1",
-        "Several seeds": "digits random 2",
+        "Several seeds": "digits, usps_cnn random 2",
         "Full-data line": "digits, usps_cnn",
         "Validation set within the budget": "25 images on digits, 24 labels bought",
         "No run missing or unfinished": "random seed 2",

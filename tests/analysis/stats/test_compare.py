@@ -30,12 +30,14 @@ def test_measures_by_hand():
     run = run_of([0.8, 0.4, 0.2], [10, 20, 40])
     assert errors_at(run, [40, 30]).tolist() == pytest.approx([0.2, 0.3])
     assert np.isnan(errors_at(run, [9, 41])).all()
-    assert area(run, SharedBudget(10, (40,))) == pytest.approx((0.6 * 10 + 0.3 * 20) / 30)
-    assert area(run, SharedBudget(15, (30,))) == pytest.approx((0.5 * 5 + 0.35 * 10) / 15)
-    assert area(run, SharedBudget(20, (20,))) == 0.4
-    assert isnan(area(run, SharedBudget(10, (50,))))
-    assert labels_to(run, 0.4, 40) == 20
-    assert isnan(labels_to(run, 0.2, 39))
+    assert area(run, SharedBudget((10, 20, 40))) == pytest.approx((0.6 * 10 + 0.3 * 20) / 30)
+    assert area(run, SharedBudget((10, 40))) == pytest.approx(0.5)
+    assert area(run, SharedBudget((15, 20, 30))) == pytest.approx((0.5 * 5 + 0.35 * 10) / 15)
+    assert area(run, SharedBudget((20,))) == 0.4
+    assert isnan(area(run, SharedBudget((10, 50))))
+    assert labels_to(run, 0.4, SharedBudget((10, 20, 40))) == 20
+    assert labels_to(run, 0.4, SharedBudget((10, 30))) == 30
+    assert isnan(labels_to(run, 0.2, SharedBudget((10, 39))))
 
 
 def test_results_are_paired_by_seed(tmp_path):
@@ -119,10 +121,32 @@ def test_curves_of_different_steps_are_compared_where_both_are(tmp_path):
         make_run(tmp_path, "random", seed, [0.8, 0.4, 0.2], labelled=[8, 16, 32])
         make_run(tmp_path, "entropy", seed, [0.6, 0.1], labelled=[12, 32])
     case = cases(load(tmp_path))[0]
-    assert case.budget == (12, (32,))
-    assert case.values("random", "area").tolist() == pytest.approx([((0.6 + 0.4) * 2 + (0.4 + 0.2) * 8) / 20] * 3)
+    assert case.budget == ((12, 32), 1)
+    assert case.values("random", "area").tolist() == pytest.approx([(0.6 + 0.2) / 2] * 3)
     middle = cases(load(tmp_path), at=24)[0]
     assert middle.values("random", "final").tolist() == pytest.approx([0.3] * 3)
+
+
+def test_one_curve_in_coarse_and_in_fine_steps_has_one_area_and_one_count(tmp_path):
+    """A trapezoid of few points is too high over a convex curve, and fine steps have more chances of a low error."""
+    for seed in range(3):
+        fine = [1.0, 0.4, 0.35, 0.34, 0.33]
+        make_run(tmp_path, "random", seed, fine, labelled=[8, 16, 24, 32, 40])
+        make_run(tmp_path, "random", seed, fine[::2], labelled=[8, 24, 40], name="coarse")
+    frame = load(tmp_path)
+    (case,) = cases(frame)
+    coarse, fine = (case.values(name, "area").tolist() for name in ("random-coarse", "random"))
+    assert coarse == fine
+    needed = labels_needed([case], targets=[0.4]).query("target == 0.4").set_index("curve")["labels"]
+    assert needed.tolist() == [24, 24]
+
+
+def test_the_budget_begins_where_the_finished_runs_begin(tmp_path):
+    make_run(tmp_path, "random", 9, [0.3, 0.2], labelled=[16, 20])
+    (case,) = cases(load(two(tmp_path)))
+    assert case.budget.start == 8
+    assert results([case])["start"].tolist() == [8, 8]
+    assert "Mean error: from 8 to 24 labels." in Comparison.of(load(tmp_path)).shown_results()[0].note
 
 
 def test_labels_needed_and_saving(tmp_path):
@@ -222,10 +246,10 @@ def test_the_late_rounds_end_at_the_budget_and_are_those_of_the_coarsest_curve(t
     for seed in range(3):
         make_run(tmp_path, "entropy", seed, coarse, labelled=range(16, 336, 16))
     frame = load(tmp_path)
-    assert cases(frame)[0].budget == (16, (304, 320))
+    assert cases(frame)[0].budget == ((*range(16, 336, 16),), 2)
     assert cases(frame)[0].values("entropy", "final").tolist() == pytest.approx([coarse[-2:].mean()] * 3)
     at = cases(frame, at=310)[0]
-    assert at.budget == (16, (304, 310))
+    assert at.budget == ((*range(16, 320, 16), 310), 2)
     fine = frame.query("strategy == 'random' and seed == 0").set_index("labelled")["test_error"]
     expected = (fine[304] + fine[304] * 0.25 + fine[312] * 0.75) / 2
     assert at.values("random", "final")[0] == pytest.approx(expected)

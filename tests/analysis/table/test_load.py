@@ -232,6 +232,15 @@ def test_a_crash_while_writing_keeps_the_old_file(tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == ["results.csv"]
 
 
+def test_a_folder_of_several_runs_in_a_results_csv_is_refused(tmp_path):
+    """The lowest error so far, and which runs are finished, are found by folder."""
+    (tmp_path / "results.csv").write_text(
+        "dataset,strategy,seed,labelled,test_error,folder\nd,random,0,8,0.5,exp1\nd,margin,0,8,0.4,exp1\n"
+    )
+    with pytest.raises(UsageError, match=r"results\.csv: exp1 is the folder of several runs; give every run one"):
+        load(tmp_path)
+
+
 def test_torch_is_never_imported():
     code = (
         "import sys, al_runner.analysis.cli, al_runner.analysis.cli_compare, al_runner.analysis.cli_report\n"
@@ -248,7 +257,12 @@ def test_torch_is_never_imported():
         "al_runner.errors",
         "al_runner.labels",
         "al_runner.record",
-        *(f"al_runner.record.{name}" for name in ("flat", "journal", "pixels", "run_id", "state", "views")),
+        *(
+            f"al_runner.record.{name}"
+            for name in ("flat", "identity", "journal", "older", "pixels", "run_id", "state", "views")
+        ),
+        "al_runner.settings",
+        "al_runner.settings.declared",
     ]
     system = ("atomic", "claim", "console", "foreign", "scheduler", "signals", "start", "text")
     needed += ["al_runner.system", *(f"al_runner.system.{name}" for name in system)]

@@ -7,13 +7,14 @@ from scipy import stats
 from two_strategies import RANDOM, two
 
 from al_runner.analysis import cases, paired_tests, results
+from al_runner.analysis.stats.paired import seeds_needed
 from al_runner.analysis.table.runs import load
 from al_runner.analysis.tell.comparison import Comparison
 from al_runner.analysis.tell.verdict import refusal, verdict
 
 
 def test_the_verdict_has_the_table_s_p_and_asks_for_more_seeds_than_there_are(tmp_path):
-    """A lead that one test would see with the seeds at hand, and four comparisons leave unsure."""
+    """A lead that one test would see with the seeds at hand; four comparisons take more, at a level of 5% / 4."""
     ends = {"random": [0.40, 0.42, 0.39], "entropy": [0.31, 0.35, 0.27]}
     for name in ("margin", "curriculum", "egl"):
         ends[name] = [0.41, 0.41, 0.41]
@@ -25,7 +26,9 @@ def test_the_verdict_has_the_table_s_p_and_asks_for_more_seeds_than_there_are(tm
     test, p = pair.test, pair.t_holm
     assert test.t_p < 0.05 < p
     assert test.seeds_needed <= 3
-    assert f"over random (3 paired seeds, p = {p:.2g} by Holm; a few more seeds would tell)" in verdict(case)
+    needed = seeds_needed(test.mean, float(np.std(np.subtract(ends["entropy"], ends["random"]), ddof=1)), 0.05 / 4)
+    assert needed > 3
+    assert f"over random (3 paired seeds, p = {p:.2g} by Holm; about {needed:.0f} seeds would tell)" in verdict(case)
 
 
 def test_two_seeds_are_not_ranked_and_the_need_is_said(tmp_path):
@@ -173,3 +176,73 @@ def test_few_test_images_are_warned_of(tmp_path):
     said = verdict(cases(sized(tmp_path, test_images=90))[0])
     assert said.endswith("Caution: errors are measured on 90 test images, of which one is 1.1 points.")
     assert "Caution" not in verdict(cases(sized(tmp_path, test_images=1000))[0])
+
+
+def ends(root, by_curve, **more):
+    """Runs of one purchase that end at these errors, one seed each."""
+    for name, errors in by_curve.items():
+        for seed, end in enumerate(errors):
+            make_run(root, name, seed, [0.9, end], **more)
+    (case,) = cases(load(root))
+    return case
+
+
+def test_a_curve_with_few_seeds_does_not_decide_the_ranking_of_the_others(tmp_path):
+    """On the first three seeds "beta" is lower, on all twelve "alpha" is."""
+    alpha = [0.30, 0.31, 0.32, *(0.11, 0.12, 0.13) * 3]
+    beta = [0.20, 0.21, 0.23, *(0.21, 0.22, 0.24) * 3]
+    case = ends(tmp_path, {"random": [0.5, 0.51, 0.52] * 4, "alpha": alpha, "beta": beta, "gamma": [0.01, 0.02, 0.03]})
+    assert list(case.ranked.index) == ["alpha", "beta", "random"]
+    assert case.unranked == {"gamma": 3}
+    assert case.lowest("area") == ["alpha"]
+    assert results([case]).set_index("curve")["rank"].tolist()[:3] == [3, 1, 2]
+    said = verdict(case)
+    assert "alpha ends lowest" in said
+    assert "Not ranked, because other strategies have more seeds: gamma (3 seeds)." in said
+
+
+def test_nothing_is_said_to_beat_the_baseline_only_of_what_is_ranked(tmp_path):
+    best = {"random": [0.2, 0.21, 0.2], "worse": [0.3, 0.31, 0.32]}
+    assert "so nothing beats it" in verdict(ends(tmp_path / "all", best))
+    assert "so none of the ranked strategies beats it" in verdict(ends(tmp_path / "few", {**best, "low": [0.01, 0.02]}))
+
+
+def test_a_lead_over_the_shared_seeds_that_all_seeds_turn_round_is_said(tmp_path):
+    """ "third" has half of the seeds, so it is ranked, and the ranking has its seeds alone."""
+    first, second = [0.2, 0.21, 0.22, 0.5, 0.52, 0.54], [0.3, 0.31, 0.32, 0.1, 0.11, 0.12]
+    case = ends(tmp_path, {"random": first, "second": second, "third": [0.6, 0.61, 0.62]})
+    assert list(case.ranked.index) == ["random", "second", "third"]
+    assert "but over all 6 seeds that both have, it is 15.50 ± " in verdict(case)
+    assert " points above second" in verdict(case)
+
+
+def test_the_same_lead_in_every_seed_is_no_chance(tmp_path):
+    said = verdict(ends(tmp_path, {"random": [0.5, 0.6, 0.7], "better": [0.4, 0.5, 0.6]}))
+    assert "10.00 ± 0.00 points below random, the same in each of 3 paired seeds" in said
+    assert "chance" not in said
+
+
+def test_the_lowest_mean_error_is_compared_in_pairs(tmp_path):
+    for seed in range(4):
+        make_run(tmp_path, "random", seed, [0.8, 0.7, 0.6])
+        make_run(tmp_path, "fast", seed, [0.8, 0.3 + 0.01 * seed, 0.31 + 0.02 * seed])
+        make_run(tmp_path, "late", seed, [0.8, 0.7 - 0.01 * seed, 0.1])
+    said = verdict(cases(load(tmp_path))[0])
+    assert "late ends lowest" in said
+    assert "On average over the budget fast errs least" in said
+    assert "points below late (4 paired seeds, p = " in said
+
+
+def test_equal_curves_share_a_rank(tmp_path):
+    same = [0.2, 0.3, 0.4]
+    case = ends(tmp_path, {"random": same, "a": same, "b": same, "c": [0.5, 0.6, 0.7]})
+    assert results([case]).set_index("curve")["rank"].to_dict() == {"random": 1, "a": 1, "b": 1, "c": 4}
+
+
+def test_test_sets_of_several_sizes_are_named_and_each_curve_has_its_own(tmp_path):
+    frame = load(two(tmp_path))
+    frame["test_images"] = np.where(frame["strategy"] == "random", 10_000.0, 100.0)
+    (case,) = cases(frame)
+    assert "Caution: the runs don't share a test set; they were measured on 100, 10,000 images." in verdict(case)
+    assert "measured on 100 test images" in verdict(case)
+    assert results([case]).set_index("curve")["test_images"].to_dict() == {"random": 10_000, "kfac_vfe": 100}
