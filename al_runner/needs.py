@@ -13,6 +13,7 @@ class Gives:
     consistent: bool = True  # sample k of `log_probs` is the same function for all images
     network: bool = True  # `network()`: there is exactly one net
     features: bool = True  # `features(x)`: there is a net at all
+    extendable: bool = True  # a strategy may add layers to the net of every fit before it is trained
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Needs:
     consistent: bool = False  # K > 1 posterior samples, each the same function for all images
     network: bool = False  # `network()`
     features: bool = False  # `features(x)`
+    extendable: bool = False  # fits to whose nets it can add layers
 
     def __or__(self, other: "Needs") -> "Needs":
         """What two strategies need if they choose together."""
@@ -31,18 +33,21 @@ class Needs:
             self.consistent or other.consistent,
             self.network or other.network,
             self.features or other.features,
+            self.extendable or other.extendable,
         )
 
     def unmet(self, gives: Gives) -> str | None:
         """The first thing that `gives` lacks, in words; None if it has everything."""
         if self.consistent and (gives.samples == 1 or not gives.consistent):
-            return "K > 1 posterior samples, each the same net for all images"
+            return "several posterior samples, each the same net for all images"
         if self.samples and gives.samples == 1:
-            return "K > 1 posterior samples"
+            return "several posterior samples"
         if self.network and not gives.network:
             return "one net's own weights, and this learner does not fit exactly one net"
         if self.features and not gives.features:
             return "a net's features, and this learner has no net"
+        if self.extendable and not gives.extendable:
+            return "a net to which it can add layers, and this learner begins from weights of the plain net"
         return None
 
     @property

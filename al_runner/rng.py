@@ -21,9 +21,10 @@ class Streams(NamedTuple):
     seed: int
     round: int
     part: str = ""  # names one of several fits in the round
+    shared: str = ""  # a purpose for which all parts have the same stream, that of a round with only one fit
 
     def __call__(self, purpose: str) -> torch.Generator:
-        return stream(self.seed, purpose + self.part, self.round)
+        return stream(self.seed, purpose + ("" if purpose == self.shared else self.part), self.round)
 
     def of(self, part: object) -> "Streams":
         """The streams of one of several fits in the round, such as a member of an ensemble."""

@@ -89,6 +89,12 @@ class Recipe:
         Schedule | None, Means("factors of the learning rate during training; null: a constant rate")
     ] = None
     label_smoothing: Annotated[Share, Means("share of every label that is spread evenly over all classes")] = 0.0
+    repeat_to: Annotated[
+        Count | None,
+        Means(
+            "examples in a pass: fewer labelled images are repeated to this many, each equally often; null: no repeats"
+        ),
+    ] = None
     drop_last: Annotated[
         bool, Means("leave out the last minibatch of a pass if it is smaller, unless it is the only one")
     ] = False
@@ -134,10 +140,10 @@ class Recipe:
     def minibatch_sizes(self, count: int, least: int = 1) -> list[int]:
         """Sizes of the minibatches of a pass over `count` examples; with `drop_last` they may be fewer.
 
-        If the last one has fewer than `least` examples, it joins the one before. `least` is 1, or more for nets that
-        can't be trained on one example (`least_minibatch`).
+        With `repeat_to` they may be more. If the last one has fewer than `least` examples, it joins the one before.
+        `least` is 1, or more for nets that can't be trained on one example (`least_minibatch`).
         """
-        full, rest = divmod(count, self.batch_size)
+        full, rest = divmod(max(count, self.repeat_to or 0), self.batch_size)
         if full and self.drop_last:
             return [self.batch_size] * full
         if full and rest < least:

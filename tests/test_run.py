@@ -116,7 +116,7 @@ def test_strategies_of_one_seed_share_round_0(al_run: Command, tmp_path: Path) -
             "dataset.split has the options val, test, seed, and was given another; add one alone, as in +dataset.split",
         ),
         (["strategy=kfac_vfe", "strategy.gamma=-1"], "strategy.gamma is -1; it must be 0 or more"),
-        (["strategy=bald"], "bald needs K > 1 posterior samples; use learner=dropout, ensemble or bootstrap"),
+        (["strategy=bald"], "bald needs several posterior samples; use learner=dropout, ensemble or bootstrap"),
         (["budget.query=0"], "budget.query is 0"),
         (["budget.initial=-5"], "budget.initial is -5"),
         (["budget.query=5000", "budget.candidates=all"], "the training set has 1097 images"),
@@ -199,7 +199,11 @@ def test_strategies_of_one_seed_share_round_0(al_run: Command, tmp_path: Path) -
         (["--strategy", "random"], "there is no flag --strategy; options are given without dashes, as strategy=random"),
         (["run.strategy=../../x"], "run.strategy can't be set: it is made of the run's own choices"),
         (["-m", "strategy=random,random"], "the sweep has the job"),
-        (["strategy=suggestive_annotation"], "SuggestiveAnnotation needs K > 1 posterior samples; use learner=dropout"),
+        (
+            ["strategy=suggestive_annotation"],
+            "SuggestiveAnnotation needs several posterior samples; use learner=dropout",
+        ),
+        (["strategy=learning_loss", "learner=acgan_small"], "LearningLoss needs a net to which it can add layers"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -62,9 +62,10 @@ def orders(
         while True:
             yield torch.multinomial(chances, recipe.batch_size, replacement=True, generator=rng)
     sizes = recipe.minibatch_sizes(count, least)
+    examples = max(count, sum(sizes))
     while True:
-        order = torch.randperm(count, generator=rng) if recipe.reshuffle else torch.arange(count)
-        yield from order[: sum(sizes)].split(sizes)
+        order = torch.randperm(examples, generator=rng) if recipe.reshuffle else torch.arange(examples)
+        yield from (order[: sum(sizes)] % count).split(sizes)
 
 
 def objective(fit: Fit, output: Any, y: Tensor, weights: Iterable[Tensor]) -> Tensor:

@@ -1,11 +1,12 @@
 """Several nets that differ only in their random choices (Lakshminarayanan et al., 2017; Beluch et al., 2018)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from torch import Tensor
 
 from al_runner.learners.committee import Committee, Members
+from al_runner.needs import Gives
 from al_runner.rng import Streams, global_stream
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Few, Means
@@ -18,14 +19,21 @@ from al_runner.types import Fitted, TrainData
 class Ensemble(Members):
     """`members` nets on the same data; each has its own initial weights, minibatch order and dropout masks.
 
-    With `shared_init` all nets have the same initial weights (an ablation of Beluch et al., 2018).
+    With `shared_init` all nets have the same initial weights, and with `shared_order` the same minibatches in the same
+    order: ablations of Beluch et al. (2018).
     """
 
     members: Annotated[Few, Means("nets")] = 5
     shared_init: Annotated[bool, Means("the same initial weights for all nets")] = False
+    shared_order: Annotated[bool, Means("the same minibatches in the same order for all nets")] = False
+
+    @property
+    def gives(self) -> Gives:
+        return replace(super().gives, extendable=not self.shared_init)
 
     async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None = None) -> Committee:
         start = self._weights(streams) if self.shared_init else None
+        streams = streams._replace(shared="order") if self.shared_order else streams
         fits = [Fit(self.build, self.recipe, data, streams.of(i), start=start) for i in range(self.members)]
         return Committee.of(await trained(fits))
 

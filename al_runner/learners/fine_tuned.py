@@ -55,7 +55,10 @@ class FineTuned:
     shrink: Annotated[Fraction, Means("the last weights are multiplied by this before they are trained on")] = 1.0
     perturb: Annotated[NotNegative, Means("share of new initial weights that is added to the last ones")] = 0.0
     continues: ClassVar[bool] = True
-    gives: ClassVar[Gives] = Gives()
+
+    @property
+    def gives(self) -> Gives:
+        return Gives(extendable=not self.changes)
 
     async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None = None) -> SingleNet:
         if previous is None:
@@ -69,9 +72,14 @@ class FineTuned:
         (result,) = await trained([fit])
         return NetInTraining(result.net.eval(), result.steps, result.optimizer_state)
 
+    @property
+    def changes(self) -> bool:
+        """Whether a later round begins from other weights than the last ones."""
+        return self.shrink != 1 or self.perturb != 0
+
     def start(self, last: Mapping[str, Tensor], streams: Streams) -> Mapping[str, Tensor]:
         """The state_dict from which a later round begins, from the last one."""
-        if self.shrink == 1 and self.perturb == 0:
+        if not self.changes:
             return last
         net = self.recipe.new_net(self.build, streams("perturb"))
         return net.state_dict() | {

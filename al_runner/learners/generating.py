@@ -112,7 +112,8 @@ class Generating:
 
     @property
     def gives(self) -> Gives:
-        return Gives(samples=self.samples, consistent=self.samples == 1 or self.shared_masks)
+        consistent = self.samples == 1 or self.shared_masks
+        return Gives(samples=self.samples, consistent=consistent, extendable=False)
 
     @property
     def makers(self) -> Makers:

@@ -45,7 +45,7 @@ class LearningLoss(ByScore):
     cut_share: Annotated[
         ShareOrAll, Means("the latest end of this, as a share of the most passes that training can have")
     ] = 0.6
-    needs: ClassVar[Needs] = Needs(network=True)
+    needs: ClassVar[Needs] = Needs(network=True, extendable=True)
 
     def check(self, net: nn.Module, x: Tensor) -> None:
         feature_maps(net, x, self.layers)

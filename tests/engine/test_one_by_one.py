@@ -178,6 +178,19 @@ def test_minibatches_cover_every_example_once_a_pass() -> None:
     assert torch.cat(kept).tolist() == list(range(20))
 
 
+def test_few_examples_are_repeated_equally_often_in_full_minibatches() -> None:
+    recipe = toy.recipe(repeat_to=32)
+    batches = list(islice(orders(10, recipe, Streams(0, 0)("order")), 8))
+    assert [len(b) for b in batches] == [8] * 8
+    for one_pass in (batches[:4], batches[4:]):
+        counts = torch.cat(one_pass).bincount()
+        assert counts.tolist() == [4, 4, *[3] * 8]
+    assert batches[0].tolist() != batches[4].tolist()
+    more = list(islice(orders(40, recipe, Streams(0, 0)("order")), 5))
+    assert sorted(torch.cat(more).tolist()) == list(range(40))
+    assert recipe.steps_per_check(10) == 4
+
+
 @pytest.mark.parametrize(
     ("count", "batch_size", "least", "sizes"),
     [

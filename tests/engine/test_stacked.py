@@ -52,6 +52,7 @@ def test_final_weights_equal_those_of_the_one_by_one_engine(model: str, optimize
         {"monitor": "loss", "check_every": 1},
         {"monitor": "loss", "keep": "last", "patience": 1, "check_every": 1},
         {"batch_size": 7, "drop_last": True},
+        {"repeat_to": 40},
         {"schedule": Drops([2, 5], 0.3)},
         {"schedule": OneCycle(peak=0.3, start=0.1, end=0.01), "patience": 15},
         {"schedule": OneCycle(shape="linear"), "check_passes": 5, "max_checks": 1},

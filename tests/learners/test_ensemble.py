@@ -1,4 +1,5 @@
 from dataclasses import replace
+from itertools import islice
 
 import pytest
 import torch
@@ -7,6 +8,7 @@ from torch import Tensor, nn
 
 from al_runner.engine.drive import drive
 from al_runner.engine.one_by_one import train
+from al_runner.engine.parts import orders
 from al_runner.engine.stacked import Stacked
 from al_runner.errors import UsageError
 from al_runner.learners.committee import Committee
@@ -81,6 +83,22 @@ def test_shared_init_shares_the_weights_and_nothing_else(init) -> None:
     assert equal(one, train_start(recipe))
     assert not equal(*untrained(own))
     assert not equal(*fit(shared).nets)
+
+
+def test_a_shared_order_shares_the_minibatches_and_nothing_else() -> None:
+    def order_and_weights(ensemble: Ensemble) -> list[tuple[list[list[int]], nn.Module]]:
+        asked: list[Fit] = []
+        drive(ensemble.fit(toy.train_data(), STREAMS), lambda fits: asked.extend(fits) or [*map(train, fits)])  # type: ignore[arg-type, func-returns-value]
+        batches = [list(islice(orders(12, fit.recipe, fit.streams("order")), 4)) for fit in asked]
+        return [
+            ([batch.tolist() for batch in part], net) for part, net in zip(batches, untrained(ensemble), strict=True)
+        ]
+
+    (one, first), (other, second) = order_and_weights(learner(members=2, shared_order=True))
+    assert one == other
+    assert not equal(first, second)
+    (one, _), (other, _) = order_and_weights(learner(members=2))
+    assert one != other
 
 
 def train_start(recipe: Recipe) -> nn.Module:

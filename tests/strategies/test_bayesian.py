@@ -159,7 +159,8 @@ def test_the_highest_information_is_chosen_among_the_candidates() -> None:
 def test_a_single_net_is_refused_by_the_score_s_name_or_chosen_from_at_random(score) -> None:
     single = toy.Table(samples(n=30, k=1))
     with pytest.raises(
-        UsageError, match=f"{score.__name__} needs K > 1 posterior samples; use learner=dropout, ensemble or bootstrap"
+        UsageError,
+        match=f"{score.__name__} needs several posterior samples; use learner=dropout, ensemble or bootstrap",
     ):
         Disagreement(partial(score)).select(single, toy.numbered(30), 4, stream(0, "query"))
     with pytest.raises(UsageError, match=f"{score.__name__} needs K > 1"):

@@ -18,6 +18,7 @@ from al_runner.engine.stopping import NonFiniteLoss
 from al_runner.errors import UsageError
 from al_runner.learners.dropout import Dropout
 from al_runner.learners.ensemble import Ensemble
+from al_runner.learners.fine_tuned import FineTuned
 from al_runner.learners.plain import Plain
 from al_runner.models.inputs import net_builder
 from al_runner.models.resnet import resnet
@@ -276,6 +277,18 @@ def test_dropout_s_net_has_a_module_and_a_committee_is_refused() -> None:
     assert len(run(Dropout(BUILD, toy.recipe(), samples=3)).rows) == 5
     with pytest.raises(UsageError, match="learner=plain"):
         run(Ensemble(BUILD, toy.recipe(), members=2))
+
+
+def test_learners_that_begin_from_weights_of_the_plain_net_are_refused_before_any_training() -> None:
+    """They failed in the second round: the net with a module has other weights."""
+    for learner in (
+        FineTuned(BUILD, toy.recipe(), toy.recipe(), perturb=0.1),
+        FineTuned(BUILD, toy.recipe(), toy.recipe(), shrink=0.5),
+        Ensemble(BUILD, toy.recipe(), members=1, shared_init=True),
+    ):
+        with pytest.raises(UsageError, match=r"a net to which it can add layers.*use learner=plain"):
+            run(learner)
+    assert len(run(FineTuned(BUILD, toy.recipe(), toy.recipe())).rows) == 5
 
 
 def test_a_fit_that_fails_is_raised_and_its_learner_closed() -> None:

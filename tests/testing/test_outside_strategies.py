@@ -133,7 +133,7 @@ def test_the_example_in_contributing_md_fulfils_the_contract(outside: Path) -> N
 
 def test_a_learner_that_does_not_give_what_it_needs_is_refused(outside: Path) -> None:
     plain, ensemble = Plain(BUILD, recipe()), Ensemble(BUILD, recipe())
-    with pytest.raises(UsageError, match=r"Range needs K > 1 posterior samples; use learner=dropout, ensemble"):
+    with pytest.raises(UsageError, match=r"Range needs several posterior samples; use learner=dropout, ensemble"):
         built(outside, "Range").check_learner(plain)
     with pytest.raises(UsageError, match=r"Bias needs one net's own weights.* use learner=plain"):
         built(outside, "Bias").check_learner(ensemble)
