@@ -281,13 +281,14 @@ def test_dropout_s_net_has_a_module_and_a_committee_is_refused() -> None:
 
 def test_learners_that_begin_from_weights_of_the_plain_net_are_refused_before_any_training() -> None:
     """They failed in the second round: the net with a module has other weights."""
+    strategy = LearningLoss(hidden=5)
     for learner in (
         FineTuned(BUILD, toy.recipe(), toy.recipe(), perturb=0.1),
         FineTuned(BUILD, toy.recipe(), toy.recipe(), shrink=0.5),
         Ensemble(BUILD, toy.recipe(), members=1, shared_init=True),
     ):
         with pytest.raises(UsageError, match=r"a net to which it can add layers.*use learner=plain"):
-            run(learner)
+            strategy.check_learner(strategy.wrap(learner))
     assert len(run(FineTuned(BUILD, toy.recipe(), toy.recipe())).rows) == 5
 
 
