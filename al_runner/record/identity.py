@@ -23,12 +23,17 @@ MAY_DIFFER = (*ENDS, "dataset.path", "oracle.labels", f"run.{UPPER_LINE}")
 
 def require_settings(folder: Path, begun: Begun, config: Mapping[str, Any]) -> None:
     """Raises UsageError unless `config` is that of the run that `begun` records, or of a longer one."""
-    recorded, asked = (complete(renewed(flat(settings))) for settings in (begun.config, plain(config)))
+    recorded, asked = (all_settings(settings) for settings in (begun.config, plain(config)))
     changed = [key for key in sorted({*recorded, *asked} - {*MAY_DIFFER}) if recorded.get(key) != asked.get(key)]
     if changed:
         shown = "; ".join(f"{key}: {recorded.get(key)} there, {asked.get(key)} asked" for key in changed[:5])
         more = f"; and {len(changed) - 5} more" if len(changed) > 5 else ""
         raise UsageError(f"{folder} holds a run of another configuration ({shown}{more}); {ANEW}")
+
+
+def all_settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a configuration by dotted names: under today's names, with those that it leaves at a default."""
+    return complete(renewed(flat(config)))
 
 
 def require_plan(folder: Path, begun: Begun, made: Sequence[int], plan: Sequence[int], data: str) -> None:

@@ -8,11 +8,8 @@ import pandas as pd
 from al_runner.analysis.stats.curves import by_seed, split_by_curve
 from al_runner.analysis.table.names import curve_names, is_truth
 from al_runner.analysis.table.runs import Contents
-from al_runner.record.flat import flat
-from al_runner.record.identity import MAY_DIFFER
-from al_runner.record.older import renewed
+from al_runner.record.identity import MAY_DIFFER, all_settings
 from al_runner.record.run_id import COMBINATION
-from al_runner.settings.declared import complete
 from al_runner.system.text import listed
 
 Settings = Mapping[str, Any]  # of a run, by dotted names
@@ -44,7 +41,7 @@ def unlike(frame: pd.DataFrame, configs: Mapping[str, Mapping[str, Any]]) -> lis
 
     `frame` is a tidy table (`load`), and `configs` has the configurations of its runs, as far as they are known.
     """
-    settings = {folder: complete(renewed(flat(config))) for folder, config in configs.items()}
+    settings = {folder: all_settings(config) for folder, config in configs.items()}
     lines = []
     for _, runs in frame.groupby(list(COMBINATION), sort=True):
         lines += [*_mixed(runs, settings), *_unequal(runs, settings)]
