@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from command import ENVIRONMENT, Command
@@ -127,6 +128,27 @@ def test_a_sweep(tmp_path: Path) -> None:
         )
 
 
+def test_the_values_of_a_sweep_are_quoted_one_by_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    given: list[list[str]] = []
+    done = subprocess.CompletedProcess([], 0, "", "")
+    monkeypatch.setattr(subprocess, "run", lambda words, **_: given.append(words) or done)  # type: ignore[func-returns-value]
+    names = ["a b", "c,d", None, "basic"]
+    runs = al_runner.sweep("dataset=digits", results=tmp_path, name=names, seed=range(2))
+    assert {'name="a b","c,d",null,basic', "seed=0,1"} <= {*given[0]}
+    assert len(runs) == 8
+
+
+def test_files_that_changed_are_read_again(tmp_path: Path) -> None:
+    """In one process, where data are kept between runs; it is what a notebook does."""
+    rng, file = np.random.default_rng(0), tmp_path / "mine.npz"
+    images = rng.integers(0, 256, (60, 8, 8)).astype(np.uint8)
+    options = {**QUICK, "model": "small_cnn", "results": tmp_path / "out", "budget.initial": 10, "budget.query": 5}
+    for names in (["a", "b"], ["ant", "bee", "cow"]):
+        np.savez(file, train_images=images, train_labels=np.array(names)[np.arange(60) % len(names)])
+        run = al_runner.run("dataset=npz", "strategy=random", **{"dataset.path": file}, **options, name=names[0])
+        assert run.acquired["label"].nunique() == len(names)
+
+
 def toy_net() -> nn.Module:
     torch.manual_seed(0)
     return nn.Sequential(nn.Conv2d(2, 4, 3), nn.ReLU(), nn.Dropout(0.3), nn.Flatten(), nn.Linear(64, 3))
@@ -221,6 +243,10 @@ class Wrapped(nn.Module):
         ({"seed": torch.Generator()}, "seed is .*; it must be a whole number"),
         ({"seed": -1}, "seed is -1"),
         ({"samples": 0}, "samples is 0"),
+        ({"n": 3.0}, r"n is 3\.0; it must be a whole number"),
+        ({"n": "3"}, "n is '?3'?; it must be a whole number"),
+        ({"pool": POOL.masked_fill(POOL[7, 1, 2, 3] == POOL, torch.nan)}, "pool has NaN or an infinite value in row 7"),
+        ({"labelled": (KNOWN[0] / 0, KNOWN[1])}, "labelled has NaN or an infinite value in row 0"),
     ],
     ids=lambda value: value if isinstance(value, str) else "given",  # the same in every process
 )

@@ -203,7 +203,10 @@ def test_strategies_of_one_seed_share_round_0(al_run: Command, tmp_path: Path) -
             ["strategy=suggestive_annotation"],
             "SuggestiveAnnotation needs several posterior samples; use learner=dropout",
         ),
-        (["strategy=learning_loss", "learner=acgan_small"], "LearningLoss needs a net to which it can add layers"),
+        (
+            ["strategy=learning_loss", "learner=acgan_small", "learner.samples=1"],
+            "LearningLoss needs a net to which it can add layers",
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -249,6 +252,71 @@ def test_a_net_of_the_user_s_own_is_tried_on_images_before_any_training(  # type
     code, output = al_run("--config-dir", str(tmp_path / "conf"), f"results={tmp_path}", "model=mine", *arguments)
     assert (code, message in output) == (1, True)
     assert not list(tmp_path.rglob("rounds.csv"))
+
+
+MADE = """
+from torch import nn
+
+BODY = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+
+
+def fresh(image_shape, classes):
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, classes))
+
+
+def shared(image_shape, classes):
+    return nn.Sequential(BODY, nn.Linear(10, classes))
+
+
+def frozen(image_shape, classes):
+    return nn.Sequential(BODY.requires_grad_(False), nn.Linear(10, classes))
+
+
+class NoStrategy:
+    pass
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """A folder for --config-dir with a module of one's own beside its YAML files."""
+    (tmp_path / "mine" / "model").mkdir(parents=True)
+    (tmp_path / "mine" / "strategy").mkdir()
+    (tmp_path / "mine" / "made_by_me.py").write_text(MADE)
+    for name in ("fresh", "shared", "frozen"):
+        (tmp_path / "mine" / "model" / f"{name}.yaml").write_text(f"_target_: made_by_me.{name}\n_partial_: true\n")
+    (tmp_path / "mine" / "strategy" / "none.yaml").write_text("_target_: made_by_me.NoStrategy\n")
+    return tmp_path / "mine"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["model=shared"],
+            "model=shared: every net must have weights of its own, and two have the same net.0.1.w",
+        ),
+        (["strategy=none"], "strategy=none makes a NoStrategy, which is no strategy; derive its class from Strategy"),
+    ],
+)
+def test_parts_of_one_s_own_are_looked_at_before_any_training(
+    al_run: Command, tmp_path: Path, own: Path, words: list[str], message: str
+) -> None:
+    code, output = al_run("--config-dir", str(own), *digits8(tmp_path / "out"), *words)
+    assert (code, message in output) == (1, True), output
+    assert not list(tmp_path.rglob("rounds.csv"))
+
+
+def test_a_run_with_a_net_of_one_s_own_is_exported_without_more_words(
+    al_run: Command, tmp_path: Path, own: Path
+) -> None:
+    """Also one with a frozen part that all nets share."""
+    code, output = al_run("--config-dir", str(own), *digits8(tmp_path / "out", "model=frozen", "strategy=random"))
+    assert code == 0, output
+    (folder,) = (file.parent for file in tmp_path.rglob("rounds.csv"))
+    code, output = al_run("--export", str(folder))
+    assert code == 0, output
+    assert (folder / "export" / "labelled.csv").exists()
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")

@@ -83,6 +83,7 @@ def choose(
     nets = [net] if isinstance(net, nn.Module) else [*net]
     with usage_errors():
         chosen_by = strategy if isinstance(strategy, Strategy) else named(strategy, options)
+        accepted("n", n, Count)
         accepted("seed", seed, CountOrZero)
         accepted("samples", samples, Count | None)
     require_inputs(nets, pool, n)
@@ -111,8 +112,16 @@ def require_inputs(nets: Sequence[nn.Module], pool: Tensor, n: int) -> None:
         raise UsageError("net must be a torch.nn.Module, or several of them; give a trained net")
     if not isinstance(pool, Tensor) or pool.ndim < 2:
         raise UsageError("pool must be a tensor of inputs [N, ...]; torch.as_tensor makes one of an array")
+    require_finite(pool, "pool")
     if not 0 < n <= len(pool):
         raise UsageError(f"n is {n}, but the pool has {len(pool)} inputs; give a number from 1 to {len(pool)}")
+
+
+def require_finite(inputs: Tensor, name: str) -> None:
+    """Raises UsageError if an input is NaN or infinite; `name` is that of the argument."""
+    if inputs.is_floating_point() and not bool(inputs.isfinite().all()):
+        row = int(inputs.isfinite().flatten(1).all(1).int().argmin())
+        raise UsageError(f"{name} has NaN or an infinite value in row {row}; leave such inputs out")
 
 
 def classes_of(net: nn.Module, x: Tensor) -> int:
@@ -180,6 +189,7 @@ def data_of(nets: Sequence[nn.Module], pool: Tensor, labelled: tuple[Tensor, Ten
             "labelled must be inputs and int64 labels, one label for each input; "
             f"these are {list(x.shape)} and {y.dtype} {list(y.shape)}"
         )
+    require_finite(x, "labelled")
     if x.shape[1:] != pool.shape[1:]:
         raise UsageError(f"labelled inputs are {list(x.shape[1:])} each, and those of the pool {list(pool.shape[1:])}")
     if len(y) and not 0 <= int(y.min()) <= int(y.max()) < classes:

@@ -9,7 +9,7 @@ from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 
-from al_runner.api.compose import composed, jobs_of, usage_errors, words_of
+from al_runner.api.compose import composed, jobs_of, usage_errors, value_of, words_of
 from al_runner.api.folder import RunFolder
 from al_runner.engine.drive import drive
 from al_runner.engine.stacked import Stacked
@@ -54,8 +54,8 @@ def sweep(*words: str, **options: object) -> list[RunFolder]:
     another process; its launcher decides how many jobs run at the same time. Raises UsageError if a job failed; the
     others are recorded, and the same call continues the sweep.
     """
-    lists = {name: value for name, value in options.items() if isinstance(value, list | tuple)}
-    spread = [f"{name}={','.join(map(str, value))}" for name, value in lists.items()]
+    lists = {name: value for name, value in options.items() if isinstance(value, list | tuple | range)}
+    spread = [f"{name}={','.join(map(value_of, value))}" for name, value in lists.items()]
     with usage_errors():
         single = {name: value for name, value in options.items() if name not in lists}
         given = words_of([*words, *spread], single, sweep=True)

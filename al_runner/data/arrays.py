@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from al_runner.data.labels import numbered
-from al_runner.data.layout import Values, channels_last
+from al_runner.data.labels import numbered, text, whole_numbers
+from al_runner.data.layout import Values, channels_last, place_of_channels
 from al_runner.errors import UsageError
+from al_runner.labels import UNKNOWN
 
 ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
 KEPT = (*ARRAYS, "classes", "val_images", "val_labels", "files")
@@ -114,6 +115,35 @@ def checked(
     )
 
 
+def sound(arrays: Arrays) -> Arrays:
+    """The arrays of a data set of one's own, their images as [N, H, W] or [N, H, W, C], their labels as int64.
+
+    Raises UsageError as `checked`, and if a label is no class.
+    """
+    where, most = "the data set", len(arrays.classes)
+    parts: dict[str, Any] = {}
+    for part in ("train", "test", "val"):
+        images, labels = getattr(arrays, f"{part}_images"), getattr(arrays, f"{part}_labels")
+        if part == "val" and images is None and labels is None:
+            continue
+        images, labels = np.asarray(images), np.asarray(labels)
+        if images.ndim == 4 and images.size and images.shape[2] > 1 and place_of_channels(*images.shape[1:]) == "first":
+            raise UsageError(
+                f"{where}: {part}_images is {images.shape}, so its channels seem to be first; give [N, H, W, C], "
+                "as images.transpose(0, 2, 3, 1)"
+            )
+        values: Values = "float" if images.dtype.kind == "f" else "uint8"
+        parts[f"{part}_images"] = channels_last(where, f"{part}_images", images, "last", values)
+        numbers = whole_numbers(where, f"{part}_labels", labels, len(images))
+        if len(numbers) and not UNKNOWN <= numbers.min() <= numbers.max() < most:
+            raise UsageError(
+                f"{where}: {part}_labels are {numbers.min()} .. {numbers.max()}; they must be 0 .. {most - 1}, one for "
+                f"each of the {most} classes, or {UNKNOWN} for an image without a label"
+            )
+        parts[f"{part}_labels"] = numbers
+    return arrays._replace(**parts)
+
+
 def _files(where: object, arrays: Mapping[str, NDArray[Any]], count: int) -> NDArray[np.str_] | None:
     """The names of the images' files, or None if there are none. Raises UsageError if their number is wrong."""
     files = arrays.get("files")
@@ -124,4 +154,4 @@ def _files(where: object, arrays: Mapping[str, NDArray[Any]], count: int) -> NDA
             f"{where}: files has shape {list(files.shape)}, but there are {count} images; give one name for each, "
             "training images first, then test images, then validation images"
         )
-    return files.astype(str)
+    return text(where, "files", files)

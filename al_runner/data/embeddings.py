@@ -108,6 +108,14 @@ def of_npz(file: Path, inputs: str, targets: str) -> ByName:
             if part == "train" or {prefix + inputs, prefix + targets} & stored
             for kind, name in (("x", inputs), ("y", targets))
         }
+        unread = sorted(
+            {f"{part}_{name}" for part in PARTS for name in (inputs, targets)} & (stored - {*names.values()})
+        )
+        if unread:
+            raise UsageError(
+                f"{file} has {inputs} and also {listed(unread)}, which would not be read; call the training vectors "
+                f"train_{inputs} and their labels train_{targets}, or leave the other arrays out"
+            )
         missing = [name for name in names.values() if name not in stored]
         if missing:
             raise UsageError(

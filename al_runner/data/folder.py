@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import InstanceOf
 
 from al_runner.data.arrays import Arrays
@@ -63,6 +64,17 @@ def folder(
     return split.apply(prepared(data_root, name, partial(_arrays, root, listing, how)))
 
 
+def require_text(classes: NDArray[np.str_]) -> None:
+    """Raises UsageError if a class can't stand in a table because its folder's name is no UTF-8."""
+    strange = [os.fsencode(str(name)).decode("utf-8", "replace") for name in classes if not _is_text(str(name))]
+    if strange:
+        raise UsageError(f"the names of these class folders are no UTF-8: {', '.join(strange)}; rename them")
+
+
+def _is_text(name: str) -> bool:
+    return name == os.fsencode(name).decode("utf-8", "replace")
+
+
 def _arrays(root: Path, listing: Listed, how: Reading) -> Arrays:
     """All images: those without labels, then train, test and val. Their files have paths relative to `root`."""
     parts = listing.parts
@@ -80,6 +92,7 @@ def _arrays(root: Path, listing: Listed, how: Reading) -> Arrays:
     # The parts come one after another, so each is a slice of all images.
     counts = [sum(own == part for _, own, _ in kept) for part in ("train", "test", "val")]
     train, test, val = (slice(end - count, end) for count, end in zip(counts, np.cumsum(counts), strict=True))
+    require_text(names)
     # A name that is no UTF-8 can't stand in a table: its strange bytes become question marks.
     files = np.array([os.fsencode(file.relative_to(root)).decode("utf-8", "replace") for file, _, _ in kept])
     arrays = Arrays(

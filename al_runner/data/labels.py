@@ -34,7 +34,9 @@ def numbered(
     if names is not None and (names.ndim != 1 or len(np.unique(names)) < len(names)):
         raise UsageError(f"{where}: classes is {names.dtype} {names.shape}; it must be a list of different names")
     missing = relabel and len(values) > 2 and _only_in_training(UNKNOWN, parts)
-    order, classes = _classes(where, values[missing:], None if names is None else names.astype(np.str_), relabel)
+    order, classes = _classes(
+        where, values[missing:], None if names is None else text(where, "classes", names), relabel
+    )
     order = np.concatenate([[UNKNOWN], order]) if missing else order
     ends = np.cumsum([len(labels) for labels in parts.values()])[:-1]
     return dict(zip(parts, np.split(order[places.reshape(-1)], ends), strict=True)), classes
@@ -53,7 +55,7 @@ def _column(where: object, name: str, labels: NDArray[Any], count: int) -> NDArr
     if not labels.size and not count:
         return np.zeros(0, np.int64)
     if labels.dtype.kind in "SU" and labels.shape == (count,):
-        words = labels.astype(np.str_)
+        words = text(where, name, labels)
         blank = [row for row, word in enumerate(words.tolist()) if not word.strip()]
         if blank:
             raise UsageError(
@@ -61,6 +63,21 @@ def _column(where: object, name: str, labels: NDArray[Any], count: int) -> NDArr
                 "out"
             )
         return words
+    return whole_numbers(where, name, labels, count)
+
+
+def text(where: object, name: str, words: NDArray[Any]) -> NDArray[np.str_]:
+    """Words as text; byte strings are UTF-8. Raises UsageError if they are not."""
+    try:
+        return np.char.decode(words, "utf-8") if words.dtype.kind == "S" else words.astype(np.str_)
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{where}: {name} has byte strings that are no UTF-8; write them as text") from error
+
+
+def whole_numbers(where: object, name: str, labels: NDArray[Any], count: int) -> NDArray[np.int64]:
+    """Labels as int64 [`count`]. Raises UsageError if they are no whole numbers, or if there are more or fewer."""
+    if not labels.size and not count:
+        return np.zeros(0, np.int64)
     if labels.dtype.kind in "biu" and labels.shape == (count,):
         return labels.astype(np.int64)
     remedy = ""

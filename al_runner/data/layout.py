@@ -36,7 +36,7 @@ def channels_last(
         )
     if images.ndim == 3:
         return images
-    place = channels or _place_of_channels(*images.shape[1:])
+    place = channels or place_of_channels(*images.shape[1:])
     if place == "last":
         return images
     if channels == "first":
@@ -67,7 +67,7 @@ def floats(where: object, name: str, numbers: NDArray[Any]) -> NDArray[Any]:
     return numbers
 
 
-def _place_of_channels(first: int, middle: int, last: int) -> str | None:
+def place_of_channels(first: int, middle: int, last: int) -> str | None:
     """Where the channels of images of these three sizes are: "first", "last", or None if the sizes do not say.
 
     The axis of the channels is short, and the other two are often equal. The sizes do not say it if both axes fit, if

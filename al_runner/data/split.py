@@ -6,7 +6,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from al_runner.data.arrays import Arrays
+from al_runner.data.arrays import Arrays, sound
 from al_runner.errors import UsageError
 from al_runner.labels import UNKNOWN
 from al_runner.rng import stream
@@ -38,7 +38,11 @@ class Split:
     seed: Annotated[CountOrZero, Means("draws the parts, the same for every run")] = 0
 
     def apply(self, arrays: Arrays) -> DataSet:
-        """The data set with the ids of its three parts. Raises UsageError if a part would be empty."""
+        """The data set with the ids of its three parts.
+
+        Raises UsageError if a part would be empty, and as `sound` if the arrays come from no file that was checked.
+        """
+        arrays = arrays if arrays.source else sound(arrays)
         images, labels = arrays.whole()
         if images.ndim == 3:
             images = images.reshape(*images.shape, 1)

@@ -118,6 +118,11 @@ def _header(count: int, numbers: int) -> bytes:
 def _block(rows: Rows, start: int, end: int) -> NDArray[np.float32]:
     """The features of the images from `start` to before `end`; UsageError if they are no finite [n, D]."""
     values = rows(start, end)
+    if not isinstance(values, Tensor):
+        raise UsageError(
+            f"the net of features= gives a {type(values).__name__}; it must give one tensor, floats [{end - start}, D]"
+        )
+    values = values.detach()
     if values.shape != (end - start, values[:1].numel()) or not values.is_floating_point() or not values.numel():
         raise UsageError(
             f"features are {str(values.dtype).removeprefix('torch.')} {[*values.shape]} for {end - start} images; the "

@@ -81,7 +81,7 @@ class Own(OfNet):
             ) from error
         if self.weights is not None:
             put(Path(self.weights).expanduser(), net)
-        net = net.eval() if isinstance(net, nn.Module) else net
+        net = net.eval().requires_grad_(False) if isinstance(net, nn.Module) else net
         weights = hash_of(net) if isinstance(net, nn.Module) else ""
         transform = Transform(self.size, tuple(self.mean), tuple(self.std), colour=False)
         return Frozen(net, transform, f"{weights} {self.net} {dict(self.arguments)} {source_of(self.made_by)}")

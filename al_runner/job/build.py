@@ -23,6 +23,8 @@ from al_runner.models.layers import Augmentation
 from al_runner.models.outputs import require_outputs
 from al_runner.oracle.person import Person
 from al_runner.strategies.base import Strategy
+from al_runner.system.stamps import Stamp, stamp
+from al_runner.system.text import listed
 from al_runner.types import DataSet
 
 log = logging.getLogger(__name__)
@@ -36,6 +38,11 @@ def build(cfg: DictConfig, device: torch.device, answers: RecordedAnswers = NO_A
     `answers` are a person's answers so far.
     """
     strategy, budget = instantiate(cfg.strategy), instantiate(cfg.budget)
+    if not isinstance(strategy, Strategy):
+        raise UsageError(
+            f"strategy={cfg.run.strategy} makes a {type(strategy).__name__}, which is no strategy; derive its class "
+            "from Strategy or ByScore of al_runner.strategies.base"
+        )
     require_hidden_classes(cfg)
     data = data_set(cfg, device)
     oracle = instantiate(cfg.oracle, _partial_=True)(data=data)
@@ -83,22 +90,41 @@ def first_strategy(name: str) -> Strategy | None:
 
 def data_set(cfg: DictConfig, device: torch.device) -> DataSet:
     """The data set of a run on the device (`placed`); loaded once for a process's jobs."""
-    dataset, pool, features = (
-        OmegaConf.to_yaml(cfg.get(part) or {}, resolve=True) for part in ("dataset", "pool", "features")
-    )
-    return placed(loaded(dataset, pool, features, str(Path(cfg.data_root).expanduser()), device), device)
+    parts = [cfg.get(part) or OmegaConf.create({}) for part in ("dataset", "pool", "features")]
+    dataset, pool, features = (OmegaConf.to_yaml(part, resolve=True) for part in parts)
+    files = tuple(stamp(path) for part in parts for path in paths_in(part))
+    return placed(loaded(dataset, pool, features, str(Path(cfg.data_root).expanduser()), device, files), device)
+
+
+def paths_in(part: DictConfig) -> list[Path]:
+    """The options at the top of a part that say where the user's own files are."""
+    values = [part[key] for key in ("path", "images", "labels", "weights") if isinstance(part.get(key), str)]
+    return [Path(value).expanduser() for value in values]
 
 
 @lru_cache(maxsize=4)
-def loaded(dataset: str, pool: str, features: str, data_root: str, device: torch.device) -> DataSet:
+def loaded(
+    dataset: str,
+    pool: str,
+    features: str,
+    data_root: str,
+    device: torch.device,
+    files: tuple[tuple[Stamp, ...], ...] = (),
+) -> DataSet:
     """The data set of these YAML lines in the CPU's memory; features are computed on the device.
 
-    `pool` changes its pool, and `features` turns its images into features, or adds features to them.
+    `pool` changes its pool, and `features` turns its images into features, or adds features to them. `files` are the
+    stamps of the user's own files: if one has changed, they are read again.
     """
     made: Features | None = instantiate(OmegaConf.create(features)) or None
     if made is not None:
         made.require()
     data: DataSet = instantiate(OmegaConf.create(dataset), data_root=data_root)
+    if not isinstance(data, DataSet):
+        raise UsageError(
+            f"{OmegaConf.create(dataset)._target_} gave {type(data).__name__} in place of a data set; return "
+            "split.apply(Arrays(...)), as docs/own.md shows"
+        )
     for line in doubts(data):
         log.warning("%s", line)
     spoil = instantiate(OmegaConf.create(pool))
@@ -114,10 +140,24 @@ def checked_net(cfg: DictConfig, builder: NetBuilder, images: Tensor) -> nn.Modu
     try:
         net = builder()
         require_outputs(net, images, builder.classes, cfg.run.model)
+        require_new_weights(net, builder(), cfg.run.model)
         instantiate(cfg.training.optimizer)(net.parameters())
     except (TypeError, ValueError, RuntimeError) as error:
         raise UsageError(f"model={cfg.run.model} or training={cfg.run.training}: {error}") from error
     return net
+
+
+def require_new_weights(one: nn.Module, other: nn.Module, model: str) -> None:
+    """Raises UsageError if two nets that were built one after the other train the same weights."""
+    first = {weight.data_ptr(): name for name, weight in one.named_parameters() if weight.numel()}
+    shared = [
+        first[weight.data_ptr()] for weight in other.parameters() if weight.requires_grad and weight.data_ptr() in first
+    ]
+    if shared:
+        raise UsageError(
+            f"model={model}: every net must have weights of its own, and two have the same {listed(shared, 3)}; make "
+            "the layers inside the function, or return copy.deepcopy(net)"
+        )
 
 
 def require_pixels(cfg: DictConfig, images: Tensor) -> None:

@@ -25,7 +25,7 @@ from al_runner.labelling.exchange import Exchange, RecordedAnswers
 from al_runner.loop.experiment import Experiment
 from al_runner.record.journal import Bought, Measured
 from al_runner.record.loggers import Logger, logged
-from al_runner.record.provenance import fingerprint, provenance
+from al_runner.record.provenance import fingerprint, older_fingerprint, provenance
 from al_runner.record.run import RunRecord, discard
 from al_runner.record.run_id import UPPER_LINE, RunId
 from al_runner.record.state import RUNNING, Noted
@@ -132,7 +132,7 @@ def opened(cfg: DictConfig, device: torch.device, folder: Path, claim: Claim, ti
         record = RunRecord(folder, claim)
     if record.answers:
         experiment = build(cfg, device, RecordedAnswers.of(record))
-    record.require_plan(experiment.purchases, data)
+    record.require_plan(experiment.purchases, data, older_fingerprint(experiment.data))
     mended = record.settle()
     if mended:
         log.warning("%s | %s", title, mended)

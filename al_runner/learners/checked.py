@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from al_runner.errors import UsageError
+from al_runner.needs import Gives
 from al_runner.rng import Streams
 from al_runner.types import Fitted, Telling, TrainData
 from al_runner.wrapped import Wrapped, WrappedFit
@@ -69,4 +70,17 @@ class Checked(Wrapped):
     async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None) -> CheckedFit:
         if isinstance(previous, CheckedFit):
             previous = previous.fitted
-        return CheckedFit(await self.base.fit(data, streams, previous), self.gives.samples, self.learner)
+        fitted = await self.base.fit(data, streams, previous)
+        require_fit(fitted, self.gives, self.learner)
+        return CheckedFit(fitted, self.gives.samples, self.learner)
+
+
+def require_fit(fitted: object, gives: Gives, learner: str) -> None:
+    """Raises UsageError if a learner's fit has no `log_probs`, or if its only net is left in training mode."""
+    if not callable(getattr(fitted, "log_probs", None)):
+        raise UsageError(
+            f"{learner}.fit gave {type(fitted).__name__}; return an object with log_probs(x), such as "
+            "al_runner.learners.plain.SingleNet(net, steps)"
+        )
+    if gives.network and fitted.network().training:  # type: ignore[attr-defined]
+        raise UsageError(f"{learner}.fit left its net in training mode; return the net as net.eval()")

@@ -36,11 +36,11 @@ def all_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     return complete(renewed(flat(config)))
 
 
-def require_plan(folder: Path, begun: Begun, made: Sequence[int], plan: Sequence[int], data: str) -> None:
+def require_plan(folder: Path, begun: Begun, made: Sequence[int], plan: Sequence[int], data: Sequence[str]) -> None:
     """Raises UsageError unless a run with these purchases and data can continue the one that `begun` records.
 
     `made` holds the sizes of the purchases so far, and `plan` those of all purchases. `plan` must begin with `made`.
-    `data` is a fingerprint.
+    `data` are the fingerprints of the data as this version and older ones make it.
     """
     if list(made) != list(plan[: len(made)]):
         planned = plan[len(made) - 1] if len(made) <= len(plan) else 0
@@ -50,7 +50,7 @@ def require_plan(folder: Path, begun: Begun, made: Sequence[int], plan: Sequence
             f"{folder} holds purchases of {sizes(made)} labels, but {sizes(plan)} are asked for: a run can make more "
             f"purchases, but those it has made must stay the same{why}; {ANEW}"
         )
-    if begun.start["data"] != data:
+    if begun.start["data"] not in data:
         raise UsageError(f"{folder} holds a run on other images or labels; restore them, {ANEW}")
 
 

@@ -2,7 +2,7 @@
 
 import platform
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import blake2b
@@ -11,23 +11,35 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from al_runner.types import DataSet
 
-SAMPLED = 1000  # the most images that a fingerprint covers
+AT_ONCE = 4096  # images that are hashed at once
+SAMPLED = 1000  # the most images of the fingerprint that older versions recorded
 
 
 def fingerprint(data: DataSet) -> str:
-    """A hexadecimal hash of all labels and of SAMPLED evenly spread images. Other data have another fingerprint.
+    """A hexadecimal hash of all labels and images. Other data have another fingerprint.
 
     The features beside the images, if there are any, count as a part of them.
     """
+    return _hashed(data, torch.arange(len(data.images)).split(AT_ONCE))
+
+
+def older_fingerprint(data: DataSet) -> str:
+    """The fingerprint of older versions, of all labels and of SAMPLED evenly spread images."""
     ids = torch.linspace(0, len(data.images) - 1, min(SAMPLED, len(data.images)), device=data.images.device).long()
-    beside = () if data.features is None else (data.features[ids],)
-    parts = data.labels, data.images[ids].contiguous(), *beside
+    return _hashed(data, [ids])
+
+
+def _hashed(data: DataSet, parts: Iterable[Tensor]) -> str:
+    """A hash of all labels, and of the images and features with the ids in `parts`."""
     digest = blake2b(repr([*data.images.shape]).encode(), digest_size=16)
-    for part in parts:
-        digest.update(part.cpu().numpy().tobytes())
+    digest.update(data.labels.cpu().numpy().tobytes())
+    for values in (data.images,) if data.features is None else (data.images, data.features):
+        for ids in parts:
+            digest.update(values[ids.to(values.device)].contiguous().cpu().numpy().tobytes())
     return digest.hexdigest()
 
 

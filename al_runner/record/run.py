@@ -85,8 +85,11 @@ class RunRecord:
         if self._begun is not None:
             require_settings(self._folder, self._begun, config)
 
-    def require_plan(self, plan: Sequence[int], data: str) -> None:
-        """Raises UsageError unless the folder is new, or its run made the first of these purchases on these data."""
+    def require_plan(self, plan: Sequence[int], *data: str) -> None:
+        """Raises UsageError unless the folder is new, or its run made the first of these purchases on these data.
+
+        `data` are the fingerprints of the data as this version and older ones make it.
+        """
         if self._begun is None:
             return
         # A person may have left some of the images without a label.

@@ -82,6 +82,10 @@ def test_a_npy_file_has_its_labels_in_another(tmp_path, load):
     [
         ({"vectors": X, "labels": WORDS}, r"no array train_embeddings.*it has labels, vectors.*dataset\.inputs="),
         ({"embeddings": X}, "no array labels"),
+        (
+            {"embeddings": X, "labels": WORDS, "test_embeddings": X, "test_labels": WORDS},
+            "also test_embeddings, test_labels, which would not be read; call the training vectors train_embeddings",
+        ),
         ({"train_embeddings": X, "train_labels": WORDS, "test_embeddings": X}, "no array test_labels"),
         ({"embeddings": X[:, :, None], "labels": WORDS}, r"\(40, 6, 1\); they must be \[N, D\]"),
         ({"embeddings": X[:0], "labels": WORDS[:0]}, "no training vectors"),

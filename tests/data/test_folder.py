@@ -350,6 +350,13 @@ def test_every_image_has_the_name_of_its_file(tmp_path, load, pets):
     assert all(name == data.files[i] for i, name in zip(data.train.tolist(), twice.files[20:], strict=True))
 
 
+def test_a_class_whose_folder_is_no_utf_8_is_refused(tmp_path, load, pets):
+    root, _ = pets
+    os.rename(os.fsencode(root / "cat"), os.fsencode(root) + b"/c\xfft")
+    with pytest.raises(Exception, match=r"the names of these class folders are no UTF-8: c.t; rename"):
+        load("folder", tmp_path / "data_root", f"path={root}")
+
+
 def test_what_is_bought_is_named_in_the_table(al_run, tmp_path, pets):
     root, _ = pets
     words = [f"dataset.path={root}", f"data_root={tmp_path / 'data'}", f"results={tmp_path / 'out'}", "strategy=random"]

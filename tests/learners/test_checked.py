@@ -98,11 +98,29 @@ def test_it_gives_what_the_learner_gives() -> None:
         fitted.network()
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (None, r"Asking\.fit gave NoneType; return an object with log_probs\(x\)"),
+        (nn.Identity(), r"Asking\.fit gave Identity; return an object"),
+        (SingleNet(nn.Identity(), 0), r"Asking\.fit left its net in training mode; return the net as net\.eval\(\)"),
+    ],
+)
+def test_a_fit_that_can_t_predict_is_refused(given: object, message: str) -> None:
+    class Asking(Plain):
+        async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None = None) -> SingleNet:
+            return given  # type: ignore[return-value]
+
+    data = toy.experiment().train_data(toy.bought(toy.data_set(), toy.data_set().train[:12]))
+    with pytest.raises(UsageError, match=message):
+        drive(Checked(Asking(BUILD, toy.recipe()), "Asking").fit(data, Streams(0, 0), None))
+
+
 def test_the_learner_gets_its_own_last_fit() -> None:
     class Asking(Plain):
         async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None = None) -> SingleNet:
             seen.append(previous)
-            return SingleNet(nn.Identity(), 0)
+            return SingleNet(nn.Identity().eval(), 0)
 
     seen, learner = list[Fitted | None](), Checked(Asking(BUILD, toy.recipe()), "Asking")
     data = toy.experiment().train_data(toy.bought(toy.data_set(), toy.data_set().train[:12]))

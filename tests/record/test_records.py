@@ -20,7 +20,7 @@ from al_runner.engine.drive import drive
 from al_runner.errors import UsageError
 from al_runner.pool import Pool
 from al_runner.record.journal import NAME, Begun, Bought, Ended, Event, Measured, Predicted, read
-from al_runner.record.provenance import fingerprint, provenance
+from al_runner.record.provenance import fingerprint, older_fingerprint, provenance
 from al_runner.record.run import RunRecord, discard
 from al_runner.record.views import COLUMNS
 from al_runner.rng import Streams
@@ -266,6 +266,20 @@ def test_images_or_labels_that_changed_are_noticed(tmp_path: Path) -> None:
     for other in others:
         with pytest.raises(UsageError, match=r"other images or labels; restore them"):
             opened(tmp_path, data=fingerprint(other))
+
+
+def test_every_image_counts_and_a_run_of_an_older_version_goes_on(tmp_path: Path) -> None:
+    """Older versions had a fingerprint of 1,000 images."""
+    data = toy.data_set()
+    many = replace(data, images=data.images.repeat(40, 1, 1, 1), labels=data.labels.repeat(40))
+    changed = replace(many, images=many.images.clone())
+    changed.images[1] += 1
+    assert older_fingerprint(changed) == older_fingerprint(many)
+    assert fingerprint(changed) != fingerprint(many)
+    drive(toy.experiment().run(opened(tmp_path, data=older_fingerprint(data))))
+    RunRecord(tmp_path).require_plan(PLAN, fingerprint(data), older_fingerprint(data))
+    with pytest.raises(UsageError, match="other images or labels"):
+        RunRecord(tmp_path).require_plan(PLAN, fingerprint(many), older_fingerprint(many))
 
 
 def test_where_the_data_lies_is_not_what_a_run_is(tmp_path: Path) -> None:

@@ -1,0 +1,64 @@
+"""Arrays of a data set of one's own are checked like those of a file."""
+
+import numpy as np
+import pytest
+
+from al_runner.data.arrays import Arrays
+from al_runner.data.split import Split
+from al_runner.errors import UsageError
+from al_runner.types import DataSet
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (60, 12, 12)).astype(np.uint8)
+LABELS = np.arange(60) % 2
+
+
+def split(images: object = IMAGES, labels: object = LABELS, classes: object = ("a", "b")) -> DataSet:
+    return Split().apply(Arrays(images, labels, IMAGES[:0], LABELS[:0], np.array(classes)))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("labels", [LABELS.astype(np.int32), LABELS.astype(np.uint8), LABELS.tolist()])
+def test_labels_of_every_whole_type_are_int64(labels: object) -> None:
+    data = split(labels=labels)
+    assert data.labels.tolist() == LABELS.tolist()
+    assert data.labels.dtype == split().labels.dtype
+
+
+def test_floats_and_unlabelled_images_are_taken_as_they_are() -> None:
+    floats = IMAGES / 255
+    assert np.allclose(split(floats).images[:, 0], floats)
+    some = np.where(np.arange(60) < 40, LABELS, -1)
+    assert len(split(labels=some).given) > 0
+    vectors = np.random.default_rng(1).normal(size=(60, 1, 1, 7))
+    assert split(vectors).image_shape == (7, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "message"),
+    [
+        (IMAGES, LABELS + 1, r"train_labels are 1 \.\. 2; they must be 0 \.\. 1, one for each of the 2 classes, or -1"),
+        (IMAGES, LABELS - 3, r"train_labels are -3 \.\. -2"),
+        (IMAGES, LABELS * 1.0, r"train_labels is float64 \(60,\); it must be 60 integers; write labels\.astype"),
+        (IMAGES, LABELS[:50], r"train_labels is int64 \(50,\); it must be 60 integers"),
+        (
+            np.stack([IMAGES] * 3, 1),
+            LABELS,
+            r"\(60, 3, 12, 12\), so its channels seem to be first; give \[N, H, W, C\]",
+        ),
+        (
+            np.where(IMAGES[4, 5, 6] == IMAGES, np.nan, IMAGES),
+            LABELS,
+            "train_images has NaN or an infinite value in row",
+        ),
+        (IMAGES.astype(np.int16), LABELS, r"train_images is int16 .*write images\.round\(\)\.astype\('uint8'\)"),
+        (IMAGES.reshape(60, -1), LABELS, r"train_images is uint8 \(60, 144\)"),
+    ],
+)
+def test_other_arrays_are_refused(images: object, labels: object, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        split(images, labels)
+
+
+def test_what_is_no_data_set_is_refused(al_run, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    code, output = al_run("dataset=digits", "dataset._target_=builtins.dict", f"results={tmp_path}")
+    assert code == 1
+    assert "builtins.dict gave dict in place of a data set; return split.apply(Arrays(...))" in output
