@@ -51,7 +51,7 @@ def spread_out(points: Tensor, n: int) -> Tensor:
 @options("strategy")
 @dataclass(frozen=True)
 class NoiseStability(Strategy):
-    """Images whose predictions change most when small noise is added to the weights, and change in different directions.
+    """Images whose predictions change most, and in different directions, when small noise is added to the weights.
 
     One net is asked; the noise is the same for all images.
     """
