@@ -19,15 +19,18 @@ Multiple = Annotated[str, StringConstraints(pattern=r"^(\d{1,9}x?|all)$"), Reads
 class Budget:
     """The plan of purchases of one run; the fields are the keys of conf/budget/*.yaml.
 
-    The run stops at the first of the three limits max_labelled, max_fraction and max_rounds. If the last query would
-    pass a limit, it buys fewer labels.
+    A run stops at the first of `max_labelled`, `max_fraction` and `max_rounds`. Switch one off with null, as in
+    budget.max_rounds=null. If the last query would pass a limit, it buys fewer labels.
     """
 
     initial: Annotated[Count | Literal["all"], Means("labels before the first fit")]
     query: Annotated[Count, Means("labels bought in every later round")]
     initial_by: Annotated[
         Words,
-        Means("what chooses the initial set: balanced takes as many of every class; a strategy is one without a fit"),
+        Means(
+            "how the first labels are chosen: random; balanced, the same number of every class; or a strategy that "
+            "needs no trained net, such as typiclust"
+        ),
     ] = "random"
     known: Annotated[
         Count | None, Means("how many classes a balanced initial set has, the data set's first ones; null: all")

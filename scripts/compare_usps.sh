@@ -10,7 +10,7 @@ sweep() { al-run -m experiment=compare_usps results="$runs" seed="${SEEDS:-0,1,2
 sweep strategy=random,uncertainty,margin,entropy,kfac_vfe,kfac_vfe_eq19,kfac_spectral,kfac_trace,core_set,core_set_robust
 sweep strategy=badge,bait,ceal,cluster_margin,dfal,egl,emoc,learning_loss
 sweep strategy=dfal strategy.twins=true name=twins
-sweep strategy=discriminative_28 strategy.mini_queries=8 # numbers of their code for few features, and its 5 images each
+sweep strategy=discriminative_28 strategy.mini_queries=8 # their training for 28 x 28 images, and their 5 images a mini-query
 sweep strategy=random,entropy,bald,epig,power_bald,batch_bald,variation_ratios,mean_std learner=ensemble
 sweep strategy=random,suggestive_annotation learner=bootstrap
 

@@ -48,7 +48,7 @@ def shown(page: Path) -> list[str]:
     """The al-run commands of a page, in its text and in its blocks, or of a YAML file's comments."""
     text = re.sub(r"\\\n[ #]*", " ", page.read_text())
     lines = [re.split(r" #| {3}", match[1])[0] for match in re.finditer(r"(?:^[ #]*|`)(al-run [^`\n]*)", text, re.M)]
-    return [line for line in lines if "..." not in line and not re.search(r" --(?!labels)| \(the same words", line)]
+    return [line for line in lines if "..." not in line and not re.search(r" --(?!labels)", line)]
 
 
 WITH_COMMANDS = [page for page in PAGES if shown(page)]

@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name, figure in _figures(drawn, look, options):
         written += save_all(figure, [out / f"{name}.{suffix}" for suffix in formats_of(options)])
     say("\n\n".join(table.as_text() for table in shown_results(summary, BASELINE, look.metric)))
-    say("", *map(str, written))
+    say("", "written:", *map(str, written))
     return contents.code
 
 
@@ -114,7 +114,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--interval", choices=("t", "bootstrap", "seeds"), help="95%% band, or every seed as a thin line; default: t")
     add("--difference", action="store_true", help="also the differences to random, paired by seed")
     add("--time", action="store_true", help="also the seconds per round")
-    add("--facet", metavar="KEYS", help="one figure with a panel a value of these, e.g. dataset or model,budget")
+    add(
+        "--facet",
+        metavar="KEYS",
+        help="one figure with one panel for each value of these, e.g. dataset or model,budget",
+    )
     add(
         "--across", metavar="KEYS", help="curves of different learners, say, in one figure: random-plain, bald-ensemble"
     )

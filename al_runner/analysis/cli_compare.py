@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         saved = comparison.shown_saved() if options.cost_per_label else []
         tables = [*comparison.shown_results(), *saved, *comparison.shown_stopping()]
     say("\n\n".join([*comparison.verdicts(), *(table.as_text() for table in tables)]))
-    say("", *map(str, written))
+    say("", "written:", *map(str, written))
     return contents.code
 
 
@@ -81,12 +81,21 @@ def _parser() -> argparse.ArgumentParser:
     add("directory", metavar="DIR", type=Path, help="holds run folders at any depth, or a results.csv")
     add("--out", metavar="DIR", type=Path, help="where the files go; default: DIR/compare, or DIR if it holds no runs")
     add("--full", action="store_true", help="print every table, every pair too; compare.md has them all anyway")
-    add("--at", metavar="LABELS", type=int, help="the budget; default: the most that a run has")
-    add("--last", metavar="ROUNDS", type=rounds, help="whose mean is the final error; default: a tenth, at most 10")
-    add("--baseline", metavar="NAME", help="held against; default: random")
+    add("--at", metavar="LABELS", type=int, help="the end of the budget, in labels; default: the most that a run has")
+    add(
+        "--last",
+        metavar="ROUNDS",
+        type=rounds,
+        help="how many last rounds the final error is the mean of; default: a tenth of them, at most 10",
+    )
+    add("--baseline", metavar="NAME", help="the curve that the others are compared with; default: random")
     add("--target", metavar="PERCENT", type=target, action="append", help="an error to reach; can be given often")
     add_cost(parser)
-    add("--across", metavar="KEYS", help="compare different learners, say, as well: random-plain, bald-ensemble")
+    add(
+        "--across",
+        metavar="KEYS",
+        help="also compare curves that differ in learner, model, ...: random-plain, bald-ensemble",
+    )
     add("--only", metavar="NAMES", help="strategies to compare, with commas; default: all")
     add(
         "--columns",

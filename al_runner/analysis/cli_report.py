@@ -40,8 +40,8 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("directory", metavar="DIR", type=Path, help="holds run folders at any depth, or a results.csv")
     add("--out", metavar="FILE", type=Path, help="default: DIR/report.html")
-    add("--at", metavar="LABELS", type=int, help="the budget; default: the most that a run has")
-    add("--baseline", metavar="NAME", help="held against; default: random")
+    add("--at", metavar="LABELS", type=int, help="the end of the budget, in labels; default: the most that a run has")
+    add("--baseline", metavar="NAME", help="the curve that the others are compared with; default: random")
     add_metric(parser)
     add_cost(parser)
     add_label(parser)
@@ -51,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         type=Path,
         default=root,
-        help="where data sets are prepared; default: AL_DATA, or the cache",
+        help="where data sets are prepared; default: AL_DATA, or ~/.cache/al-runner",
     )
     return parser
 

@@ -19,7 +19,7 @@ from al_runner.data.split import Split
 from al_runner.errors import UsageError
 from al_runner.labels import UNKNOWN
 from al_runner.settings.declare import options
-from al_runner.settings.kinds import Means
+from al_runner.settings.kinds import Means, Reads
 from al_runner.types import DataSet
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,11 @@ log = logging.getLogger(__name__)
 def folder(
     data_root: str,
     path: Annotated[str | None, Means("the folder that has a sub-folder for every class")],
-    resize: Annotated[Any, Means("height and width of all images: a number, or [height, width]; null: as they are")],
+    resize: Annotated[
+        Any,
+        Reads("a whole number, or [height, width], or null"),
+        Means("height and width of all images; one number is for both; null: as they are"),
+    ],
     channels: Annotated[Literal[1, 3] | None, Means("1: grey, 3: RGB; null: RGB if any image has colour")],
     split: Annotated[InstanceOf[Split], Means("which images are for training, validation and test")],
     fit: Annotated[

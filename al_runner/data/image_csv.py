@@ -16,7 +16,7 @@ from al_runner.data.prepared import prepared
 from al_runner.data.split import Split
 from al_runner.errors import UsageError
 from al_runner.settings.declare import options
-from al_runner.settings.kinds import Means
+from al_runner.settings.kinds import Means, Reads
 from al_runner.types import DataSet
 
 
@@ -29,7 +29,11 @@ def image_csv(
     suffix: Annotated[str, Means("end of a file's name, after the image's name")],
     labels: Annotated[str, Means("the CSV file below path that has a line for every image: name, label")],
     get: Annotated[str, Means("where missing files come from, for the error")],
-    resize: Annotated[Any, Means("height and width of all images: a number, or [height, width]; null: as they are")],
+    resize: Annotated[
+        Any,
+        Reads("a whole number, or [height, width], or null"),
+        Means("height and width of all images; one number is for both; null: as they are"),
+    ],
     channels: Annotated[Literal[1, 3] | None, Means("1: grey, 3: RGB; null: RGB if any image has colour")],
     split: Annotated[InstanceOf[Split], Means("which images are for training, validation and test")],
     fit: Annotated[

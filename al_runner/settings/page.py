@@ -15,6 +15,9 @@ HEAD = """# Settings
 
 Every option of al-run: what it may be, its value in the presets of `conf/`, and what it is for. An option is set on the
 command line as `budget.query=40`. Written by `python scripts/settings.py` from the declarations in the code.
+
+`null` means "nothing": no limit, no choice, or a value that al-run finds itself. Where it is not plain, the last column
+says which. `_target_` names the class or function that makes a part of the configuration, such as a strategy or a net.
 """
 TABLE = "| option | value | may be | what it is for |\n|---|---|---|---|\n"
 

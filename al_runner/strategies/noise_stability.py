@@ -51,7 +51,7 @@ def spread_out(points: Tensor, n: int) -> Tensor:
 @options("strategy")
 @dataclass(frozen=True)
 class NoiseStability(Strategy):
-    """The candidates whose predictions small noise on the weights moves far, and in different directions.
+    """Images whose predictions change most, and in different directions, when small noise is added to the weights.
 
     One net is asked; the noise is the same for all images.
     """
