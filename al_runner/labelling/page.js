@@ -59,8 +59,8 @@ function csv() {
   const quoted = (text) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
   const written = (label) => (label === undefined ? "" : added.includes(label) ? NEW + label : label);
   const rows = items.map((item) => [item.id, item.file, written(labels[item.id]), item.guess,
-    item.guess ? item.sureness.toFixed(3) : ""].map(String).map(quoted).join(","));
-  return ["id,file,label,guess,sureness", ...rows].join("\n") + "\n";
+    item.guess ? item.sureness.toFixed(3) : "", item.fingerprint].map(String).map(quoted).join(","));
+  return ["id,file,label,guess,sureness,fingerprint", ...rows].join("\n") + "\n";
 }
 
 function save() {

@@ -1,6 +1,7 @@
 """An image as a person sees it: its own file if there is one, otherwise the pixels that the net sees."""
 
 from base64 import b64encode
+from hashlib import blake2b
 from io import BytesIO
 from pathlib import Path
 
@@ -23,6 +24,12 @@ def data_url(pixels: Tensor, file: Path | None) -> str:
     stream = BytesIO()
     image.save(stream, kind, **({"quality": 88} if kind == "JPEG" else {}))
     return f"data:image/{kind.lower()};base64,{b64encode(stream.getvalue()).decode()}"
+
+
+def fingerprint(pixels: Tensor) -> str:
+    """The size and a hash of an image's pixels, uint8 [C, H, W], such as "3x64x64-0a1b2c3d4e5f6071"."""
+    values = pixels.cpu().contiguous().numpy()
+    return f"{'x'.join(map(str, values.shape))}-{blake2b(values.tobytes(), digest_size=8).hexdigest()}"
 
 
 def _opened(file: Path) -> Image.Image | None:

@@ -6,9 +6,10 @@ import pytest
 
 from al_runner.errors import UsageError
 from al_runner.labelling.answers import Answers, Known, read_answers
+from al_runner.labelling.rows import Photo
 from al_runner.labels import UNSURE
 
-ASKED = {1: "a.png", 2: "b.png", 3: "", 10: "d,d.png"}
+ASKED = {1: Photo("a.png"), 2: Photo("b.png", "3x8x8-aa"), 3: Photo("", "3x8x8-bb"), 10: Photo("d,d.png")}
 KNOWN = Known(ASKED, ("cat", "dog"), {7: "cat", 8: None})
 
 
@@ -59,6 +60,26 @@ def test_what_is_wrong_gets_one_line_and_the_rest_is_taken(tmp_path: Path, rows:
     found = answers(tmp_path, f"id,file,label\n{rows}\n2,b.png,dog\n")
     assert found.troubles == [f"query.csv: {trouble}"]
     assert (found.labels, found.classes) == ({2: "dog"}, ["cat", "dog"])
+
+
+@pytest.mark.parametrize(
+    ("row", "taken"),
+    [
+        ("2,b.png,dog,3x8x8-aa", True),
+        ("2,b.png,dog,", True),
+        ("2,b.png,dog,3x4x4-cc", True),  # pixels of another size can't be compared; the name is right
+        ("2,b.png,dog,3x8x8-cc", False),
+        ("3,,dog,3x8x8-bb", True),
+        ("3,,dog,", True),
+        ("3,,dog,3x8x8-cc", False),
+        ("3,,dog,3x4x4-cc", False),
+    ],
+)
+def test_a_label_that_was_given_for_other_pixels_is_ignored(tmp_path: Path, row: str, taken: bool) -> None:
+    found = answers(tmp_path, f"id,file,label,fingerprint\n{row}\n")
+    trouble = "query.csv: row 2: image {} has other pixels than the image of this row; is the table of other data? "
+    assert list(found.labels.values()) == ["dog"] * taken
+    assert found.troubles == [] if taken else [f"{trouble.format(row[0])}It is ignored"]
 
 
 def test_what_was_answered_before_may_stand_there_again(tmp_path: Path) -> None:

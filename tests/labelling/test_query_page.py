@@ -3,6 +3,7 @@
 import csv
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from labelled import COLOURS, colour_of, photos, run_folder, words
 from labelled import rows as labelled_rows
 
 from al_runner.labelling.pictures import data_url
-from al_runner.labelling.query import Item, Questions, table, task, tasks_config, write
+from al_runner.labelling.query import Item, Questions, page, table, task, tasks_config, write
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = ["--no-sandbox", "--disable-gpu"]
@@ -132,8 +133,9 @@ def test_what_stands_in_the_table_already_is_shown(browser: Any, tmp_path: Path)
 
 
 def test_tasks_for_label_studio() -> None:
-    made = task(Item(7, "a.png", "data:image/png;base64,AA==", "cat", 0.75))
-    assert made["data"] == {"image": "data:image/png;base64,AA==", "image_id": 7, "file": "a.png"}
+    made = task(Item(7, "a.png", "data:image/png;base64,AA==", "cat", 0.75, fingerprint="1x8x8-0f"))
+    shown = {"image": "data:image/png;base64,AA==", "image_id": 7, "file": "a.png", "fingerprint": "1x8x8-0f"}
+    assert made["data"] == shown
     (prediction,) = made["predictions"]
     assert prediction["score"] == 0.75
     assert prediction["result"] == [
@@ -145,9 +147,19 @@ def test_tasks_for_label_studio() -> None:
     assert '<Choices name="label" toName="image" choice="single">' in config
 
 
+def test_a_browser_keeps_the_answers_of_every_query_apart() -> None:
+    def name(*items: Item) -> str:
+        return page(Questions("photos entropy seed 0, round 0", items, ())).partition('"name": "')[2][:16]
+
+    here = Item(0, "a.png", "data:image/png;base64,AA==")
+    assert name(here) == name(replace(here, guess="cat", sureness=0.5, label="dog"))
+    others = [replace(here, id=1), replace(here, file="b.png"), replace(here, picture="data:image/png;base64,AQ==")]
+    assert len({name(here), *map(name, others)}) == 4
+
+
 def test_a_table_of_odd_names() -> None:
-    text = table([Item(3, 'a,"b".png', "data:,", "x;y", 0.12345)])
-    assert text == 'id,file,label,guess,sureness\n3,"a,""b"".png",,x;y,0.123\n'
+    text = table([Item(3, 'a,"b".png', "data:,", "x;y", 0.12345, fingerprint="1x8x8-0f")])
+    assert text == 'id,file,label,guess,sureness,fingerprint\n3,"a,""b"".png",,x;y,0.123,1x8x8-0f\n'
 
 
 def test_a_picture_is_the_file_itself_where_it_is_there(tmp_path: Path) -> None:
