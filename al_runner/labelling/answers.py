@@ -44,7 +44,7 @@ def read_answers(path: Path, known: Known) -> Answers:
         if trouble:
             troubles.setdefault("rows", []).append(f"row {number}: {trouble}")
         elif id_ is not None and (labels := labels_in(row)):
-            labels_by_id.setdefault(id_, []).extend(normalize("NFC", label) for label in labels)
+            labels_by_id.setdefault(id_, []).extend(map(composed, labels))
     answers = Answers(classes=classes_of(labels_by_id, known.classes))
     for id_, labels in labels_by_id.items():
         place_labels(answers, id_, labels, known, troubles)
@@ -86,11 +86,26 @@ def classes_of(labels_by_id: Mapping[int, Sequence[str]], classes: Sequence[str]
 
 
 def class_named(name: str, classes: Sequence[str]) -> str | None:
-    """The class of this name, or the only one that differs from it in capital letters alone; None if there is none."""
-    if name in classes:
-        return name
-    close = [other for other in classes if other.casefold() == name.casefold()]
-    return close[0] if len(close) == 1 else None
+    """The class of this name; None if there is none.
+
+    Otherwise it is the only one that looks the same, since macOS takes letters such as ä apart in the names of folders,
+    or the only one that differs in capital letters alone.
+    """
+    for form in (str, composed, folded):
+        close = [other for other in classes if form(other) == form(name)]
+        if len(close) == 1:
+            return close[0]
+    return None
+
+
+def composed(name: str) -> str:
+    """The name with each letter as one sign."""
+    return normalize("NFC", name)
+
+
+def folded(name: str) -> str:
+    """The name without capital letters, each letter as one sign."""
+    return composed(composed(name).casefold())
 
 
 def place_labels(

@@ -12,6 +12,7 @@ from xml.sax.saxutils import quoteattr
 
 from jinja2 import Environment, FileSystemLoader
 
+from al_runner.labelling.rows import CANT_TELL, LABEL, NEW_CLASS
 from al_runner.system.atomic import replace_file
 
 HERE = Path(__file__).parent
@@ -86,17 +87,19 @@ def task(item: Item) -> dict[str, Any]:
     data = {"image": item.picture, "image_id": item.id, "file": item.file, "fingerprint": item.fingerprint}
     content: dict[str, Any] = {"data": data}
     if item.guess:
-        choice = {"from_name": "label", "to_name": "image", "type": "choices", "value": {"choices": [item.guess]}}
+        choice = {"from_name": LABEL, "to_name": "image", "type": "choices", "value": {"choices": [item.guess]}}
         content["predictions"] = [{"model_version": "al-runner", "score": item.sureness, "result": [choice]}]
     return content
 
 
 def tasks_config(classes: Sequence[str]) -> str:
-    """The labelling interface for Label Studio, as XML."""
-    choices = "".join(f"\n    <Choice value={quoteattr(name)}/>" for name in (*classes, "?"))
+    """The labelling interface for Label Studio, as XML: a choice of the classes, and a text field for a new one."""
+    choices = "".join(f"\n    <Choice value={quoteattr(name)}/>" for name in (*classes, CANT_TELL))
     return (
         '<View>\n  <Image name="image" value="$image"/>\n'
-        f'  <Choices name="label" toName="image" choice="single">{choices}\n  </Choices>\n</View>\n'
+        f'  <Choices name="{LABEL}" toName="image" choice="single">{choices}\n  </Choices>\n'
+        f'  <TextArea name="{NEW_CLASS}" toName="image" maxSubmissions="1" editable="true"'
+        ' placeholder="or type the name of a new class, and press Enter"/>\n</View>\n'
     )
 
 

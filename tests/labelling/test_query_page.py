@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -130,6 +131,14 @@ def test_what_stands_in_the_table_already_is_shown(browser: Any, tmp_path: Path)
     write(tmp_path, Questions("round 0", held, ("green",)))
     tab = opened(browser, tmp_path / "query.html", [])
     assert tab.locator("#count").inner_text() == "1 of 3 labelled, 2 left"
+    known = [
+        replace(items[0], label="ka\u0308fer"),
+        replace(items[1], label="new:fox"),
+        replace(items[2], label="new:"),
+    ]
+    write(tmp_path, Questions("round 0", known, ("K\u00e4fer",)))
+    tab = opened(browser, tmp_path / "query.html", [])
+    assert [row["label"] for row in saved(tab, tmp_path / "saved.csv")] == ["K\u00e4fer", "new:fox", ""]
 
 
 def test_tasks_for_label_studio() -> None:
@@ -145,6 +154,8 @@ def test_tasks_for_label_studio() -> None:
     config = tasks_config(['a "b" & <c>'])
     assert "<Choice value='a \"b\" &amp; &lt;c&gt;'/>" in config
     assert '<Choices name="label" toName="image" choice="single">' in config
+    controls = {tag.tag: tag.attrib["name"] for tag in ElementTree.fromstring(tasks_config([])) if tag.tag != "Image"}
+    assert controls == {"Choices": "label", "TextArea": "new_class"}  # so that the first query can be answered
 
 
 def test_a_browser_keeps_the_answers_of_every_query_apart() -> None:
