@@ -173,24 +173,6 @@ def test_a_table_of_odd_names() -> None:
     assert text == 'id,file,label,guess,sureness,fingerprint\n3,"a,""b"".png",,x;y,0.123,1x8x8-0f\n'
 
 
-def test_a_picture_is_the_file_itself_where_it_is_there(tmp_path: Path) -> None:
-    from base64 import b64decode
-    from io import BytesIO
-
-    from PIL import Image
-
-    def shown(url: str) -> Image.Image:
-        return Image.open(BytesIO(b64decode(url.partition("base64,")[2])))
-
-    pixels = torch.arange(3 * 4 * 5, dtype=torch.uint8).reshape(3, 4, 5)
-    assert np.array_equal(np.asarray(shown(data_url(pixels, None))), pixels.permute(1, 2, 0).numpy())
-    Image.new("RGBA", (2000, 1000), (255, 0, 0, 0)).save(tmp_path / "large.png")
-    found = shown(data_url(pixels, tmp_path / "large.png"))
-    assert (found.size, found.getpixel((5, 5))) == ((640, 320), (255, 255, 255))  # on white, not black
-    (tmp_path / "broken.png").write_bytes(b"no image")
-    assert shown(data_url(pixels, tmp_path / "broken.png")).size == (5, 4)
-
-
 def test_from_start_to_end_in_a_browser(browser: Any, al_run: Command, tmp_path: Path) -> None:
     """Sixty images of a real run: every query is labelled on its page, saved, and handed in with --labels."""
     root, results = photos(tmp_path / "photos", 72), tmp_path / "results"
