@@ -23,6 +23,15 @@ def require_one_person(experiment: Experiment, sweep: bool) -> None:
         raise UsageError("oracle=person asks a person, one run at a time; leave out -m and lists of values")
 
 
+def require_run_to_answer(cfg: DictConfig) -> None:
+    """Raises UsageError if answers are handed in to a run that is to be deleted first."""
+    if cfg.get("overwrite") and cfg.oracle.get("labels"):
+        raise UsageError(
+            "--labels answers the run in this folder, which overwrite=true would delete; leave out overwrite=true to "
+            "go on with it, or --labels to start anew"
+        )
+
+
 def exchange_of(cfg: DictConfig, folder: Path, record: RunRecord, oracle: Oracle, title: str) -> Exchange | None:
     """The exchange with the person who labels, or None if no person does."""
     if not isinstance(oracle, Person):

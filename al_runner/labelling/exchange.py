@@ -21,6 +21,7 @@ from al_runner.record.writing import writing
 from al_runner.system.atomic import replace_file
 
 KEPT = "answered"  # the folder with a copy of every filled file
+ONCE = ("oracle.labels", "overwrite", "recover")  # options of one start, not of the command that goes on after it
 
 
 class RecordedAnswers(NamedTuple):
@@ -153,7 +154,7 @@ class Exchange:
     def instructions(self, command: Sequence[str]) -> str:
         """Lines that say what the person must do now."""
         measured_on = {*self.person.data.val.tolist(), *self.person.data.test.tolist()}
-        waiting, words = self.waiting, [word for word in command if not word.startswith("oracle.labels=")]
+        waiting, words = self.waiting, [word for word in command if word.partition("=")[0].lstrip("+") not in ONCE]
         held_out = sum(id_ in measured_on for id_ in waiting)
         note = (
             f" ({held_out} are for validation and test: dataset.split.val and .test say how many)" if held_out else ""

@@ -8,11 +8,18 @@ import pytest
 from command import Command
 from labelled import fill, photos, rows, run_folder, words
 
+from al_runner import run
+from al_runner.errors import UsageError
 from al_runner.job.build import loaded
-from al_runner.labelling.pictures import fingerprint
 from al_runner.labelling.rows import Photo, labels_by_photo
+from al_runner.record.journal import NAME
 
 WAITS = 3
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return photos(tmp_path_factory.mktemp("photos"))
 
 
 def test_answers_follow_their_files_not_their_ids(al_run: Command, tmp_path: Path) -> None:
@@ -59,6 +66,30 @@ def test_without_files_answers_follow_the_pixels(al_run: Command, tmp_path: Path
     assert [row["id"] for row in rows(table)] == left
 
 
+def test_labels_and_overwrite_are_refused_together_before_anything_is_lost(
+    al_run: Command, root: Path, tmp_path: Path
+) -> None:
+    code, output = al_run(*words(root, tmp_path, "overwrite=true", "recover=true"))
+    (line,) = [line for line in output.splitlines() if "--labels PATH/query.csv" in line]
+    assert (code, "oracle=person" in line) == (WAITS, True)
+    assert not any(word in line for word in ("overwrite=", "recover="))
+    folder = run_folder(tmp_path)
+    before = {file.name: file.read_bytes() for file in folder.iterdir() if file.name in (NAME, "query.csv")}
+    fill(folder / "query.csv", to=tmp_path / "filled.csv")
+    for more in ([], ["--dry-run"]):
+        together = *words(root, tmp_path, "overwrite=true"), "--labels", str(tmp_path / "filled.csv"), *more
+        assert al_run(*together) == (
+            1,
+            "al-run: --labels answers the run in this folder, which overwrite=true would delete; leave out "
+            "overwrite=true to go on with it, or --labels to start anew",
+        )
+    assert before == {file.name: file.read_bytes() for file in folder.iterdir() if file.name in before}
+    with pytest.raises(UsageError, match="which overwrite=true would delete"):
+        run(*words(root, tmp_path), **{"overwrite": True, "oracle.labels": tmp_path / "filled.csv"})
+    assert al_run(*words(root, tmp_path), "--labels", str(tmp_path / "filled.csv"))[0] == WAITS
+    assert len(rows(folder / "answered.csv")) == 19
+
+
 def test_which_rows_speak_of_which_photos() -> None:
     named = {5: Photo("a.png", "1x8x8-aa"), 6: Photo("b.png", "1x8x8-bb")}
     row = {"id": "6", "file": "a.png", "label": "cat", "fingerprint": "1x8x8-aa"}
@@ -73,13 +104,3 @@ def test_which_rows_speak_of_which_photos() -> None:
     row = {"id": "7", "file": "", "label": "cat", "fingerprint": "1x8x8-aa"}
     assert labels_by_photo([row], arrays) == {5: "cat", 6: "cat"}  # equal pixels, equal label
     assert labels_by_photo([{"id": "7", "file": "", "label": "cat"}], arrays) == {}
-
-
-@pytest.mark.parametrize("shape", [(1, 2, 3), (3, 2, 1)])
-def test_a_fingerprint_has_the_size_and_the_values(shape: tuple[int, int, int]) -> None:
-    import torch
-
-    pixels = torch.arange(6, dtype=torch.uint8).reshape(shape)
-    assert fingerprint(pixels) == fingerprint(pixels.clone())
-    assert fingerprint(pixels).startswith("x".join(map(str, shape)) + "-")
-    assert fingerprint(pixels) != fingerprint(pixels.flip(1 if shape[1] > 1 else 0))

@@ -244,6 +244,11 @@ def test_what_can_t_be(al_run: Command, root: Path, tmp_path: Path) -> None:
     )
 
 
+def test_without_a_person_there_are_no_labels_to_hand_in(al_run: Command, tmp_path: Path) -> None:
+    digits = al_run("dataset=digits", f"results={tmp_path}", "--labels", "x.csv")
+    assert digits == (1, "al-run: --labels needs oracle=person")
+
+
 def test_vectors_can_t_be_shown_to_a_person() -> None:
     data = toy.data_set()
     with pytest.raises(UsageError, match="oracle=person shows images, but the data set holds vectors"):
