@@ -63,6 +63,11 @@ class Exchange:
         ids: list[int] = self.person.without_label(pending).tolist()
         return ids
 
+    @property
+    def needless(self) -> bool:
+        """Whether all images had labels beforehand, so that nobody is asked."""
+        return not self.record.asks and not len(self.person.without_label(self.person.data.train))
+
     def file_of(self, id_: int) -> str:
         return self.person.data.files[id_] if self.person.data.files else ""
 
