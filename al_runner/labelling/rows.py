@@ -85,7 +85,8 @@ def id_in(row: Row) -> str:
 def labels_in(row: Row) -> list[str]:
     """The labels that a row gives: what stands in the column of labels, and the class that is to be added."""
     new = row.get(NEW_CLASS, "").removeprefix(NEW).strip()
-    return [label for label in (row.get(LABEL, ""), new and NEW + new) if label]
+    added = new if new in ("", CANT_TELL) else NEW + new
+    return [label for label in (row.get(LABEL, ""), added) if label]
 
 
 def labels_by_photo(rows: Iterable[Row], photos: Mapping[int, Photo]) -> dict[int, str]:

@@ -135,8 +135,8 @@ def test_label_studio_s_table_of_photos_has_them_as_long_texts(tmp_path: Path) -
 
 def test_label_studio_s_table_of_new_classes_alone(tmp_path: Path) -> None:
     """It has no column of choices if nobody chose any."""
-    found = answers(tmp_path, "id,image_id,new_class\n7,1,fox\n8,2, new:fox \n9,3,\n", Known(ASKED, (), {}))
-    assert (found.labels, found.classes) == ({1: "fox", 2: "fox"}, ["fox"])
+    found = answers(tmp_path, "id,image_id,new_class\n7,1,fox\n8,2, new:fox \n9,3,\n6,10,?\n", Known(ASKED, (), {}))
+    assert (found.labels, found.classes) == ({1: "fox", 2: "fox", 10: None}, ["fox"])
     both = answers(tmp_path, "id,image_id,label,new_class\n7,1,cat,fox\n")
     assert both.troubles == ["query.csv: image 1 has several labels (cat, new:fox); give one"]
 
