@@ -14,6 +14,7 @@ from al_runner.data.doubts import doubts
 from al_runner.data.usable import usable
 from al_runner.errors import UsageError
 from al_runner.features.base import Features
+from al_runner.job.person import require_run_to_answer
 from al_runner.job.placed import placed
 from al_runner.labelling.exchange import NO_ANSWERS, RecordedAnswers
 from al_runner.loop.experiment import Experiment
@@ -44,6 +45,7 @@ def build(cfg: DictConfig, device: torch.device, answers: RecordedAnswers = NO_A
             "from Strategy or ByScore of al_runner.strategies.base"
         )
     require_hidden_classes(cfg)
+    require_run_to_answer(cfg)
     data = data_set(cfg, device)
     oracle = instantiate(cfg.oracle, _partial_=True)(data=data)
     if isinstance(oracle, Person):

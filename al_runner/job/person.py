@@ -7,6 +7,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from al_runner.data.parts import UNLABELLED
 from al_runner.errors import UsageError, Waiting
 from al_runner.labelling.exchange import Exchange
 from al_runner.loop.experiment import Experiment
@@ -23,12 +24,29 @@ def require_one_person(experiment: Experiment, sweep: bool) -> None:
         raise UsageError("oracle=person asks a person, one run at a time; leave out -m and lists of values")
 
 
+def require_run_to_answer(cfg: DictConfig) -> None:
+    """Raises UsageError if answers are handed in to a run that is to be deleted first."""
+    if cfg.get("overwrite") and cfg.oracle.get("labels"):
+        raise UsageError(
+            "--labels answers the run in this folder, which overwrite=true would delete; leave out overwrite=true to "
+            "go on with it, or --labels to start anew"
+        )
+
+
 def exchange_of(cfg: DictConfig, folder: Path, record: RunRecord, oracle: Oracle, title: str) -> Exchange | None:
     """The exchange with the person who labels, or None if no person does."""
     if not isinstance(oracle, Person):
         return None
     root = Path(str(cfg.dataset.get("path") or "")).expanduser()
     return Exchange(folder, record, oracle, title, root if root.is_dir() else None)
+
+
+def warn_if_needless(exchange: Exchange | None, title: str) -> None:
+    """Log one line if a person shall label, but every image has its label already."""
+    if exchange is not None and exchange.needless:
+        root = exchange.root
+        remedy = f"put images without labels into {root / UNLABELLED[0]}" if root else "give those without one label -1"
+        log.warning("%s | all images have labels already, so nobody is asked; %s", title, remedy)
 
 
 def record_answers(exchange: Exchange, files: Sequence[str], title: str) -> bool:

@@ -19,7 +19,7 @@ from al_runner.engine.stopping import NonFiniteLoss
 from al_runner.errors import UsageError, Waiting
 from al_runner.job.build import build
 from al_runner.job.device import set_torch, torch_device
-from al_runner.job.person import asking, exchange_of, record_answers, require_one_person
+from al_runner.job.person import asking, exchange_of, record_answers, require_one_person, warn_if_needless
 from al_runner.job.weights import Seen, keeper
 from al_runner.labelling.exchange import Exchange, RecordedAnswers
 from al_runner.loop.experiment import Experiment
@@ -85,6 +85,7 @@ async def run_job(cfg: DictConfig, clock: Callable[[], float], progress: Lines, 
             noted.runs(rounds)
             if len(record.rows) < rounds:
                 progress.begun(title, header(cfg.run, experiment, device, folder))
+                warn_if_needless(exchange, title)
             progress.opened(title, rounds, record.rows)
             if len(record.rows) < rounds:
                 logger = instantiate(cfg.logger)(folder=folder, settings=identity(cfg)) if cfg.get("logger") else None

@@ -1,16 +1,13 @@
 """Reads and checks a filled query.csv: the answers that can be used, and a line for each one that can't."""
 
-import csv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from unicodedata import normalize
 
-from al_runner.errors import UsageError
+from al_runner.labelling.rows import CANT_TELL, NEW, Photo, id_in, labels_in, rows_of
 from al_runner.labels import UNSURE
 
-CANT_TELL, NEW = "?", "new:"  # CANT_TELL stands in place of a label; NEW stands before a class that is to be added
-ID_NAMES = ("image_id", "id")  # Label Studio has its own ids in the column id, and writes ours into image_id
 SHOWN = 5  # how many lines of one kind of trouble are shown
 LONGEST = 100  # the most letters that the name of a class may have
 
@@ -19,7 +16,7 @@ LONGEST = 100  # the most letters that the name of a class may have
 class Known:
     """What a filled file is checked against."""
 
-    asked: Mapping[int, str]  # ids that wait for a label, with the names of their files; "" if there is no file
+    asked: Mapping[int, Photo]  # the images that wait for a label, by id
     classes: Sequence[str]
     answered: Mapping[int, str | None]  # labels that were given before; None if the person couldn't tell
 
@@ -38,31 +35,6 @@ class Answers:
         return {id_: UNSURE if name is None else self.classes.index(name) for id_, name in self.labels.items()}
 
 
-def rows_of(path: Path) -> list[dict[str, str]]:
-    """The rows of a CSV file, separated by commas, semicolons or tabs.
-
-    Raises UsageError if the file can't be read, or has no column of ids or no column "label".
-    """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{path} can't be read ({error.strerror}); name the filled file with --labels FILE") from error
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:  # Excel writes files in this other encoding
-        text = content.decode("cp1252", "replace")
-    head = text.partition("\n")[0]
-    mark = max(",;\t", key=head.count)
-    try:
-        table = [*csv.DictReader(text.splitlines(), delimiter=mark, restval="")]
-        names = {*next(csv.reader([head.strip()], delimiter=mark), [])}
-    except csv.Error as error:
-        raise UsageError(f"{path} can't be read as a CSV file ({error}); save it as CSV again") from error
-    if not names & {*ID_NAMES} or "label" not in names:
-        raise UsageError(f"{path} has the columns {', '.join(sorted(names))}; it needs id and label, as in query.csv")
-    return [{str(name): str(value).strip() for name, value in row.items() if name} for row in table]
-
-
 def read_answers(path: Path, known: Known) -> Answers:
     """What a filled file answers. Raises UsageError as `rows_of`."""
     labels_by_id: dict[int, list[str]] = {}
@@ -71,8 +43,8 @@ def read_answers(path: Path, known: Known) -> Answers:
         id_, trouble = image_of(row, known)
         if trouble:
             troubles.setdefault("rows", []).append(f"row {number}: {trouble}")
-        elif id_ is not None and row["label"]:
-            labels_by_id.setdefault(id_, []).append(normalize("NFC", row["label"]))
+        elif id_ is not None and (labels := labels_in(row)):
+            labels_by_id.setdefault(id_, []).extend(map(composed, labels))
     answers = Answers(classes=classes_of(labels_by_id, known.classes))
     for id_, labels in labels_by_id.items():
         place_labels(answers, id_, labels, known, troubles)
@@ -84,14 +56,19 @@ def read_answers(path: Path, known: Known) -> Answers:
 
 def image_of(row: Mapping[str, str], known: Known) -> tuple[int | None, str]:
     """The id of a row, or what is wrong with the row. Both are empty (None and "") if the row says nothing."""
-    text = next((row[name] for name in ID_NAMES if row.get(name)), "")
+    text = id_in(row)
     if not text:
-        return None, f"label {row['label']!r} has no id; it is ignored" if row["label"] else ""
+        return None, f"label {', '.join(labels)!r} has no id; it is ignored" if (labels := labels_in(row)) else ""
     if not text.isdecimal() or not (int(text) in known.asked or int(text) in known.answered):
         return None, f"{text!r} is not the id of an image that was asked for; the row is ignored"
-    file = known.asked.get(int(text), "")
-    if file and row.get("file") and row["file"] != file:
-        return None, f"image {text} is {file}, not {row['file']}; was one column sorted alone? It is ignored"
+    photo = known.asked.get(int(text), Photo(""))
+    if photo.file and row.get("file") and row["file"] != photo.file:
+        return None, f"image {text} is {photo.file}, not {row['file']}; was one column sorted alone? It is ignored"
+    if photo.has_other_pixels(row):
+        return (
+            None,
+            f"image {text} has other pixels than the image of this row; is the table of other data? It is ignored",
+        )
     return int(text), ""
 
 
@@ -109,11 +86,26 @@ def classes_of(labels_by_id: Mapping[int, Sequence[str]], classes: Sequence[str]
 
 
 def class_named(name: str, classes: Sequence[str]) -> str | None:
-    """The class of this name, or the only one that differs from it in capital letters alone; None if there is none."""
-    if name in classes:
-        return name
-    close = [other for other in classes if other.casefold() == name.casefold()]
-    return close[0] if len(close) == 1 else None
+    """The class of this name; None if there is none.
+
+    Otherwise it is the only one that looks the same, since macOS takes letters such as ä apart in the names of folders,
+    or the only one that differs in capital letters alone.
+    """
+    for form in (str, composed, folded):
+        close = [other for other in classes if form(other) == form(name)]
+        if len(close) == 1:
+            return close[0]
+    return None
+
+
+def composed(name: str) -> str:
+    """The name with each letter as one sign."""
+    return normalize("NFC", name)
+
+
+def folded(name: str) -> str:
+    """The name without capital letters, each letter as one sign."""
+    return composed(composed(name).casefold())
 
 
 def place_labels(

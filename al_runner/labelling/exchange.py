@@ -3,16 +3,17 @@
 import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
 from al_runner.errors import UsageError
-from al_runner.labelling.answers import Answers, Known, read_answers, rows_of
-from al_runner.labelling.pictures import data_url
+from al_runner.labelling.answers import Answers, Known, read_answers
+from al_runner.labelling.pictures import data_url, fingerprint
 from al_runner.labelling.query import PAGE, TABLE, Item, Questions, remove, write
+from al_runner.labelling.rows import Photo, labels_by_photo, rows_of
 from al_runner.labels import UNSURE
 from al_runner.oracle.person import Person
 from al_runner.record.run import RunRecord
@@ -20,6 +21,7 @@ from al_runner.record.writing import writing
 from al_runner.system.atomic import replace_file
 
 KEPT = "answered"  # the folder with a copy of every filled file
+ONCE = ("oracle.labels", "overwrite", "recover")  # options of one start, not of the command that goes on after it
 
 
 class RecordedAnswers(NamedTuple):
@@ -61,8 +63,16 @@ class Exchange:
         ids: list[int] = self.person.without_label(pending).tolist()
         return ids
 
+    @property
+    def needless(self) -> bool:
+        """Whether all images had labels beforehand, so that nobody is asked."""
+        return not self.record.asks and not len(self.person.without_label(self.person.data.train))
+
     def file_of(self, id_: int) -> str:
         return self.person.data.files[id_] if self.person.data.files else ""
+
+    def photo(self, id_: int) -> Photo:
+        return Photo(self.file_of(id_), fingerprint(self.person.data.images[id_]))
 
     def record_answers(self) -> list[str]:
         """Record what a filled file answers. Returns a line for each answer that can't be used. Keeps the file.
@@ -74,6 +84,11 @@ class Exchange:
         if named and not self.record.asks:
             raise UsageError(f"this run has asked for no labels yet, so {path} can't answer; start it without --labels")
         if not named and not path.exists():
+            return []
+        if not self.record.asks:  # an earlier run's, which began anew: its answers are shown with the query to come
+            with writing(self.folder):
+                self._keep(path.read_bytes())
+                remove(self.folder)
             return []
         waiting = self.waiting
         answers = read_answers(path, self.known(waiting))
@@ -91,7 +106,7 @@ class Exchange:
         """What a filled file is checked against."""
         recorded, names = RecordedAnswers.of(self.record), self.person.names
         given = {id_: None if label == UNSURE else names[label] for id_, label in recorded.labels.items()}
-        return Known({id_: self.file_of(id_) for id_ in waiting}, names, given)
+        return Known({id_: self.photo(id_) for id_ in waiting}, names, given)
 
     def ask(self, answers: Answers | None = None) -> int:
         """Write the files of the query anew, and keep the labels that they hold. Returns how many images wait.
@@ -112,24 +127,26 @@ class Exchange:
 
     def item(self, id_: int, label: str) -> Item:
         """An image with its picture and what the net predicted for it."""
-        file, predicted = self.file_of(id_), self.record.newest_predictions
-        picture = data_url(self.person.data.images[id_], self.root / file if self.root and file else None)
+        photo, predicted = self.photo(id_), self.record.newest_predictions
+        file = self.root / photo.file if self.root and photo.file else None
+        picture = data_url(self.person.data.images[id_], file)
+        item = Item(id_, photo.file, picture, label=label, fingerprint=photo.fingerprint)
         if predicted is None or id_ not in predicted.id or predicted.round != len(self.record.rows):
-            return Item(id_, file, picture, label=label)
+            return item
         at = predicted.id.index(id_)
         guess = self.person.data.classes[predicted.prediction[at]]
-        return Item(id_, file, picture, guess, predicted.confidence[at], label)
+        return replace(item, guess=guess, sureness=predicted.confidence[at])
 
     def _labels_in_files(self) -> Answers:
-        """The labels in the present query and in the files that were kept: a run that begins again shows them."""
+        """The labels of the waiting images in the present query and in the files that were kept.
+
+        A run that begins again shows them.
+        """
         answers = Answers(classes=[*self.person.names])
+        photos = {id_: self.photo(id_) for id_ in self.waiting}
         for path in (*sorted((self.folder / KEPT).glob("*.csv")), self.folder / TABLE):
-            labels_by_id: dict[int, set[str]] = {}
             with suppress(UsageError):  # the file is missing, or is no table any more
-                for row in rows_of(path):
-                    if row.get("id", "").isdecimal():
-                        labels_by_id.setdefault(int(row["id"]), set()).add(row["label"])
-            answers.refused |= {id_: labels.pop() if len(labels) == 1 else "" for id_, labels in labels_by_id.items()}
+                answers.refused |= labels_by_photo(rows_of(path), photos)
         return answers
 
     def _keep(self, content: bytes) -> None:
@@ -142,7 +159,7 @@ class Exchange:
     def instructions(self, command: Sequence[str]) -> str:
         """Lines that say what the person must do now."""
         measured_on = {*self.person.data.val.tolist(), *self.person.data.test.tolist()}
-        waiting, words = self.waiting, [word for word in command if not word.startswith("oracle.labels=")]
+        waiting, words = self.waiting, [word for word in command if word.partition("=")[0].lstrip("+") not in ONCE]
         held_out = sum(id_ in measured_on for id_ in waiting)
         note = (
             f" ({held_out} are for validation and test: dataset.split.val and .test say how many)" if held_out else ""

@@ -9,14 +9,31 @@ try {
   const stored = JSON.parse(localStorage.getItem(storageKey));
   if (stored) { added = stored.added; labels = stored.labels; saved = stored.saved; }
 } catch { /* some browsers store nothing for pages that are opened as files */ }
-for (const item of items)
-  if (!(item.id in labels) && (item.label === UNSURE || given.includes(item.label))) labels[item.id] = item.label;
 
 const classes = () => [...given, ...added];
 const done = () => items.filter((item) => item.id in labels).length;
 
 function keep() {
   try { localStorage.setItem(storageKey, JSON.stringify({ added, labels, saved })); } catch { /* as above */ }
+}
+
+// The class of this name. Names that look the same, or differ in capital letters alone, are one.
+function named(name) {
+  const plain = (text) => text.normalize("NFC").toLowerCase();
+  return classes().find((other) => other === name) ?? classes().find((other) => plain(other) === plain(name));
+}
+
+// What a label of the table means, with its class added if it is new; undefined if it means nothing.
+function meant(label) {
+  if (!label || label === UNSURE) return label || undefined;
+  const isNew = label.startsWith(NEW), name = (isNew ? label.slice(NEW.length) : label).trim();
+  if (name && (isNew || !given.length) && named(name) === undefined) added.push(name);
+  return named(name);
+}
+
+for (const item of items) {
+  const label = item.id in labels ? undefined : meant(item.label);
+  if (label !== undefined) labels[item.id] = label;
 }
 
 function answer(label) {
@@ -48,7 +65,7 @@ function undo() {
 function add(name) {
   name = name.trim().normalize("NFC");
   if (!name || name === UNSURE) return;
-  const same = classes().find((other) => other.toLowerCase() === name.toLowerCase());
+  const same = named(name);
   if (same === undefined) added.push(name);
   keep();
   show();
@@ -59,8 +76,8 @@ function csv() {
   const quoted = (text) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
   const written = (label) => (label === undefined ? "" : added.includes(label) ? NEW + label : label);
   const rows = items.map((item) => [item.id, item.file, written(labels[item.id]), item.guess,
-    item.guess ? item.sureness.toFixed(3) : ""].map(String).map(quoted).join(","));
-  return ["id,file,label,guess,sureness", ...rows].join("\n") + "\n";
+    item.guess ? item.sureness.toFixed(3) : "", item.fingerprint].map(String).map(quoted).join(","));
+  return ["id,file,label,guess,sureness,fingerprint", ...rows].join("\n") + "\n";
 }
 
 function save() {

@@ -12,11 +12,12 @@ from xml.sax.saxutils import quoteattr
 
 from jinja2 import Environment, FileSystemLoader
 
+from al_runner.labelling.rows import CANT_TELL, LABEL, NEW_CLASS
 from al_runner.system.atomic import replace_file
 
 HERE = Path(__file__).parent
 TABLE, PAGE, TASKS, TASKS_CONFIG = "query.csv", "query.html", "query-label-studio.json", "query-label-studio.xml"
-COLUMNS = ("id", "file", "label", "guess", "sureness")
+COLUMNS = ("id", "file", "label", "guess", "sureness", "fingerprint")
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Item:
     guess: str = ""  # the class that the net predicted, "" if no net has seen the image
     sureness: float = 0.0  # the net's probability of that class
     label: str = ""  # the text that the table shows already
+    fingerprint: str = ""  # of its pixels; an answer is taken for no other image
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ def remove(folder: Path) -> None:
 def table(items: Sequence[Item]) -> str:
     """The text of query.csv."""
     text = StringIO()
-    rows = ((i.id, i.file, i.label, i.guess, f"{i.sureness:.3f}" if i.guess else "") for i in items)
+    rows = ((i.id, i.file, i.label, i.guess, f"{i.sureness:.3f}" if i.guess else "", i.fingerprint) for i in items)
     csv.writer(text, lineterminator="\n").writerows([COLUMNS, *rows])
     return text.getvalue()
 
@@ -69,7 +71,8 @@ def page(questions: Questions) -> str:
     """The text of query.html."""
     items = [item.__dict__ for item in questions.items]
     # A browser keeps the answers of a page under this name, so they do not appear in the page of another query.
-    name = sha256(repr([questions.title, [item.id for item in questions.items]]).encode()).hexdigest()[:16]
+    asked = [(item.id, item.file, item.picture) for item in questions.items]
+    name = sha256(repr([questions.title, asked]).encode()).hexdigest()[:16]
     environment = Environment(loader=FileSystemLoader(HERE), autoescape=True, trim_blocks=True)
     return environment.get_template("page.html.jinja").render(
         title=questions.title,
@@ -81,19 +84,22 @@ def page(questions: Questions) -> str:
 
 def task(item: Item) -> dict[str, Any]:
     """A task for Label Studio: an image, with the net's guess as its prediction."""
-    content: dict[str, Any] = {"data": {"image": item.picture, "image_id": item.id, "file": item.file}}
+    data = {"image": item.picture, "image_id": item.id, "file": item.file, "fingerprint": item.fingerprint}
+    content: dict[str, Any] = {"data": data}
     if item.guess:
-        choice = {"from_name": "label", "to_name": "image", "type": "choices", "value": {"choices": [item.guess]}}
+        choice = {"from_name": LABEL, "to_name": "image", "type": "choices", "value": {"choices": [item.guess]}}
         content["predictions"] = [{"model_version": "al-runner", "score": item.sureness, "result": [choice]}]
     return content
 
 
 def tasks_config(classes: Sequence[str]) -> str:
-    """The labelling interface for Label Studio, as XML."""
-    choices = "".join(f"\n    <Choice value={quoteattr(name)}/>" for name in (*classes, "?"))
+    """The labelling interface for Label Studio, as XML: a choice of the classes, and a text field for a new one."""
+    choices = "".join(f"\n    <Choice value={quoteattr(name)}/>" for name in (*classes, CANT_TELL))
     return (
         '<View>\n  <Image name="image" value="$image"/>\n'
-        f'  <Choices name="label" toName="image" choice="single">{choices}\n  </Choices>\n</View>\n'
+        f'  <Choices name="{LABEL}" toName="image" choice="single">{choices}\n  </Choices>\n'
+        f'  <TextArea name="{NEW_CLASS}" toName="image" maxSubmissions="1" editable="true"'
+        ' placeholder="or type the name of a new class, and press Enter"/>\n</View>\n'
     )
 
 

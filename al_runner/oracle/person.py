@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated
+from unicodedata import normalize
 
 import torch
 from torch import Tensor
@@ -49,7 +50,9 @@ class Person:
     @property
     def names(self) -> tuple[str, ...]:
         """All classes that have a name so far, in the order of their labels."""
-        every = dict.fromkeys((*self.data.classes, *map(str, self.classes)))
+        there = {normalize("NFC", name) for name in self.data.classes}  # macOS takes letters of folders' names apart
+        more = (name for name in map(str, self.classes) if normalize("NFC", name) not in there)
+        every = dict.fromkeys((*self.data.classes, *more))
         return (*(name for name in every if name not in NAMELESS),)
 
     def with_answers(self, labels: Mapping[int, int], added: Sequence[str]) -> "Person":

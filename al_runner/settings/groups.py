@@ -39,6 +39,8 @@ def no_option(name: str, beside: Iterable[str], everywhere: Iterable[str] = ()) 
     """
     if name in RENAMED:
         return f"there is no option {name} any more; use {RENAMED[name]}"
+    if name in OF_A_CHOICE:
+        return OF_A_CHOICE[name]
     place, _, last = name.rpartition(".")
     beside = [*beside]
     close = [f"{place}.{other}".lstrip(".") for other in get_close_matches(last, beside, n=1, cutoff=0.7)]
@@ -58,6 +60,7 @@ def no_choice(group: str, name: str, choices: Iterable[str]) -> str:
 
 
 RENAMED = {"budget.balanced": "budget.initial_by=balanced, or budget.initial_by=random for false"}
+OF_A_CHOICE = {"oracle.labels": "--labels needs oracle=person", "oracle.classes": "oracle.classes needs oracle=person"}
 SEE_HELP = "al-run --help lists all groups and settings"
 GROUPS = tuple(default_choices())
 OPTIONAL = optional_groups()

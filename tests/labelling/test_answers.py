@@ -1,14 +1,16 @@
 """A filled query.csv: what is taken, and what gets a line."""
 
+import csv
 from pathlib import Path
 
 import pytest
 
 from al_runner.errors import UsageError
 from al_runner.labelling.answers import Answers, Known, read_answers
+from al_runner.labelling.rows import Photo
 from al_runner.labels import UNSURE
 
-ASKED = {1: "a.png", 2: "b.png", 3: "", 10: "d,d.png"}
+ASKED = {1: Photo("a.png"), 2: Photo("b.png", "3x8x8-aa"), 3: Photo("", "3x8x8-bb"), 10: Photo("d,d.png")}
 KNOWN = Known(ASKED, ("cat", "dog"), {7: "cat", 8: None})
 
 
@@ -61,6 +63,26 @@ def test_what_is_wrong_gets_one_line_and_the_rest_is_taken(tmp_path: Path, rows:
     assert (found.labels, found.classes) == ({2: "dog"}, ["cat", "dog"])
 
 
+@pytest.mark.parametrize(
+    ("row", "taken"),
+    [
+        ("2,b.png,dog,3x8x8-aa", True),
+        ("2,b.png,dog,", True),
+        ("2,b.png,dog,3x4x4-cc", True),  # pixels of another size can't be compared; the name is right
+        ("2,b.png,dog,3x8x8-cc", False),
+        ("3,,dog,3x8x8-bb", True),
+        ("3,,dog,", True),
+        ("3,,dog,3x8x8-cc", False),
+        ("3,,dog,3x4x4-cc", False),
+    ],
+)
+def test_a_label_that_was_given_for_other_pixels_is_ignored(tmp_path: Path, row: str, taken: bool) -> None:
+    found = answers(tmp_path, f"id,file,label,fingerprint\n{row}\n")
+    trouble = "query.csv: row 2: image {} has other pixels than the image of this row; is the table of other data? "
+    assert list(found.labels.values()) == ["dog"] * taken
+    assert found.troubles == [] if taken else [f"{trouble.format(row[0])}It is ignored"]
+
+
 def test_what_was_answered_before_may_stand_there_again(tmp_path: Path) -> None:
     found = answers(tmp_path, "id,label\n7,cat\n8,?\n7,Cat\n")
     assert (found.labels, found.troubles) == ({}, [])
@@ -90,6 +112,33 @@ def test_where_no_class_is_known_every_label_is_one(tmp_path: Path) -> None:
 def test_composed_and_decomposed_letters_are_one_label(tmp_path: Path) -> None:
     known = Known(ASKED, ("caf\u00e9",), {})
     assert answers(tmp_path, "id,label\n1,cafe\u0301\n", known).labels == {1: "caf\u00e9"}
+
+
+def test_a_class_folder_may_have_its_letters_taken_apart(tmp_path: Path) -> None:
+    """As the names of folders often are on macOS."""
+    known = Known(ASKED, ("Ka\u0308fer", "Biene"), {7: "Ka\u0308fer"})
+    found = answers(tmp_path, "id,label\n1,K\u00e4fer\n2,ka\u0308fer\n10,new:k\u00c4FER\n7,K\u00e4fer\n", known)
+    assert (found.labels, found.troubles) == (dict.fromkeys((1, 2, 10), "Ka\u0308fer"), [])
+    assert (found.classes, found.label_numbers()) == (["Ka\u0308fer", "Biene"], {1: 0, 2: 0, 10: 0})
+
+
+def test_label_studio_s_table_of_photos_has_them_as_long_texts(tmp_path: Path) -> None:
+    """And its text field for a class that is new; its own ids are not ours."""
+    before = csv.field_size_limit()
+    photo = f'"data:image/jpeg;base64,{"A" * 1_000_000}"'
+    names = "annotation_id,id,image,image_id,label,new_class"
+    found = answers(tmp_path, f"{names}\n9,2,{photo},1,dog,\n9,3,{photo},2,,fox\n9,1,{photo},3,?,\n")
+    assert (found.labels, found.troubles) == ({1: "dog", 2: "fox", 3: None}, [])
+    assert found.classes == ["cat", "dog", "fox"]
+    assert csv.field_size_limit() == before
+
+
+def test_label_studio_s_table_of_new_classes_alone(tmp_path: Path) -> None:
+    """It has no column of choices if nobody chose any."""
+    found = answers(tmp_path, "id,image_id,new_class\n7,1,fox\n8,2, new:fox \n9,3,\n6,10,?\n", Known(ASKED, (), {}))
+    assert (found.labels, found.classes) == ({1: "fox", 2: "fox", 10: None}, ["fox"])
+    both = answers(tmp_path, "id,image_id,label,new_class\n7,1,cat,fox\n")
+    assert both.troubles == ["query.csv: image 1 has several labels (cat, new:fox); give one"]
 
 
 def test_many_lines_of_one_kind_are_counted(tmp_path: Path) -> None:

@@ -244,6 +244,38 @@ def test_what_can_t_be(al_run: Command, root: Path, tmp_path: Path) -> None:
     )
 
 
+def test_without_a_person_there_are_no_labels_to_hand_in(al_run: Command, tmp_path: Path) -> None:
+    digits = al_run("dataset=digits", f"results={tmp_path}", "--labels", "x.csv")
+    assert digits == (1, "al-run: --labels needs oracle=person")
+
+
+def test_a_person_who_is_never_asked_is_told_so(al_run: Command, root: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    for file in sorted((root / "unlabelled").iterdir()):
+        place = own / colour_of(file.name)
+        place.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, place / file.name)
+    said = f"all images have labels already, so nobody is asked; put images without labels into {own}/unlabelled"
+    code, output = al_run(*words(own, tmp_path, "budget.max_rounds=1"))
+    assert (code, output.count(said)) == (0, 1)
+    assert said not in al_run(*words(own, tmp_path, "budget.max_rounds=1"))[1]  # it has nothing to do any more
+
+
+def test_a_class_of_oracle_classes_may_have_its_letters_taken_apart_in_the_folder() -> None:
+    data = replace(toy.data_set(), classes=("Ka\u0308fer", "Biene"))
+    assert Person(data, ["K\u00e4fer", "Wespe"]).names == ("Ka\u0308fer", "Biene", "Wespe")
+
+
+def test_five_channels_are_shown(al_run: Command, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    data = tmp_path / "data.npz"
+    np.savez(data, train_images=rng.integers(0, 256, (40, 8, 8, 5), dtype=np.uint8), train_labels=np.full(40, -1))
+    own = [word for word in words(tmp_path, tmp_path) if not word.startswith(("dataset=", "dataset.path"))]
+    command = ["dataset=npz", f"dataset.path={data}", "dataset.channels=last", *own]
+    assert al_run(*command)[0] == WAITS
+    assert (run_folder(tmp_path) / "query.html").exists()
+
+
 def test_vectors_can_t_be_shown_to_a_person() -> None:
     data = toy.data_set()
     with pytest.raises(UsageError, match="oracle=person shows images, but the data set holds vectors"):

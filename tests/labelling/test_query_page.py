@@ -3,8 +3,10 @@
 import csv
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from labelled import COLOURS, colour_of, photos, run_folder, words
 from labelled import rows as labelled_rows
 
 from al_runner.labelling.pictures import data_url
-from al_runner.labelling.query import Item, Questions, table, task, tasks_config, write
+from al_runner.labelling.query import Item, Questions, page, table, task, tasks_config, write
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = ["--no-sandbox", "--disable-gpu"]
@@ -129,11 +131,20 @@ def test_what_stands_in_the_table_already_is_shown(browser: Any, tmp_path: Path)
     write(tmp_path, Questions("round 0", held, ("green",)))
     tab = opened(browser, tmp_path / "query.html", [])
     assert tab.locator("#count").inner_text() == "1 of 3 labelled, 2 left"
+    known = [
+        replace(items[0], label="ka\u0308fer"),
+        replace(items[1], label="new:fox"),
+        replace(items[2], label="new:"),
+    ]
+    write(tmp_path, Questions("round 0", known, ("K\u00e4fer",)))
+    tab = opened(browser, tmp_path / "query.html", [])
+    assert [row["label"] for row in saved(tab, tmp_path / "saved.csv")] == ["K\u00e4fer", "new:fox", ""]
 
 
 def test_tasks_for_label_studio() -> None:
-    made = task(Item(7, "a.png", "data:image/png;base64,AA==", "cat", 0.75))
-    assert made["data"] == {"image": "data:image/png;base64,AA==", "image_id": 7, "file": "a.png"}
+    made = task(Item(7, "a.png", "data:image/png;base64,AA==", "cat", 0.75, fingerprint="1x8x8-0f"))
+    shown = {"image": "data:image/png;base64,AA==", "image_id": 7, "file": "a.png", "fingerprint": "1x8x8-0f"}
+    assert made["data"] == shown
     (prediction,) = made["predictions"]
     assert prediction["score"] == 0.75
     assert prediction["result"] == [
@@ -143,29 +154,23 @@ def test_tasks_for_label_studio() -> None:
     config = tasks_config(['a "b" & <c>'])
     assert "<Choice value='a \"b\" &amp; &lt;c&gt;'/>" in config
     assert '<Choices name="label" toName="image" choice="single">' in config
+    controls = {tag.tag: tag.attrib["name"] for tag in ElementTree.fromstring(tasks_config([])) if tag.tag != "Image"}
+    assert controls == {"Choices": "label", "TextArea": "new_class"}  # so that the first query can be answered
+
+
+def test_a_browser_keeps_the_answers_of_every_query_apart() -> None:
+    def name(*items: Item) -> str:
+        return page(Questions("photos entropy seed 0, round 0", items, ())).partition('"name": "')[2][:16]
+
+    here = Item(0, "a.png", "data:image/png;base64,AA==")
+    assert name(here) == name(replace(here, guess="cat", sureness=0.5, label="dog"))
+    others = [replace(here, id=1), replace(here, file="b.png"), replace(here, picture="data:image/png;base64,AQ==")]
+    assert len({name(here), *map(name, others)}) == 4
 
 
 def test_a_table_of_odd_names() -> None:
-    text = table([Item(3, 'a,"b".png', "data:,", "x;y", 0.12345)])
-    assert text == 'id,file,label,guess,sureness\n3,"a,""b"".png",,x;y,0.123\n'
-
-
-def test_a_picture_is_the_file_itself_where_it_is_there(tmp_path: Path) -> None:
-    from base64 import b64decode
-    from io import BytesIO
-
-    from PIL import Image
-
-    def shown(url: str) -> Image.Image:
-        return Image.open(BytesIO(b64decode(url.partition("base64,")[2])))
-
-    pixels = torch.arange(3 * 4 * 5, dtype=torch.uint8).reshape(3, 4, 5)
-    assert np.array_equal(np.asarray(shown(data_url(pixels, None))), pixels.permute(1, 2, 0).numpy())
-    Image.new("RGBA", (2000, 1000), (255, 0, 0, 0)).save(tmp_path / "large.png")
-    found = shown(data_url(pixels, tmp_path / "large.png"))
-    assert (found.size, found.getpixel((5, 5))) == ((640, 320), (255, 255, 255))  # on white, not black
-    (tmp_path / "broken.png").write_bytes(b"no image")
-    assert shown(data_url(pixels, tmp_path / "broken.png")).size == (5, 4)
+    text = table([Item(3, 'a,"b".png', "data:,", "x;y", 0.12345, fingerprint="1x8x8-0f")])
+    assert text == 'id,file,label,guess,sureness,fingerprint\n3,"a,""b"".png",,x;y,0.123,1x8x8-0f\n'
 
 
 def test_from_start_to_end_in_a_browser(browser: Any, al_run: Command, tmp_path: Path) -> None:

@@ -43,6 +43,8 @@ def test_every_experiment_passes(name: str) -> None:
         (["+foo=3"], "there is no option foo; al-run --help lists all groups and settings"),
         (["+stratgy=random"], "there is no option stratgy; did you mean strategy?"),
         (["strategy=kfac_vfe", "+strategy.gama=3"], "there is no option strategy.gama; did you mean strategy.gamma?"),
+        (["+oracle.labels=x.csv"], "--labels needs oracle=person"),
+        (["+oracle.classes=[cat,dog]"], "oracle.classes needs oracle=person"),
         (["+learner.foo=3"], "there is no option learner.foo; learner has recipe"),
         (
             ["+training.optimizer.sped=3"],
