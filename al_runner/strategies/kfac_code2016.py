@@ -38,7 +38,7 @@ class KfacCode2016(Strategy):
     pool_batches: Annotated[
         Count, Means("unlabelled images in the Fisher matrix, besides the labelled ones, as a multiple of the query")
     ] = 10
-    damping: Annotated[Positive, Means("the number that is added to every eigenvalue, absolute")] = 1e-5
+    damping: Annotated[Positive, Means("the number that is added to every eigenvalue, absolute")] = 1e-8
     needs: ClassVar[Needs] = Needs(network=True)
     draws: ClassVar[bool] = True
 
