@@ -149,7 +149,8 @@ def plan(made: Composition, seeds: Sequence[int]) -> PlannedRuns:
             [],
         )
     require_one_person(experiment, made.mode is RunMode.MULTIRUN)
-    lines = header(cfg.run, experiment, device, Path(HydraConfig.get().runtime.output_dir))
+    all_folders = folders[0].with_name(listed([folder.name for folder in folders]))  # .../random/seed0, seed1, seed2
+    lines = header(cfg.run, experiment, device, all_folders)
     done = [rounds_recorded(made.current(seed), experiment) for seed in seeds or [run.seed]]
     earlier = earlier_runs(Path(str(cfg.results)).expanduser())
     takes = [forecast(cfg.run, experiment.purchases, rounds, earlier) for rounds in done]
@@ -182,14 +183,23 @@ def shown(planned: Sequence[PlannedRuns], refused: Sequence[str], launcher: By |
     for part in planned:
         lines += [part.title, *(f"  {line}" for line in part.lines), *(f"  {line}" for line in progress_of(part))]
     lines += [f"refused: {line}" for line in refused]
-    runs = sum(len(part.done) for part in planned)
-    rounds = sum(len(part.purchases) * len(part.done) - sum(part.done) for part in planned)
-    labels = sum(sum(part.purchases[done:]) for part in planned for done in part.done)
-    lines.append(f"in all: {counted(runs, 'run')}, {counted(rounds, 'round')} to do, {counted(labels, 'label')} to buy")
+    lines.append(f"in all: {totals_of(planned)}")
     if launcher is not None:
         many = f", {launcher.at_once} runs at the same time" if launcher.at_once > 1 else ""
         lines.append(f"started by: {launcher.name}{many}")
     return [*lines, *times_of(planned, launcher.at_once if launcher else 1)]
+
+
+def totals_of(planned: Sequence[PlannedRuns]) -> str:
+    """How many runs there are, and how many rounds and labels they have to do and to buy, as far as that is known."""
+    runs, known = sum(len(part.done) for part in planned), [part for part in planned if part.purchases]
+    unknown = runs - sum(len(part.done) for part in known)
+    if unknown and not known:
+        return f"{counted(runs, 'run')}; rounds and labels are not known yet"
+    rounds = sum(len(part.purchases) * len(part.done) - sum(part.done) for part in known)
+    labels = sum(sum(part.purchases[done:]) for part in known for done in part.done)
+    some = f"; those of {counted(unknown, 'run')} are not known yet" if unknown else ""
+    return f"{counted(runs, 'run')}, {counted(rounds, 'round')} to do, {counted(labels, 'label')} to buy{some}"
 
 
 def progress_of(part: PlannedRuns) -> list[str]:
@@ -210,7 +220,7 @@ def times_of(planned: Sequence[PlannedRuns], at_once: int) -> list[str]:
         if done < len(part.purchases) or not part.purchases
     ]
     known = [takes for _, takes in left if takes is not None]
-    unknown = list(dict.fromkeys(title for title, takes in left if takes is None))
+    unknown = [title.partition(" seed ")[0] for title, takes in left if takes is None]
     lines = []
     if known:
         each = [takes.seconds for takes in known]
@@ -220,5 +230,8 @@ def times_of(planned: Sequence[PlannedRuns], at_once: int) -> list[str]:
             "with the same data set, model and strategy"
         )
     if unknown:
-        lines.append(f"time: not known for {listed(unknown)}; no earlier run has this data set, model and strategy")
+        lines.append(
+            f"time: not known for {counted(len(unknown), 'run')} ({listed([*dict.fromkeys(unknown)])}); no earlier run "
+            "has this data set, model and strategy"
+        )
     return lines

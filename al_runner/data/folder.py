@@ -55,7 +55,9 @@ def folder(
     leaves out images that can't be read. `splits` False: folders called train and so on are classes, too. The log says
     what is left out or changed. Raises UsageError, with the names of images or folders that can't be used.
     """
-    if not path or not Path(path).expanduser().is_dir():
+    if not path:
+        raise UsageError("dataset=folder needs dataset.path=FOLDER, a folder with one sub-folder a class")
+    if not Path(path).expanduser().is_dir():
         raise UsageError(f"dataset.path={path} is no folder; give dataset.path=FOLDER with one sub-folder a class")
     how = Reading(height_and_width(resize), fit, channels, ground, skip_broken)
     root = Path(path).expanduser().resolve()

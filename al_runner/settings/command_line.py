@@ -4,6 +4,7 @@ import argparse
 import re
 import shlex
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import NoReturn
 
@@ -92,6 +93,12 @@ def parsed(words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     return parser.parse_known_args([*words])
 
 
+def known_flags() -> list[str]:
+    """The flags of al-run, Hydra's and ours."""
+    hydras = [flag for action in get_args_parser()._actions for flag in action.option_strings]
+    return ["--dry-run", "--export", "--labels", *hydras]
+
+
 def require_flags(words: Sequence[str]) -> None:
     """Raises UsageError if there is no such flag, or if two flags can't be used together."""
     flags, unknown = parsed(sorted(words, key=is_override))
@@ -99,6 +106,9 @@ def require_flags(words: Sequence[str]) -> None:
         key, _, value = word.lstrip("-").partition("=")
         following = [*words, ""][words.index(word) + 1]
         value = value or (following if following and not is_override(following) else "...")
+        close = get_close_matches(f"--{key}", known_flags(), 1, 0.8) if word.startswith("--") else []
+        if close:
+            raise UsageError(f"there is no flag {word}; did you mean {close[0]}?")
         if word.startswith("--") and key.partition(".")[0].isidentifier():
             raise UsageError(f"there is no flag {word}; options are given without dashes, as {key}={value}")
         raise UsageError(f"there is no flag {word}; al-run --hydra-help lists them")

@@ -39,6 +39,8 @@ from al_runner.settings.groups import conf_dir
         ),
         ("--seed", "there is no flag --seed; options are given without dashes, as seed=..."),
         ("-x", "there is no flag -x; al-run --hydra-help lists them"),
+        ("--dryrun seed=1", "there is no flag --dryrun; did you mean --dry-run?"),
+        ("--multi-run", "there is no flag --multi-run; did you mean --multirun?"),
         ("--cfg jobs", "argument --cfg/-c: invalid choice: 'jobs'"),
         ("--resolve", "--resolve goes with --cfg or --help, as in al-run --cfg job --resolve"),
         ("-m seed=0,1 --cfg job", "--multirun and --cfg don't go together; --cfg shows one run, so leave -m and the"),

@@ -50,7 +50,7 @@ def test_a_sweep_is_told_and_not_started(tmp_path: Path, capsys: pytest.CaptureF
         "in all: 6 runs, 24 rounds to do, 480 labels to buy",
         "started by: auto, which is processes here, 2 runs at the same time",
         "time: about 1:00:00 for 3 runs, going by 1 earlier run with the same data set, model and strategy",
-        "time: not known for digits margin seed 0, 1, 2; no earlier run has this data set, model and strategy",
+        "time: not known for 3 runs (digits margin); no earlier run has this data set, model and strategy",
     ]
 
 
@@ -106,7 +106,9 @@ def test_a_pattern_of_choices_is_expanded(tmp_path: Path, capsys: pytest.Capture
 
 def test_no_data_set_is_prepared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert dry("dataset=usps", f"data_root={tmp_path / 'data'}", f"results={tmp_path / 'out'}") == 0
-    assert f"usps is not prepared in {tmp_path / 'data'} yet" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert f"usps is not prepared in {tmp_path / 'data'} yet" in out
+    assert "in all: 1 run; rounds and labels are not known yet" in out
     assert [*tmp_path.iterdir()] == []
 
 
