@@ -83,7 +83,7 @@ def alike(evidence: Evidence) -> Check:
     """Runs that are compared differ in nothing but their strategy and seed."""
     name, source = "Equal training and data", "Munjal et al., 2022"
     if evidence.unlike:
-        return Check(name, WARNING, " ".join(f"{line[0].upper()}{line[1:]}." for line in evidence.unlike), source)
+        return Check(name, WARNING, " ".join(f"{line}." for line in evidence.unlike), source)
     if not evidence.configs:
         return Check(name, UNKNOWN, "The folder has no configuration of the runs.", source)
     return Check(name, PASS, "The strategies of a comparison differ in no other setting.", source)

@@ -289,7 +289,7 @@ def test_unequal_settings_are_on_the_page_and_fail_the_check(tmp_path):
     state, finding = found(tmp_path)["Equal training and data"]
     assert state == WARNING
     assert finding == (
-        "Entropy, random: they differ in more than the strategy: training.optimizer.lr (0.1, None); "
+        "entropy, random: they differ in more than the strategy: training.optimizer.lr (0.1, None); "
         "run them with equal settings."
     )
     assert "training.optimizer.lr (0.1, None)" in page(Source.of(tmp_path, tmp_path))
