@@ -202,6 +202,12 @@ def with_default(word: str) -> str:
     return f"++{word}" if option in left_out(place) else word
 
 
+def as_given(word: str) -> str:
+    """An override as it is given on the command line, without the ++ of `with_default`."""
+    plain = word.removeprefix("++")
+    return plain if with_default(plain) == word else word
+
+
 def require_own_names(folder: Path) -> None:
     """Raises UsageError if a YAML file in the folder of --config-dir has the place and name of one of conf/.
 

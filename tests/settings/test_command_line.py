@@ -7,7 +7,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from al_runner.errors import UsageError
-from al_runner.settings.command_line import config_dir, hydras_words, require_own_names
+from al_runner.settings.command_line import as_given, config_dir, hydras_words, require_own_names
 from al_runner.settings.groups import conf_dir
 
 
@@ -135,6 +135,12 @@ def test_a_path_that_hydra_misreads_is_shown_as_hydra_reads_it(path: str) -> Non
 )
 def test_what_is_right_is_passed_on_flags_first(words: str, hydras: str) -> None:
     assert hydras_words(words.split()) == hydras.split()
+
+
+@pytest.mark.parametrize("word", ["training.keep=last", "budget.known=2", "++x.y=1", "+training.more=1", "seed=3"])
+def test_a_word_is_recorded_as_it_was_given(word: str) -> None:
+    (hydras,) = hydras_words([word])
+    assert as_given(hydras) == word
 
 
 def test_a_list_is_told_from_several_values() -> None:
