@@ -26,7 +26,8 @@ def step_bytes(fit: Fit) -> int:
         saved[tensor.data_ptr()] = tensor.nbytes
         return tensor
 
-    rows = slice(fit.recipe.batch_size)
+    count = len(fit.data.y)
+    rows = torch.arange(max(fit.recipe.minibatch_sizes(count))) % count
     with saved_tensors_hooks(record, lambda tensor: tensor):
         objective(fit, net(fit.data.x[rows]), fit.data.y[rows], weights)
     activations = sum(size for pointer, size in saved.items() if pointer not in weight_pointers)

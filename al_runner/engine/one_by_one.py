@@ -75,7 +75,7 @@ class OneLoss:
 
     def __init__(self, fit: Fit, net: nn.Module):
         self._fit, self._net = fit, net
-        self._forward = frugal(net, fit.data.x, min(fit.recipe.batch_size, len(fit.data.x)))
+        self._forward = frugal(net, fit.data.x, max(fit.recipe.minibatch_sizes(len(fit.data.x))))
         self._optimizer = optimizer_for(fit.recipe, net.parameters())
         if fit.optimizer_state:  # copied, because steps change the state in place
             self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": deepcopy(fit.optimizer_state)})
