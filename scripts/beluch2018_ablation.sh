@@ -10,6 +10,7 @@ sweep strategy=variation_ratios learner=dropout learner.samples=25 learner.share
 sweep strategy=variation_ratios learner.shared_init=true name=shared_init
 sweep strategy=variation_ratios model.width=0.5 name=half_width
 sweep strategy=variation_ratios learner.shared_order=true name=shared_order
+sweep strategy=variation_ratios training.reshuffle=false name=fixed_order # no shuffling at all: not the paper's ablation
 sweep strategy=variation_ratios learner.members=2,3,10 'name=members${learner.members}'
 sweep strategy=entropy,bald
 sweep strategy=entropy,core_set,random learner=plain
