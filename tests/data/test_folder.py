@@ -163,9 +163,15 @@ def test_what_can_not_be_used_is_named_and_nothing_kept(tmp_path, load, pets, sp
     assert not list((tmp_path / "data_root").glob("*.npz*"))
 
 
-@pytest.mark.parametrize("path", ["null", "/nowhere/at/all"])
-def test_a_path_that_is_no_folder_is_refused(tmp_path, load, path):
-    with pytest.raises(Exception, match=r"dataset\.path=.* is no folder; give dataset\.path=FOLDER"):
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("null", r"dataset=folder needs dataset\.path=FOLDER"),
+        ("/nowhere/at/all", r"dataset\.path=/nowhere/at/all is no folder; give dataset\.path=FOLDER"),
+    ],
+)
+def test_a_path_that_is_no_folder_is_refused(tmp_path, load, path, message):
+    with pytest.raises(Exception, match=message):
         load("folder", tmp_path, f"path={path}")
 
 

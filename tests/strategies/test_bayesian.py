@@ -163,7 +163,7 @@ def test_a_single_net_is_refused_by_the_score_s_name_or_chosen_from_at_random(sc
         match=f"{score.__name__} needs several posterior samples; use learner=dropout, ensemble or bootstrap",
     ):
         Disagreement(partial(score)).select(single, toy.numbered(30), 4, stream(0, "query"))
-    with pytest.raises(UsageError, match=f"{score.__name__} needs K > 1"):
+    with pytest.raises(UsageError, match=f"{score.__name__} needs several posterior samples"):
         Disagreement(partial(score)).check_learner(single)  # type: ignore[arg-type]
     assert torch.equal(score(single.table), torch.zeros(30).double())
     allowed = Disagreement(score, one_sample="random")

@@ -96,6 +96,8 @@ def test_what_means_nothing_is_refused() -> None:
         Epig(targets=0)
     build, recipe = net_builder(toy.data_set(), toy.model), toy.recipe()
     for learner in (Dropout(build, recipe, samples=4), Ensemble(build, recipe, members=1)):
-        with pytest.raises(UsageError, match=r"Epig needs K > 1 .* learner=dropout learner\.shared_masks=true"):
+        with pytest.raises(
+            UsageError, match=r"Epig needs several posterior samples.* learner=dropout learner\.shared_masks=true"
+        ):
             Epig().check_learner(learner)
     Epig().check_learner(Dropout(build, recipe, samples=4, shared_masks=True))

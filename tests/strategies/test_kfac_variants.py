@@ -97,7 +97,7 @@ def test_the_divergence_depends_on_a_batch_s_redundancy(net: nn.Module, pool: Po
 
 @pytest.mark.parametrize("direction", ["minimise", "maximise"])
 def test_the_published_code_s_rule_by_whole_matrices(net: nn.Module, pool: Pool, direction: str) -> None:
-    strategy = KfacCode2016(direction=direction, pool_batches=5)
+    strategy = KfacCode2016(direction=direction, pool_batches=5, damping=1e-5)
     ours = strategy.select(SingleNet(net, 0), pool, 4, stream(0, "query")).tolist()
     order = torch.randperm(len(pool.unlabelled), generator=stream(0, "query"))[:20]
     labelled = {int(i): single(net, pool.x(i), pool.y(i)) for i in pool.labelled}

@@ -88,7 +88,7 @@ def test_impossible_options_are_refused_before_any_training() -> None:
         Stochastic(TopScore(entropy), law="might")
     with pytest.raises(UsageError, match="must be 0 or more"):
         Stochastic(TopScore(entropy), beta=-1.0)
-    with pytest.raises(UsageError, match="bald needs K > 1"):
+    with pytest.raises(UsageError, match="bald needs several posterior samples"):
         Stochastic(Disagreement(bald)).check_learner(Plain(net_builder(toy.data_set(), toy.model), toy.recipe()))
 
 

@@ -120,10 +120,11 @@ def test_it_refuses_what_its_parts_refuse(net: nn.Module, pool: Pool) -> None:
 
     strategy, images = SuggestiveAnnotation(Disagreement(mean_std)), pool.x(pool.candidates[:2])
     with pytest.raises(
-        UsageError, match=r"SuggestiveAnnotation needs K > 1 .* use learner=dropout, ensemble or bootstrap"
+        UsageError,
+        match=r"SuggestiveAnnotation needs several posterior samples.* use learner=dropout, ensemble or bootstrap",
     ):
         strategy.check_learner(Plain(net_builder(toy.data_set(), toy.model), toy.recipe()))
-    with pytest.raises(UsageError, match="K > 1"):
+    with pytest.raises(UsageError, match="several posterior samples"):
         strategy.select(SingleNet(net, 0), pool, 4, stream(0, "query"))
     with pytest.raises(UsageError, match="model="):
         strategy.check(nn.Sequential(nn.Conv2d(1, 3, 4), nn.Flatten()), images)
