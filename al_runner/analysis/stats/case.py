@@ -1,7 +1,7 @@
 """A case: one combination of data set, model, learner, training and budget, and its strategies against each other.
 
 Runs are paired by seed. Runs that stop before the budget's end are left out. Nothing is ranked with fewer than three
-paired seeds, and no curve with fewer than half of the seeds that another one has.
+paired seeds, and no curve with fewer than half of the seeds that two others have.
 """
 
 from collections.abc import Sequence
@@ -170,12 +170,12 @@ class Case:
     def ranked(self) -> "pd.Series[float]":
         """Mean final error by curve over the seeds that all ranked curves share, ascending.
 
-        Curves need LEAST_PAIRS finished seeds, and half as many as the curve with the most: a curve with few seeds
-        would decide the ranking of all others, because only the seeds that it has would count. Empty if fewer than two
-        curves have enough, or if they share fewer than LEAST_PAIRS seeds.
+        Curves need LEAST_PAIRS finished seeds, and half as many as two others have: a curve with few seeds would decide
+        the ranking of all others, because only the seeds that it has would count. Empty if fewer than two curves have
+        enough, or if they share fewer than LEAST_PAIRS seeds.
         """
         counts = {name: len(self.values(name, "final")) for name in self.strategies}
-        least = max(LEAST_PAIRS, max(counts.values(), default=0) / 2)
+        least = max(LEAST_PAIRS, sorted([0, 0, *counts.values()])[-2] / 2)
         return self._shared_means([name for name, count in counts.items() if count >= least], "final")
 
     @property

@@ -70,7 +70,7 @@ def _at_the_end(case: Case, names: Naming) -> str:
     of = "" if case.metric == ERROR else f" by {case.metric.words}"
     start = f"With {case.budget.end:,} labels {names(best)} ends lowest{of}, at {final}{_of_rounds(case)}"
     if case.baseline not in case.ranked.index:
-        return f"{start}; there is no {names(case.baseline)} with {LEAST_PAIRS} finished seeds to hold it against."
+        return f"{start}; there is no {names(case.baseline)} with enough finished seeds to hold it against."
     second = str(case.ranked.index[1])
     if best == case.baseline:
         nothing = "none of the ranked strategies" if case.unranked else "nothing"

@@ -201,6 +201,19 @@ def test_a_curve_with_few_seeds_does_not_decide_the_ranking_of_the_others(tmp_pa
     assert "Not ranked, because other strategies have more seeds: gamma (3 seeds)." in said
 
 
+def test_two_curves_are_ranked_by_the_seeds_that_they_share(tmp_path):
+    case = ends(tmp_path, {"random": [0.5, 0.51, 0.52] * 4, "alpha": [0.3, 0.31, 0.32]})
+    assert list(case.ranked.index) == ["alpha", "random"]
+    assert "alpha ends lowest" in verdict(case)
+
+
+def test_a_baseline_with_few_seeds_is_said_to_have_too_few(tmp_path):
+    many = {"alpha": [0.3, 0.31, 0.32] * 3, "beta": [0.4, 0.41, 0.42] * 3}
+    said = verdict(ends(tmp_path, {"random": [0.5, 0.51, 0.52], **many}))
+    assert "there is no random with enough finished seeds to hold it against" in said
+    assert "Not ranked, because other strategies have more seeds: random (3 seeds)." in said
+
+
 def test_nothing_is_said_to_beat_the_baseline_only_of_what_is_ranked(tmp_path):
     best = {"random": [0.2, 0.21, 0.2], "worse": [0.3, 0.31, 0.32]}
     assert "so nothing beats it" in verdict(ends(tmp_path / "all", best))
