@@ -130,8 +130,12 @@ def test_a_sweep(tmp_path: Path) -> None:
 
 def test_the_values_of_a_sweep_are_quoted_one_by_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     given: list[list[str]] = []
-    done = subprocess.CompletedProcess([], 0, "", "")
-    monkeypatch.setattr(subprocess, "run", lambda words, **_: given.append(words) or done)  # type: ignore[func-returns-value]
+
+    def started(words: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        given.append(words)
+        return subprocess.CompletedProcess(words, 0, "", "")
+
+    monkeypatch.setattr(subprocess, "run", started)
     names = ["a b", "c,d", None, "basic"]
     runs = al_runner.sweep("dataset=digits", results=tmp_path, name=names, seed=range(2))
     assert {'name="a b","c,d",null,basic', "seed=0,1"} <= {*given[0]}

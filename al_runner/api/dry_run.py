@@ -20,7 +20,7 @@ from al_runner.job.device import set_torch, torch_device
 from al_runner.job.person import require_one_person
 from al_runner.job.run import identity
 from al_runner.loop.experiment import Experiment
-from al_runner.record.provenance import fingerprint, older_fingerprint
+from al_runner.record.provenance import fingerprints
 from al_runner.record.run import RunRecord
 from al_runner.record.run_id import RunId
 from al_runner.settings.check import require_options
@@ -173,7 +173,7 @@ def rounds_recorded(cfg: DictConfig, experiment: Experiment) -> int:
     record = RunRecord(Path(HydraConfig.get().runtime.output_dir), recover=cfg.recover)
     record.require_settings(identity(cfg))
     if not record.answers:  # a person's answers change the data
-        record.require_plan(experiment.purchases, fingerprint(experiment.data), older_fingerprint(experiment.data))
+        record.require_plan(experiment.purchases, *fingerprints(experiment.data))
     return len(experiment.purchases) if experiment.ended_by(record) else len(record.rows)
 
 

@@ -127,7 +127,8 @@ def sound(arrays: Arrays) -> Arrays:
         if part == "val" and images is None and labels is None:
             continue
         images, labels = np.asarray(images), np.asarray(labels)
-        if images.ndim == 4 and images.size and images.shape[2] > 1 and place_of_channels(*images.shape[1:]) == "first":
+        vectors = images.shape[1:3] == (1, 1)
+        if images.ndim == 4 and images.size and not vectors and place_of_channels(*images.shape[1:]) == "first":
             raise UsageError(
                 f"{where}: {part}_images is {images.shape}, so its channels seem to be first; give [N, H, W, C], "
                 "as images.transpose(0, 2, 3, 1)"

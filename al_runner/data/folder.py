@@ -4,7 +4,7 @@ import logging
 import os
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +13,13 @@ from pydantic import InstanceOf
 from al_runner.data.arrays import Arrays
 from al_runner.data.images import fingerprint, stacked
 from al_runner.data.parts import Listed, images_in
-from al_runner.data.pixels import Reading, height_and_width
+from al_runner.data.pixels import Reading, Resize, height_and_width
 from al_runner.data.prepared import prepared
 from al_runner.data.split import Split
 from al_runner.errors import UsageError
 from al_runner.labels import UNKNOWN
 from al_runner.settings.declare import options
-from al_runner.settings.kinds import Means, Reads
+from al_runner.settings.kinds import Means
 from al_runner.types import DataSet
 
 log = logging.getLogger(__name__)
@@ -29,11 +29,7 @@ log = logging.getLogger(__name__)
 def folder(
     data_root: str,
     path: Annotated[str | None, Means("the folder that has a sub-folder for every class")],
-    resize: Annotated[
-        Any,
-        Reads("a whole number, or [height, width], or null"),
-        Means("height and width of all images; one number is for both; null: as they are"),
-    ],
+    resize: Resize,
     channels: Annotated[Literal[1, 3] | None, Means("1: grey, 3: RGB; null: RGB if any image has colour")],
     split: Annotated[InstanceOf[Split], Means("which images are for training, validation and test")],
     fit: Annotated[

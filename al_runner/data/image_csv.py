@@ -4,19 +4,19 @@ import csv
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import InstanceOf
 
 from al_runner.data.arrays import Arrays
 from al_runner.data.images import fingerprint, stacked
-from al_runner.data.pixels import Reading, height_and_width
+from al_runner.data.pixels import Reading, Resize, height_and_width
 from al_runner.data.prepared import prepared
 from al_runner.data.split import Split
 from al_runner.errors import UsageError
 from al_runner.settings.declare import options
-from al_runner.settings.kinds import Means, Reads
+from al_runner.settings.kinds import Means
 from al_runner.types import DataSet
 
 
@@ -29,11 +29,7 @@ def image_csv(
     suffix: Annotated[str, Means("end of a file's name, after the image's name")],
     labels: Annotated[str, Means("the CSV file below path that has a line for every image: name, label")],
     get: Annotated[str, Means("where missing files come from, for the error")],
-    resize: Annotated[
-        Any,
-        Reads("a whole number, or [height, width], or null"),
-        Means("height and width of all images; one number is for both; null: as they are"),
-    ],
+    resize: Resize,
     channels: Annotated[Literal[1, 3] | None, Means("1: grey, 3: RGB; null: RGB if any image has colour")],
     split: Annotated[InstanceOf[Split], Means("which images are for training, validation and test")],
     fit: Annotated[

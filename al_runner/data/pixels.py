@@ -5,18 +5,25 @@ H x W pixels.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageColor, ImageOps
 
 from al_runner.errors import UsageError
+from al_runner.settings.kinds import Means, Reads
 
 GREY = ("1", "L", "LA")
 DEEP = ("I", "F")  # Pillow's modes with more than 8 bits a pixel begin like this; Pillow would clip them at 255
 FITS = ("stretch", "crop", "pad")
 PAGES = ("GIF", "PNG", "TIFF", "WEBP")  # formats with several images, of which one is read; an MPO's are previews
+
+Resize = Annotated[  # the option of every data set of image files
+    Any,
+    Reads("a whole number, or [height, width], or null"),
+    Means("height and width of all images; one number is for both; null: as they are"),
+]
 
 
 class TooDeep(Exception):

@@ -25,7 +25,7 @@ from al_runner.labelling.exchange import Exchange, RecordedAnswers
 from al_runner.loop.experiment import Experiment
 from al_runner.record.journal import Bought, Measured
 from al_runner.record.loggers import Logger, logged
-from al_runner.record.provenance import fingerprint, older_fingerprint, provenance
+from al_runner.record.provenance import fingerprints, provenance
 from al_runner.record.run import RunRecord, discard
 from al_runner.record.run_id import UPPER_LINE, RunId
 from al_runner.record.state import RUNNING, Noted
@@ -129,13 +129,13 @@ def opened(cfg: DictConfig, device: torch.device, folder: Path, claim: Claim, ti
         record.require_settings(identity(cfg))  # at once: data and features may take minutes
     experiment = build(cfg, device)
     require_one_person(experiment, HydraConfig.get().mode is RunMode.MULTIRUN)
-    data = fingerprint(experiment.data)
+    data, older = fingerprints(experiment.data)
     if record is None:
         discard(folder)
         record = RunRecord(folder, claim)
     if record.answers:
         experiment = build(cfg, device, RecordedAnswers.of(record))
-    record.require_plan(experiment.purchases, data, older_fingerprint(experiment.data))
+    record.require_plan(experiment.purchases, data, older)
     mended = record.settle()
     if mended:
         log.warning("%s | %s", title, mended)

@@ -75,12 +75,12 @@ class Checked(Wrapped):
         return CheckedFit(fitted, self.gives.samples, self.learner)
 
 
-def require_fit(fitted: object, gives: Gives, learner: str) -> None:
+def require_fit(fitted: Fitted, gives: Gives, learner: str) -> None:
     """Raises UsageError if a learner's fit has no `log_probs`, or if its only net is left in training mode."""
     if not callable(getattr(fitted, "log_probs", None)):
         raise UsageError(
             f"{learner}.fit gave {type(fitted).__name__}; return an object with log_probs(x), such as "
             "al_runner.learners.plain.SingleNet(net, steps)"
         )
-    if gives.network and fitted.network().training:  # type: ignore[attr-defined]
+    if gives.network and fitted.network().training:
         raise UsageError(f"{learner}.fit left its net in training mode; return the net as net.eval()")

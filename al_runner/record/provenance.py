@@ -27,6 +27,11 @@ def fingerprint(data: DataSet) -> str:
     return _hashed(data, torch.arange(len(data.images)).split(AT_ONCE))
 
 
+def fingerprints(data: DataSet) -> tuple[str, str]:
+    """The fingerprint of the data, and the one that older versions recorded of them."""
+    return fingerprint(data), older_fingerprint(data)
+
+
 def older_fingerprint(data: DataSet) -> str:
     """The fingerprint of older versions, of all labels and of SAMPLED evenly spread images."""
     ids = torch.linspace(0, len(data.images) - 1, min(SAMPLED, len(data.images)), device=data.images.device).long()

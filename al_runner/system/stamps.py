@@ -15,5 +15,10 @@ def stamp(path: Path) -> tuple[Stamp, ...]:
 
 
 def _below(folder: Path) -> Iterator[Path]:
-    for root, _, names in os.walk(folder, followlinks=True):
+    """All files below a folder and below the folders that links in it lead to, each folder once."""
+    seen = {folder.resolve()}
+    for root, folders, names in os.walk(folder, followlinks=True):
         yield from (Path(root, name) for name in names)
+        targets = {name: Path(root, name).resolve() for name in folders}
+        folders[:] = [name for name, target in targets.items() if target not in seen]
+        seen |= {*targets.values()}

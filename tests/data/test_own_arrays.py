@@ -1,7 +1,11 @@
 """Arrays of a data set of one's own are checked like those of a file."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
+from command import Command
 
 from al_runner.data.arrays import Arrays
 from al_runner.data.split import Split
@@ -12,8 +16,8 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (60, 12, 12)).astype(np.uint8
 LABELS = np.arange(60) % 2
 
 
-def split(images: object = IMAGES, labels: object = LABELS, classes: object = ("a", "b")) -> DataSet:
-    return Split().apply(Arrays(images, labels, IMAGES[:0], LABELS[:0], np.array(classes)))  # type: ignore[arg-type]
+def split(images: Any = IMAGES, labels: Any = LABELS) -> DataSet:
+    return Split().apply(Arrays(images, labels, IMAGES[:0], LABELS[:0], np.array(["a", "b"])))
 
 
 @pytest.mark.parametrize("labels", [LABELS.astype(np.int32), LABELS.astype(np.uint8), LABELS.tolist()])
@@ -58,7 +62,7 @@ def test_other_arrays_are_refused(images: object, labels: object, message: str) 
         split(images, labels)
 
 
-def test_what_is_no_data_set_is_refused(al_run, tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_what_is_no_data_set_is_refused(al_run: Command, tmp_path: Path) -> None:
     code, output = al_run("dataset=digits", "dataset._target_=builtins.dict", f"results={tmp_path}")
     assert code == 1
     assert "builtins.dict gave dict in place of a data set; return split.apply(Arrays(...))" in output

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
 
@@ -15,7 +16,7 @@ from al_runner.learners.committee import Committee
 from al_runner.learners.ensemble import Ensemble
 from al_runner.models.inputs import net_builder
 from al_runner.rng import Streams
-from al_runner.training import Fit, Recipe
+from al_runner.training import Fit, Recipe, Trained
 
 STREAMS = Streams(0, 2)
 
@@ -88,7 +89,12 @@ def test_shared_init_shares_the_weights_and_nothing_else(init) -> None:
 def test_a_shared_order_shares_the_minibatches_and_nothing_else() -> None:
     def order_and_weights(ensemble: Ensemble) -> list[tuple[list[list[int]], nn.Module]]:
         asked: list[Fit] = []
-        drive(ensemble.fit(toy.train_data(), STREAMS), lambda fits: asked.extend(fits) or [*map(train, fits)])  # type: ignore[arg-type, func-returns-value]
+
+        def engine(fits: Sequence[Fit]) -> list[Trained | Exception]:
+            asked.extend(fits)
+            return [*map(train, fits)]
+
+        drive(ensemble.fit(toy.train_data(), STREAMS), engine)
         batches = [list(islice(orders(12, fit.recipe, fit.streams("order")), 4)) for fit in asked]
         return [
             ([batch.tolist() for batch in part], net) for part, net in zip(batches, untrained(ensemble), strict=True)

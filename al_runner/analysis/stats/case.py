@@ -175,7 +175,8 @@ class Case:
         enough, or if they share fewer than LEAST_PAIRS seeds.
         """
         counts = {name: len(self.values(name, "final")) for name in self.strategies}
-        least = max(LEAST_PAIRS, sorted([0, 0, *counts.values()])[-2] / 2)
+        second_most = sorted([0, 0, *counts.values()])[-2]
+        least = max(LEAST_PAIRS, second_most / 2)
         return self._shared_means([name for name, count in counts.items() if count >= least], "final")
 
     @property
