@@ -8,6 +8,7 @@ from typing import Any
 ADDED_TO_ALL = {"standardise": True}
 ADDED: dict[str, dict[str, object]] = {
     "al_runner.data.npz.npz": {"dataset.values": "uint8"},
+    "al_runner.learners.ensemble.Ensemble": {"learner.shared_order": False},
     "al_runner.learners.fine_tuned.FineTuned": {
         "learner.keep_optimizer": False,
         "learner.shrink": 1.0,

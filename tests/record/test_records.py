@@ -498,6 +498,14 @@ def test_a_run_of_an_older_version_goes_on(tmp_path):
             opened(tmp_path, other)
 
 
+def test_an_ensemble_from_before_shared_orders_goes_on_without_them(tmp_path):
+    older = {"learner": {"_target_": "al_runner.learners.ensemble.Ensemble", "members": 5}}
+    opened(tmp_path, older).begin(older, {"data": "1f"})
+    opened(tmp_path, {"learner": {**older["learner"], "shared_order": False}})
+    with pytest.raises(UsageError, match=r"learner\.shared_order: False there, True asked"):
+        opened(tmp_path, {"learner": {**older["learner"], "shared_order": True}})
+
+
 def test_an_option_at_its_default_may_be_given_or_left_out(tmp_path):
     """The same in the learner's copy of the training."""
     adam = {"_target_": "torch.optim.Adam", "lr": 1e-3}
