@@ -61,7 +61,7 @@ def test_the_command_writes_every_table_and_names_what_is_missing(tmp_path, caps
     shown = capsys.readouterr()
     assert "kfac_vfe seed 9 (to 8)" in shown.err
     assert "random seed 9" in shown.err
-    assert "Errors: usps" in shown.out
+    assert "Errors: dataset usps, model " in shown.out
     assert not any(word in shown.out for word in ("Labels needed", "first - second", "Pairwise penalties"))
     assert "to 30%" in (out / "compare.md").read_text()
     assert cli_compare.main([str(tmp_path), "--out", str(out), "--target", "30", "--full"]) == 0

@@ -11,6 +11,7 @@ from typing import Any
 
 from al_runner.analysis.report.evidence import PASS, UNKNOWN, WARNING, Check, Evidence, part_of
 from al_runner.analysis.stats.paired import LEAST_PAIRS
+from al_runner.analysis.table.names import case_words
 from al_runner.analysis.tell.verdict import all_gaps
 from al_runner.system.text import listed
 
@@ -156,7 +157,7 @@ def varied(evidence: Evidence) -> Check:
             spent = sorted(_budget(evidence.configs.get(folder, {})).items())
             by_budget.setdefault(f"{case.key[4]} {spent}", set()).add(strategy)
     compared = {key: sum(len(names) > 1 for names in by_budget.values()) for key, by_budget in strategies.items()}
-    single = [", ".join(key) for key, count in compared.items() if count < 2]
+    single = [case_words(key) for key, count in compared.items() if count < 2]
     if single:
         return Check(
             name, WARNING, f"Only one query size and budget for {listed(single)}; others may give other ranks.", source

@@ -19,7 +19,7 @@ from al_runner.analysis.report.source import Source, case_images, purchase_measu
 from al_runner.analysis.report.views import bought_views, error_views, time_views, view_data
 from al_runner.analysis.stats.case import Case
 from al_runner.analysis.table.display import Names
-from al_runner.analysis.table.names import curve_names
+from al_runner.analysis.table.names import case_words, curve_names
 from al_runner.analysis.tell.shown import Shown
 from al_runner.analysis.tell.text import seconds
 from al_runner.analysis.tell.verdict import all_gaps, verdict
@@ -66,7 +66,7 @@ def question(cases: Sequence[Case], names: Names) -> str:
 def section(source: Source, place: int, tables: Sequence[Shown]) -> dict[str, Any]:
     """All that the page says about one case."""
     case = source.comparison.cases[place]
-    title = ", ".join(filter(None, case.key))
+    title = case_words(case.key)
     pen = pens(case.parts)
     runs = drawn(case)
     images = case_images(source, case)

@@ -29,7 +29,15 @@ from al_runner.analysis.stats.paired import (
     seeds_needed,
 )
 from al_runner.analysis.table.metrics import ERROR, LOSS, Metric, measured_by
-from al_runner.analysis.table.names import all_truth, case_title, curve_names, is_truth, require_curve, upper_lines
+from al_runner.analysis.table.names import (
+    all_truth,
+    case_title,
+    case_words,
+    curve_names,
+    is_truth,
+    require_curve,
+    upper_lines,
+)
 from al_runner.analysis.table.rows import BASELINE, KEYS
 from al_runner.errors import UsageError
 from al_runner.record.run_id import COMBINATION
@@ -245,7 +253,7 @@ def cases(
         budget = budget_of(runs[~lines] if not lines.all() else runs[~truth], at, last)
         longest = int(runs.loc[~truth, "labelled"].max())
         if not budget.start <= budget.end <= longest:
-            raise UsageError(f"--at is {at}; the curves of {', '.join(key)} go from {budget.start} to {longest} labels")
+            raise UsageError(f"--at is {at}; the curves go from {budget.start} to {longest} labels ({case_words(key)})")
         title = case_title(key, list(groups))
         case_list.append(Case(key, title, runs[~truth], runs[truth], budget, baseline or BASELINE, metric))
     return case_list

@@ -1,6 +1,6 @@
 """Which curve and which case a row of the tidy table belongs to, and which rows are ground truth."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
@@ -95,6 +95,11 @@ def common_seeds(frame: pd.DataFrame) -> pd.DataFrame:
             raise UsageError(f"--common: the curves of {where} share no seed; leave some out (--only)")
         parts.append(runs[runs["seed"].isin(shared) | is_truth(runs)])
     return pd.concat(parts).sort_index()
+
+
+def case_words(key: Iterable[object]) -> str:
+    """The parts of a case with their names, as `dataset usps, model usps_cnn`; `key` may be the first parts alone."""
+    return ", ".join(f"{name} {part}" for name, part in zip(COMBINATION, key, strict=False) if part)
 
 
 def case_title(key: Sequence[str], others: Sequence[Sequence[str]]) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from al_runner.analysis.table.metrics import ERROR, Metric
+from al_runner.analysis.table.names import case_words
 from al_runner.analysis.tell.shown import Shown
 from al_runner.analysis.tell.text import number
 from al_runner.record.run_id import COMBINATION
@@ -32,7 +33,7 @@ def shown_saved(table: pd.DataFrame, baseline: str, cost: float | None = None, m
     tables = []
     for key, part in own.groupby(list(COMBINATION), sort=False):
         rows = tuple(_row(row, row["curve"] == baseline, cost) for row in part.to_dict("records"))
-        tables.append(Shown("What it saved", ", ".join(filter(None, map(str, key))), tuple(head), rows, note))
+        tables.append(Shown("What it saved", case_words(key), tuple(head), rows, note))
     return tables
 
 

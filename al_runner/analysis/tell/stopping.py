@@ -3,6 +3,7 @@
 import pandas as pd
 
 from al_runner.analysis.table.metrics import ERROR, Metric
+from al_runner.analysis.table.names import case_words
 from al_runner.analysis.tell.shown import Shown
 from al_runner.analysis.tell.text import amount, number
 from al_runner.record.run_id import COMBINATION
@@ -30,5 +31,5 @@ def shown_stopping(table: pd.DataFrame, metric: Metric = ERROR) -> list[Shown]:
             )
             for row in part.to_dict("records")
         )
-        tables.append(Shown("Stopping rules", ", ".join(filter(None, map(str, key))), head, rows, note, left=2))
+        tables.append(Shown("Stopping rules", case_words(key), head, rows, note, left=2))
     return tables

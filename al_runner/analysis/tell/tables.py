@@ -1,6 +1,6 @@
 """The tables of al-compare as they are shown, rounded. The CSV files hold the full numbers."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from math import isnan
@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from al_runner.analysis.table.metrics import ERROR, Metric
+from al_runner.analysis.table.names import case_words
 from al_runner.analysis.tell.shown import Shown
 from al_runner.analysis.tell.text import amount, number, seconds, seeds_text, short_p
 from al_runner.record.run_id import COMBINATION
@@ -107,7 +108,7 @@ def shown_labels(table: pd.DataFrame, baseline: str, metric: Metric = ERROR) -> 
             f"Labels at the first round with that {metric.words} or less, and the share of {baseline}'s labels that "
             "this saves, paired by seed. 2/5: two runs of five reach it, so there is no mean."
         )
-        tables.append(Shown("Labels needed", _where(key), head, tuple(rows), note))
+        tables.append(Shown("Labels needed", case_words(key), head, tuple(rows), note))
     return tables
 
 
@@ -183,14 +184,10 @@ def _by_case(
         keep = [place for place in range(len(head)) if place < 2 or any(row[place] != "-" for row in rows)]
         kept = tuple(tuple(row[place] for place in keep) for row in rows)
         key = part[list(COMBINATION)].iloc[0]
-        tables.append(Shown(name, _where(key), tuple(head[place] for place in keep), kept, note, left))
+        tables.append(Shown(name, case_words(key), tuple(head[place] for place in keep), kept, note, left))
     return tables
 
 
 def _parts(table: pd.DataFrame) -> list[pd.DataFrame]:
     """The rows of every case, in the table's order."""
     return [part for _, part in table.groupby(list(COMBINATION), sort=False)]
-
-
-def _where(key: Iterable[Any]) -> str:
-    return ", ".join(filter(None, map(str, key)))

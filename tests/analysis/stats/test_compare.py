@@ -198,7 +198,9 @@ def test_average_ranks_over_data_sets(tmp_path):
 def test_an_impossible_budget_and_a_lone_full_are_refused(tmp_path):
     frame = load(two(tmp_path))
     for at in (7, 25):
-        with pytest.raises(UsageError, match=f"--at is {at}; the curves of usps, .* go from 8 to 24 labels"):
+        with pytest.raises(
+            UsageError, match=rf"--at is {at}; the curves go from 8 to 24 labels \(dataset usps, model "
+        ):
             cases(frame, at=at)
     with pytest.raises(UsageError, match="full is the only strategy"):
         cases(frame.assign(strategy="full"))

@@ -48,7 +48,7 @@ def test_the_loss_is_that_of_the_chosen_metric(tmp_path):
 def test_al_compare_prints_and_writes_it(tmp_path, capsys):
     assert cli_compare.main([str(made(tmp_path))]) == 0
     shown = capsys.readouterr().out
-    assert "Stopping rules: usps, usps_cnn, plain, adam8, usps" in shown
+    assert "Stopping rules: dataset usps, model usps_cnn, learner plain, training adam8, budget usps" in shown
     (line,) = (line for line in shown.splitlines() if line.startswith("random    low uncertainty"))
     assert line.split("  ")[-1].strip().startswith("+10.00 ±")
     assert "3/3" in line and "25%" in line.replace(" ± 0%", "%")
