@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from command import QUICK, Command, digits8, finished, started
+from command import ENVIRONMENT, QUICK, Command, digits8, finished, started
 from recorded import rounds, untimed
 from sklearn.datasets import load_digits
 
 from al_runner.analysis import cases
 from al_runner.analysis.table.runs import load
+from al_runner.record.state import FAILED, read
 
 
 def folder_of(results: Path, strategy: str = "badge", seed: int = 0) -> Path:
@@ -460,6 +461,36 @@ def test_a_crash_in_a_strategy_is_no_success_and_keeps_what_was_recorded(tmp_pat
     assert process.returncode == 1
     assert "NotImplementedError" in output
     assert len(untimed(folder_of(tmp_path, "random"))) == 1
+
+
+ENDS = """
+import sys
+from dataclasses import dataclass
+from al_runner.strategies.base import Strategy
+
+@dataclass(frozen=True)
+class Ends(Strategy):
+    def select(self, fitted, pool, n, rng):
+        sys.exit(0)
+"""
+
+
+@pytest.mark.parametrize("launcher", ["basic", "lockstep"])
+def test_a_run_whose_own_code_ends_the_program_is_no_success_and_the_others_go_on(
+    launcher: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own_end.py").write_text(ENDS)
+    monkeypatch.setitem(ENVIRONMENT, "PYTHONPATH", f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}")
+    targets = "strategy._target_=own_end.Ends,al_runner.strategies.random.Random"
+    sweep = ["-m", f"hydra/launcher={launcher}", "strategy=random", targets, "name=${strategy._target_}"]
+    code, output = finished(*sweep, *digits8(tmp_path / "out"))
+    assert code == 1, output
+    assert "1 of 2 jobs failed" in output
+    assert "code of this run called sys.exit(0)" in output.splitlines()[-1]
+    ended, other = sorted((tmp_path / "out").glob("*/*/*/seed0"), reverse=True)
+    assert (len(untimed(ended)), len(untimed(other))) == (1, 4)
+    state = read(ended)
+    assert state is not None and state.state == FAILED
 
 
 def test_an_interrupted_run_says_how_to_go_on(tmp_path: Path) -> None:
