@@ -58,7 +58,9 @@ class State:
             return self
         queued = scheduler.queued(self.job) if self.job else None
         if queued is None:
-            return replace(self, state=STOPPED) if self.state in (RUNNING, WAITING) and not self._alive() else self
+            # A run in Slurm's queue has no process; if Slurm does not answer, nothing says that it has left the queue.
+            processless = self.state == STOPPED or (self.state == WAITING and self.job)
+            return self if processless or self._alive() else replace(self, state=STOPPED)
         if queued == scheduler.GONE:
             return replace(self, state=STOPPED, error=scheduler.ending(self.job))
         return self if self.state == RUNNING and queued == scheduler.RUNNING else replace(self, state=WAITING)
