@@ -6,7 +6,7 @@ import re
 import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ class State:
     launch: tuple[str, ...] = ()  # Hydra's part of the command line, -m first if it was a sweep's
     job: str = ""  # of a run that Slurm starts, see scheduler.py
     rule: str = ""  # the stopping rule that ended the run before its budget was spent
+    folder: str = field(default="", compare=False)  # where it was written; another place: it was copied or moved
 
     @property
     def words(self) -> str:
@@ -123,7 +124,8 @@ class Noted:
 
 def write(folder: Path, state: State) -> None:
     """Replace the folder's state. Raises OSError if it can't be written."""
-    replace_file(folder / "state.json", (json.dumps(asdict(state), indent=2) + "\n").encode())
+    here = replace(state, folder=str(folder.resolve()))
+    replace_file(folder / NAME, (json.dumps(asdict(here), indent=2) + "\n").encode())
 
 
 def read(folder: Path) -> State | None:
@@ -181,6 +183,7 @@ KINDS: dict[str, Callable[[object], bool]] = {
     "updated": _is_moment,
     "launch": _are_texts,
     "rule": _is_text,
+    "folder": _is_text,
     "job": lambda value: _is_text(value) and (value == "" or JOB.fullmatch(str(value)) is not None),
 }
 
