@@ -280,6 +280,20 @@ def test_a_stack_that_is_too_large_after_all_is_halved(monkeypatch: pytest.Monke
     require_equal(outcomes, [train(fit) for fit in asked], 1e-9)
 
 
+def test_memory_that_is_short_while_a_net_is_measured_ends_no_run(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+
+    def no_memory(fit: Fit) -> int:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(stacked, "step_bytes", no_memory)
+    asked = fits(toy.model, recipe(max_checks=2), 2)
+    require_equal(Stacked(max_stacked=99).train_all(asked), [train(fit) for fit in asked], 1e-9)
+    assert any("train one by one" in line and "CUDA out of memory" in line for line in caplog.messages)
+
+
 def test_a_shortage_of_memory_is_of_one_kind_of_net(monkeypatch: pytest.MonkeyPatch) -> None:
     """After that the large nets train two at a time, and the small ones all together as before."""
     large, small = fits(toy.model, recipe(max_checks=2), 5), fits(partial(toy.model), recipe(max_checks=1), 3)
