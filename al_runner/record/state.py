@@ -189,7 +189,11 @@ KINDS: dict[str, Callable[[object], bool]] = {
 
 
 def mark_waiting(folder: Path, overrides: Sequence[str], launch: Sequence[str] = (), job: str = "") -> None:
-    """Note that the run will be started, unless it is running or done. Raises OSError if the state can't be written."""
+    """Note that the run will be started, unless it is running or done. Raises OSError if the state can't be written.
+
+    `job` is the job of Slurm that will start it; "" is this process's own job, if it has one.
+    """
+    job = job or os.environ.get(scheduler.JOB, "")
     now = read(folder)
     if now is None or now.state not in (RUNNING, DONE):
         rounds = now.rounds if now else 0
