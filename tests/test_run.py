@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from sklearn.datasets import load_digits
 
 from al_runner.analysis import cases
 from al_runner.analysis.table.runs import load
-from al_runner.record.state import FAILED, read
+from al_runner.record.state import FAILED, read, write
 
 
 def folder_of(results: Path, strategy: str = "badge", seed: int = 0) -> Path:
@@ -318,6 +319,20 @@ def test_a_run_with_a_net_of_one_s_own_is_exported_without_more_words(
     code, output = al_run("--export", str(folder))
     assert code == 0, output
     assert (folder / "export" / "labelled.csv").exists()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
+def test_a_run_of_a_machine_with_a_gpu_is_exported_on_one_without(
+    al_run: Command, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert al_run(*digits8(tmp_path / "out"))[0] == 0
+    folder = folder_of(tmp_path / "out")
+    state = read(folder)
+    assert state is not None
+    write(folder, replace(state, overrides=(*state.overrides, "device=cuda")))
+    code, output = al_run("--export", str(folder))
+    assert (code, "95 % interval" in output) == (0, True), output
+    assert "device=cuda can't be used here; the net is trained again on cpu" in caplog.messages
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
