@@ -264,6 +264,12 @@ def test_a_stack_is_no_larger_than_memory(monkeypatch: pytest.MonkeyPatch) -> No
     assert sizes == [3, 2]
 
 
+def test_memory_is_reckoned_for_the_minibatches_of_later_rounds() -> None:
+    (whole,) = fits(toy.model, recipe(batch_size=16), 1)
+    x, y = whole.data.x[:3], whole.data.y[:3]
+    assert stacked.step_bytes(whole._replace(data=whole.data._replace(x=x, y=y))) == stacked.step_bytes(whole)
+
+
 def test_a_stack_that_is_too_large_after_all_is_halved(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = fits(toy.model, recipe(max_checks=2), 5)
     tried: list[int] = []
