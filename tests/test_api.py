@@ -11,11 +11,15 @@ import pytest
 import torch
 from command import ENVIRONMENT, Command
 from labelled import fill, photos, run_folder, words
+from standin import StandIn
 from torch import Tensor, nn
 
 import al_runner
 from al_runner.errors import UsageError
+from al_runner.pool import Pool
 from al_runner.settings.groups import conf_dir
+from al_runner.strategies.base import Strategy
+from al_runner.types import Fitted
 
 QUICK = {"model": "usps_cnn", "budget.max_rounds": 2, "training.max_checks": 2, "training.check_every": 8}
 STRATEGIES = sorted(file.stem for file in (conf_dir() / "strategy").glob("*.yaml"))
@@ -286,6 +290,26 @@ def test_wrong_choices_are_refused() -> None:
         al_runner.choose("bald", net=nn.Sequential(nn.Flatten(), nn.Linear(72, 3)), pool=POOL, n=3, samples=4)
     with pytest.raises(UsageError, match="bald needs several posterior samples"):
         al_runner.choose("bald", net=net, pool=POOL, n=3)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="the stand-in is for machines without a GPU")
+def test_labelled_inputs_need_not_be_on_the_gpu_of_the_pool() -> None:
+    wanted = al_runner.choose("core_set", net=toy_net(), pool=POOL, labelled=KNOWN, n=5)
+    with StandIn() as gpu:
+        chosen = al_runner.choose("core_set", net=toy_net().to("cuda"), pool=POOL.to("cuda"), labelled=KNOWN, n=5)
+        assert torch.equal(chosen.cpu(), wanted) and not gpu.mismatches
+
+
+class Greedy(Strategy):
+    """Asks for more memory than there is."""
+
+    def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+
+def test_a_shortage_of_memory_is_no_lack_of_labelled_inputs() -> None:
+    with pytest.raises(torch.OutOfMemoryError):
+        al_runner.choose(Greedy(), net=toy_net(), pool=POOL, n=5)
 
 
 def test_a_persons_run_from_python_and_its_export(al_run: Command, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from command import started
+from command import ENVIRONMENT, started
 from faults import LENGTHY, QUICK, Child, killed_at_sync, killed_in_append, require_equal, run_folder, times
 from hydra.core.utils import JobStatus
 from recorded import rounds, untimed
@@ -220,6 +220,35 @@ def test_a_worker_killed_between_two_runs_is_replaced() -> None:
     queue = Queue([["seed=0"], ["seed=1"], ["seed=2"]], 0, keep_going=True, retries=1)
     queue.work([sys.executable, "-c", answer], [{}])
     assert [job.status for job in queue.returns] == [JobStatus.COMPLETED] * 3
+
+
+BROKEN = """
+import os
+from dataclasses import dataclass
+from al_runner.strategies.random import Random
+
+broken = set()  # process numbers
+
+@dataclass(frozen=True)
+class Breaks(Random):
+    async def query(self, fitted, pool, n, streams):
+        if streams.seed == 0 or broken:
+            broken.add(os.getpid())
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
+        return await super().query(fitted, pool, n, streams)
+"""
+
+
+def test_a_gpu_s_error_in_one_run_fails_no_other_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After such an error the GPU refuses all work of that process, so the next run needs another one."""
+    (tmp_path / "own_breaks.py").write_text(BROKEN)
+    monkeypatch.setitem(ENVIRONMENT, "PYTHONPATH", f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}")
+    own = ["strategy=random", "strategy._target_=own_breaks.Breaks", "hydra.launcher.n_jobs=1", "device=cpu"]
+    process = sweep("processes", tmp_path / "out", "budget.max_rounds=2", "training.max_checks=1", *own)
+    output, _ = process.communicate()
+    assert process.returncode == 1, output
+    assert "1 of 3 jobs failed" in output
+    assert "CUDA error: an illegal memory access was encountered" in output.splitlines()[-1]
 
 
 def test_a_sweep_whose_own_process_is_killed_takes_its_workers_along(three: Path, tmp_path: Path) -> None:

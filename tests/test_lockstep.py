@@ -15,6 +15,8 @@ from hydra.plugins.launcher import Launcher
 from recorded import rounds, untimed
 from terminal import on_a_terminal
 
+from al_runner.plugins.hydra_plugins.al_runner_lockstep import others_idle
+from al_runner.plugins.registered import jobs
 from al_runner.sweeps.live import LiveTable
 
 QUICK = ["model=usps_cnn", "budget.max_rounds=3", "training.max_checks=3", "training.check_every=6"]
@@ -207,3 +209,12 @@ def test_hydra_knows_the_launchers() -> None:
 
     known = {plugin.__name__ for plugin in Plugins.instance().discover(Launcher)}
     assert {"AutoLauncher", "LockstepLauncher", "ProcessesLauncher"} <= known
+
+
+def test_with_several_gpus_lock_step_says_that_it_uses_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And processes that shall all use one GPU are not as many as there are GPUs."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    assert "on one of 4 GPUs; hydra/launcher=processes uses them all" in others_idle("auto")
+    assert others_idle("cuda:1") == others_idle("cpu") == ""
+    assert [jobs(device) for device in ("auto", "cuda", "cuda:1")] == [4, 4, 1]

@@ -6,18 +6,20 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import yaml
-from command import QUICK, Command, digits8, finished, started
+from command import ENVIRONMENT, QUICK, Command, digits8, finished, started
 from recorded import rounds, untimed
 from sklearn.datasets import load_digits
 
 from al_runner.analysis import cases
 from al_runner.analysis.table.runs import load
+from al_runner.record.state import FAILED, read, write
 
 
 def folder_of(results: Path, strategy: str = "badge", seed: int = 0) -> Path:
@@ -320,6 +322,20 @@ def test_a_run_with_a_net_of_one_s_own_is_exported_without_more_words(
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
+def test_a_run_of_a_machine_with_a_gpu_is_exported_on_one_without(
+    al_run: Command, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert al_run(*digits8(tmp_path / "out"))[0] == 0
+    folder = folder_of(tmp_path / "out")
+    state = read(folder)
+    assert state is not None
+    write(folder, replace(state, overrides=(*state.overrides, "device=cuda")))
+    code, output = al_run("--export", str(folder))
+    assert (code, "95 % interval" in output) == (0, True), output
+    assert "device=cuda can't be used here; the net is trained again on cpu" in caplog.messages
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
 def test_a_gpu_that_is_not_there_is_named(al_run: Command, tmp_path: Path) -> None:
     code, output = al_run(*digits8(tmp_path, "device=cuda"))
     assert (code, "device=cuda can't be used here" in output) == (1, True)
@@ -460,6 +476,36 @@ def test_a_crash_in_a_strategy_is_no_success_and_keeps_what_was_recorded(tmp_pat
     assert process.returncode == 1
     assert "NotImplementedError" in output
     assert len(untimed(folder_of(tmp_path, "random"))) == 1
+
+
+ENDS = """
+import sys
+from dataclasses import dataclass
+from al_runner.strategies.base import Strategy
+
+@dataclass(frozen=True)
+class Ends(Strategy):
+    def select(self, fitted, pool, n, rng):
+        sys.exit(0)
+"""
+
+
+@pytest.mark.parametrize("launcher", ["basic", "lockstep"])
+def test_a_run_whose_own_code_ends_the_program_is_no_success_and_the_others_go_on(
+    launcher: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own_end.py").write_text(ENDS)
+    monkeypatch.setitem(ENVIRONMENT, "PYTHONPATH", f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}")
+    targets = "strategy._target_=own_end.Ends,al_runner.strategies.random.Random"
+    sweep = ["-m", f"hydra/launcher={launcher}", "strategy=random", targets, "name=${strategy._target_}"]
+    code, output = finished(*sweep, *digits8(tmp_path / "out"))
+    assert code == 1, output
+    assert "1 of 2 jobs failed" in output
+    assert "code of this run called sys.exit(0)" in output.splitlines()[-1]
+    ended, other = sorted((tmp_path / "out").glob("*/*/*/seed0"), reverse=True)
+    assert (len(untimed(ended)), len(untimed(other))) == (1, 4)
+    state = read(ended)
+    assert state is not None and state.state == FAILED
 
 
 def test_an_interrupted_run_says_how_to_go_on(tmp_path: Path) -> None:

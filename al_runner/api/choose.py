@@ -196,6 +196,7 @@ def data_of(nets: Sequence[nn.Module], pool: Tensor, labelled: tuple[Tensor, Ten
         raise UsageError(
             f"labels are {int(y.min())} .. {int(y.max())}, but the net has {classes} classes; give 0 .. {classes - 1}"
         )
+    x, y = x.to(pool.device), y.to(pool.device)  # often the pool is on a GPU, and the labelled inputs are not
     labels = torch.cat([y, y.new_zeros(len(pool))])
     ids = torch.arange(len(labels), device=pool.device)
     return DataSet(torch.cat([x, pool]), labels, ids, ids[:0], ids[:0], tuple(map(str, range(classes))))
@@ -210,7 +211,7 @@ def asked(strategy: Strategy, fitted: Fitted, data: DataSet, known: int, n: int,
     try:
         answer = drive(strategy.query(fitted, pool, n, streams), train_all)
     except (RuntimeError, IndexError) as error:
-        if known:
+        if known or isinstance(error, torch.OutOfMemoryError):
             raise
         raise UsageError(
             f"{strategy.name} can't choose without labelled inputs ({one_line(error)}); give labelled=(inputs, labels)"

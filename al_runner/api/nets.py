@@ -1,5 +1,6 @@
 """The nets of a run: from saved weights, or trained again."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -25,6 +26,8 @@ from al_runner.record.run import RunRecord
 from al_runner.record.state import read
 from al_runner.record.weights import Saved, load
 from al_runner.types import Fitted
+
+log = logging.getLogger(__name__)
 
 
 class Averaged(nn.Module):
@@ -105,8 +108,18 @@ def again(folder: Path) -> tuple[Experiment, Fitted, Pool]:
         cfg = OmegaConf.create({**{name: base.get(name) for name in NOT_IDENTITY}, **config})
         set_torch(cfg)
         record = RunRecord(folder)
-        experiment = build(cfg, torch_device(cfg.device, 0), RecordedAnswers.of(record))
+        experiment = build(cfg, device_like(cfg.device), RecordedAnswers.of(record))
         return experiment, *drive(experiment.again(record), Stacked().train_all)
+
+
+def device_like(name: str) -> torch.device:
+    """The device of that name, or this machine's own choice if there is none: a run may come from another machine."""
+    try:
+        return torch_device(name, 0)
+    except UsageError:
+        device = torch_device("auto", 0)
+        log.warning("device=%s can't be used here; the net is trained again on %s", name, device)
+        return device
 
 
 def trained_again(folder: Path) -> nn.Module:

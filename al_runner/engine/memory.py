@@ -16,7 +16,10 @@ COPIES = 7
 
 
 def step_bytes(fit: Fit) -> int:
-    """Bytes that one more net in the stack needs for its weights and one step's activations, without its images."""
+    """Bytes that one more net in the stack needs for its weights and one step's activations, without its images.
+
+    They are those of a whole minibatch, also if there are fewer examples yet: the answer is used in later rounds, too.
+    """
     net = initial_net(fit)
     weights = list(net.parameters())
     weight_pointers = {weight.data_ptr() for weight in weights}
@@ -27,7 +30,7 @@ def step_bytes(fit: Fit) -> int:
         return tensor
 
     count = len(fit.data.y)
-    rows = torch.arange(max(fit.recipe.minibatch_sizes(count))) % count
+    rows = torch.arange(max(fit.recipe.batch_size, *fit.recipe.minibatch_sizes(count))) % count
     with saved_tensors_hooks(record, lambda tensor: tensor):
         objective(fit, net(fit.data.x[rows]), fit.data.y[rows], weights)
     activations = sum(size for pointer, size in saved.items() if pointer not in weight_pointers)

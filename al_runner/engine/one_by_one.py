@@ -5,6 +5,7 @@ from copy import deepcopy
 from functools import partial
 from itertools import islice
 from time import perf_counter
+from traceback import clear_frames
 from typing import Any
 
 import torch
@@ -36,6 +37,7 @@ def train_all(fits: Sequence[Fit]) -> list[Trained | Exception]:
         try:
             outcomes.append(train(fit))
         except Exception as error:  # `drive` raises it in the job that asked for this fit
+            clear_frames(error.__traceback__)  # otherwise they keep the net and its step in memory
             outcomes.append(error)
     return outcomes
 

@@ -17,11 +17,13 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.func import functional_call
 from torch.utils.checkpoint import checkpoint
 
+from al_runner.engine.memory import free_bytes
 from al_runner.system.chunks import at_once
 from al_runner.system.freed import return_large_blocks
 
 MEASURED = 64  # a minibatch that has no more values than this many small images is not measured
-KEPT = {"cuda": 2**34, "cpu": 2**29}  # bytes of a step that may be kept; with more, the net is cut
+# Bytes of a step that may be kept; with more, the net is cut. A GPU that has less free memory may keep only that.
+KEPT = {"cuda": 2**34, "cpu": 2**29}
 
 
 def frugal(net: nn.Module, x: Tensor, size: int) -> Callable[[Tensor], Tensor]:
@@ -34,7 +36,7 @@ def frugal(net: nn.Module, x: Tensor, size: int) -> Callable[[Tensor], Tensor]:
     if len(layers) < 2 or size <= at_once(MEASURED, x[0].numel()):
         return net
     rows = x[: min(2, size)]  # BatchNorm can't be trained on one image
-    most = KEPT["cuda" if x.is_cuda else "cpu"]
+    most = min(KEPT["cuda"], free_bytes(x.device)) if x.is_cuda else KEPT["cpu"]
     sizes = [count * size // len(rows) for count in kept_bytes(layers, rows)]
     if sum(sizes) <= most:
         return net

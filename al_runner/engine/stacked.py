@@ -63,27 +63,38 @@ class Stacked:
         if wanted == 1 and not data.x.is_cuda:  # on a GPU a CUDA graph makes even one net faster
             return 0
         if name not in self._step_bytes:
-            why = obstacle(fits)
-            if why is not None:
-                self._log_once(f"nets of one kind train one by one, because they can't be stacked: {why}")
-            self._step_bytes[name] = step_bytes(fits[0]) if why is None else None
+            self._step_bytes[name] = self._tried(fits)
         each = self._step_bytes[name]
         if each is None:
             return 0
         room = max(1, free_bytes(data.x.device) // (each + data.x.nbytes + data.y.nbytes))
         return min(wanted, room)
 
+    def _tried(self, fits: Sequence[Fit]) -> int | None:
+        """Bytes that each of these fits of one kind needs in a stack; None, and a line in the log, if they can't be."""
+        try:
+            why = obstacle(fits)
+            if why is None:
+                return step_bytes(fits[0])
+        except Exception as error:  # memory is short, or the net has a mistake, which shows when it trains alone
+            why = " ".join(f"{type(error).__name__}: {error}".split())
+        self._log_once(f"nets of one kind train one by one, because they can't be stacked: {why}")
+        return None
+
     def _train_part(self, fits: Sequence[Fit]) -> list[Outcome]:
-        """Train one stack, or stacks of half the size if memory was not enough."""
+        """Train one stack. If memory was not enough, train stacks of half the size, or a single net outside a stack."""
         try:
             return train_stack(fits)
-        except torch.OutOfMemoryError as error:
-            if len(fits) == 1:
-                return [error]
+        except torch.OutOfMemoryError:
+            pass
         except Exception as error:  # `drive` raises it in the jobs that asked for these fits
             return [error] * len(fits)
         # Not inside `except`: until its end, the error's traceback keeps the failed stack in memory.
         torch.cuda.empty_cache()
+        if len(fits) == 1:
+            self._step_bytes[kind(fits[0])] = None
+            self._log_once("memory was not enough for a stack of one net; its kind now trains without, in less memory")
+            return one_by_one.train_all(fits)
         self._room_for[kind(fits[0])] = half = len(fits) // 2
         self._log_once(f"memory was not enough for {len(fits)} nets of one kind; now {half} train at a time")
         return self._train_group(fits)

@@ -2,7 +2,8 @@
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 from typing import Any, NamedTuple, cast
@@ -78,7 +79,7 @@ async def run_job(cfg: DictConfig, clock: Callable[[], float], progress: Lines, 
     try:
         words = [as_given(word) for word in hydra.overrides.task]
         noting = Noted(folder, words, explain, launch_of(cast(DictConfig, hydra)))
-        with Claim(folder / ".lock") as claim, noting as noted:
+        with Claim(folder / ".lock") as claim, noting as noted, unended():
             require_options(cfg)
             set_torch(cfg)
             device = torch_device(cfg.device, device_number)
@@ -111,6 +112,20 @@ async def run_job(cfg: DictConfig, clock: Callable[[], float], progress: Lines, 
         if hydra.mode is RunMode.MULTIRUN:  # the error of a single run ends the program, which shows it
             progress.failed(title, explain(error) if isinstance(error, USER_ERRORS) else None)
         raise
+
+
+@contextmanager
+def unended() -> Iterator[None]:
+    """A block of a run. Raises UsageError if code in it ends the program: a run that is not done has failed.
+
+    Otherwise sys.exit(0) in the user's own code would end a whole sweep with the exit code of success.
+    """
+    try:
+        yield
+    except SystemExit as error:
+        raise UsageError(
+            f"code of this run called sys.exit({error.code!r}); let it raise an exception that says what is wrong"
+        ) from error
 
 
 class Opened(NamedTuple):

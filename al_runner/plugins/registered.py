@@ -17,10 +17,12 @@ sys.path.append(str(Path(__file__).parent))
 
 
 def jobs(device: str, threads: int = 1) -> int:
-    """How many runs to do at the same time: one for each GPU, or one for every `threads` CPU cores."""
+    """How many runs to do at the same time: one for each GPU that they may use, or for every `threads` CPU cores."""
     import torch  # noqa: PLC0415 - takes two seconds, which al-run --help need not wait for
 
-    if device.startswith("cuda") or (device == "auto" and torch.cuda.is_available()):
+    if device.startswith("cuda:"):  # all on this one
+        return 1
+    if device == "cuda" or (device == "auto" and torch.cuda.is_available()):
         return max(1, torch.cuda.device_count())
     if not isinstance(threads, int) or threads < 1:  # the runs themselves refuse it
         return 1

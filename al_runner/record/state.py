@@ -6,7 +6,7 @@ import re
 import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ class State:
     launch: tuple[str, ...] = ()  # Hydra's part of the command line, -m first if it was a sweep's
     job: str = ""  # of a run that Slurm starts, see scheduler.py
     rule: str = ""  # the stopping rule that ended the run before its budget was spent
+    folder: str = field(default="", compare=False)  # where it was written; another place: it was copied or moved
 
     @property
     def words(self) -> str:
@@ -58,7 +59,9 @@ class State:
             return self
         queued = scheduler.queued(self.job) if self.job else None
         if queued is None:
-            return replace(self, state=STOPPED) if self.state in (RUNNING, WAITING) and not self._alive() else self
+            # A run in Slurm's queue has no process; if Slurm does not answer, nothing says that it has left the queue.
+            processless = self.state == STOPPED or (self.state == WAITING and self.job)
+            return self if processless or self._alive() else replace(self, state=STOPPED)
         if queued == scheduler.GONE:
             return replace(self, state=STOPPED, error=scheduler.ending(self.job))
         return self if self.state == RUNNING and queued == scheduler.RUNNING else replace(self, state=WAITING)
@@ -121,7 +124,8 @@ class Noted:
 
 def write(folder: Path, state: State) -> None:
     """Replace the folder's state. Raises OSError if it can't be written."""
-    replace_file(folder / "state.json", (json.dumps(asdict(state), indent=2) + "\n").encode())
+    here = replace(state, folder=str(folder.resolve()))
+    replace_file(folder / NAME, (json.dumps(asdict(here), indent=2) + "\n").encode())
 
 
 def read(folder: Path) -> State | None:
@@ -179,12 +183,17 @@ KINDS: dict[str, Callable[[object], bool]] = {
     "updated": _is_moment,
     "launch": _are_texts,
     "rule": _is_text,
+    "folder": _is_text,
     "job": lambda value: _is_text(value) and (value == "" or JOB.fullmatch(str(value)) is not None),
 }
 
 
 def mark_waiting(folder: Path, overrides: Sequence[str], launch: Sequence[str] = (), job: str = "") -> None:
-    """Note that the run will be started, unless it is running or done. Raises OSError if the state can't be written."""
+    """Note that the run will be started, unless it is running or done. Raises OSError if the state can't be written.
+
+    `job` is the job of Slurm that will start it; "" is this process's own job, if it has one.
+    """
+    job = job or os.environ.get(scheduler.JOB, "")
     now = read(folder)
     if now is None or now.state not in (RUNNING, DONE):
         rounds = now.rounds if now else 0

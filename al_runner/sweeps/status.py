@@ -50,6 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     again = [run for run in runs if run.state.state in (FAILED, STOPPED) and run.state.cwd]
     require_own(again, options.directory)
+    require_unmoved(again)
     return retry([run.state for run in again])
 
 
@@ -95,6 +96,16 @@ def require_own(runs: Sequence[Run], directory: Path) -> None:
             raise UsageError(
                 f"{file} would have al-run look for modules in {inside}, inside {directory}, where a stranger's may "
                 "lie; give the folder of results alone, such as outputs, or start the run with al-run itself"
+            )
+
+
+def require_unmoved(runs: Sequence[Run]) -> None:
+    """Raises UsageError unless each run's command leads to the folder that was looked at, and not to an earlier one."""
+    for run in runs:
+        if run.state.folder and Path(run.state.folder) != run.folder.resolve():
+            raise UsageError(
+                f"{run.folder} is a copy of {run.state.folder}, or was moved from there, where its command would run "
+                "again; give the sweep's own command with results= and the folder that holds the runs now"
             )
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from typing import Any
 
 # Without -P, Python first looks for modules in the current folder, and a queue.py there hides Python's own.
 AL_RUN = (sys.executable, "-P", "-m", "al_runner.main")
@@ -26,8 +27,11 @@ class Worker:
     """A process of `command` (hydra/sweeper=fed) that gets its runs from this process.
 
     It does not see the terminal's signals, so that it gets each signal once, from this process. If this process dies,
-    the worker stops at the end of its round. If it is `silent`, its lines are only in its runs' log files.
+    the worker stops at the end of its round. If it is `silent`, its lines are only in its runs' log files. Once it is
+    `spent`, it takes no more runs.
     """
+
+    spent = False
 
     def __init__(
         self, command: Sequence[str], environment: Mapping[str, str], cwd: str | None = None, silent: bool = False
@@ -54,7 +58,9 @@ class Worker:
             answer = ""
         if not answer:
             raise Lost(self.process.wait())
-        error: str | None = json.loads(answer)["error"]
+        told: dict[str, Any] = json.loads(answer)
+        self.spent = told.get("spent", False)
+        error: str | None = told["error"]
         return error
 
     def stop(self) -> None:

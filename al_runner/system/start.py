@@ -10,6 +10,7 @@ from al_runner.system.signals import held
 
 FILES = (errno.EMFILE, errno.ENFILE)
 NONE_LEFT = (errno.ENOMEM, errno.EAGAIN)
+GPU_MEMORY = ("cuda out of memory", "hip out of memory", "cuda error: out of memory")
 MEMORY = ("failed to map segment", "cannot allocate memory", "can't allocate memory", "can't start new thread")
 
 
@@ -40,6 +41,11 @@ def shortage(error: BaseException) -> str | None:
         text = " ".join(str(link).split())
         if (isinstance(link, OSError) and link.errno in FILES) or "Too many open files" in text:
             return f"this process may open no more files ({text}); raise the limit (ulimit -n)"
+        if any(words in text.lower() for words in GPU_MEMORY):
+            return (
+                f"the GPU has no more memory ({'. '.join(text.split('. ')[:2])}); end other programs on it "
+                "(nvidia-smi), lower training.batch_size or budget.candidates, or take device=cpu"
+            )
         out = isinstance(link, MemoryError) or (isinstance(link, OSError) and link.errno in NONE_LEFT)
         if out or any(words in text.lower() for words in MEMORY):
             reason = text or "MemoryError"

@@ -160,3 +160,23 @@ def test_a_stack_that_is_done_or_has_failed_is_gone_at_once(
     finally:
         gc.enable()
     assert all(isinstance(outcome, Trained) for outcome in outcomes)
+
+
+def test_a_net_too_large_for_a_stack_of_one_trains_alone(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Outside a stack it has no copies and no graphs, and `frugal` may compute it in parts."""
+    caplog.set_level(logging.INFO)
+    asked = on_gpu(made_fits.fits(made_fits.MODELS["dropout"], made_fits.recipe(max_checks=1), 2))
+    tried: list[int] = []
+
+    def no_memory(fits: list[Fit]) -> list[Trained | Exception]:
+        tried.append(len(fits))
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(stacked, "train_stack", no_memory)
+    engine = Stacked()
+    made_fits.require_equal(engine.train_all(asked), [train(fit) for fit in asked], 1e-9)
+    assert any("not enough for a stack of one net" in line for line in caplog.messages)
+    engine.train_all(asked)
+    assert tried == [2, 1, 1]  # and its kind is not stacked again

@@ -1,4 +1,5 @@
 import copy
+import weakref
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -298,3 +299,16 @@ def test_the_learning_rate_drops_after_its_checks() -> None:
     dropped = train(fit(replace(toy.recipe(), **sgd, max_checks=9, schedule=Drops((2,), 0.0))))
     assert same_weights(short.net, dropped.net)
     assert not same_weights(short.net, train(fit(replace(toy.recipe(), **sgd, max_checks=9))).net)
+
+
+def test_a_fit_that_failed_holds_no_memory() -> None:
+    """A shortage of memory in one of many fits would otherwise be one for all others, too."""
+    seen: list[weakref.ref[torch.Tensor]] = []
+
+    def shortage(output: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        seen.append(weakref.ref(output))
+        raise torch.OutOfMemoryError
+
+    (failed,) = one_by_one.train_all([fit(toy.recipe())._replace(loss=shortage)])
+    assert isinstance(failed, torch.OutOfMemoryError)
+    assert [ref() for ref in seen] == [None]

@@ -9,6 +9,7 @@ import torch
 import toy
 from fresh import printed
 from made_fits import fit, same_weights
+from standin import StandIn
 from torch import Tensor, nn
 
 from al_runner.engine import recompute
@@ -84,6 +85,16 @@ def test_only_a_large_step_is_cut(side: int, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(recompute, "KEPT", {"cpu": 2**20})
     assert (frugal(net, x, 64) is net) is (side == 32)  # 64 small images are not measured
     assert frugal(net, x, 16) is net
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="the stand-in is for machines without a GPU")
+def test_a_step_is_cut_if_it_does_not_fit_into_what_is_free_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    with StandIn():
+        net = net_builder(toy.data_set(), MODELS["resnet"])().to("cuda")
+        x = torch.zeros(64, 1, 64, 64, dtype=torch.uint8, device="cuda")
+        assert frugal(net, x, 64) is net
+        monkeypatch.setattr(recompute, "free_bytes", lambda device: 2**20)
+        assert frugal(net, x, 64) is not net
 
 
 class Counter(nn.Module):

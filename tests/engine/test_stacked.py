@@ -264,6 +264,12 @@ def test_a_stack_is_no_larger_than_memory(monkeypatch: pytest.MonkeyPatch) -> No
     assert sizes == [3, 2]
 
 
+def test_memory_is_reckoned_for_the_minibatches_of_later_rounds() -> None:
+    (whole,) = fits(toy.model, recipe(batch_size=16), 1)
+    x, y = whole.data.x[:3], whole.data.y[:3]
+    assert stacked.step_bytes(whole._replace(data=whole.data._replace(x=x, y=y))) == stacked.step_bytes(whole)
+
+
 def test_a_stack_that_is_too_large_after_all_is_halved(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = fits(toy.model, recipe(max_checks=2), 5)
     tried: list[int] = []
@@ -278,6 +284,20 @@ def test_a_stack_that_is_too_large_after_all_is_halved(monkeypatch: pytest.Monke
     outcomes = Stacked(max_stacked=99).train_all(asked)
     assert tried == [5, 2, 2, 1]
     require_equal(outcomes, [train(fit) for fit in asked], 1e-9)
+
+
+def test_memory_that_is_short_while_a_net_is_measured_ends_no_run(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+
+    def no_memory(fit: Fit) -> int:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(stacked, "step_bytes", no_memory)
+    asked = fits(toy.model, recipe(max_checks=2), 2)
+    require_equal(Stacked(max_stacked=99).train_all(asked), [train(fit) for fit in asked], 1e-9)
+    assert any("train one by one" in line and "CUDA out of memory" in line for line in caplog.messages)
 
 
 def test_a_shortage_of_memory_is_of_one_kind_of_net(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from al_runner.record.state import DONE, RUNNING, STOPPED, WAITING, State, write
+from al_runner.record.state import DONE, FAILED, RUNNING, STOPPED, WAITING, State, write
 from al_runner.sweeps.runs import runs_under
 from al_runner.sweeps.status import main, table
 
@@ -158,3 +158,13 @@ def test_the_failed_runs_of_a_sweep_are_run_again_as_a_sweep(tmp_path: Path) -> 
     assert again.returncode == 1
     assert "2 jobs in 1 processes" in again.stdout
     assert "2 of 2 jobs failed" in again.stderr
+
+
+def test_runs_that_were_moved_are_not_run_again_at_their_old_place(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made(tmp_path / "old" / "seed0", FAILED, error="a mistake")
+    (tmp_path / "old").rename(tmp_path / "new")
+    code, _, err = shown(capsys, str(tmp_path / "new"), "--retry-failed")
+    assert code == 2
+    assert f"seed0 is a copy of {tmp_path / 'old' / 'seed0'}, or was moved from there" in err

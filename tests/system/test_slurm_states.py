@@ -1,13 +1,16 @@
 """How Slurm's answers are read; tests/slurm has the same with a real Slurm."""
 
+import json
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from al_runner.errors import UsageError
-from al_runner.record.state import DONE, FAILED, RUNNING, STOPPED, WAITING, State, read, write
+from al_runner.plugins.hydra_plugins.al_runner_slurm import under_way
+from al_runner.record.state import DONE, FAILED, RUNNING, STOPPED, WAITING, State, mark_waiting, read, write
 from al_runner.sweeps import batch
 from al_runner.system import scheduler
 
@@ -61,6 +64,31 @@ def test_without_slurm_a_run_elsewhere_goes_by_its_last_word(commands: Path, tmp
     program(commands, "squeue", "no cluster here", code=1)
     write(tmp_path, State(**{**vars(State(RUNNING, (), "/", job=f"{HOME}/3").now(RUNNING)), "host": "node7"}))
     assert (read(tmp_path) or pytest.fail("no state")).state == RUNNING
+
+
+def test_a_slurm_that_does_not_answer_leaves_a_run_in_its_queue(commands: Path, tmp_path: Path) -> None:
+    """A busy cluster often refuses one question. The sweep's command, given again, must not submit the run again."""
+    program(commands, "squeue", "Socket timed out on send/recv operation", code=1)
+    submitted = State(WAITING, (), "/", job=f"{HOME}/3").now(WAITING, pid=2**22 + 1)  # its al-run has ended
+    write(tmp_path, submitted)
+    assert (read(tmp_path) or pytest.fail("no state")).state == WAITING
+    assert under_way(tmp_path)
+    write(tmp_path, replace(submitted, job=""))  # a run that waits for a worker of al-run
+    assert (read(tmp_path) or pytest.fail("no state")).state == STOPPED
+
+
+def test_a_run_that_waits_inside_a_job_waits_as_long_as_the_job_is_queued(
+    commands: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job of several runs was requeued before its last run began. Then no process of the job is alive."""
+    monkeypatch.setenv(scheduler.JOB, f"{HOME}/3")
+    mark_waiting(tmp_path, ["seed=0"])
+    state = json.loads((tmp_path / "state.json").read_text())
+    (tmp_path / "state.json").write_text(json.dumps(state | {"pid": 2**22 + 1}))
+    for queued, seen in (("3|PENDING|al-run-12ab", WAITING), ("4|PENDING|al-run-12ab", STOPPED)):
+        program(commands, "squeue", queued)
+        scheduler._queue.cache_clear()
+        assert (read(tmp_path) or pytest.fail("no state")).state == seen
 
 
 def test_what_sbatch_refuses_is_named(commands: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,6 +63,11 @@ def test_a_signal_during_the_start_ends_it_with_130(tmp_path: Path, seconds: flo
         (MemoryError(), "ulimit -v"),
         (ImportError("x.so: failed to map segment from shared object"), "ulimit -v"),
         (RuntimeError("can't start new thread"), "ulimit -v"),
+        (
+            RuntimeError("CUDA out of memory. Tried to allocate 2 GiB. GPU 0 has 1 GiB free."),
+            "the GPU has no more memory",
+        ),
+        (RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be reported later"), "nvidia-smi"),
         (ValueError("a mistake"), None),
         (OSError(errno.ENOSPC, "No space left on device"), None),
     ],

@@ -18,7 +18,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
 from al_runner.errors import UsageError
-from al_runner.settings.explain import explain
+from al_runner.settings.explain import chain_of, explain
 from al_runner.sweeps.begin import begin
 
 
@@ -50,8 +50,9 @@ class ListedSweeper(Sweeper):
 class FedSweeper(Sweeper):
     """Reads runs from standard input, {"number": .., "overrides": [..]} on each line, and carries them out.
 
-    The answer to each, on standard output, is {"error": null} or {"error": "one line"}. If the input ends during a run,
-    the other process has gone. This process then stops at once, since the run may start again in another process.
+    The answer to each, on standard output, is {"error": null, "spent": false} or {"error": "one line", "spent": ..}.
+    `spent` says that this process ends now, because it can't carry out another run. If the input ends during a run, the
+    other process has gone. This process then stops at once, since the run may start again in another process.
     """
 
     hydra_context: HydraContext
@@ -69,8 +70,12 @@ class FedSweeper(Sweeper):
         Thread(target=self._listen, args=(sys.stdin, lines), daemon=True).start()
         while line := lines.get():
             self._busy, job = True, json.loads(line)
-            print(json.dumps({"error": self._run(job["number"], job["overrides"])}), file=answers, flush=True)
+            failure = self._run(job["number"], job["overrides"])
+            answer = {"error": failure and explain(failure), "spent": failure is not None and broke_the_gpu(failure)}
+            print(json.dumps(answer), file=answers, flush=True)
             self._busy = False
+            if answer["spent"]:
+                return
 
     def _listen(self, source: TextIO, lines: "SimpleQueue[str]") -> None:
         for line in source:
@@ -79,7 +84,7 @@ class FedSweeper(Sweeper):
             os._exit(128 + signal.SIGTERM)
         lines.put("")
 
-    def _run(self, number: int, overrides: Sequence[str]) -> str | None:
+    def _run(self, number: int, overrides: Sequence[str]) -> BaseException | None:
         config = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
         with open_dict(config):
             config.hydra.job.id, config.hydra.job.num = f"{config.hydra.job.name}_{number}", number
@@ -90,4 +95,9 @@ class FedSweeper(Sweeper):
             job_dir_key="hydra.sweep.dir",
             job_subdir_key="hydra.sweep.subdir",
         )
-        return explain(done._return_value) if done.status is JobStatus.FAILED else None
+        return done._return_value if done.status is JobStatus.FAILED else None
+
+
+def broke_the_gpu(error: BaseException) -> bool:
+    """Whether a GPU reported an error, such as an illegal address. Then it refuses all further work of the process."""
+    return any(str(link).startswith(("CUDA error", "HIP error")) for link in chain_of(error))

@@ -45,7 +45,7 @@ class LockstepLauncher(Launcher):
 
         begin(self.config)
         folders_of(self.hydra_context, self.config, job_overrides)
-        log.info("%d jobs in lock-step", len(job_overrides))
+        log.info("%d jobs in lock-step%s", len(job_overrides), others_idle(self.config.device))
         with sweep_progress(len(job_overrides)) as progress:
             jobs = [
                 Job(self, number, overrides, progress)
@@ -57,6 +57,14 @@ class LockstepLauncher(Launcher):
         returns = [job.ended() for job in jobs]
         conclude(returns)
         return returns
+
+
+def others_idle(device: str) -> str:
+    """For the log: that lock-step leaves all GPUs but the first idle, if there are several; otherwise empty."""
+    import torch  # noqa: PLC0415
+
+    gpus = torch.cuda.device_count() if device in ("auto", "cuda") else 0
+    return f" on one of {gpus} GPUs; hydra/launcher=processes uses them all, with one run on each" if gpus > 1 else ""
 
 
 class Job:

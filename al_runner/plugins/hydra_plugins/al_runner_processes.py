@@ -115,13 +115,13 @@ class Queue:
             worker.stop()
 
     def _serve(self, place: int, command: Sequence[str], environment: Mapping[str, str], silent: bool) -> None:
-        """Take jobs until there are none; start a new worker if one was lost."""
+        """Take jobs until there are none; start a new worker if one was lost or is spent."""
         while self._waiting and not self._stopping:
             worker = self._workers[place] = Worker(command, environment, silent=silent)
             if self._stopping:
                 worker.stop()
             try:
-                while not self._stopping:
+                while not (self._stopping or worker.spent):
                     self._do(self._waiting.popleft(), worker)
             except (Lost, IndexError):  # IndexError: the queue is empty
                 continue
