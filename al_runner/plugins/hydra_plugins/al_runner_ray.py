@@ -69,6 +69,8 @@ class RayLauncher(Launcher):
             carry_out
         )
         log.info("%d jobs on Ray (%s)", len(job_overrides), self.address or "this machine, or RAY_ADDRESS")
+        if not self.gpus and self.config.device != "cpu" and ray.cluster_resources().get("GPU"):
+            log.warning("Ray has GPUs, and these runs use none; hydra.launcher.gpus=1 gives one to each run")
         try:
             answers = left = [
                 task.remote(command, environment, str(Path.cwd()), first + number, [*overrides])
