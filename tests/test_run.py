@@ -146,8 +146,8 @@ def test_strategies_of_one_seed_share_round_0(al_run: Command, tmp_path: Path) -
             "training=adam_augmented shifts and mirrors images, and these inputs are vectors",
         ),
         (
-            ["learner=fine_tuned", "experiment=kaeding2016_cifar100", "learner.first.drop_last=true"],
-            "this choice of learner.first leaves drop_last at its default; put a + before it, as in +learner",
+            ["learner=fine_tuned", "experiment=kaeding2016_cifar100", "learner.first.drop_last=3"],
+            "learner.first.drop_last is 3; it must be true or false",
         ),
         (["budget.known=2"], "budget.known needs an initial set with the same number of images of every class"),
         (["pool=class_discovery", "pool.known=3"], "set budget.initial_by=balanced budget.known=3"),
@@ -177,6 +177,9 @@ def test_strategies_of_one_seed_share_round_0(al_run: Command, tmp_path: Path) -
         (["dataset.split.val=some"], "dataset.split.val is 'some'; it must be a number"),
         (["dataset.split.test=low"], "dataset.split.test is 'low'; it must be a number or null"),
         (["learner.recipe.batch_size=8"], "learner.recipe is that of training: set training.batch_size"),
+        (["learner.recipe.optimizer.eps=8"], "learner.recipe is that of training: set training.optimizer.eps"),
+        (["strategy=tcm", "strategy.first.left_out=-1"], "strategy.first.left_out is -1; it must be 0 or more"),
+        (["strategy=tcm", "strategy.first.more=1"], "strategy.first has max_clusters, neighbours, left_out"),
         (["strategy=random", "strategy.p=2"], "there is no option strategy.p; strategy has no options"),
         (
             ["strategy._target_=broken_module.Mine"],

@@ -30,7 +30,6 @@ from al_runner.record.run import RunRecord, discard
 from al_runner.record.run_id import UPPER_LINE, RunId
 from al_runner.record.state import RUNNING, Noted
 from al_runner.settings.check import require_options
-from al_runner.settings.command_line import as_given
 from al_runner.settings.explain import USER_ERRORS, explain
 from al_runner.sweeps.begin import launch_of
 from al_runner.sweeps.header import header
@@ -76,7 +75,7 @@ async def run_job(cfg: DictConfig, clock: Callable[[], float], progress: Lines, 
     title = RunId(*(cfg.run[part] for part in RunId._fields)).title  # the options are not checked yet
     folder = Path(hydra.runtime.output_dir)
     try:
-        words = [as_given(word) for word in hydra.overrides.task]
+        words = [*hydra.overrides.task]
         noting = Noted(folder, words, explain, launch_of(cast(DictConfig, hydra)))
         with Claim(folder / ".lock") as claim, noting as noted:
             require_options(cfg)
