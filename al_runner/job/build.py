@@ -14,6 +14,7 @@ from al_runner.data.doubts import doubts
 from al_runner.data.usable import usable
 from al_runner.errors import UsageError
 from al_runner.features.base import Features
+from al_runner.job.methods import require_learner, require_queries, require_strategy
 from al_runner.job.person import require_run_to_answer
 from al_runner.job.placed import placed
 from al_runner.labelling.exchange import NO_ANSWERS, RecordedAnswers
@@ -38,12 +39,8 @@ def build(cfg: DictConfig, device: torch.device, answers: RecordedAnswers = NO_A
 
     `answers` are a person's answers so far.
     """
-    strategy, budget = instantiate(cfg.strategy), instantiate(cfg.budget)
-    if not isinstance(strategy, Strategy):
-        raise UsageError(
-            f"strategy={cfg.run.strategy} makes a {type(strategy).__name__}, which is no strategy; derive its class "
-            "from Strategy or ByScore of al_runner.strategies.base"
-        )
+    strategy = require_strategy(instantiate(cfg.strategy), f"strategy={cfg.run.strategy}")
+    budget = instantiate(cfg.budget)
     require_hidden_classes(cfg)
     require_run_to_answer(cfg)
     data = data_set(cfg, device)
@@ -52,11 +49,12 @@ def build(cfg: DictConfig, device: torch.device, answers: RecordedAnswers = NO_A
         oracle = oracle.with_answers(answers.labels, answers.added(len(oracle.names)))
         data = oracle.data
     builder = net_builder(data, instantiate(cfg.model), cfg.standardise)
-    learner = instantiate(cfg.learner, _partial_=True)(build=builder)
+    learner = require_learner(instantiate(cfg.learner, _partial_=True), builder, f"learner={cfg.run.learner}")
     stopping = instantiate(cfg.stopping) if cfg.get("stopping") else None
     first_by = first_strategy(budget.initial_by)
     experiment = Experiment(data, learner, strategy, budget, cfg.seed, oracle, first_by, stopping)
     first = experiment.purchases[0]
+    require_queries(strategy, experiment.purchases)
     strategy.check_learner(strategy.wrap(learner))
     images = data.images[:2].cpu()
     require_pixels(cfg, images)
@@ -84,7 +82,7 @@ def first_strategy(name: str) -> Strategy | None:
     files = [file for folder in folders if (file := folder / "strategy" / f"{name}.yaml").is_file()]
     if not files:
         raise UsageError(f"budget.initial_by is {name}, and there is no strategy of that name; {INITIAL_BY}")
-    strategy: Strategy = instantiate(OmegaConf.load(files[0]))
+    strategy = require_strategy(instantiate(OmegaConf.load(files[0])), f"budget.initial_by={name}")
     if not strategy.without_fit:
         raise UsageError(f"budget.initial_by is {name}, which chooses by a fitted model; {INITIAL_BY}")
     return strategy

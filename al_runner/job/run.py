@@ -176,6 +176,15 @@ async def carry_out(
             " or learner.optimizer.lr" if hasattr(experiment.learner, "optimizer") else ""
         )
         raise UsageError(f"round {len(record.rows)}: {error}; lower {rates} (every earlier round is kept)") from error
+    except ArithmeticError as error:
+        if type(error) is not ArithmeticError:  # a division by zero, for example, is a fault of the code
+            raise
+        raise UsageError(f"round {len(record.rows)}: {error} (every earlier round is kept)") from error
+    except Exception as error:
+        error.add_note(
+            f"This ended round {len(record.rows)}. Every earlier round is kept; the same command goes on there."
+        )
+        raise
 
 
 def show(folder: Path) -> None:
