@@ -23,7 +23,10 @@ USER_ERRORS = (UsageError, HydraException, OmegaConfBaseException)  # mistakes t
 # Hydra's message for a group's choice that is not there, with a line for each that is.
 CHOICE = re.compile(r"Could not find '([\w/]+)/([^'/]+)'\s+Available options in '\1':\s+([^\n]*(?:\n\t[^\n]+)*)")
 COMPOSERS = ("hydra", "omegaconf", "antlr4", "yaml")  # packages that read what the user wrote
-PLACES = "lie in the folder where al-run is started, in that of --config-dir, or there beside its YAML file"
+PLACES = (
+    "lie in the folder where al-run is started, in that of --config-dir, or there beside its YAML file; in Python, put "
+    "its folder on sys.path"
+)
 
 
 def explain(error: BaseException) -> str:
