@@ -60,6 +60,7 @@ def build(cfg: DictConfig, device: torch.device, answers: RecordedAnswers = NO_A
     require_pixels(cfg, images)
     net = checked_net(cfg, builder, images)
     strategy.check(net, images)
+    require_augmentation(cfg, images)
     require_trainable(cfg, net, images, first)
     return experiment
 
@@ -169,6 +170,25 @@ def require_pixels(cfg: DictConfig, images: Tensor) -> None:
         raise UsageError(
             f"training={cfg.run.training} shifts and mirrors images, and these inputs are vectors; use a training= "
             "without augmentation, such as training=adam"
+        )
+
+
+def require_augmentation(cfg: DictConfig, images: Tensor) -> None:
+    """Raises UsageError if training.augment makes no layer from images to images of the same shape."""
+    augment = instantiate(cfg.training).augment
+    if augment is None:
+        return
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            shape = [*augment().train()(images).shape]
+    except (TypeError, ValueError, RuntimeError, AttributeError) as error:
+        raise UsageError(
+            f"training.augment of training={cfg.run.training}: {error}; it makes a layer from images to images, and "
+            "its YAML has _partial_: true"
+        ) from error
+    if shape != (given := [*images.shape]):
+        raise UsageError(
+            f"training.augment of training={cfg.run.training} turns images {given} into {shape}; keep the shape"
         )
 
 

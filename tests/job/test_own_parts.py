@@ -115,6 +115,21 @@ def test_it_is_named_in_one_line(al_run: Command, tmp_path: Path, word: str, lin
     assert recorded(tmp_path) == rounds
 
 
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ("_target_: torch.nn.Flatten, _partial_: true", "turns images [2, 1, 8, 8] into [2, 64]; keep the shape"),
+        ("_target_: torch.nn.Linear, _partial_: true", "it makes a layer from images to images, and its YAML has _par"),
+        ("_target_: torch.nn.Identity", "it makes a layer from images to images, and its YAML has _partial_: true"),
+    ],
+)
+def test_an_augmentation_keeps_the_shape(al_run: Command, tmp_path: Path, options: str, line: str) -> None:
+    code, output = al_run(f"training.augment={{{options}}}", "strategy=random", *QUICK, f"results={tmp_path}")
+    assert (code, "Traceback" in output) == (1, False)
+    assert "training.augment of training=adam_short" in output and line in output.splitlines()[-1]
+    assert recorded(tmp_path) == 0
+
+
 def test_an_error_of_its_own_is_shown_with_its_trace_and_what_became_of_the_run(
     al_run: Command, tmp_path: Path
 ) -> None:
