@@ -18,10 +18,11 @@ with starting("al-run"):
     from al_runner.errors import UsageError, Waiting
     from al_runner.plugins import registered  # noqa: F401 - what Hydra must know before it composes
     from al_runner.record.leftovers import clear
-    from al_runner.record.state import LAUNCH, read
-    from al_runner.settings.command_line import config_dir, hydras_words, require_own_names
+    from al_runner.record.state import LAUNCH
+    from al_runner.settings.command_line import hydras_words
     from al_runner.settings.explain import USER_ERRORS, explain, of_composition
     from al_runner.settings.groups import conf_dir
+    from al_runner.settings.modules import find_modules
     from al_runner.system.console import plain, silence_broken_pipe
     from al_runner.system.signals import Stopped, held, listening
 
@@ -61,21 +62,6 @@ def require_sweep(mode: RunMode | None, launcher: str) -> None:
         )
 
 
-def find_modules(words: Sequence[str], start: Path | None = None) -> None:
-    """Let a `_target_` name a module of the user, in the folder `start` or beside the YAML files of --config-dir.
-
-    `start` is where al-run is started, or was: by default the current folder. These folders come last on the path, so
-    that no file in them hides a module that others import. Raises UsageError as `require_own_names`.
-    """
-    start = Path.cwd() if start is None else start
-    sys.path.append(str(start))
-    folder = config_dir(words)
-    if folder is not None:
-        root = start / folder
-        require_own_names(root)
-        sys.path += [str(root), *(str(place) for place in sorted(root.glob("*/")) if any(place.glob("*.py")))]
-
-
 def export(words: Sequence[str]) -> None:
     """Carry out `al-run --export FOLDER`. Raises UsageError if the words are others."""
     if len(words) != 2 or words[0] != "--export":
@@ -84,10 +70,7 @@ def export(words: Sequence[str]) -> None:
         )
     from al_runner.api.export import export as carry_out  # noqa: PLC0415 - torch, see above
 
-    folder = Path(words[1]).expanduser()
-    state = read(folder)
-    find_modules(state.launch if state else (), Path(state.cwd) if state else None)
-    print(carry_out(folder))
+    print(carry_out(Path(words[1]).expanduser()))
 
 
 def folder_trouble(error: Exception) -> str | None:

@@ -220,6 +220,8 @@ class trained:
     """
 
     def __init__(self, fits: Sequence[Fit]):
+        if isinstance(fits, Fit):  # a tuple, too
+            raise UsageError("trained takes a list of fits and gives a list; write (await trained([fit]))[0]")
         self.fits = fits
 
     def __await__(self) -> Generator[Sequence[Fit], list[Trained], list[Trained]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from command import ENVIRONMENT, Command
+from command import ENVIRONMENT, Command, finished
 from labelled import fill, photos, run_folder, words
 from standin import StandIn
 from torch import Tensor, nn
@@ -337,3 +337,28 @@ def test_a_persons_run_from_python_and_its_export(al_run: Command, tmp_path: Pat
     assert net.classes == ("blue", "green", "red")
     assert al_run("--export")[1].startswith("al-run: --export takes the folder of one run")
     assert "holds no run" in al_run("--export", str(tmp_path))[1]
+
+
+def test_a_net_of_one_s_own_is_loaded_where_its_module_lay_and_else_the_line_says_where_to_put_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = tmp_path / "mine" / "model"
+    mine.mkdir(parents=True)
+    (mine / "net_to_load.py").write_text(
+        "from torch import nn\n\ndef net(shape, classes):\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(64, classes))\n"
+    )
+    (mine / "to_load.yaml").write_text("_target_: net_to_load.net\n_partial_: true\n")
+    words = ["strategy=random", "model=to_load", "save_weights=last", "budget.max_rounds=0", "training.max_checks=1"]
+    code, output = finished("--config-dir", str(tmp_path / "mine"), *words, f"results={tmp_path / 'out'}")
+    assert code == 0, output
+    (folder,) = (file.parent for file in tmp_path.rglob("rounds.csv"))
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    assert al_runner.load_net(folder).classes == tuple("0123456789")
+    monkeypatch.delitem(sys.modules, "net_to_load")
+    mine.rename(tmp_path / "elsewhere")
+    sys.path_importer_cache.clear()
+    with pytest.raises(UsageError, match=r"there is no module net_to_load; .* in Python, put its folder on sys\.path$"):
+        al_runner.load_net(folder)
+    sys.path.append(str(tmp_path / "elsewhere"))
+    assert al_runner.load_net(folder).classes == tuple("0123456789")

@@ -34,6 +34,13 @@ def test_the_page_s_strategy_fulfils_the_contract(own: Path) -> None:
     carried_out("python check.py", own)
 
 
+def test_the_page_s_parts_run_from_python(own: Path) -> None:
+    blocks = [part.partition("```")[0] for part in text_of("own.md").split("```python\n") if "al_runner.run(" in part]
+    quick = f"run = al_runner.run(*{QUICK!r}, "
+    (own / "from_python.py").write_text(blocks[0].replace("run = al_runner.run(", quick) + "print(run.state)\n")
+    assert carried_out("python from_python.py", own).splitlines()[-1] == "done"
+
+
 @pytest.fixture(scope="module")
 def followed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
     """The folder of somebody who gave all commands of the tutorial, with short trainings; what each command printed."""

@@ -148,8 +148,8 @@ def test_strategies_of_one_seed_share_round_0(al_run: Command, tmp_path: Path) -
             "training=adam_augmented shifts and mirrors images, and these inputs are vectors",
         ),
         (
-            ["learner=fine_tuned", "experiment=kaeding2016_cifar100", "learner.first.drop_last=true"],
-            "this choice of learner.first leaves drop_last at its default; put a + before it, as in +learner",
+            ["learner=fine_tuned", "experiment=kaeding2016_cifar100", "learner.first.drop_last=3"],
+            "learner.first.drop_last is 3; it must be true or false",
         ),
         (["budget.known=2"], "budget.known needs an initial set with the same number of images of every class"),
         (["pool=class_discovery", "pool.known=3"], "set budget.initial_by=balanced budget.known=3"),
@@ -179,6 +179,9 @@ def test_strategies_of_one_seed_share_round_0(al_run: Command, tmp_path: Path) -
         (["dataset.split.val=some"], "dataset.split.val is 'some'; it must be a number"),
         (["dataset.split.test=low"], "dataset.split.test is 'low'; it must be a number or null"),
         (["learner.recipe.batch_size=8"], "learner.recipe is that of training: set training.batch_size"),
+        (["learner.recipe.optimizer.eps=8"], "learner.recipe is that of training: set training.optimizer.eps"),
+        (["strategy=tcm", "strategy.first.left_out=-1"], "strategy.first.left_out is -1; it must be 0 or more"),
+        (["strategy=tcm", "strategy.first.more=1"], "strategy.first has max_clusters, neighbours, left_out"),
         (["strategy=random", "strategy.p=2"], "there is no option strategy.p; strategy has no options"),
         (
             ["strategy._target_=broken_module.Mine"],
@@ -203,11 +206,11 @@ def test_strategies_of_one_seed_share_round_0(al_run: Command, tmp_path: Path) -
         (["-m", "strategy=random,random"], "the sweep has the job"),
         (
             ["strategy=suggestive_annotation"],
-            "SuggestiveAnnotation needs several posterior samples; use learner=dropout",
+            "strategy=suggestive_annotation needs several posterior samples; use learner=dropout",
         ),
         (
             ["strategy=learning_loss", "learner=acgan_small", "learner.samples=1"],
-            "LearningLoss needs a net to which it can add layers",
+            "strategy=learning_loss needs a net to which it can add layers",
         ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -469,12 +472,23 @@ def test_data_that_moved_is_still_the_run_s_and_other_data_is_not(al_run: Comman
     assert (code, "resumed after round 1 of 3" in output) == (0, True)
 
 
+CRASH = """
+from al_runner.strategies.base import Strategy
+
+class Crash(Strategy):
+    def select(self, fitted, pool, n, rng):
+        return {}["mine"]
+"""
+
+
 def test_a_crash_in_a_strategy_is_no_success_and_keeps_what_was_recorded(tmp_path: Path) -> None:
-    """The base class chooses nothing, so the run breaks after round 0."""
-    process = started(*digits8(tmp_path, "strategy=random", "strategy._target_=al_runner.strategies.base.Strategy"))
+    (tmp_path / "own_crash.py").write_text(CRASH)
+    words = digits8(tmp_path, "strategy=random", "strategy._target_=own_crash.Crash")
+    process = started("--config-dir", str(tmp_path), *words)
     output, _ = process.communicate()
     assert process.returncode == 1
-    assert "NotImplementedError" in output
+    assert "KeyError: 'mine'" in output
+    assert output.endswith("This ended round 1. Every earlier round is kept; the same command goes on there.\n")
     assert len(untimed(folder_of(tmp_path, "random"))) == 1
 
 

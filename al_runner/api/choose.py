@@ -159,7 +159,7 @@ def named(name: str, options: Mapping[str, object]) -> Strategy:
             accepted(key, value, annotation)
         made = instantiate(OmegaConf.create(OmegaConf.to_container(cfg.strategy, resolve=True)))
     assert isinstance(made, Strategy)
-    return made
+    return made.called(f"strategy={name}")
 
 
 def posterior(nets: Sequence[nn.Module], samples: int | None, seed: int) -> tuple[Fitted, Gives]:
@@ -216,4 +216,4 @@ def asked(strategy: Strategy, fitted: Fitted, data: DataSet, known: int, n: int,
         raise UsageError(
             f"{strategy.name} can't choose without labelled inputs ({one_line(error)}); give labelled=(inputs, labels)"
         ) from error
-    return checked(answer, pool, n, strategy.name).chosen
+    return checked(answer, pool, n, type(strategy).__name__).chosen

@@ -23,8 +23,9 @@ from al_runner.loop.experiment import Experiment
 from al_runner.models.inputs import NetBuilder
 from al_runner.pool import Pool
 from al_runner.record.run import RunRecord
-from al_runner.record.state import read
+from al_runner.record.state import State, read
 from al_runner.record.weights import Saved, load
+from al_runner.settings.modules import find_modules
 from al_runner.types import Fitted
 
 log = logging.getLogger(__name__)
@@ -52,8 +53,9 @@ def load_net(folder: str | Path, which: str | int | None = None) -> nn.Module:
 
     `which` is "last", "best" or a round's number; None: "last" if it exists, otherwise "best". The net is in evaluation
     mode on the CPU, and turns uint8 images [N, C, H, W] into logits [N, Y]; its attribute `classes` names the classes.
-    An ensemble is one net that gives the log of the mean probabilities. Raises UsageError if the folder holds no run,
-    or not these weights.
+    An ensemble is one net that gives the log of the mean probabilities. The module of a net of one's own is looked for
+    where al-run was started, in its --config-dir, and on sys.path. Raises UsageError if the folder holds no run, or not
+    these weights, or if that module is nowhere.
     """
     folder = Path(folder).expanduser()
     return _net_of(folder, load(folder, which))
@@ -74,6 +76,7 @@ def newest_net(folder: Path) -> nn.Module:
 def _net_of(folder: Path, saved: Saved) -> nn.Module:
     channels = saved.image_shape[0]
     with usage_errors():
+        find_modules_of(folder)
         model = instantiate(OmegaConf.create(config_of(folder)).model)
     builder = NetBuilder(model, saved.image_shape, len(saved.classes), torch.zeros(channels), torch.ones(channels))
     nets = []
@@ -83,6 +86,14 @@ def _net_of(folder: Path, saved: Saved) -> nn.Module:
     net = as_one(nets)
     net.classes = saved.classes  # type: ignore[assignment]  # a plain attribute, no module
     return net
+
+
+def find_modules_of(folder: Path) -> State | None:
+    """The state of a run, whose own modules are then found where the run found them; None if there is none."""
+    state = read(folder)
+    if state is not None:
+        find_modules(state.launch, Path(state.cwd))
+    return state
 
 
 def config_of(folder: Path) -> dict[str, Any]:
@@ -98,7 +109,7 @@ def again(folder: Path) -> tuple[Experiment, Fitted, Pool]:
 
     Raises UsageError if the folder holds no run, or if no round is measured yet.
     """
-    config, state = config_of(folder), read(folder)
+    config, state = config_of(folder), find_modules_of(folder)
     kept_words = [
         word
         for word in (state.overrides if state else ())

@@ -14,6 +14,7 @@ from al_runner.data.doubts import doubts
 from al_runner.data.usable import usable
 from al_runner.errors import UsageError
 from al_runner.features.base import Features
+from al_runner.job.methods import require_learner, require_queries, require_strategy
 from al_runner.job.person import require_run_to_answer
 from al_runner.job.placed import placed
 from al_runner.labelling.exchange import NO_ANSWERS, RecordedAnswers
@@ -38,12 +39,8 @@ def build(cfg: DictConfig, device: torch.device, answers: RecordedAnswers = NO_A
 
     `answers` are a person's answers so far.
     """
-    strategy, budget = instantiate(cfg.strategy), instantiate(cfg.budget)
-    if not isinstance(strategy, Strategy):
-        raise UsageError(
-            f"strategy={cfg.run.strategy} makes a {type(strategy).__name__}, which is no strategy; derive its class "
-            "from Strategy or ByScore of al_runner.strategies.base"
-        )
+    strategy = require_strategy(instantiate(cfg.strategy), f"strategy={cfg.run.strategy}")
+    budget = instantiate(cfg.budget)
     require_hidden_classes(cfg)
     require_run_to_answer(cfg)
     data = data_set(cfg, device)
@@ -52,16 +49,18 @@ def build(cfg: DictConfig, device: torch.device, answers: RecordedAnswers = NO_A
         oracle = oracle.with_answers(answers.labels, answers.added(len(oracle.names)))
         data = oracle.data
     builder = net_builder(data, instantiate(cfg.model), cfg.standardise)
-    learner = instantiate(cfg.learner, _partial_=True)(build=builder)
+    learner = require_learner(instantiate(cfg.learner, _partial_=True), builder, f"learner={cfg.run.learner}")
     stopping = instantiate(cfg.stopping) if cfg.get("stopping") else None
     first_by = first_strategy(budget.initial_by)
     experiment = Experiment(data, learner, strategy, budget, cfg.seed, oracle, first_by, stopping)
     first = experiment.purchases[0]
+    require_queries(strategy, experiment.purchases)
     strategy.check_learner(strategy.wrap(learner))
     images = data.images[:2].cpu()
     require_pixels(cfg, images)
     net = checked_net(cfg, builder, images)
     strategy.check(net, images)
+    require_augmentation(cfg, images)
     require_trainable(cfg, net, images, first)
     return experiment
 
@@ -84,7 +83,7 @@ def first_strategy(name: str) -> Strategy | None:
     files = [file for folder in folders if (file := folder / "strategy" / f"{name}.yaml").is_file()]
     if not files:
         raise UsageError(f"budget.initial_by is {name}, and there is no strategy of that name; {INITIAL_BY}")
-    strategy: Strategy = instantiate(OmegaConf.load(files[0]))
+    strategy = require_strategy(instantiate(OmegaConf.load(files[0])), f"budget.initial_by={name}")
     if not strategy.without_fit:
         raise UsageError(f"budget.initial_by is {name}, which chooses by a fitted model; {INITIAL_BY}")
     return strategy
@@ -171,6 +170,25 @@ def require_pixels(cfg: DictConfig, images: Tensor) -> None:
         raise UsageError(
             f"training={cfg.run.training} shifts and mirrors images, and these inputs are vectors; use a training= "
             "without augmentation, such as training=adam"
+        )
+
+
+def require_augmentation(cfg: DictConfig, images: Tensor) -> None:
+    """Raises UsageError if training.augment makes no layer from images to images of the same shape."""
+    augment = instantiate(cfg.training).augment
+    if augment is None:
+        return
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            shape = [*augment().train()(images).shape]
+    except (TypeError, ValueError, RuntimeError, AttributeError) as error:
+        raise UsageError(
+            f"training.augment of training={cfg.run.training}: {error}; it makes a layer from images to images, and "
+            "its YAML has _partial_: true"
+        ) from error
+    if shape != (given := [*images.shape]):
+        raise UsageError(
+            f"training.augment of training={cfg.run.training} turns images {given} into {shape}; keep the shape"
         )
 
 

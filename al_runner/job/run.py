@@ -31,7 +31,6 @@ from al_runner.record.run import RunRecord, discard
 from al_runner.record.run_id import UPPER_LINE, RunId
 from al_runner.record.state import RUNNING, Noted
 from al_runner.settings.check import require_options
-from al_runner.settings.command_line import as_given
 from al_runner.settings.explain import USER_ERRORS, explain
 from al_runner.sweeps.begin import launch_of
 from al_runner.sweeps.header import header
@@ -77,7 +76,7 @@ async def run_job(cfg: DictConfig, clock: Callable[[], float], progress: Lines, 
     title = RunId(*(cfg.run[part] for part in RunId._fields)).title  # the options are not checked yet
     folder = Path(hydra.runtime.output_dir)
     try:
-        words = [as_given(word) for word in hydra.overrides.task]
+        words = [*hydra.overrides.task]
         noting = Noted(folder, words, explain, launch_of(cast(DictConfig, hydra)))
         with Claim(folder / ".lock") as claim, noting as noted, unended():
             require_options(cfg)
@@ -192,6 +191,15 @@ async def carry_out(
             " or learner.optimizer.lr" if hasattr(experiment.learner, "optimizer") else ""
         )
         raise UsageError(f"round {len(record.rows)}: {error}; lower {rates} (every earlier round is kept)") from error
+    except ArithmeticError as error:
+        if type(error) is not ArithmeticError:  # a division by zero, for example, is a fault of the code
+            raise
+        raise UsageError(f"round {len(record.rows)}: {error} (every earlier round is kept)") from error
+    except Exception as error:
+        error.add_note(
+            f"This ended round {len(record.rows)}. Every earlier round is kept; the same command goes on there."
+        )
+        raise
 
 
 def show(folder: Path) -> None:

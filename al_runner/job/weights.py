@@ -41,6 +41,6 @@ def states_of(learner: Learner, fitted: Fitted) -> list[dict[str, Tensor]]:
     """The weights of every net of a fit, by the model's own names. Raises UsageError if there is no net."""
     build = getattr(learner, "build", None)
     if build is None:
-        raise UsageError(f"{type(learner).__name__} builds no net, so there are no weights to save")
+        raise UsageError("this learner builds no net, so there are no weights to save")
     names = [*build().state_dict()]
     return [state_of(net, names) for net in networks(fitted)]

@@ -76,10 +76,10 @@ class Checked(Wrapped):
 
 
 def require_fit(fitted: Fitted, gives: Gives, learner: str) -> None:
-    """Raises UsageError if a learner's fit has no `log_probs`, or if its only net is left in training mode."""
-    if not callable(getattr(fitted, "log_probs", None)):
+    """Raises UsageError if a fit has no `log_probs` or no `steps`, or if its only net is left in training mode."""
+    if not callable(getattr(fitted, "log_probs", None)) or not hasattr(fitted, "steps"):
         raise UsageError(
-            f"{learner}.fit gave {type(fitted).__name__}; return an object with log_probs(x), such as "
+            f"{learner}.fit gave {type(fitted).__name__}; return an object with log_probs(x) and steps, such as "
             "al_runner.learners.plain.SingleNet(net, steps)"
         )
     if gives.network and fitted.network().training:

@@ -187,7 +187,8 @@ class Experiment:
         if self.plan.sets:
             oracle = simulated(self.oracle, "budget.sets")
             pool.offer(oracle.one_class_sets(pool.candidates, self.plan.sets, size, rng))
-        return checked(await self.strategy.query(fitted, pool, size, streams), pool, size, self.strategy.name)
+        answer = await self.strategy.query(fitted, pool, size, streams)
+        return checked(answer, pool, size, type(self.strategy).__name__)
 
     async def purchase(
         self, record: Record, pool: Pool, fitted: CheckedFit | None, query: Query, round_: int

@@ -17,9 +17,9 @@ log = logging.getLogger(__name__)
 def require_outputs(net: nn.Module, images: Tensor, classes: int, name: str) -> None:
     """Raises UsageError unless the net gives logits [N, Y] in training and evaluation mode, also for a single image.
 
-    The logits must be finite, and must depend on a weight that can be trained. `images` are two or more, [N, C, H, W],
-    and Y is `classes`. Logs a warning if the net gives probabilities, because the loss takes the softmax itself. The
-    net is left in evaluation mode.
+    The logits must be finite, of single or double precision, and must depend on a weight that can be trained. `images`
+    are two or more, [N, C, H, W], and Y is `classes`. Logs a warning if the net gives probabilities, because the loss
+    takes the softmax itself. The net is left in evaluation mode.
     """
     wanted = f"a tensor of logits [n, {classes}] is needed, with a row for each image"
     lazy = [name for name, value in [*net.named_parameters(), *net.named_buffers()] if is_lazy(value)]
@@ -38,6 +38,10 @@ def require_outputs(net: nn.Module, images: Tensor, classes: int, name: str) -> 
             raise UsageError(
                 f"model={name}: {wanted}, and this net gives {described(out)} for {len(few)} image"
                 f"{'s' if len(few) > 1 else ''} in {mode} mode"
+            )
+        if out.dtype.itemsize < torch.float32.itemsize:
+            raise UsageError(
+                f"model={name}: its logits are {out.dtype}, too rough for probabilities; give logits.float()"
             )
         if not bool(out.isfinite().all()):
             raise UsageError(f"model={name} gives NaN or infinite logits before training; look at its first weights")

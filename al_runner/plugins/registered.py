@@ -1,4 +1,4 @@
-"""Tells Hydra, before it composes conf/, about our resolvers and the folder of our launchers."""
+"""Tells Hydra, before it composes conf/, about our resolvers, our overrides and the folder of our launchers."""
 
 import os
 import sys
@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from omegaconf import OmegaConf
 
 from al_runner.errors import UsageError
 from al_runner.record.run_id import RunId
+from al_runner.settings import overrides
 from al_runner.settings.help import settings
 
 # Hydra finds launchers only in the namespace package hydra_plugins, of which ours is one portion.
@@ -50,3 +52,5 @@ OmegaConf.register_new_resolver("al.suffix", lambda name: f"-{plain(name)}" if n
 OmegaConf.register_new_resolver("al.jobs", jobs, replace=True)
 OmegaConf.register_new_resolver("al.settings", settings, replace=True)
 OmegaConf.register_new_resolver("al.home", lambda folder: str(Path(str(folder)).expanduser()), replace=True)
+
+setattr(ConfigLoaderImpl, "_apply_overrides_to_config", staticmethod(overrides.apply))  # noqa: B010 - mypy forbids the assignment

@@ -14,7 +14,6 @@ from hydra.core.override_parser.types import Override, OverrideType
 from hydra.errors import HydraException
 
 from al_runner.errors import UsageError
-from al_runner.settings.declared import left_out
 from al_runner.settings.groups import GROUPS, OPTIONAL, conf_dir
 
 NULL = re.compile(r"(?<![^=,])null(?![^,])")  # one of the values of an override
@@ -34,7 +33,7 @@ def hydras_words(words: Sequence[str], sweep: bool = False) -> list[str]:
         require_single(word, sweep or flagged)
     if flagged:
         words = run_by_run(words)
-    return sorted(map(with_default, map(with_no_choice, words)), key=is_override)
+    return sorted(map(with_no_choice, words), key=is_override)
 
 
 def run_by_run(words: Sequence[str]) -> list[str]:
@@ -191,21 +190,6 @@ def with_no_choice(word: str) -> str:
     """An override that leaves a group without a choice, such as `pool=null`, in Hydra's spelling."""
     name, _, value = word.partition("=")
     return f"{name}={NULL.sub('[]', value)}" if name in OPTIONAL else word
-
-
-def with_default(word: str) -> str:
-    """An override of an option that a choice may leave at its default, such as `training.keep=best`, as ++.
-
-    Hydra refuses an option that the chosen file does not list.
-    """
-    place, _, option = word.partition("=")[0].rpartition(".")
-    return f"++{word}" if option in left_out(place) else word
-
-
-def as_given(word: str) -> str:
-    """An override as it is given on the command line, without the ++ of `with_default`."""
-    plain = word.removeprefix("++")
-    return plain if with_default(plain) == word else word
 
 
 def require_own_names(folder: Path) -> None:

@@ -11,7 +11,7 @@ import yaml
 FILE = Path(__file__).with_name("declared.json")  # written by `python scripts/settings.py`
 RECIPE = "al_runner.training.Recipe"
 OPTIMISERS = ("torch.optim.Adam", "torch.optim.RMSprop", "torch.optim.SGD")
-# What the choices of conf/ build at a place. There, an option can be set even if the choice leaves it out of its file.
+# What the choices of conf/ build at a place. The help shows also those of its options that the choice leaves out.
 # learner.first and learner.recipe are not here: they are the choice of training=, unless a preset says otherwise.
 PLACES = {
     "budget": ("al_runner.budget.Budget",),
@@ -43,11 +43,6 @@ def declared() -> Mapping[str, Mapping[str, Declaration]]:
 def with_defaults(target: str) -> Mapping[str, Declaration]:
     """The options of a target that some choice leaves out of its file."""
     return {name: of for name, of in declared().get(target, {}).items() if of.default is not None}
-
-
-def left_out(place: str) -> Mapping[str, Declaration]:
-    """The options at a place of the configuration that some choice leaves out of its file; none outside PLACES."""
-    return {name: of for target in PLACES.get(place, ()) for name, of in with_defaults(target).items()}
 
 
 def complete(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,17 +15,18 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from al_runner.errors import UsageError
-from al_runner.settings.check import parameters_of
-from al_runner.settings.declare import meaning
-from al_runner.settings.declared import left_out
 from al_runner.settings.groups import SEE_HELP, conf_dir, no_choice, no_option
+from al_runner.settings.overrides import NoOption, at, interpolated, options_of
 
 USER_ERRORS = (UsageError, HydraException, OmegaConfBaseException)  # mistakes that the user can correct
 
 # Hydra's message for a group's choice that is not there, with a line for each that is.
 CHOICE = re.compile(r"Could not find '([\w/]+)/([^'/]+)'\s+Available options in '\1':\s+([^\n]*(?:\n\t[^\n]+)*)")
 COMPOSERS = ("hydra", "omegaconf", "antlr4", "yaml")  # packages that read what the user wrote
-PLACES = "lie in the folder where al-run is started, in that of --config-dir, or there beside its YAML file"
+PLACES = (
+    "lie in the folder where al-run is started, in that of --config-dir, or there beside its YAML file; in Python, put "
+    "its folder on sys.path"
+)
 
 
 def explain(error: BaseException) -> str:
@@ -34,10 +35,10 @@ def explain(error: BaseException) -> str:
     ours = [str(link) for link in chain if isinstance(link, UsageError)]
     if ours:
         return ours[0]
-    message = next((str(link) for link in chain if str(link)), type(error).__name__)
-    unknown = re.match(r"Could not override '([\w.]+)'", message)
+    unknown = next((link for link in chain if isinstance(link, NoOption)), None)
     if unknown:
-        return unknown_option(unknown[1])
+        return unknown_option(unknown.name, unknown.config)
+    message = next((str(link) for link in chain if str(link)), type(error).__name__)
     choice = CHOICE.search(message)
     if choice:
         return no_choice(choice[1], choice[2], choice[3].split())
@@ -89,45 +90,37 @@ def of_composition(error: BaseException) -> str | None:
     return None
 
 
-def unknown_option(name: str) -> str:
+def unknown_option(name: str, config: DictConfig) -> str:
     """The message for a dotted name on the command line that is no option of the configuration."""
+    parent = name.rpartition(".")[0]
+    for place in (name, parent):  # Hydra names the part that was given as a whole, or the new name inside it
+        if isinstance(table := at(config, place), DictConfig) and not table:
+            return f"{place} takes names of your own; put a + before such a name, as in +{place}.NAME=VALUE"
+    if isinstance(whole := at(config, name), DictConfig):
+        has = ", ".join(key for key in map(str, whole) if not key.startswith("_"))
+        return f"{name} has the options {has}, and was given another; add one alone, as in +{name}.OPTION=VALUE"
+    if pointing := interpolated(config, parent):
+        source = source_of(config, pointing)
+        return f"there is no option {name}; {pointing} is that of {source}: set {source}{name.removeprefix(pointing)}"
+    if some_choice_has(name):
+        return f"only some choices of this sweep have the option {name}; give it in a sweep of these alone"
+    above = at(config, parent)
+    beside = [key for key in map(str, above) if not key.startswith("_")] if isinstance(above, DictConfig) else []
+    taken = options_of(above) if isinstance(above, DictConfig) else ()
+    return no_option(name, dict.fromkeys([*beside, *taken]), [*dotted(config)])
+
+
+def some_choice_has(name: str) -> bool:
+    """Whether the command line is that of a sweep over a group, and a choice of it has the option `name`."""
     words = [word for word in sys.argv[1:] if "=" in word and word[0] not in "-+~" and not word.startswith(name)]
     GlobalHydra.instance().clear()
     try:
         with hydra.initialize_config_dir(str(conf_dir()), version_base="1.3"):
-            choices = without_sweeps(words, name.partition(".")[0])
+            choices = [*without_sweeps(words, name.partition(".")[0])]
             configs = (hydra.compose("config", chosen, return_hydra_config=True) for chosen in choices)
-            config = next(configs)
-            for_some = name in dotted(config) or any(name in dotted(other) for other in configs)
+            return len(choices) > 1 and any(name in dotted(config) for config in configs)
     except (HydraException, OmegaConfBaseException, ValueError):  # another mistake beside this one
-        return f"there is no option {name}; {SEE_HELP}"
-    parent, _, last = name.rpartition(".")
-    for place in (name, parent):  # Hydra names the part that was given as a whole, or the new name inside it
-        if isinstance(table := OmegaConf.select(config, place), DictConfig) and not table:
-            return f"{place} takes names of your own; put a + before such a name, as in +{place}.NAME=VALUE"
-    if isinstance(whole := OmegaConf.select(config, name), DictConfig):
-        has = ", ".join(key for key in map(str, whole) if not key.startswith("_"))
-        return f"{name} has the options {has}, and was given another; add one alone, as in +{name}.OPTION=VALUE"
-    source = source_of(config, parent) if parent else ""
-    above = OmegaConf.select(config, parent) if parent else config
-    if source:
-        line = f"there is no option {name}; {parent} is that of {source}: set {source}.{last}"
-    elif for_some:
-        line = f"only some choices of this sweep have the option {name}; give it in a sweep of these alone"
-    elif has_by_default(above, last):
-        line = f"this choice of {parent} leaves {last} at its default; put a + before it, as in +{name}=..."
-    else:
-        beside = [key for key in map(str, above) if not key.startswith("_")] if isinstance(above, DictConfig) else []
-        line = no_option(name, dict.fromkeys([*beside, *left_out(parent)]), [*dotted(config)])
-    return line
-
-
-def has_by_default(node: object, name: str) -> bool:
-    """Whether the target of a part of the configuration takes the option `name`, which the part does not list."""
-    if not isinstance(node, DictConfig) or "_target_" not in node:
         return False
-    taken = parameters_of(str(node["_target_"]))
-    return name in taken.annotations and bool(meaning(taken.annotations[name]))
 
 
 def dotted(node: DictConfig, path: str = "") -> Iterator[str]:
@@ -142,12 +135,10 @@ def dotted(node: DictConfig, path: str = "") -> Iterator[str]:
 
 
 def source_of(config: DictConfig, name: str) -> str:
-    """The name inside the interpolation that `name` holds, such as `training` of `${training}`; empty if none."""
+    """The name inside the interpolation at a dotted name, such as `training` of `${training}`."""
     above, _, last = name.rpartition(".")
-    node = OmegaConf.select(config, above) if above else config
-    if not isinstance(node, DictConfig) or last not in {*node} or not OmegaConf.is_interpolation(node, last):
-        return ""
-    text = str(cast(dict[str, Any], OmegaConf.to_container(node, resolve=False))[last])
+    node = OmegaConf.to_container(cast(DictConfig, at(config, above)), resolve=False)
+    text = str(cast(dict[str, Any], node)[last])
     return text.removeprefix("${").removesuffix("}")
 
 

@@ -1,8 +1,10 @@
 """The base classes of all strategies."""
 
 from collections.abc import Sequence
-from functools import reduce
+from copy import copy
+from functools import cached_property, reduce
 from operator import or_
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -61,10 +63,16 @@ class Strategy:
         """Whether it chooses by `pool.foresight`, which nobody has. It is then an upper line and no strategy."""
         return False
 
-    @property
+    @cached_property
     def name(self) -> str:
         """The strategy's name in error messages."""
         return type(self).__name__
+
+    def called(self, name: str) -> Self:
+        """The same strategy, with the name by which the user chose it, such as `strategy=badge`."""
+        same = copy(self)
+        vars(same)["name"] = name
+        return same
 
     def plan(self, budget: Budget) -> Budget:
         """The budget as this strategy changes it, for example with fewer candidates."""
@@ -111,6 +119,12 @@ class ByScore(Strategy):
     """
 
     @property
+    def queries(self) -> bool:
+        kind = type(self)
+        base = ByScore
+        return kind.scores is not base.scores or kind.select is not base.select or kind.query is not base.query
+
+    @property
     def at_least_0(self) -> bool:
         """Whether every score is 0 or more."""
         return False
@@ -128,7 +142,8 @@ class ByScore(Strategy):
         Raises UsageError if they have another form, and ArithmeticError if one is NaN: it would count as the highest.
         """
         given = self.scores(fitted, pool, ids, rng)
-        wanted = f"{self.name}.scores returned {{}}; it returns one number for each of the {len(ids)} images, [N]"
+        own = f"{type(self).__name__}.scores"
+        wanted = f"{own} returned {{}}; it returns one number for each of the {len(ids)} images, [N]"
         try:
             scores = torch.as_tensor(given, device=ids.device).detach()
         except (TypeError, ValueError, RuntimeError) as error:
@@ -137,7 +152,10 @@ class ByScore(Strategy):
             raise UsageError(wanted.format(f"{scores.dtype} of shape {list(scores.shape)}"))
         scores = scores if scores.is_floating_point() else scores.double()
         if bool(scores.isnan().any()):
-            raise ArithmeticError(f"{self.name} gave a score that is NaN, so the images have no order")
+            raise ArithmeticError(
+                f"{self.name} gave a score that is NaN, so the images have no order; look for a division by 0 or a "
+                f"logarithm of 0 in {own}"
+            )
         return scores
 
 

@@ -6,6 +6,7 @@ Every score here is 0 if K = 1. Two related scores are in strategies/uncertainty
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from math import ceil, log, sqrt
 from typing import Annotated, ClassVar, Literal
 
@@ -82,7 +83,7 @@ class Disagreement(TopScore):
     def draws(self) -> bool:
         return self.one_sample == "random"
 
-    @property
+    @cached_property
     def name(self) -> str:
         score: object = getattr(self.score, "func", self.score)
         return getattr(score, "__name__", type(self).__name__)

@@ -20,7 +20,7 @@ class Choice(NamedTuple):
 
 
 def checked(answer: object, pool: Pool, n: int, name: str) -> Choice:
-    """The answer of the strategy `name` to a query, as a `Choice`; it may be a list or array of whole numbers.
+    """The answer of a strategy of class `name` to a query, as a `Choice`; it may be a list or array of whole numbers.
 
     Raises UsageError unless the answer is `n` distinct candidates, and all facts are numbers.
     """

@@ -1,6 +1,7 @@
 """Batches drawn at random by their scores, not the top scores (Kirsch et al., 2023, "Stochastic Batch Acquisition")."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, ClassVar, Literal
 
 import torch
@@ -63,7 +64,7 @@ class Stochastic(Through):
     def inner(self) -> Strategy:
         return self.of
 
-    @property
+    @cached_property
     def name(self) -> str:
         return self.of.name
 

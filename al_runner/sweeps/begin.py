@@ -14,7 +14,6 @@ from omegaconf import DictConfig
 
 from al_runner.errors import UsageError
 from al_runner.record.state import DONE, LAUNCH, mark_waiting, read
-from al_runner.settings.command_line import as_given
 from al_runner.settings.explain import USER_ERRORS, explain
 from al_runner.sweeps.worker import AL_RUN
 
@@ -88,7 +87,7 @@ def announce(context: HydraContext, config: DictConfig, job_overrides: Sequence[
 
 def note_waiting(folder: Path, overrides: Sequence[str], launch: Sequence[str], job: str = "") -> None:
     """Note in its folder that a run waits; `job` is its Slurm job, if it waits in Slurm's queue."""
-    mark_waiting(folder, [*map(as_given, filter_overrides(overrides))], launch, job)
+    mark_waiting(folder, [*filter_overrides(overrides)], launch, job)
 
 
 def outcome(overrides: Sequence[str], error: str | None) -> JobReturn:

@@ -91,6 +91,12 @@ def test_a_net_that_can_t_be_trained_is_one_line(after: Callable[..., object], l
         require_outputs(Net(after), IMAGES, CLASSES, "mine")
 
 
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16])
+def test_logits_of_less_than_single_precision_are_one_line(kind: torch.dtype) -> None:
+    with pytest.raises(UsageError, match=rf"model=mine: its logits are {kind}, .* give logits\.float\(\)$"):
+        require_outputs(Net(lambda net, out, hidden: out.to(kind)), IMAGES, CLASSES, "mine")
+
+
 def test_a_net_without_a_weight_to_train_is_one_line() -> None:
     with pytest.raises(UsageError, match="no weight can be trained"):
         require_outputs(Net(logits).requires_grad_(False), IMAGES, CLASSES, "mine")

@@ -1,0 +1,68 @@
+"""Checks that parts have the methods that a run will call, before any training."""
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+from torch import nn
+
+from al_runner.errors import UsageError
+from al_runner.strategies.base import ByScore, Strategy
+from al_runner.system.text import one_line
+from al_runner.types import Learner
+
+# How the loop calls the methods of a strategy and of a learner.
+QUERY = "async def query(self, fitted, pool, n, streams)"
+SELECT = "def select(self, fitted, pool, n, rng)"
+SCORES = "def scores(self, fitted, pool, ids, rng)"
+FIT = "async def fit(self, data, streams, previous)"
+LEARNERS = "derive its class from Plain of al_runner.learners.plain"
+
+
+def require_strategy(made: object, who: str) -> Strategy:
+    """The strategy that `who`, such as `strategy=badge`, made. Raises UsageError if it can't choose."""
+    kind = type(made).__name__
+    if not isinstance(made, Strategy):
+        raise UsageError(
+            f"{who} makes a {kind}, which is no strategy; derive its class from Strategy or ByScore of "
+            "al_runner.strategies.base"
+        )
+    for call in (QUERY, SELECT, *[SCORES] * isinstance(made, ByScore)):
+        require_method(made, call, who)
+    return made.called(who)
+
+
+def require_queries(strategy: Strategy, purchases: Sequence[int]) -> None:
+    """Raises UsageError if a strategy without queries must choose what is bought after the initial set."""
+    if len(purchases) > 1 and not strategy.queries:
+        kind = type(strategy).__name__
+        needed = SCORES if isinstance(strategy, ByScore) else SELECT
+        raise UsageError(f"{strategy.name} chooses nothing, because {kind} has no method of its own; write {needed}")
+
+
+def require_learner(make: Callable[..., Any], build: Callable[[], nn.Module], who: str) -> Learner:
+    """The learner that `who`, such as `learner=plain`, makes with a net's builder. Raises UsageError if it is none."""
+    try:
+        learner = make(build=build)
+    except TypeError as error:
+        raise UsageError(f"{who}: {one_line(error)}; a learner is made with build=, which makes a net") from error
+    kind = type(learner).__name__
+    missing = [name for name in ("gives", "continues", "fit") if not hasattr(learner, name)]
+    if missing:
+        raise UsageError(f"{who} makes a {kind}, which has no {' and no '.join(missing)}; {LEARNERS}, or add them")
+    require_method(learner, FIT, who)
+    return cast(Learner, learner)
+
+
+def require_method(part: object, call: str, who: str) -> None:
+    """Raises UsageError if the method of a part can't be called as `call`, its first line, says."""
+    start, _, arguments = call.removesuffix(")").partition("(self, ")
+    name = start.rpartition(" ")[2]
+    method = getattr(part, name)
+    fits = inspect.iscoroutinefunction(inspect.unwrap(method)) == call.startswith("async")
+    try:
+        inspect.signature(method).bind(*arguments.split(", "))
+    except TypeError:
+        fits = False
+    if not fits:
+        raise UsageError(f"{who}: {type(part).__name__}.{name} can't be called as the run calls it; write {call}")

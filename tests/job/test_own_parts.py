@@ -1,0 +1,158 @@
+"""A part of one's own that can't work is named in one line: before any training, if that is possible."""
+
+from pathlib import Path
+
+import pytest
+from command import QUICK, Command
+
+MODULE = """
+import torch
+from al_runner.learners.plain import Plain, SingleNet
+from al_runner.needs import Gives
+from al_runner.strategies.base import ByScore, Strategy
+from al_runner.training import Fit, trained
+
+class NaN(ByScore):
+    def scores(self, fitted, pool, ids, rng):
+        return torch.full([len(ids)], torch.nan)
+
+class Raises(ByScore):
+    def scores(self, fitted, pool, ids, rng):
+        raise KeyError("mine")
+
+class Wrong(Strategy):
+    def select(self, fitted, pool, n, rng):
+        return torch.arange(n)
+
+class NoScores(ByScore): pass
+
+class NoSelect(Strategy): pass
+
+class FewArguments(ByScore):
+    def scores(self, fitted, pool, ids): ...
+
+class NotAsync(Strategy):
+    def query(self, fitted, pool, n, streams): ...
+
+class Async(Strategy):
+    async def select(self, fitted, pool, n, rng): ...
+
+class Learner:
+    gives, continues = Gives(network=False, features=False), False
+    def __init__(self, build): self.build = build
+    async def fit(self, data, streams, previous): return Fitted()
+
+class Fitted:
+    def log_probs(self, x): ...
+
+class NoGives:
+    continues = False
+    def __init__(self, build): self.build = build
+    async def fit(self, data, streams, previous): ...
+
+class NoBuild(Learner):
+    def __init__(self): ...
+
+class FitNotAsync(Learner):
+    def fit(self, data, streams, previous): ...
+
+class OneFit(Learner):
+    async def fit(self, data, streams, previous):
+        await trained(Fit(self.build, None, data, streams))
+"""
+
+
+@pytest.mark.parametrize(
+    ("word", "line", "rounds"),
+    [
+        ("strategy=NaN", "round 1: strategy=own gave a score that is NaN, so the images have no order; look for", 1),
+        ("strategy=Wrong", "Wrong returned id ", 1),
+        (
+            "strategy=NoScores",
+            "strategy=own chooses nothing, because NoScores has no method of its own; write def sc",
+            0,
+        ),
+        (
+            "strategy=NoSelect",
+            "strategy=own chooses nothing, because NoSelect has no method of its own; write def se",
+            0,
+        ),
+        (
+            "strategy=FewArguments",
+            "strategy=own: FewArguments.scores can't be called as the run calls it; write def",
+            0,
+        ),
+        (
+            "strategy=NotAsync",
+            "strategy=own: NotAsync.query can't be called as the run calls it; write async def que",
+            0,
+        ),
+        (
+            "strategy=Async",
+            "strategy=own: Async.select can't be called as the run calls it; write def select(self, fi",
+            0,
+        ),
+        ("learner=NoGives", "learner=own makes a NoGives, which has no gives; derive its class from Plain", 0),
+        (
+            "learner=NoBuild",
+            "got an unexpected keyword argument 'build'; a learner is made with build=, which makes",
+            0,
+        ),
+        (
+            "learner=FitNotAsync",
+            "learner=own: FitNotAsync.fit can't be called as the run calls it; write async def fit",
+            0,
+        ),
+        ("learner=Learner", "Learner.fit gave Fitted; return an object with log_probs(x) and steps, such as", 0),
+        ("learner=OneFit", "trained takes a list of fits and gives a list; write (await trained([fit]))[0]", 0),
+    ],
+    ids=str,
+)
+def test_it_is_named_in_one_line(al_run: Command, tmp_path: Path, word: str, line: str, rounds: int) -> None:
+    code, output = al_run(*words(tmp_path, word))
+    assert (code, "Traceback" in output) == (1, False)
+    assert line in output.splitlines()[-1]
+    assert recorded(tmp_path) == rounds
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ("_target_: torch.nn.Flatten, _partial_: true", "turns images [2, 1, 8, 8] into [2, 64]; keep the shape"),
+        ("_target_: torch.nn.Linear, _partial_: true", "it makes a layer from images to images, and its YAML has _par"),
+        ("_target_: torch.nn.Identity", "it makes a layer from images to images, and its YAML has _partial_: true"),
+    ],
+)
+def test_an_augmentation_keeps_the_shape(al_run: Command, tmp_path: Path, options: str, line: str) -> None:
+    code, output = al_run(f"training.augment={{{options}}}", "strategy=random", *QUICK, f"results={tmp_path}")
+    assert (code, "Traceback" in output) == (1, False)
+    assert "training.augment of training=adam_short" in output and line in output.splitlines()[-1]
+    assert recorded(tmp_path) == 0
+
+
+def test_an_error_of_its_own_is_shown_with_its_trace_and_what_became_of_the_run(
+    al_run: Command, tmp_path: Path
+) -> None:
+    with pytest.raises(KeyError, match="mine") as caught:
+        al_run(*words(tmp_path, "strategy=Raises"))
+    assert caught.value.__notes__ == [
+        "This ended round 1. Every earlier round is kept; the same command goes on there."
+    ]
+    assert recorded(tmp_path) == 1
+
+
+def words(folder: Path, word: str) -> list[str]:
+    """The command for a short run with the class that a word names."""
+    group, _, kind = word.partition("=")
+    (folder / "mine" / group).mkdir(parents=True)
+    module = f"own_{kind.lower()}"
+    (folder / "mine" / f"{module}.py").write_text(MODULE)
+    (folder / "mine" / group / "own.yaml").write_text(f"_target_: {module}.{kind}\n")
+    chosen = [f"{group}=own", *["strategy=random"] * (group == "learner")]
+    return ["--config-dir", str(folder / "mine"), *chosen, *QUICK, f"results={folder / 'results'}"]
+
+
+def recorded(folder: Path) -> int:
+    """How many rounds the run in the folder has recorded."""
+    files = [*folder.rglob("rounds.csv")]
+    return len(files[0].read_text().splitlines()) - 1 if files else 0
