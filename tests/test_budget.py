@@ -16,6 +16,7 @@ def test_the_paper_s_usps_run_has_157_rounds_and_ends_at_30_percent() -> None:
         (Budget(initial=10, query=7, max_labelled=20), [10, 17, 20]),
         (Budget(initial=10, query=5, max_fraction=0.25), [10, 15, 20, 25]),
         (Budget(initial=9, query=20, max_fraction=0.29), [9, 29]),  # .29 * 100 is 28.999999999999996
+        (Budget(initial=10, query=5, max_fraction=0.139), [10, 13]),  # a part of a label is none
         (Budget(initial=10, query=5, max_rounds=2), [10, 15, 20]),
         (Budget(initial=10, query=5, max_rounds=0), [10]),
         (Budget(initial=10, query=5, max_rounds=9, max_labelled=90, max_fraction=0.17), [10, 15, 17]),

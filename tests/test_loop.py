@@ -25,7 +25,7 @@ from al_runner.strategies.kfac_vfe import KfacVfe
 from al_runner.strategies.random import Random
 from al_runner.strategies.uncertainty import TopScore, curriculum, entropy, least_confidence, margin, uncertainty
 from al_runner.training import Fit, trained
-from al_runner.types import DataSet, Fitted, TrainData
+from al_runner.types import ByClass, DataSet, Fitted, TrainData
 
 SCORES = (least_confidence, margin, entropy, uncertainty, curriculum)
 ALL = [Random(), KfacVfe(), KfacVfe(gamma=1.0), *(TopScore(score) for score in SCORES)]
@@ -135,6 +135,14 @@ def test_the_whole_confusion_matrix_is_recorded_with_the_last_round_only() -> No
     for row, (confusion, _) in zip(memory.rows, memory.by_class, strict=True):
         assert int(confusion.sum()) == row["test_images"]
         assert 1 - int(confusion.trace()) / int(confusion.sum()) == pytest.approx(row["test_error"])
+
+
+def test_errors_class_by_class_are_of_the_images_of_a_class() -> None:
+    """Rows of the matrix are classes; of four images of the first class one is predicted as the second."""
+    matrix = torch.tensor([[3, 1], [0, 2]])
+    sums = {"images": [4, 2], "wrong": [1, 0]}
+    assert ByClass(matrix, whole=False).counts() == {**sums, "confused": None}
+    assert ByClass(matrix, whole=True).counts() == {**sums, "confused": [[0, 0, 3], [0, 1, 1], [1, 1, 2]]}
 
 
 class Answering(Random):

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 import toy
@@ -21,6 +23,22 @@ def test_bought_ids_leave_the_pool() -> None:
     assert set(pool.candidates.tolist()) == set(pool.unlabelled.tolist())
     with pytest.raises(ValueError, match="id 7 is not an unlabelled id"):
         pool.buy(torch.tensor([8, 7]), torch.tensor([2, 1]))
+
+
+def test_bought_ids_stay_in_the_order_of_purchase_and_the_newest_purchase_is_known() -> None:
+    pool = toy.bought(toy.offset_data(), torch.tensor([19, 7]))
+    pool.buy(torch.tensor([12, 6, 15]), torch.tensor([0, 0, 0]))
+    assert pool.labelled.tolist() == [19, 7, 12, 6, 15]
+    assert pool.old == 2
+
+
+def test_a_made_image_is_bought_once_only() -> None:
+    pool = Pool(toy.offset_data())
+    ids = pool.add(torch.zeros(2, 1, 1, 1, dtype=torch.uint8))
+    pool.buy(ids[:1], torch.tensor([1]))
+    with pytest.raises(ValueError, match="id 20 is not an unlabelled id"):
+        pool.buy(ids, torch.tensor([1, 1]))
+    assert pool.labelled.tolist() == [20]
 
 
 def test_labels_are_hidden_until_bought() -> None:
@@ -76,6 +94,31 @@ def test_candidates_are_a_seeded_random_subset_without_repeats() -> None:
     assert set(pool.candidates.tolist()) == set(pool.unlabelled.tolist())
 
 
+def test_candidates_come_in_random_order_so_ties_do_not_favour_low_ids() -> None:
+    pool = Pool(toy.offset_data())
+    pool.draw_candidates(100, stream(0, "candidates"))
+    assert pool.candidates.tolist() != pool.unlabelled.tolist()
+    assert torch.equal(pool.candidates_by_id, pool.unlabelled)
+
+
+def test_a_part_of_the_pool_has_neither_its_sets_nor_what_it_made_once() -> None:
+    pool = Pool(toy.offset_data())
+    pool.offer(torch.tensor([[8, 5], [7, 9]]))
+    assert pool.once("ids", pool.unlabelled.tolist) == list(range(5, 20))
+    part = pool.among(torch.tensor([9, 7, 8]))
+    assert part.sets.tolist() == [[9], [7], [8]]
+    assert part.once("ids", part.unlabelled.tolist) == [7, 8, 9]
+    assert pool.once("ids", list) == list(range(5, 20))
+
+
+def test_features_are_of_single_precision_whatever_the_file_has() -> None:
+    data = toy.offset_data()
+    stored = torch.arange(40, dtype=torch.float16).view(20, 2)
+    features = Pool(replace(data, features=stored)).features(torch.tensor([7, 6]))
+    assert features.dtype == Pool(data).features(torch.tensor([7])).dtype == torch.float32
+    assert features.tolist() == [[14, 15], [12, 13]]
+
+
 def test_sets_are_offered_until_the_next_candidates_or_purchase() -> None:
     pool = toy.bought(toy.offset_data(), torch.tensor([6, 19]))
     assert torch.equal(pool.sets, pool.candidates[:, None])
@@ -110,3 +153,4 @@ def test_random_ids_come_from_the_candidates() -> None:
     pool.draw_candidates(5, stream(0, "candidates"))
     ids = random_ids(pool, 5, stream(0, "query"))
     assert sorted(ids.tolist()) == sorted(pool.candidates.tolist())
+    assert ids.tolist() != pool.candidates.tolist()  # those of the first query are not in random order yet

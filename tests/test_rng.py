@@ -21,6 +21,17 @@ def test_streams_differ_in_every_name() -> None:
     assert len({draw(stream(*name)) for name in names}) == len(names)
 
 
+def test_the_streams_of_a_part_of_a_part_are_its_own() -> None:
+    """A batch of one level is not drawn as that of another level, nor as one of no level."""
+    whole = Streams(3, 5)
+    parts = [whole, whole.of("b"), whole.of("a"), whole.of("a").of("b"), whole.of("c").of("b"), whole.of("b").of("a")]
+    assert len({draw(part("query")) for part in parts}) == len(parts)
+    assert draw(whole.of("a").of("b").first_round()("query")) == draw(Streams(3, 0).of("a").of("b")("query"))
+    shared = whole._replace(shared="order")
+    assert draw(shared.of("a")("order")) == draw(whole("order"))
+    assert draw(shared.of("a")("init")) == draw(whole.of("a")("init"))
+
+
 def test_a_stream_is_the_same_on_every_machine() -> None:
     assert stream(0, "initial", 0).initial_seed() == 8799583517682159850
 

@@ -28,6 +28,11 @@ def test_cifar10_lt_has_its_published_sizes() -> None:
     assert class_sizes(torch.full((10,), 5000), torch.arange(10), 1).tolist() == [5000] * 10
 
 
+def test_a_size_that_is_whole_does_not_lose_an_image_to_rounding() -> None:
+    """1024 ** -0.2 is 1/4, and 0.24999999999999997 as a float."""
+    assert class_sizes(torch.full((6,), 5120), torch.arange(6), 1024).tolist() == [5120, 1280, 320, 80, 20, 5]
+
+
 @pytest.mark.parametrize("ratio", [1, 2.5, 10, 50])
 def test_sizes_are_the_formula_s_with_the_largest_n_that_fits(ratio: float) -> None:
     """Also if the classes differ: one image more in the largest class would be too many for some class."""

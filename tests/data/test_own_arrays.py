@@ -31,7 +31,9 @@ def test_floats_and_unlabelled_images_are_taken_as_they_are() -> None:
     floats = IMAGES / 255
     assert np.allclose(split(floats).images[:, 0], floats)
     some = np.where(np.arange(60) < 40, LABELS, -1)
-    assert len(split(labels=some).given) > 0
+    part = split(labels=some)
+    assert part.given.tolist() == [id_ for id_ in part.train.tolist() if id_ < 40]
+    assert len(split().given) == 0  # with labels for all there is nothing beforehand: all are still to be bought
     vectors = np.random.default_rng(1).normal(size=(60, 1, 1, 7))
     assert split(vectors).image_shape == (7, 1, 1)
 

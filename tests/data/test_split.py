@@ -34,6 +34,12 @@ def test_the_parts_are_ascending_disjoint_and_complete(split, sizes):
         assert (part.diff() > 0).all()
 
 
+def test_a_fraction_gives_the_nearest_number_of_images():
+    """.29 * 100 is 28.999999999999996, and .166 * 71 is 11.786, so 12."""
+    data = Split(val=0.166, test=0.29).apply(arrays(80, 20))
+    assert (len(data.test), len(data.val), len(data.train)) == (29, 12, 59)
+
+
 def test_the_given_test_images_are_the_last_rows_unless_all_are_merged():
     assert Split(val=10).apply(arrays()).test.tolist() == list(range(100, 120))
     merged = Split(val=10, test=20).apply(arrays())

@@ -58,6 +58,12 @@ def test_the_calibration_error_bin_by_bin(bins: int) -> None:
     assert len(members) > 1 or bins == 1
 
 
+def test_a_confidence_on_the_edge_of_two_bins_belongs_to_the_lower_one() -> None:
+    """In the upper one, the images that are right would make up for one that is wrong."""
+    probs = torch.tensor([[0.75, 0.25], [0.75, 0.25], [0.9, 0.1]], dtype=torch.float64)
+    assert calibration_error(probs, torch.tensor([0, 0, 1]), bins=4) == pytest.approx((0.5 + 0.9) / 3)
+
+
 def test_certain_and_right_is_calibrated_and_certain_and_wrong_is_not() -> None:
     sure, labels = torch.eye(3, dtype=torch.float64), torch.arange(3)
     assert (calibration_error(sure, labels), brier_score(sure, labels)) == (0, 0)

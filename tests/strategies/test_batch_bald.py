@@ -15,7 +15,7 @@ from al_runner.learners.ensemble import Ensemble
 from al_runner.models.inputs import net_builder
 from al_runner.pool import Pool
 from al_runner.rng import stream
-from al_runner.strategies.batch_bald import BatchBald, Outcomes, batch_bald, greatest_gain
+from al_runner.strategies.batch_bald import BLOCK, BatchBald, Outcomes, batch_bald, greatest_gain
 from al_runner.strategies.bayesian import bald
 
 
@@ -156,6 +156,23 @@ def test_candidates_whose_gain_is_not_computed_could_not_be_best() -> None:
     every = torch.minimum(outcomes.gains(log_probs), bounds)
     assert greatest_gain(looked, log_probs, bounds.clone()) == int(every.argmax())
     assert sum(looks) < 300
+
+
+def test_of_many_equal_candidates_the_first_is_chosen() -> None:
+    """They are more than the gains that are computed together."""
+    log_probs = samples(1).expand(2 * BLOCK + 1, -1, -1)
+    outcomes = Outcomes.none(log_probs)
+    assert greatest_gain(outcomes, log_probs, outcomes.gains(log_probs)) == 0
+
+
+def test_as_many_label_vectors_as_allowed_are_still_all_of_them() -> None:
+    """Two images of three classes have 9 vectors; with fewer allowed, random ones are drawn."""
+    rng = stream(0, "query")
+    before = rng.get_state()
+    batch_bald(samples(8), 2, 9, rng)
+    assert torch.equal(rng.get_state(), before)
+    batch_bald(samples(8), 2, 8, rng)
+    assert not torch.equal(rng.get_state(), before)
 
 
 def test_samples_that_are_nan_are_an_error() -> None:

@@ -167,6 +167,7 @@ def test_a_single_net_is_refused_by_the_score_s_name_or_chosen_from_at_random(sc
         Disagreement(partial(score)).check_learner(single)  # type: ignore[arg-type]
     assert torch.equal(score(single.table), torch.zeros(30).double())
     allowed = Disagreement(score, one_sample="random")
+    assert allowed.draws and not Disagreement(score).draws
     allowed.check_learner(single)  # type: ignore[arg-type]
     picks = {tuple(allowed.select(single, toy.numbered(30), 4, stream(seed, "query")).tolist()) for seed in range(20)}
     assert len(picks) > 1

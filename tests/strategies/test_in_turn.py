@@ -13,6 +13,7 @@ from al_runner.rng import Streams
 from al_runner.strategies.badge import Badge
 from al_runner.strategies.bait import Bait
 from al_runner.strategies.in_turn import InTurn
+from al_runner.strategies.look_ahead import LookAhead
 from al_runner.strategies.random import Random
 from al_runner.strategies.typiclust import TypiClust
 from al_runner.strategies.uherding import UHerding
@@ -48,6 +49,7 @@ def test_it_is_what_both_are() -> None:
     learner = toy.experiment().learner
     assert type(strategy.wrap(learner)) is type(UHerding().wrap(learner))
     assert not InTurn(Bait(), TopScore(margin), until=1).draws
+    assert InTurn(Bait(), LookAhead([Badge()]), until=1).foresees and not strategy.foresees
     with pytest.raises(UsageError, match="dense layer"):
         InTurn(Random(), Badge(), until=1).check(torch.nn.Flatten(), NO_IDS)
 

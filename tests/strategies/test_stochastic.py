@@ -8,6 +8,7 @@ import torch
 import toy
 from torch import Tensor, nn
 
+from al_runner.budget import Budget
 from al_runner.errors import UsageError
 from al_runner.learners.plain import Plain, SingleNet
 from al_runner.models.inputs import net_builder
@@ -110,3 +111,15 @@ def test_what_the_other_strategy_needs_and_changes_holds_for_the_draw() -> None:
     for without_a_least in (of, Dfal()):
         with pytest.raises(UsageError, match="law=power needs scores of 0 or more"):
             Stochastic(without_a_least)
+
+
+def test_an_upper_line_s_scores_make_an_upper_line_with_the_same_plan() -> None:
+    class Upper(LearningLoss):
+        foresees = True
+
+        def plan(self, budget: Budget) -> Budget:
+            return budget.choosing_from(50)
+
+    upper = Stochastic(Upper(), law="softmax")
+    assert upper.foresees and not Stochastic(LearningLoss(), law="softmax").foresees
+    assert upper.plan(Budget(initial=8, query=8)).candidate_count == 50

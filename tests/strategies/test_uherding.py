@@ -68,6 +68,19 @@ def test_the_temperature_is_that_of_the_net_that_drew_the_labels():
     assert torch.allclose(tempered((4 * z).log_softmax(1), 4.0), z.softmax(1), atol=1e-5)
 
 
+def test_the_temperature_is_judged_in_as_many_bins_as_classes():
+    """With the 15 bins of the recorded calibration error these 40 images would have another temperature."""
+    rng = torch.Generator().manual_seed(0)
+    z = torch.randn(40, 3, generator=rng)
+    y = torch.multinomial(z.softmax(1), 1, generator=rng)[:, 0]
+    errors = {
+        bins: [calibration_error((4 * z / (t / 10)).double().softmax(1), y, bins) for t in range(10, 200)]
+        for bins in (3, 15)
+    }
+    assert errors[3].index(min(errors[3])) != errors[15].index(min(errors[15]))
+    assert best_temperature((4 * z).log_softmax(1), y) == 1 + errors[3].index(min(errors[3])) / 10
+
+
 def test_equal_points_do_not_make_the_kernel_a_point():
     x = normalize(torch.randn(40, 8, generator=torch.Generator().manual_seed(0)))
     expected = min(float((a - b).norm()) for i, a in enumerate(x) for b in x[:i])
@@ -111,6 +124,7 @@ def test_the_last_images_bought_are_held_out_of_a_fit_that_is_thrown_away():
 def test_uncertainty_is_one_minus_the_margin_at_the_temperature():
     data = toy.data_set()
     pool = toy.bought(data, data.train[:12])
+    pool.draw_candidates(10, stream(0, "candidates"))  # all images are covered, and not only those to choose from
     fitted = drive(learner([])[0].fit(toy.train_data(), Streams(0, 0), None), one_by_one.train_all)
     p = (fitted.log_probs(pool.x(pool.unlabelled))[:, 0] / fitted.temperature).softmax(1).sort(1).values
     assert torch.allclose(uncertainties(fitted, pool), 1 - (p[:, -1] - p[:, -2]), atol=1e-6)

@@ -76,6 +76,13 @@ def test_rounding_does_not_make_a_certain_prediction_uncertain() -> None:
         assert float(uncertainty(certain)) >= 0
 
 
+def test_a_nearly_certain_net_still_orders_the_images() -> None:
+    """1 - p would be 0 for both in float32, and then the ids decide."""
+    nearly = torch.tensor([[[30.0, 0.0, 0.0]], [[25.0, 0.0, 0.0]]]).log_softmax(2)
+    surer, less_sure = least_confidence(nearly).tolist()
+    assert 0 < surer < less_sure < 1e-9
+
+
 def test_a_set_s_confidence_is_the_mean_of_its_images() -> None:
     """It is not the product, with which `curriculum` chooses the other set: (0.99, 0.51) or (0.72, 0.72)."""
     p = torch.tensor([0.99, 0.51, 0.72, 0.72], dtype=torch.float64)

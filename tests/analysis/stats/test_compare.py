@@ -14,6 +14,7 @@ from two_strategies import BETTER, RANDOM, two
 
 from al_runner.analysis import average_ranks, cases, labels_needed, paired_tests, penalties, results
 from al_runner.analysis.stats.measures import SharedBudget, area, errors_at, labels_to
+from al_runner.analysis.stats.paired import seeds_needed
 from al_runner.analysis.table.files import as_csv
 from al_runner.analysis.table.runs import load, table
 from al_runner.analysis.tell import tables
@@ -58,6 +59,15 @@ def test_results_are_paired_by_seed(tmp_path):
     assert found.loc["random", "wall_seconds"] == pytest.approx(np.median([3 * (1.5 + s) + 1 for s in range(4)]))
 
 
+def test_costs_are_those_within_the_budget_and_a_strategy_s_are_its_queries(tmp_path):
+    """The third round is beyond the budget. The initial set takes 99 seconds, as a strategy of its own may."""
+    frame = load(two(tmp_path))
+    frame.loc[frame["round"] == 0, "select_seconds"] = 99.0
+    found = results(cases(frame, at=16)).set_index("curve").loc["random"]
+    assert found["select_seconds"] == 0.5
+    assert found["wall_seconds"] == pytest.approx(np.median([2 * (1.5 + seed) + 99.5 for seed in range(4)]))
+
+
 def test_the_p_against_the_baseline_is_corrected_for_its_own_comparisons(tmp_path):
     """Three strategies beside random are three comparisons with it, of six pairs; Holm takes 3, 2 and 1 times p."""
     errors = {
@@ -79,6 +89,19 @@ def test_the_p_against_the_baseline_is_corrected_for_its_own_comparisons(tmp_pat
     assert isnan(found.loc["random", "final_minus_baseline_p"])
     (shown,) = tables.shown_results(found.reset_index(), "random")
     assert [shown.rows[place][shown.head.index("p")] for place in (0, 3)] == ["-", f"{max(3 * first, 2 * second):.3f}"]
+
+
+def test_seeds_are_planned_at_the_level_that_is_left_to_one_of_several_comparisons(tmp_path):
+    """Three strategies beside random are three comparisons with it, and three pairs without it."""
+    ends = {"random": [0.40, 0.42, 0.39], "a": [0.35, 0.41, 0.33], "b": [0.31, 0.38, 0.36], "c": [0.3, 0.31, 0.3]}
+    for name, errors in ends.items():
+        for seed, end in enumerate(errors):
+            make_run(tmp_path, name, seed, [0.9, end])
+    (case,) = cases(load(tmp_path))
+    for left, right in (("a", "random"), ("a", "b")):
+        differences = np.array(ends[left]) - np.array(ends[right])
+        alone, one_of_three = (seeds_needed(differences.mean(), differences.std(ddof=1), p) for p in (0.05, 0.05 / 3))
+        assert case.seeds_needed(left, right) == one_of_three > alone
 
 
 def test_order_of_rows_does_not_matter(tmp_path):

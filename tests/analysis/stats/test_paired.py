@@ -99,6 +99,12 @@ def test_seeds_needed_against_statsmodels(effect):
     assert seeds_needed(-effect / 10, 0.1) == np.ceil(exact)
 
 
+def test_a_comparison_plans_by_the_unbiased_deviation_of_its_differences():
+    differences = [0.01, 0.04, 0.1]
+    assert paired_test(differences).seeds_needed == seeds_needed(0.05, np.std(differences, ddof=1)) == 9
+    assert seeds_needed(0.05, np.std(differences)) == 7
+
+
 def test_seeds_needed_at_its_ends():
     assert seeds_needed(0.0, 1.0) == inf
     assert seeds_needed(1e-5, 1.0) == inf
