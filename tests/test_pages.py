@@ -12,7 +12,7 @@ QUICK = ["budget.max_rounds=1", "training.max_checks=1", "training.check_every=2
 def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("own")
     names = lay("own.md", folder)
-    groups = {"model", "strategy", "learner", "dataset"}
+    groups = {"model", "strategy", "learner", "training", "dataset"}
     assert {Path(name).parts[1] for name in names} == groups and len(names) == 2 * len(groups)
     return folder
 
