@@ -9,4 +9,4 @@ sweep strategy=random,variation_ratios
 sweep strategy=core_set,random,entropy learner=plain
 
 al-compare "$runs" --across learner --baseline random-ensemble --last 1 --out "$out"
-al-plot "$runs" --across learner --split none --out "$out"
+al-plot "$runs" --across learner --split none --title "CIFAR-10, K-CNN of half the width" --out "$out"
