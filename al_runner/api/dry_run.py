@@ -76,7 +76,8 @@ def dry_run(words: Sequence[str], require_sweep: Callable[[RunMode, str], None])
                 if mode is RunMode.RUN:
                     raise
                 own = [word for word in job if not all(word in other for other, _ in jobs)]
-                refused.append(f"{' '.join(own or job)}: {explain(error)}")
+                words, line = " ".join(own or job), explain(error)
+                refused.append(line if line.startswith(f"{words} ") else f"{words}: {line}")
         require_apart(folders, apart)
     say(*shown(planned, refused, launcher))
     return int(bool(refused))

@@ -45,9 +45,7 @@ def test_a_sweep_is_told_and_not_started(tmp_path: Path, capsys: pytest.CaptureF
     assert lines[1] == "digits random seed 0, 1, 2"
     assert lines[3] == "  net: usps_cnn with 43,680 parameters, learner plain, training adam_short, on cpu (1 thread)"
     assert lines[4].startswith("  4 rounds, from 20 labels to 80; folder ")
-    assert lines[-5].startswith(
-        "refused: strategy=bald: strategy=bald needs several posterior samples; use learner=dropout"
-    )
+    assert lines[-5].startswith("refused: strategy=bald needs several posterior samples; use learner=dropout")
     assert lines[-4:] == [
         "in all: 6 runs, 24 rounds to do, 480 labels to buy",
         "started by: auto, which is processes here, 2 runs at the same time",
