@@ -216,4 +216,4 @@ def asked(strategy: Strategy, fitted: Fitted, data: DataSet, known: int, n: int,
         raise UsageError(
             f"{strategy.name} can't choose without labelled inputs ({one_line(error)}); give labelled=(inputs, labels)"
         ) from error
-    return checked(answer, pool, n, type(strategy).__name__).chosen
+    return checked(answer, pool, n, strategy).chosen

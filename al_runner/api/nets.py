@@ -76,7 +76,7 @@ def newest_net(folder: Path) -> nn.Module:
 def _net_of(folder: Path, saved: Saved) -> nn.Module:
     channels = saved.image_shape[0]
     with usage_errors():
-        find_modules_of(folder)
+        find_modules_of(read(folder))
         model = instantiate(OmegaConf.create(config_of(folder)).model)
     builder = NetBuilder(model, saved.image_shape, len(saved.classes), torch.zeros(channels), torch.ones(channels))
     nets = []
@@ -88,12 +88,10 @@ def _net_of(folder: Path, saved: Saved) -> nn.Module:
     return net
 
 
-def find_modules_of(folder: Path) -> State | None:
-    """The state of a run, whose own modules are then found where the run found them; None if there is none."""
-    state = read(folder)
+def find_modules_of(state: State | None) -> None:
+    """Let the modules of one's own that a run has used be found where it found them."""
     if state is not None:
         find_modules(state.launch, Path(state.cwd))
-    return state
 
 
 def config_of(folder: Path) -> dict[str, Any]:
@@ -109,7 +107,8 @@ def again(folder: Path) -> tuple[Experiment, Fitted, Pool]:
 
     Raises UsageError if the folder holds no run, or if no round is measured yet.
     """
-    config, state = config_of(folder), find_modules_of(folder)
+    config, state = config_of(folder), read(folder)
+    find_modules_of(state)
     kept_words = [
         word
         for word in (state.overrides if state else ())

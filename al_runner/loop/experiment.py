@@ -188,7 +188,7 @@ class Experiment:
             oracle = simulated(self.oracle, "budget.sets")
             pool.offer(oracle.one_class_sets(pool.candidates, self.plan.sets, size, rng))
         answer = await self.strategy.query(fitted, pool, size, streams)
-        return checked(answer, pool, size, type(self.strategy).__name__)
+        return checked(answer, pool, size, self.strategy)
 
     async def purchase(
         self, record: Record, pool: Pool, fitted: CheckedFit | None, query: Query, round_: int

@@ -56,4 +56,4 @@ class InitialSet:
             return Choice(random_ids(pool, size, rng))
         pool.draw_candidates(len(pool.unlabelled), streams("candidates"))
         chosen = await self.strategy.query(Unfitted(), pool, size, streams)
-        return checked(chosen, pool, size, type(self.strategy).__name__)
+        return checked(chosen, pool, size, self.strategy)

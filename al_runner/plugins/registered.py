@@ -20,12 +20,11 @@ sys.path.append(str(Path(__file__).parent))
 
 def jobs(device: str, threads: int = 1) -> int:
     """How many runs to do at the same time: one for each GPU that they may use, or for every `threads` CPU cores."""
-    import torch  # noqa: PLC0415 - takes two seconds, which al-run --help need not wait for
+    from al_runner.job.device import gpus_in_turn  # noqa: PLC0415 - torch takes seconds; al-run --help need not wait
 
-    if device.startswith("cuda:"):  # all on this one
-        return 1
-    if device == "cuda" or (device == "auto" and torch.cuda.is_available()):
-        return max(1, torch.cuda.device_count())
+    gpus = gpus_in_turn(device)
+    if gpus or device.startswith("cuda"):
+        return max(1, gpus)
     if not isinstance(threads, int) or threads < 1:  # the runs themselves refuse it
         return 1
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -53,4 +52,5 @@ OmegaConf.register_new_resolver("al.jobs", jobs, replace=True)
 OmegaConf.register_new_resolver("al.settings", settings, replace=True)
 OmegaConf.register_new_resolver("al.home", lambda folder: str(Path(str(folder)).expanduser()), replace=True)
 
+# Hydra, which is held below 1.4, has no hook for how overrides are applied.
 setattr(ConfigLoaderImpl, "_apply_overrides_to_config", staticmethod(overrides.apply))  # noqa: B010 - mypy forbids the assignment

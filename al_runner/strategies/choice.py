@@ -19,11 +19,12 @@ class Choice(NamedTuple):
     made: Tensor | None = None  # images to be labelled in place of the pool's, uint8 [n, C, H, W]; `chosen` is empty
 
 
-def checked(answer: object, pool: Pool, n: int, name: str) -> Choice:
-    """The answer of a strategy of class `name` to a query, as a `Choice`; it may be a list or array of whole numbers.
+def checked(answer: object, pool: Pool, n: int, strategy: object) -> Choice:
+    """The answer of `strategy` to a query, as a `Choice`; it may be a list or array of whole numbers.
 
     Raises UsageError unless the answer is `n` distinct candidates, and all facts are numbers.
     """
+    name = type(strategy).__name__
     chosen, facts, made = answer if isinstance(answer, Choice) else (answer, {}, None)
     wanted = f"{name} returned {{}}; a query returns {n} distinct ids of pool.candidates, as int64 [{n}]"
     try:

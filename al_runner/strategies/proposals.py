@@ -34,5 +34,5 @@ async def proposals(
         proposer, own = proposers[place % len(proposers)], streams.of(f"batch {place}")
         most = proposer.plan(Budget(initial=n, query=n)).candidate_count
         part = pool.among(shuffled(pool.candidates_by_id, own("part"))[: min(max(n, size), most)])
-        batches.append(checked(await proposer.query(fitted, part, n, own), part, n, type(proposer).__name__).chosen)
+        batches.append(checked(await proposer.query(fitted, part, n, own), part, n, proposer).chosen)
     return batches

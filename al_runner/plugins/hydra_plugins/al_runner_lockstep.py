@@ -61,9 +61,9 @@ class LockstepLauncher(Launcher):
 
 def others_idle(device: str) -> str:
     """For the log: that lock-step leaves all GPUs but the first idle, if there are several; otherwise empty."""
-    import torch  # noqa: PLC0415
+    from al_runner.job.device import gpus_in_turn  # noqa: PLC0415 - torch, see `launch`
 
-    gpus = torch.cuda.device_count() if device in ("auto", "cuda") else 0
+    gpus = gpus_in_turn(device)
     return f" on one of {gpus} GPUs; hydra/launcher=processes uses them all, with one run on each" if gpus > 1 else ""
 
 

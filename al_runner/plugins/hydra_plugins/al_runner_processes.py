@@ -152,9 +152,9 @@ class Queue:
 
 def gpus(device: str, count: int) -> list[dict[str, str]]:
     """Environment variables of `count` workers: each sees one GPU, in turn, or none if there is none."""
-    import torch  # noqa: PLC0415 - takes two seconds, which al-run --help need not wait for
+    from al_runner.job.device import gpus_in_turn  # noqa: PLC0415 - torch takes seconds; al-run --help need not wait
 
-    cards = torch.cuda.device_count() if device in ("auto", "cuda") else 0
+    cards = gpus_in_turn(device)
     visible = os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(cards)))
     names = visible.split(",")[:cards]
     return [{"CUDA_VISIBLE_DEVICES": names[place % cards]} if cards else {} for place in range(count)]
