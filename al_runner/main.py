@@ -28,7 +28,7 @@ with starting("al-run"):
 
 WAITS = 3  # exit code of a run that can't go on before somebody has labelled images
 DEFAULT_LAUNCHER = "auto"  # of conf/config.yaml
-FOLDER_TROUBLE = (errno.EEXIST, errno.ENOTDIR, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
+FOLDER_TROUBLE = (errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 
 
 def start(cfg: DictConfig) -> None:
@@ -74,8 +74,12 @@ def export(words: Sequence[str]) -> None:
 
 
 def folder_trouble(error: Exception) -> str | None:
-    """The line for a folder of results that can't be written; None for another error."""
-    if isinstance(error, OSError) and (isinstance(error, PermissionError) or error.errno in FOLDER_TROUBLE):
+    """The line for a folder of results that can't be written; None for another error, such as an unreadable file."""
+    if not isinstance(error, OSError) or (
+        os.path.isfile(error.filename or "") and not os.access(error.filename, os.R_OK)
+    ):
+        return None
+    if isinstance(error, PermissionError) or error.errno in FOLDER_TROUBLE:
         return f"{error.filename} can't be written ({error.strerror}); choose another folder with results=..."
     return None
 
@@ -106,7 +110,7 @@ def main() -> None:
     except BrokenPipeError:  # the reader has gone, as in `al-run --help | head`
         sys.exit(silence_broken_pipe())
     except Exception as error:
-        line = shortage(error) or of_composition(error) or folder_trouble(error)
+        line = shortage(error) or folder_trouble(error) or of_composition(error)
         if line is None:
             raise
         sys.exit(plain(f"al-run: {line}"))

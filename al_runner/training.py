@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy
 from al_runner.errors import UsageError
 from al_runner.rng import Streams, global_stream
 from al_runner.settings.declare import options
-from al_runner.settings.kinds import Count, Many, Means, NotNegative, Positive, Share, Takes
+from al_runner.settings.kinds import Count, Many, Means, NotNegative, Positive, Reads, Share, Takes
 from al_runner.types import TrainData
 
 Loss = Callable[[Any, Tensor], Tensor]  # from the net's output in training and the labels to a mean loss
@@ -86,7 +86,8 @@ class Recipe:
         Literal["best", "last"], Means("the weights that stay: those of the best validation, or of the last one")
     ] = "best"
     schedule: Annotated[
-        Schedule | None, Means("factors of the learning rate during training; null: a constant rate")
+        Annotated[Schedule, Reads("a part with `whole` and `__call__(step, per_check, steps)`")] | None,
+        Means("factors of the learning rate during training; null: a constant rate"),
     ] = None
     label_smoothing: Annotated[Share, Means("share of every label that is spread evenly over all classes")] = 0.0
     repeat_to: Annotated[

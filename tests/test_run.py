@@ -362,6 +362,13 @@ def test_results_that_cannot_be_written_are_named(al_run: Command, tmp_path: Pat
     assert "Traceback" not in output
 
 
+def test_a_sweeps_folder_that_cannot_be_written_is_named(al_run: Command, tmp_path: Path) -> None:
+    (tmp_path / "multirun.yaml").mkdir()  # Hydra, not al-runner, writes the file of this name
+    code, output = al_run("-m", *digits8(tmp_path))
+    assert (code, "Traceback" in output) == (1, False)
+    assert f"{tmp_path / 'multirun.yaml'} can't be written (Is a directory); choose another folder with res" in output
+
+
 def test_two_processes_never_share_a_folder(al_run: Command, tmp_path: Path) -> None:
     from filelock import FileLock
 

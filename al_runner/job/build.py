@@ -17,11 +17,11 @@ from al_runner.features.base import Features
 from al_runner.job.methods import require_learner, require_queries, require_strategy
 from al_runner.job.person import require_run_to_answer
 from al_runner.job.placed import placed
+from al_runner.job.recipe import require_augmentation, require_init, require_pixels, require_schedule, require_trainable
 from al_runner.labelling.exchange import NO_ANSWERS, RecordedAnswers
 from al_runner.loop.experiment import Experiment
 from al_runner.loop.initial import DRAWN
 from al_runner.models.inputs import NetBuilder, net_builder
-from al_runner.models.layers import Augmentation
 from al_runner.models.outputs import require_outputs
 from al_runner.oracle.person import Person
 from al_runner.strategies.base import Strategy
@@ -57,11 +57,14 @@ def build(cfg: DictConfig, device: torch.device, answers: RecordedAnswers = NO_A
     require_queries(strategy, experiment.purchases)
     strategy.check_learner(strategy.wrap(learner))
     images = data.images[:2].cpu()
-    require_pixels(cfg, images)
+    recipe, training = instantiate(cfg.training), f"training={cfg.run.training}"
+    require_pixels(recipe, images, training)
     net = checked_net(cfg, builder, images)
     strategy.check(net, images)
-    require_augmentation(cfg, images)
-    require_trainable(cfg, net, images, first)
+    require_augmentation(recipe, images, training)
+    require_init(recipe, builder, training)
+    require_schedule(recipe, builder, first, training)
+    require_trainable(recipe, net, images, first, f"model={cfg.run.model}")
     return experiment
 
 
@@ -159,50 +162,3 @@ def require_new_weights(one: nn.Module, other: nn.Module, model: str) -> None:
             f"model={model}: every net must have weights of its own, and two have the same {listed(shared, 3)}; make "
             "the layers inside the function, or return copy.deepcopy(net)"
         )
-
-
-def require_pixels(cfg: DictConfig, images: Tensor) -> None:
-    """Raises UsageError if vectors would be shifted or mirrored as if they were images."""
-    augment = instantiate(cfg.training).augment
-    if augment is None or images.shape[-2:] != (1, 1):
-        return
-    if any(isinstance(layer, Augmentation) for layer in augment().modules()):
-        raise UsageError(
-            f"training={cfg.run.training} shifts and mirrors images, and these inputs are vectors; use a training= "
-            "without augmentation, such as training=adam"
-        )
-
-
-def require_augmentation(cfg: DictConfig, images: Tensor) -> None:
-    """Raises UsageError if training.augment makes no layer from images to images of the same shape."""
-    augment = instantiate(cfg.training).augment
-    if augment is None:
-        return
-    try:
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            shape = [*augment().train()(images).shape]
-    except (TypeError, ValueError, RuntimeError, AttributeError) as error:
-        raise UsageError(
-            f"training.augment of training={cfg.run.training}: {error}; it makes a layer from images to images, and "
-            "its YAML has _partial_: true"
-        ) from error
-    if shape != (given := [*images.shape]):
-        raise UsageError(
-            f"training.augment of training={cfg.run.training} turns images {given} into {shape}; keep the shape"
-        )
-
-
-def require_trainable(cfg: DictConfig, net: nn.Module, images: Tensor, initial: int) -> None:
-    """Raises UsageError if a minibatch is one image and the net can't be trained on one, as with BatchNorm.
-
-    The net may be in training mode afterwards.
-    """
-    if min(instantiate(cfg.training).batch_size, initial) > 1:
-        return
-    try:
-        net.train()(images[:1])
-    except (RuntimeError, ValueError) as error:
-        raise UsageError(
-            f"model={cfg.run.model} can't be trained on one image at a time ({error}); "
-            "raise budget.initial and training.batch_size to 2 or more"
-        ) from error

@@ -1,21 +1,24 @@
 """Checks that parts have the methods that a run will call, before any training."""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, cast
 
 from torch import nn
 
 from al_runner.errors import UsageError
+from al_runner.record.loggers import Logger
 from al_runner.strategies.base import ByScore, Strategy
 from al_runner.system.text import one_line
 from al_runner.types import Learner
 
-# How the loop calls the methods of a strategy and of a learner.
+# How a run calls the methods of a strategy, of a learner and of a logger.
 QUERY = "async def query(self, fitted, pool, n, streams)"
 SELECT = "def select(self, fitted, pool, n, rng)"
 SCORES = "def scores(self, fitted, pool, ids, rng)"
 FIT = "async def fit(self, data, streams, previous)"
+WRITE, CLOSE = "def write(self, row)", "def close(self, whole)"
 LEARNERS = "derive its class from Plain of al_runner.learners.plain"
 
 
@@ -54,11 +57,27 @@ def require_learner(make: Callable[..., Any], build: Callable[[], nn.Module], wh
     return cast(Learner, learner)
 
 
+def require_logger(make: Callable[..., Any], folder: Path, settings: Mapping[str, Any], who: str) -> Logger:
+    """The logger that `who`, such as `logger=mlflow`, makes for the run in a folder.
+
+    Raises UsageError if it can't be made, or lacks a method.
+    """
+    try:
+        logger = make(folder=folder, settings=settings)
+    except TypeError as error:
+        raise UsageError(
+            f"{who}: {one_line(error)}; a logger is made with folder= and settings=, and its YAML has _partial_: true"
+        ) from error
+    for call in (WRITE, CLOSE):
+        require_method(logger, call, who)
+    return cast(Logger, logger)
+
+
 def require_method(part: object, call: str, who: str) -> None:
     """Raises UsageError if the method of a part can't be called as `call`, its first line, says."""
     start, _, arguments = call.removesuffix(")").partition("(self, ")
     name = start.rpartition(" ")[2]
-    method = getattr(part, name)
+    method: Any = getattr(part, name, None)
     fits = inspect.iscoroutinefunction(inspect.unwrap(method)) == call.startswith("async")
     try:
         inspect.signature(method).bind(*arguments.split(", "))

@@ -20,6 +20,7 @@ from al_runner.engine.stopping import NonFiniteLoss
 from al_runner.errors import UsageError, Waiting
 from al_runner.job.build import build
 from al_runner.job.device import set_torch, torch_device
+from al_runner.job.methods import require_logger
 from al_runner.job.person import asking, exchange_of, record_answers, require_one_person, warn_if_needless
 from al_runner.job.weights import Seen, keeper
 from al_runner.labelling.exchange import Exchange, RecordedAnswers
@@ -90,7 +91,7 @@ async def run_job(cfg: DictConfig, clock: Callable[[], float], progress: Lines, 
                 warn_if_needless(exchange, title)
             progress.opened(title, rounds, record.rows)
             if len(record.rows) < rounds:
-                logger = instantiate(cfg.logger)(folder=folder, settings=identity(cfg)) if cfg.get("logger") else None
+                logger = logger_of(cfg, folder)
                 start = provenance(device, cfg.seed, noted.words, data, experiment.data.source)
                 record.begin(recorded(cfg, experiment), start, experiment.data.files)
                 record.on(Measured, lambda event: noted.runs(experiment.rounds(record)))
@@ -170,6 +171,14 @@ def recorded(cfg: DictConfig, experiment: Experiment) -> dict[str, Any]:
     """What the run's folder keeps of its configuration: its identity, and whether it is an upper line."""
     config = identity(cfg)
     return config | {"run": config["run"] | {UPPER_LINE: True}} if experiment.strategy.foresees else config
+
+
+def logger_of(cfg: DictConfig, folder: Path) -> Logger | None:
+    """The logger that the user chose, for the run in a folder. Raises UsageError if it can't log."""
+    if not cfg.get("logger"):
+        return None
+    who = f"logger={HydraConfig.get().runtime.choices['logger']}"
+    return require_logger(instantiate(cfg.logger), folder, identity(cfg), who)
 
 
 async def carry_out(

@@ -22,6 +22,7 @@ USER_ERRORS = (UsageError, HydraException, OmegaConfBaseException)  # mistakes t
 
 # Hydra's message for a group's choice that is not there, with a line for each that is.
 CHOICE = re.compile(r"Could not find '([\w/]+)/([^'/]+)'\s+Available options in '\1':\s+([^\n]*(?:\n\t[^\n]+)*)")
+RUN = "al_runner.job.run"  # the module of a run that has begun
 COMPOSERS = ("hydra", "omegaconf", "antlr4", "yaml")  # packages that read what the user wrote
 PLACES = (
     "lie in the folder where al-run is started, in that of --config-dir, or there beside its YAML file; in Python, put "
@@ -63,7 +64,12 @@ def of_target(line: str, first: BaseException) -> str | None:
 
 
 def no_name(module: str, name: str) -> str:
-    """What is wrong with a name that an imported module does not have: the most similar name, else all its own."""
+    """What is wrong with a name that an imported module does not have.
+
+    Python's own module hides the user's, or the name is misspelt: the most similar name is shown, else all its own.
+    """
+    if module.partition(".")[0] in sys.stdlib_module_names:
+        return f"{module} is a module of Python's own library, which hides a file of that name; call yours otherwise"
     own = [key for key, value in vars(sys.modules[module]).items() if getattr(value, "__module__", None) == module]
     close = get_close_matches(name, own, n=1)
     return f"{module} has no {name}; it has {close[0] if close else ', '.join(own) or 'nothing of its own'}"
@@ -83,9 +89,12 @@ def reason(error: BaseException) -> BaseException | None:
 
 
 def of_composition(error: BaseException) -> str | None:
-    """The line for what Hydra's or OmegaConf's own code failed at, a word of the command line; None for others."""
+    """The line for what Hydra's or OmegaConf's own code failed at, a word of the command line.
+
+    None for others, and once a run has begun: code of the run is called through Hydra then.
+    """
     where = [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)]
-    if where and where[-1].partition(".")[0] in COMPOSERS:
+    if where and where[-1].partition(".")[0] in COMPOSERS and RUN not in where:
         return f"this can't be composed: {' '.join(str(error).split()) or type(error).__name__}; {SEE_HELP}"
     return None
 

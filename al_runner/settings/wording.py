@@ -114,7 +114,9 @@ def one_of(texts: Sequence[str]) -> str:
 
 
 def shown(value: object) -> str:
-    """A value as YAML spells it, a word in quotes."""
+    """A value as YAML spells it, a word in quotes; of an object that only shows its address, its class."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
+    if type(value).__repr__ is object.__repr__:
+        return f"a {type(value).__name__}"
     return repr(value)

@@ -56,6 +56,32 @@ class NoBuild(Learner):
 class FitNotAsync(Learner):
     def fit(self, data, streams, previous): ...
 
+class TwoArguments:
+    whole = False
+    def __call__(self, step, per_check): ...
+
+class Word:
+    whole = False
+    def __call__(self, step, per_check, steps): return "fast"
+
+class EndsNaN:
+    whole = False
+    def __call__(self, step, per_check, steps): return 1.0 if step < steps - 1 else float("nan")
+
+class NoWhole:
+    def __call__(self, step, per_check, steps): return 1.0
+
+def no_such_layer(net): net.missing.weight.zero_()
+
+def needs_more(net, more): ...
+
+class NoClose:
+    def __init__(self, folder, settings): ...
+    def write(self, row): ...
+
+class NoFolder:
+    def __init__(self): ...
+
 class OneFit(Learner):
     async def fit(self, data, streams, previous):
         await trained(Fit(self.build, None, data, streams))
@@ -128,6 +154,68 @@ def test_an_augmentation_keeps_the_shape(al_run: Command, tmp_path: Path, option
     assert (code, "Traceback" in output) == (1, False)
     assert "training.augment of training=adam_short" in output and line in output.splitlines()[-1]
     assert recorded(tmp_path) == 0
+
+
+@pytest.mark.parametrize(
+    ("option", "line"),
+    [
+        (
+            "schedule={_target_: own_parts.TwoArguments}",
+            "can't be called as the run calls it; write def __call__(self, s",
+        ),
+        ("schedule={_target_: own_parts.Word}", "gives 'fast' for step 0; it must give a number of 0 or more"),
+        ("schedule={_target_: own_parts.EndsNaN}", "gives nan for step 1; it must give a number of 0 or more"),
+        (
+            "schedule={_target_: own_parts.NoWhole}",
+            "is a NoWhole; it must be a part with `whole` and `__call__(step, p",
+        ),
+        ("init={_target_: own_parts.no_such_layer, _partial_: true}", "has no attribute 'missing'; it takes a net and"),
+        (
+            "init={_target_: own_parts.needs_more, _partial_: true}",
+            "missing 1 required positional argument: 'more'; it",
+        ),
+    ],
+)
+def test_a_recipes_own_parts_are_checked(al_run: Command, tmp_path: Path, option: str, line: str) -> None:
+    mine = tmp_path / "mine"
+    (mine / "training").mkdir(parents=True)
+    (mine / "own_parts.py").write_text(MODULE)
+    optimiser = "optimizer: {_target_: torch.optim.Adam, _partial_: true, lr: 0.001}"
+    recipe = ["_target_: al_runner.training.Recipe", optimiser, "check_every: 8", "max_checks: 100"]
+    (mine / "training" / "own.yaml").write_text("\n".join([*recipe, option.replace("=", ": ", 1), ""]))
+    code, output = al_run(
+        *QUICK, "--config-dir", str(mine), "training=own", "strategy=random", f"results={tmp_path / 'results'}"
+    )
+    assert (code, "Traceback" in output) == (1, False)
+    last = output.splitlines()[-1]
+    assert f"training.{option.partition('=')[0]}" in last and line in last
+    assert recorded(tmp_path) == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "line"),
+    [
+        ("NoClose", "logger=own: NoClose.close can't be called as the run calls it; write def close(self, whole)"),
+        ("NoFolder", "a logger is made with folder= and settings=, and its YAML has _partial_: true"),
+    ],
+)
+def test_a_logger_is_checked_before_the_first_round(al_run: Command, tmp_path: Path, kind: str, line: str) -> None:
+    command = words(tmp_path, f"logger={kind}")
+    with (tmp_path / "mine" / "logger" / "own.yaml").open("a") as file:
+        file.write("_partial_: true\n")
+    code, output = al_run(*command, "strategy=random")
+    assert (code, "Traceback" in output) == (1, False)
+    assert line in output.splitlines()[-1]
+    assert recorded(tmp_path) == 0
+
+
+def test_a_module_with_the_name_of_pythons_own_is_told(al_run: Command, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "sched.py").write_text(MODULE)
+    target = "strategy._target_=sched.NaN"
+    code, output = al_run("--config-dir", str(tmp_path / "mine"), target, *QUICK, f"results={tmp_path / 'results'}")
+    assert code == 1
+    assert "sched is a module of Python's own library, which hides a file of that name; call yours" in output
 
 
 def test_an_error_of_its_own_is_shown_with_its_trace_and_what_became_of_the_run(

@@ -1,0 +1,98 @@
+"""Checks of a training recipe, and of the user's own parts in it, before any training.
+
+N images, C colour channels, H x W pixels.
+"""
+
+from math import isfinite
+
+import torch
+from torch import Tensor, nn
+
+from al_runner.errors import UsageError
+from al_runner.job.methods import require_method
+from al_runner.models.inputs import NetBuilder
+from al_runner.models.layers import Augmentation
+from al_runner.system.text import one_line
+from al_runner.training import Recipe, least_minibatch
+
+FACTOR = "def __call__(self, step, per_check, steps)"  # how a schedule is called
+WRONG = (
+    TypeError,
+    ValueError,
+    RuntimeError,
+    AttributeError,
+)  # what a part raises if it is called with what it can't use
+
+
+def require_pixels(recipe: Recipe, images: Tensor, who: str) -> None:
+    """Raises UsageError if vectors would be shifted or mirrored as if they were images [N, C, H, W].
+
+    `who` is the recipe's name, such as `training=adam`.
+    """
+    if recipe.augment is None or images.shape[-2:] != (1, 1):
+        return
+    if any(isinstance(layer, Augmentation) for layer in recipe.augment().modules()):
+        raise UsageError(
+            f"{who} shifts and mirrors images, and these inputs are vectors; use a training= without augmentation, "
+            "such as training=adam"
+        )
+
+
+def require_augmentation(recipe: Recipe, images: Tensor, who: str) -> None:
+    """Raises UsageError if the recipe's augmentation is no layer from images [N, C, H, W] to images of that shape."""
+    if recipe.augment is None:
+        return
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            shape = [*recipe.augment().train()(images).shape]
+    except WRONG as error:
+        raise UsageError(
+            f"training.augment of {who}: {one_line(error)}; it makes a layer from images to images, and its YAML has "
+            "_partial_: true"
+        ) from error
+    if shape != (given := [*images.shape]):
+        raise UsageError(f"training.augment of {who} turns images {given} into {shape}; keep the shape")
+
+
+def require_init(recipe: Recipe, build: NetBuilder, who: str) -> None:
+    """Raises UsageError if the recipe can't draw the initial weights of a net."""
+    if recipe.init is None:
+        return
+    try:
+        recipe.new_net(build, torch.Generator())
+    except WRONG as error:
+        raise UsageError(
+            f"training.init of {who}: {one_line(error)}; it takes a net and changes its weights in place, and its YAML "
+            "has _partial_: true"
+        ) from error
+
+
+def require_schedule(recipe: Recipe, build: NetBuilder, initial: int, who: str) -> None:
+    """Raises UsageError if the schedule gives no rate for the first or the last step on `initial` examples."""
+    if recipe.schedule is None:
+        return
+    require_method(recipe.schedule, FACTOR, f"training.schedule of {who}")
+    per_check = recipe.steps_per_check(initial, least_minibatch(build()))
+    for step in (0, per_check * recipe.max_checks - 1):
+        factor = recipe.rate_factor(step, per_check)
+        if not (isinstance(factor, int | float) and isfinite(factor) and factor >= 0):
+            raise UsageError(
+                f"training.schedule of {who} gives {factor!r} for step {step}; it must give a number of 0 or more, the "
+                "factor of the optimiser's rate"
+            )
+
+
+def require_trainable(recipe: Recipe, net: nn.Module, images: Tensor, initial: int, who: str) -> None:
+    """Raises UsageError if a minibatch is one image and the net can't be trained on one, as with BatchNorm.
+
+    `who` is the net's name, such as `model=resnet18`. The net may be in training mode afterwards.
+    """
+    if min(recipe.batch_size, initial) > 1:
+        return
+    try:
+        net.train()(images[:1])
+    except (RuntimeError, ValueError) as error:
+        raise UsageError(
+            f"{who} can't be trained on one image at a time ({error}); raise budget.initial and training.batch_size to "
+            "2 or more"
+        ) from error
