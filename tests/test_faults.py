@@ -217,7 +217,7 @@ def test_killed_workers_start_again(three: Path, tmp_path: Path, record_property
 def test_a_worker_killed_between_two_runs_is_replaced() -> None:
     """Each carries out one run, and is gone before it has read the next."""
     answer = "import os; input(); os.close(0); print('{\"error\": null}', flush=True); os.kill(os.getpid(), 9)"
-    queue = Queue([["seed=0"], ["seed=1"], ["seed=2"]], 0, keep_going=True, retries=1)
+    queue = Queue([["seed=0"], ["seed=1"], ["seed=2"]], [None] * 3, 0, keep_going=True, retries=1)
     queue.work([sys.executable, "-c", answer], [{}])
     assert [job.status for job in queue.returns] == [JobStatus.COMPLETED] * 3
 
@@ -292,6 +292,35 @@ def test_of_several_processes_on_one_folder_one_runs(whole: Path, tmp_path: Path
         refused += codes.count(1)
         require_equal(run_folder(results), whole)
     record_property("4 processes on one folder", f"{tried} tried, {tried} survived ({refused} refused in all)")
+
+
+@pytest.mark.parametrize("launchers", [("processes", "processes"), ("lockstep", "processes")], ids="-".join)
+def test_two_sweeps_of_the_same_runs_share_them(
+    three: Path, tmp_path: Path, record_property: Record, launchers: tuple[str, str]
+) -> None:
+    both = [sweep(launcher, tmp_path) for launcher in launchers]
+    outputs = [process.communicate()[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], outputs
+    assert all("all 3 jobs are done" in output for output in outputs)
+    assert "another process is carrying it out; this sweep waits" in "".join(outputs)
+    assert sum(output.count("round 0/") for output in outputs) == 3  # each run was begun once
+    require_equal_sweeps(tmp_path, three)
+    record_property(f"the same sweep twice at once ({' and '.join(launchers)})", "1 tried, 1 survived")
+
+
+def test_of_two_sweeps_one_is_killed_and_the_other_ends_its_runs(
+    three: Path, tmp_path: Path, record_property: Record
+) -> None:
+    first = sweep("processes", tmp_path, "hydra.launcher.n_jobs=2")
+    until_recorded(tmp_path, 1)
+    second = sweep("processes", tmp_path, "hydra.launcher.n_jobs=1")
+    until_recorded(tmp_path, 5)
+    first.kill()
+    first.communicate()
+    output, _ = second.communicate()
+    assert (second.returncode, "all 3 jobs are done" in output) == (0, True), output
+    require_equal_sweeps(tmp_path, three)
+    record_property("SIGKILL of one of two such sweeps", "1 tried, 1 survived")
 
 
 def locks_do_nothing() -> None:

@@ -30,7 +30,7 @@ from al_runner.record.loggers import Logger, logged
 from al_runner.record.provenance import fingerprints, provenance
 from al_runner.record.run import RunRecord, discard
 from al_runner.record.run_id import UPPER_LINE, RunId
-from al_runner.record.state import RUNNING, Noted
+from al_runner.record.state import LOCK, RUNNING, Noted
 from al_runner.settings.check import require_options
 from al_runner.settings.explain import USER_ERRORS, explain
 from al_runner.sweeps.begin import launch_of
@@ -79,7 +79,7 @@ async def run_job(cfg: DictConfig, clock: Callable[[], float], progress: Lines, 
     try:
         words = [*hydra.overrides.task]
         noting = Noted(folder, words, explain, launch_of(cast(DictConfig, hydra)))
-        with Claim(folder / ".lock") as claim, noting as noted, unended():
+        with Claim(folder / LOCK) as claim, noting as noted, unended():
             require_options(cfg)
             set_torch(cfg)
             device = torch_device(cfg.device, device_number)
@@ -105,7 +105,7 @@ async def run_job(cfg: DictConfig, clock: Callable[[], float], progress: Lines, 
                 noted.write(RUNNING, rule=rule)
             record.end(rule)
     except Taken as error:
-        raise UsageError(f"{folder} is {error}; wait for it, or choose another name=") from None
+        raise UsageError(f"{folder} is {error}; wait for it, or choose another name=") from error
     except Waiting:
         raise
     except Exception as error:

@@ -3,9 +3,9 @@
 from contextlib import suppress
 from pathlib import Path
 
+from al_runner.record.state import LOCK
 from al_runner.system.claim import Claim, Taken
 
-LOCK = ".lock"
 TRACES = {"state.json", "al-run.log"}  # every start writes these; all other files of a run's folder are records
 
 

@@ -14,15 +14,16 @@ from typing import Any
 from al_runner.errors import UsageError, Waiting
 from al_runner.system import scheduler
 from al_runner.system.atomic import replace_file
-from al_runner.system.claim import Taken, alive, born
+from al_runner.system.claim import Taken, alive, born, note_of
 from al_runner.system.foreign import from_json
 
 WAITING, RUNNING, DONE, FAILED, STOPPED = "waiting", "running", "done", "failed", "stopped"
 ASKING = "waiting for labels"  # of a person; no process runs meanwhile
 NAME = "state.json"
+LOCK = ".lock"  # the file that the process of a run holds
 JOB = re.compile(r".*/\d+", re.DOTALL)  # see scheduler.py
 LAUNCH = "AL_RUNNER_LAUNCH"  # environment variable of a process that carries out a part of another process's sweep
-SILENT = 3600  # seconds without a new state after which a run on another machine counts as stopped
+SILENT = 3600  # seconds without a sign of a run on another machine after which it counts as stopped
 
 
 @dataclass(frozen=True)
@@ -53,23 +54,32 @@ class State:
         me: dict[str, Any] = {"host": socket.gethostname(), "pid": os.getpid(), "born": born(os.getpid())}
         return replace(self, **{"error": "", **me, **changes}, state=state, updated=datetime.now(UTC).isoformat())
 
-    def reconciled(self) -> "State":
-        """The true state: a run counts as stopped if it says that it runs or waits, but its process or job is gone."""
+    def reconciled(self, folder: Path) -> "State":
+        """The true state of the run in a folder.
+
+        It counts as stopped if it says that it runs or waits, but its process or job is gone.
+        """
         if self.state in (DONE, FAILED, ASKING):
             return self
         queued = scheduler.queued(self.job) if self.job else None
         if queued is None:
             # A run in Slurm's queue has no process; if Slurm does not answer, nothing says that it has left the queue.
             processless = self.state == STOPPED or (self.state == WAITING and self.job)
-            return self if processless or self._alive() else replace(self, state=STOPPED)
+            return self if processless or self._alive(folder) else replace(self, state=STOPPED)
         if queued == scheduler.GONE:
             return replace(self, state=STOPPED, error=scheduler.ending(self.job))
         return self if self.state == RUNNING and queued == scheduler.RUNNING else replace(self, state=WAITING)
 
-    def _alive(self) -> bool:
-        """Whether the process that wrote this still runs; on another machine, whether it wrote in the last SILENT s."""
+    def _alive(self, folder: Path) -> bool:
+        """Whether the process that wrote this still runs.
+
+        On another machine: whether it wrote this, or touched the note that it holds the folder, in the last SILENT s.
+        """
         if self.host != socket.gethostname():
-            return (datetime.now(UTC) - datetime.fromisoformat(self.updated)).total_seconds() < SILENT
+            signs = [datetime.fromisoformat(self.updated)]
+            with suppress(OSError):
+                signs.append(datetime.fromtimestamp(note_of(folder / LOCK).stat().st_mtime, UTC))
+            return (datetime.now(UTC) - max(signs)).total_seconds() < SILENT
         return alive(self.pid, self.born)
 
 
@@ -145,7 +155,7 @@ def sound(folder: Path) -> State:
         if not KINDS[name](value):
             raise UsageError(f"{file}: {name} is {repr(value)[:60]}; the run's own command writes it anew")
     lists = {name: tuple(entries.get(name, ())) for name in ("overrides", "launch")}
-    return State(**{**entries, **lists}).reconciled()
+    return State(**{**entries, **lists}).reconciled(folder)
 
 
 def _is_text(value: object) -> bool:

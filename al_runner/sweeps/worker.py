@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 # Without -P, Python first looks for modules in the current folder, and a queue.py there hides Python's own.
 AL_RUN = (sys.executable, "-P", "-m", "al_runner.main")
@@ -21,6 +21,13 @@ class Lost(Exception):
 
     def __str__(self) -> str:
         return f"its process {f'was killed by signal {-self.code}' if self.code < 0 else f'ended with {self.code}'}"
+
+
+class Answer(NamedTuple):
+    """How a run ended."""
+
+    error: str | None  # one line that says why it failed
+    taken: bool = False  # it did not begin, since another process has its folder
 
 
 class Worker:
@@ -47,8 +54,8 @@ class Worker:
             start_new_session=True,
         )
 
-    def run(self, number: int, overrides: Sequence[str]) -> str | None:
-        """Carry out a run. Returns None, or one line that says why it failed; raises Lost if the process ends."""
+    def run(self, number: int, overrides: Sequence[str]) -> Answer:
+        """Carry out a run. Raises Lost if the process ends."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         try:
@@ -60,8 +67,7 @@ class Worker:
             raise Lost(self.process.wait())
         told: dict[str, Any] = json.loads(answer)
         self.spent = told.get("spent", False)
-        error: str | None = told["error"]
-        return error
+        return Answer(told["error"], told.get("taken", False))
 
     def stop(self) -> None:
         """Ask it to end after its round; a second call ends it at once."""
@@ -86,6 +92,6 @@ def carry_out(
     """
     worker = Worker([sys.executable, *command[1:]], environment, cwd)
     try:
-        return worker.run(number, overrides)
+        return worker.run(number, overrides).error
     finally:
         worker.close()

@@ -65,7 +65,7 @@ class Claim:
     """
 
     def __init__(self, path: Path, patient: bool = False):
-        self._path, self._note, self._patient = path, path.with_name(f"{path.name}.owner"), patient
+        self._path, self._note, self._patient = path, note_of(path), patient
         self._me = Holder.me()
         self._lock: BaseFileLock | None = FileLock(path)
         self._end = Event()
@@ -174,6 +174,11 @@ class Claim:
         while not self._end.wait(BEAT):
             with suppress(OSError):
                 os.utime(self._note)
+
+
+def note_of(path: Path) -> Path:
+    """The note beside the file of a lock that says who holds it; its holder touches it every BEAT seconds."""
+    return path.with_name(f"{path.name}.owner")
 
 
 def born(pid: int) -> float:

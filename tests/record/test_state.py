@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+import time
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from al_runner.record import state
 from al_runner.record.state import DONE, FAILED, RUNNING, STOPPED, WAITING, Noted, State, mark_waiting, read, write
+from al_runner.system.claim import note_of
 
 
 def fresh(now: str = RUNNING, **changes: object) -> State:
@@ -40,6 +42,16 @@ def test_a_run_on_another_machine_goes_by_its_last_word(tmp_path: Path, ago: int
     when = (datetime.now(UTC) - timedelta(seconds=ago)).isoformat()
     write(tmp_path, State(**{**asdict(fresh()), "host": "elsewhere", "updated": when}))
     assert read(tmp_path).state == seen  # type: ignore[union-attr]
+
+
+def test_a_long_round_on_another_machine_goes_by_the_note_that_its_process_touches(tmp_path: Path) -> None:
+    when = (datetime.now(UTC) - timedelta(seconds=10 * state.SILENT)).isoformat()
+    write(tmp_path, State(**{**asdict(fresh()), "host": "elsewhere", "updated": when}))
+    note = note_of(tmp_path / state.LOCK)
+    for ago, seen in ((60, RUNNING), (state.SILENT + 60, STOPPED)):
+        note.touch()
+        os.utime(note, (time.time() - ago,) * 2)
+        assert read(tmp_path).state == seen  # type: ignore[union-attr]
 
 
 def test_waiting_does_not_hide_what_runs_or_is_done(tmp_path: Path) -> None:

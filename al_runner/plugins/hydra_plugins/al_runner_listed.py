@@ -20,6 +20,7 @@ from omegaconf import DictConfig, open_dict
 from al_runner.errors import UsageError
 from al_runner.settings.explain import chain_of, explain
 from al_runner.sweeps.begin import begin
+from al_runner.sweeps.elsewhere import taken
 
 
 class ListedSweeper(Sweeper):
@@ -50,8 +51,9 @@ class ListedSweeper(Sweeper):
 class FedSweeper(Sweeper):
     """Reads runs from standard input, {"number": .., "overrides": [..]} on each line, and carries them out.
 
-    The answer to each, on standard output, is {"error": null, "spent": false} or {"error": "one line", "spent": ..}.
-    `spent` says that this process ends now, because it can't carry out another run. If the input ends during a run, the
+    The answer to each, on standard output, is {"error": .., "taken": .., "spent": ..}. `error` is null, or one line
+    that says why the run failed; `taken` says that it did not begin, since another process has its folder; `spent` says
+    that this process ends now, because it can't carry out another run. If the input ends during a run, the
     other process has gone. This process then stops at once, since the run may start again in another process.
     """
 
@@ -71,7 +73,11 @@ class FedSweeper(Sweeper):
         while line := lines.get():
             self._busy, job = True, json.loads(line)
             failure = self._run(job["number"], job["overrides"])
-            answer = {"error": failure and explain(failure), "spent": failure is not None and broke_the_gpu(failure)}
+            answer = {
+                "error": failure and explain(failure),
+                "taken": taken(failure),
+                "spent": failure is not None and broke_the_gpu(failure),
+            }
             print(json.dumps(answer), file=answers, flush=True)
             self._busy = False
             if answer["spent"]:

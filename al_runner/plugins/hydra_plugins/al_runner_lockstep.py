@@ -17,6 +17,7 @@ from omegaconf import DictConfig, open_dict
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Count, Means
 from al_runner.sweeps.begin import begin, conclude, folders_of
+from al_runner.sweeps.elsewhere import Elsewhere, taken
 
 log = logging.getLogger(__name__)
 
@@ -44,17 +45,22 @@ class LockstepLauncher(Launcher):
         from al_runner.sweeps.progress import sweep_progress  # noqa: PLC0415
 
         begin(self.config)
-        folders_of(self.hydra_context, self.config, job_overrides)
+        elsewhere = Elsewhere(folders_of(self.hydra_context, self.config, job_overrides))
         log.info("%d jobs in lock-step%s", len(job_overrides), others_idle(self.config.device))
+        returns, left = [JobReturn() for _ in job_overrides], [*range(len(job_overrides))]
         with sweep_progress(len(job_overrides)) as progress:
-            jobs = [
-                Job(self, number, overrides, progress)
-                for number, overrides in enumerate(job_overrides, start=initial_job_idx)
-            ]
-            # Again, for the lines of the engine: each job has its own handlers.
-            configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
-            drive_all([job.task for job in jobs if job.task is not None], Stacked(self.max_stacked).train_all)
-        returns = [job.ended() for job in jobs]
+            while left:
+                jobs = {number: Job(self, initial_job_idx + number, job_overrides[number], progress) for number in left}
+                # Again, for the lines of the engine: each job has its own handlers.
+                configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
+                tasks = [job.task for job in jobs.values() if job.task is not None]
+                drive_all(tasks, Stacked(self.max_stacked).train_all)
+                for number, job in jobs.items():
+                    if job.task is not None and taken(job.task.outcome):
+                        elsewhere.leave(number, " ".join(job.result.overrides or []))
+                    else:
+                        returns[number] = job.ended()
+                left = elsewhere.freed()
         conclude(returns)
         return returns
 

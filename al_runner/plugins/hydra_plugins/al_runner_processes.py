@@ -5,7 +5,7 @@ import os
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from threading import Thread
+from threading import Lock, Thread
 from typing import Annotated
 
 from hydra.core.utils import JobReturn, filter_overrides
@@ -16,6 +16,7 @@ from omegaconf import DictConfig
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import CountOrZero, Few, Means
 from al_runner.sweeps.begin import RETRIES, announce, begin, conclude, outcome, part_command, part_environment
+from al_runner.sweeps.elsewhere import Elsewhere
 from al_runner.sweeps.worker import Lost, Worker
 from al_runner.system.signals import Stopped, finishing, noted_signal
 
@@ -51,7 +52,7 @@ class ProcessesLauncher(Launcher):
             for gpu in gpus(self.config.device, min(self.n_jobs, len(job_overrides)))
         ]
         log.info("%d jobs in %d processes", len(job_overrides), len(places))
-        queue = Queue(job_overrides, initial_job_idx, self.keep_going, self.retries)
+        queue = Queue(job_overrides, folders, initial_job_idx, self.keep_going, self.retries)
         with drawing(Path(str(self.config.hydra.sweep.dir)), folders) as draw:
             queue.work(command, places, draw)
         conclude(queue.returns)
@@ -61,10 +62,18 @@ class ProcessesLauncher(Launcher):
 class Queue:
     """The jobs of a sweep, and the workers: a free worker takes the next job."""
 
-    def __init__(self, job_overrides: Sequence[Sequence[str]], first: int, keep_going: bool, retries: int):
+    def __init__(
+        self,
+        job_overrides: Sequence[Sequence[str]],
+        folders: Sequence[Path | None],
+        first: int,
+        keep_going: bool,
+        retries: int,
+    ):
         self.returns = [JobReturn(overrides=list(filter_overrides(overrides))) for overrides in job_overrides]
         self._jobs, self._first = job_overrides, first
-        self._waiting = deque(range(len(job_overrides)))
+        self._waiting, self._elsewhere = deque(range(len(job_overrides))), Elsewhere(folders)
+        self._looking = Lock()  # one worker at a time looks for jobs that other processes have let go of
         self._workers: dict[int, Worker] = {}
         self._keep_going, self._retries, self._stopping = keep_going, retries, False
         self._lost: Counter[int] = Counter()
@@ -116,23 +125,35 @@ class Queue:
 
     def _serve(self, place: int, command: Sequence[str], environment: Mapping[str, str], silent: bool) -> None:
         """Take jobs until there are none; start a new worker if one was lost or is spent."""
-        while self._waiting and not self._stopping:
+        while (self._waiting or self._elsewhere) and not self._stopping:
             worker = self._workers[place] = Worker(command, environment, silent=silent)
             if self._stopping:
                 worker.stop()
             try:
                 while not (self._stopping or worker.spent):
-                    self._do(self._waiting.popleft(), worker)
-            except (Lost, IndexError):  # IndexError: the queue is empty
+                    self._do(self._next(), worker)
+            except (Lost, IndexError):
                 continue
             finally:
                 worker.close()
                 del self._workers[place]
 
+    def _next(self) -> int:
+        """The next job. Jobs that other processes have let go of come last. Raises IndexError if there are none."""
+        while not self._waiting and self._elsewhere and not self._stopping:
+            with self._looking:
+                if not self._waiting:
+                    self._waiting.extend(self._elsewhere.freed(lambda: self._stopping))
+        return self._waiting.popleft()
+
     def _do(self, number: int, worker: Worker) -> None:
         """Do a job. Raises Lost if its process ended; the job is then in the queue again, or has failed."""
         try:
-            self._end(number, worker.run(self._first + number, self._jobs[number]))
+            answer = worker.run(self._first + number, self._jobs[number])
+            if answer.taken:
+                self._elsewhere.leave(number, " ".join(self.returns[number].overrides or []))
+            else:
+                self._end(number, answer.error)
         except Lost as loss:
             self._lost[number] += 1
             if self._stopping:
