@@ -63,23 +63,22 @@ def require_sweep(mode: RunMode | None, launcher: str) -> None:
 
 
 def export(words: Sequence[str]) -> None:
-    """Carry out `al-run --export FOLDER`. Raises UsageError if the words are others."""
-    if len(words) != 2 or words[0] != "--export":
+    """Carry out `al-run --export FOLDER [OPTION=VALUE ...]`. Raises UsageError if the words are others."""
+    if len(words) < 2 or words[0] != "--export" or "=" in words[1]:
         raise UsageError(
-            "--export takes the folder of one run and nothing else, as in al-run --export outputs/.../seed0"
+            "--export takes the folder of one run, right behind it, as in al-run --export outputs/.../seed0"
         )
     from al_runner.api.export import export as carry_out  # noqa: PLC0415 - torch, see above
 
-    print(carry_out(Path(words[1]).expanduser()))
+    print(carry_out(Path(words[1]).expanduser(), words[2:]))
 
 
 def folder_trouble(error: Exception) -> str | None:
-    """The line for a folder of results that can't be written; None for another error, such as an unreadable file."""
-    if not isinstance(error, OSError) or (
-        os.path.isfile(error.filename or "") and not os.access(error.filename, os.R_OK)
-    ):
+    """The line for a folder of results that can't be written; None for another error."""
+    if not isinstance(error, OSError):
         return None
-    if isinstance(error, PermissionError) or error.errno in FOLDER_TROUBLE:
+    unreadable = os.path.isfile(error.filename or "") and not os.access(error.filename, os.R_OK)
+    if error.errno in FOLDER_TROUBLE or (isinstance(error, PermissionError) and not unreadable):
         return f"{error.filename} can't be written ({error.strerror}); choose another folder with results=..."
     return None
 

@@ -337,6 +337,14 @@ def test_a_persons_run_from_python_and_its_export(al_run: Command, tmp_path: Pat
     assert net.classes == ("blue", "green", "red")
     assert al_run("--export")[1].startswith("al-run: --export takes the folder of one run")
     assert "holds no run" in al_run("--export", str(tmp_path))[1]
+    exported = [(folder / "export" / name).read_bytes() for name in ("labelled.csv", "predictions.csv")]
+    root.rename(tmp_path / "moved")
+    assert al_run("--export", str(folder))[0] == 1
+    code, output = al_run("--export", str(folder), f"dataset.path={tmp_path / 'moved'}", "threads=1")
+    assert code == 0, output
+    assert exported == [(folder / "export" / name).read_bytes() for name in ("labelled.csv", "predictions.csv")]
+    refused = "seed=3 can't be given with a run's folder, since the run has its own; only data_root=, device=, thr"
+    assert refused in al_run("--export", str(folder), "seed=3")[1]
 
 
 def test_a_net_of_one_s_own_is_loaded_where_its_module_lay_and_else_the_line_says_where_to_put_it(

@@ -19,15 +19,14 @@ from al_runner.types import Fitted, mean_log_probs
 LABELLED, PREDICTIONS, FOLDER = "labelled.csv", "predictions.csv", "export"
 
 
-def export(folder: Path) -> str:
+def export(folder: Path, words: Sequence[str] = ()) -> str:
     """Write labelled.csv, predictions.csv, config.yaml and the weights into `folder`/export. Returns lines that say so.
 
     labelled.csv has the labels of bought, validation and test images; predictions.csv has a row for every other image
     of the pool. The last line is the test error in percent with a 95 % interval (Wilson, 1927). The net of the last
-    round is trained again, which takes as long as that round did. Raises UsageError if the folder holds no run, or if
-    no round is measured yet.
+    round is trained again, which takes as long as that round did. `words` and errors are those of `again`.
     """
-    experiment, fitted, pool = again(folder)
+    experiment, fitted, pool = again(folder, words)
     data, out = experiment.data, folder / FOLDER
     files = data.files or ("",) * len(data.labels)
     parts = {"labelled": pool.labelled.tolist(), "validation": data.val.tolist(), "test": data.test.tolist()}

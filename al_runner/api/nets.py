@@ -30,6 +30,9 @@ from al_runner.types import Fitted
 
 log = logging.getLogger(__name__)
 
+# What may differ on another machine: options that are no part of a run, and the places of its files.
+MACHINE, FILES = ("data_root", "device", "threads"), ("dataset.path", "oracle.labels")
+
 
 class Averaged(nn.Module):
     """Several nets as one net: the log of their mean probabilities, in nats, [N, ...] -> [N, Y]."""
@@ -102,24 +105,38 @@ def config_of(folder: Path) -> dict[str, Any]:
         raise UsageError(f"{folder} holds no run: config.yaml can't be read ({error.strerror})") from error
 
 
-def again(folder: Path) -> tuple[Experiment, Fitted, Pool]:
+def again(folder: Path, words: Sequence[str] = ()) -> tuple[Experiment, Fitted, Pool]:
     """The experiment of a run's folder, its model of the last round, fitted again, and the pool of that round.
 
-    Raises UsageError if the folder holds no run, or if no round is measured yet.
+    `words` are options that take the place of the run's own: where its files are now, the device, the threads. Raises
+    UsageError for another option, if the folder holds no run, and if no round is measured yet.
     """
+    require_here(words)
     config, state = config_of(folder), read(folder)
     find_modules_of(state)
-    kept_words = [
-        word
-        for word in (state.overrides if state else ())
-        if word.partition("=")[0] in ("data_root", "device", "threads")
-    ]
-    with usage_errors(), composed(kept_words) as base:
+    kept = [word for word in (state.overrides if state else ()) if option(word) in MACHINE]
+    with usage_errors(), composed([*kept, *(word for word in words if option(word) in MACHINE)]) as base:
         cfg = OmegaConf.create({**{name: base.get(name) for name in NOT_IDENTITY}, **config})
+        for word in words:
+            if option(word) in FILES:
+                OmegaConf.update(cfg, option(word), word.partition("=")[2])
         set_torch(cfg)
         record = RunRecord(folder)
         experiment = build(cfg, device_like(cfg.device), RecordedAnswers.of(record))
         return experiment, *drive(experiment.again(record), Stacked().train_all)
+
+
+def option(word: str) -> str:
+    """The name of the option in `OPTION=VALUE`."""
+    return word.partition("=")[0]
+
+
+def require_here(words: Sequence[str]) -> None:
+    """Raises UsageError for a word that is none of a machine's options (`MACHINE`, `FILES`)."""
+    for word in words:
+        if "=" not in word or option(word) not in (*MACHINE, *FILES):
+            may = ", ".join(f"{name}=" for name in (*MACHINE, *FILES))
+            raise UsageError(f"{word} can't be given with a run's folder, since the run has its own; only {may} can")
 
 
 def device_like(name: str) -> torch.device:
