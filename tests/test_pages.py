@@ -1,5 +1,6 @@
 """A reader who follows a page of docs/, file by file and command by command, gets where the page says."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ QUICK = ["budget.max_rounds=1", "training.max_checks=1", "training.check_every=2
 def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("own")
     names = lay("own.md", folder)
-    groups = {"model", "strategy", "learner", "training", "dataset"}
+    groups = {"model", "strategy", "learner", "training", "dataset", "logger"}
     assert {Path(name).parts[1] for name in names} == groups and len(names) == 2 * len(groups)
     return folder
 
@@ -23,6 +24,12 @@ def test_parts_of_one_s_own_run_from_their_page_alone(own: Path, line: str) -> N
     before = {*own.rglob("rounds.csv")}
     carried_out(line, own, *QUICK)
     assert len({*own.rglob("rounds.csv")} - before) == runs
+
+
+def test_the_page_s_logger_gets_every_round(own: Path) -> None:
+    carried_out("al-run --config-dir mine strategy=random logger=lines results=logged", own, *QUICK)
+    (rows,) = (own / "logged").rglob("rows.jsonl")
+    assert [json.loads(line)["round"] for line in rows.read_text().splitlines()] == [0, 1]
 
 
 def test_the_page_s_strategy_fulfils_the_contract(own: Path) -> None:
