@@ -29,7 +29,7 @@ def chooses(strategy: Strategy) -> bool:
     return answers and not strategy.makes_images
 
 
-CHOOSING = {name: strategy for name in configs.names("strategy") if chooses(strategy := built(name))}
+CHOOSING = {name: strategy for name in configs.strategies() if chooses(strategy := built(name))}
 CASES = {f"{name}-{case.learner}": case for name, strategy in CHOOSING.items() for case in cases(strategy)}
 
 

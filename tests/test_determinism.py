@@ -49,7 +49,7 @@ def accepted(names: list[str], learner: Callable[..., Learner]) -> list[str]:
     return taken
 
 
-STRATEGIES = [name for name in configs.names("strategy") if takes_ten_classes(name)]
+STRATEGIES = [name for name in configs.strategies() if takes_ten_classes(name)]
 SINGLE = accepted(STRATEGIES, Plain)
 SAMPLED = accepted([name for name in STRATEGIES if name not in SINGLE], partial(Dropout, samples=2))
 CONSISTENT = [name for name in STRATEGIES if name not in (*SINGLE, *SAMPLED)]

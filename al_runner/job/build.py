@@ -51,7 +51,7 @@ def build(cfg: DictConfig, device: torch.device, answers: RecordedAnswers = NO_A
     builder = net_builder(data, instantiate(cfg.model), cfg.standardise)
     learner = require_learner(instantiate(cfg.learner, _partial_=True), builder, f"learner={cfg.run.learner}")
     stopping = instantiate(cfg.stopping) if cfg.get("stopping") else None
-    first_by = first_strategy(budget.initial_by)
+    first_by = first_strategy(budget.initial_by, strategy, cfg.run.strategy)
     experiment = Experiment(data, learner, strategy, budget, cfg.seed, oracle, first_by, stopping)
     first = experiment.purchases[0]
     require_queries(strategy, experiment.purchases)
@@ -78,18 +78,26 @@ def require_hidden_classes(cfg: DictConfig) -> None:
         )
 
 
-def first_strategy(name: str) -> Strategy | None:
-    """The strategy that budget.initial_by names, with the options of its file. Raises UsageError if it needs a fit."""
+def first_strategy(name: str, strategy: Strategy, own: str) -> Strategy | None:
+    """The strategy `name` of budget.initial_by. None if it names none. Raises UsageError if it needs a fit.
+
+    It is the run's own `strategy` if it has that one's name, `own`. Others have the options of their file.
+    """
     if name in DRAWN:
         return None
+    first = strategy if name == own else from_its_file(name)
+    if not first.without_fit:
+        raise UsageError(f"budget.initial_by is {name}, which chooses by a fitted model; {INITIAL_BY}")
+    return first
+
+
+def from_its_file(name: str) -> Strategy:
+    """The strategy of the file conf/strategy/`name`.yaml, or of one's own. Raises UsageError if there is none."""
     folders = [Path(source.path) for source in HydraConfig.get().runtime.config_sources if source.schema == "file"]
     files = [file for folder in folders if (file := folder / "strategy" / f"{name}.yaml").is_file()]
     if not files:
         raise UsageError(f"budget.initial_by is {name}, and there is no strategy of that name; {INITIAL_BY}")
-    strategy = require_strategy(instantiate(OmegaConf.load(files[0])), f"budget.initial_by={name}")
-    if not strategy.without_fit:
-        raise UsageError(f"budget.initial_by is {name}, which chooses by a fitted model; {INITIAL_BY}")
-    return strategy
+    return require_strategy(instantiate(OmegaConf.load(files[0])), f"budget.initial_by={name}")
 
 
 def data_set(cfg: DictConfig, device: torch.device) -> DataSet:

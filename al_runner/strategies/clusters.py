@@ -15,11 +15,11 @@ FEW = 50  # clusters up to which all points are used in every step of k-means
 BATCH = 5000  # points of a step with more clusters
 
 
-def clusters(x: Tensor, count: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+def clusters(x: Tensor, count: int, rng: torch.Generator, weights: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """k-means: the cluster of every point, int64 [N], and the centres, [K, D]; at most one cluster a point.
 
-    One start of k-means++; with more than FEW clusters by minibatches (Sculley, 2010). Clusters may be empty if
-    points are equal.
+    A point counts with its weight, [N], above 0, or all count 1. One start of k-means++; with more than FEW clusters by
+    minibatches (Sculley, 2010). Clusters may be empty if points are equal.
     """
     from sklearn.cluster import KMeans, MiniBatchKMeans  # noqa: PLC0415 - a second that no other strategy need spend
 
@@ -28,18 +28,21 @@ def clusters(x: Tensor, count: int, rng: torch.Generator) -> tuple[Tensor, Tenso
     kind = MiniBatchKMeans if many else KMeans
     points = x.float().cpu().numpy()
     with catch_warnings(action="ignore"):  # that there are fewer different points than clusters
-        result = kind(count, n_init=1, random_state=seed, **many).fit(points)
+        result = kind(count, n_init=1, random_state=seed, **many).fit(
+            points, sample_weight=None if weights is None else weights.double().cpu().numpy()
+        )
     labels = torch.from_numpy(result.labels_).to(x.device, torch.int64)
     return labels, torch.from_numpy(result.cluster_centers_).to(x.device, x.dtype)
 
 
-def spread(x: Tensor, n: int, rng: torch.Generator) -> Tensor:
+def spread(x: Tensor, n: int, rng: torch.Generator, weights: Tensor | None = None) -> Tensor:
     """Positions of `n` points, the most central one of each of `n` k-means clusters, [N, D] -> [n]; all different.
 
+    The weights, [N], are those of `clusters`.
     The most central point of a cluster is the nearest to its centre; a nearer point of another cluster does not count.
     An empty cluster gets the nearest of the points that are left once all other clusters have chosen.
     """
-    labels, centres = clusters(x, n, rng)
+    labels, centres = clusters(x, n, rng, weights)
     sizes = torch.bincount(labels, minlength=n).tolist()
     left = torch.ones(len(x), dtype=torch.bool, device=x.device)
     chosen: list[Tensor] = []

@@ -17,7 +17,7 @@ LEARNERS = [
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="the stand-in is for machines without a GPU")
-@pytest.mark.parametrize("strategy", configs.names("strategy"))
+@pytest.mark.parametrize("strategy", configs.strategies())
 def test_it_runs_on_the_second_gpu_with_deterministic_algorithms(
     strategy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,6 +16,11 @@ def names(group: str) -> list[str]:
     return sorted(file.stem for file in (CONF / group).glob("*.yaml"))
 
 
+def strategies() -> list[str]:
+    """Every strategy but `replay`, which repeats what another one chose (tests/strategies/test_replay.py)."""
+    return [name for name in names("strategy") if name != "replay"]
+
+
 def composed(*overrides: str) -> DictConfig:
     """A copy for the caller to change; Hydra composes each configuration once."""
     return deepcopy(_composed(overrides))
