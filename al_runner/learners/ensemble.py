@@ -7,7 +7,7 @@ from torch import Tensor
 
 from al_runner.learners.committee import Committee, Members
 from al_runner.needs import Gives
-from al_runner.rng import Streams, global_stream
+from al_runner.rng import Streams
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Few, Means
 from al_runner.training import Fit, trained
@@ -40,8 +40,4 @@ class Ensemble(Members):
     def _weights(self, streams: Streams) -> dict[str, Tensor]:
         """The initial weights with which learner=plain starts."""
         streams = streams.first_round() if self.recipe.same_init else streams
-        with global_stream(streams("init")):
-            net = self.build()
-            if self.recipe.init is not None:
-                self.recipe.init(net)
-        return net.state_dict()
+        return self.recipe.new_net(self.build, streams("init")).state_dict()
