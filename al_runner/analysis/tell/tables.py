@@ -11,7 +11,7 @@ import pandas as pd
 from al_runner.analysis.table.metrics import ERROR, Metric
 from al_runner.analysis.table.names import case_words
 from al_runner.analysis.tell.shown import Shown
-from al_runner.analysis.tell.text import amount, number, seconds, seeds_text, short_p
+from al_runner.analysis.tell.text import amount, number, seconds, seeds_text, short_p, signed
 from al_runner.record.run_id import COMBINATION
 
 Row = dict[Any, Any]
@@ -71,7 +71,7 @@ def _result(row: Row, metric: Metric) -> tuple[str, ...]:
     gaps = [
         cell
         for name in ("final_minus_baseline", "area_minus_baseline")
-        for cell in (amount(metric, row[name], row[f"{name}_half"], True).replace("%", ""), short_p(row[f"{name}_p"]))
+        for cell in (signed(metric, row[name], row[f"{name}_half"]), short_p(row[f"{name}_p"]))
     ]
     energy = row["energy_joules"]
     return (
@@ -134,7 +134,7 @@ def shown_tests(table: pd.DataFrame, baseline: str, metric: Metric = ERROR) -> l
 
 
 def _test(row: Row, metric: Metric) -> tuple[str, ...]:
-    difference = amount(metric, row["mean"], row["half"], True).replace("%", "")
+    difference = signed(metric, row["mean"], row["half"])
     p = (short_p(row[name]) for name in ("t_p", "t_holm", "wilcoxon_p", "wilcoxon_holm"))
     return row["first"], row["second"], str(row["pairs"]), difference, *p, seeds_text(row["seeds_needed"])
 
