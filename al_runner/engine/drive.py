@@ -71,9 +71,9 @@ class Task(Generic[Result]):
             self.outcome, self.running = error, False
 
 
-def drive(job: Job[Result], engine: Engine = train_all, clock: Clock | None = None) -> Result:
+def drive(job: Job[Result], engine: Engine = train_all) -> Result:
     """Run one job to its end and return its result; raises the job's exception if it fails."""
-    task = Task(job, clock)
+    task = Task(job)
     drive_all([task], engine)
     if isinstance(task.outcome, Exception):
         raise task.outcome
