@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import torch
+from pydantic import InstanceOf
 from torch import Tensor
 
 from al_runner.data.arrays import Arrays, sound
@@ -77,6 +78,10 @@ class Split:
             return rest, val, test
         count = _count("val", self.val, len(rest))
         return rest[count:], rest[:count], test
+
+
+# The option of every data set of images.
+AnySplit = Annotated[InstanceOf[Split], Means("which images are for training, validation and test")]
 
 
 def _count(name: str, wanted: float | None, available: int) -> int:
