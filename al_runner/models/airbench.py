@@ -5,7 +5,7 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
-from al_runner.models.mirrored import mirrored
+from al_runner.models.mirrored import TestFlips, mirrored
 from al_runner.models.too_small import too_small
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import AtLeastOne, Count, Means
@@ -58,7 +58,7 @@ def airbench(
     image_shape: tuple[int, int, int],
     classes: int,
     widths: Annotated[AtLeastOne[Count], Means("filters of every group of convolutions")] = (64, 256, 256),
-    test_flips: Annotated[bool, Means("predict the mean over each image and its mirror image")] = True,
+    test_flips: TestFlips = True,
 ) -> nn.Module:
     """A 2 x 2 convolution, a group of convolutions for every width, a global maximum divided by 9, and a dense layer.
 
