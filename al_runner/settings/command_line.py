@@ -14,7 +14,7 @@ from hydra.core.override_parser.types import Override, OverrideType
 from hydra.errors import HydraException
 
 from al_runner.errors import UsageError
-from al_runner.settings.groups import GROUPS, OPTIONAL, conf_dir
+from al_runner.settings.groups import GROUPS, OPTIONAL, conf_dir, made_of_choices
 
 NULL = re.compile(r"(?<![^=,])null(?![^,])")  # one of the values of an override
 
@@ -143,7 +143,7 @@ def require_readable(word: str) -> None:
     key, _, value = word.partition("=")
     name = key.lstrip("+~")
     if name == "run" or name.startswith("run."):
-        raise UsageError(f"{name} can't be set: it is made of the run's own choices; tell runs apart with name=...")
+        raise UsageError(made_of_choices(name))
     if name in GROUPS and name not in OPTIONAL and (word.startswith("~") or NULL.search(word)):
         article = "an" if name[0] in "aeiou" else "a"
         raise UsageError(
