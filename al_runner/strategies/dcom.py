@@ -122,9 +122,7 @@ class DCoM(Strategy):
 
     def start_of(self, pool: Pool, streams: Streams) -> float:
         """The radius of all balls before their purity is known, the same in every round."""
-        rule = ProbCover()
-        found = streams.first_round()
-        return self.start or pool.once(rule, lambda: rule.pure_radius(pool, found("clusters")))
+        return self.start or ProbCover().radius_of(pool, streams)
 
 
 def share(covered: Tensor, known: int) -> float:
