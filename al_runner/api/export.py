@@ -6,15 +6,14 @@ from io import StringIO
 from pathlib import Path
 
 from scipy.stats import binomtest
-from torch import Tensor
 
 from al_runner.api.folder import RunFolder
 from al_runner.api.nets import again
 from al_runner.errors import UsageError
 from al_runner.job.weights import states_of
+from al_runner.loop.measure import prediction
 from al_runner.record.weights import Saved, keep
 from al_runner.system.atomic import replace_file
-from al_runner.types import Fitted, mean_log_probs
 
 LABELLED, PREDICTIONS, FOLDER = "labelled.csv", "predictions.csv", "export"
 
@@ -34,11 +33,11 @@ def export(folder: Path, words: Sequence[str] = ()) -> str:
     write(out / LABELLED, ("id", "file", "label", "part"), known)
     rows = []
     for ids in pool.unlabelled.split(512):
-        confidence, classes = mean_log_probs(fitted.log_probs(data.images[ids])).exp().max(1)
+        confidence, classes = prediction(fitted, data.images[ids]).exp().max(1)
         triples = zip(ids.tolist(), classes.tolist(), confidence.tolist(), strict=True)
         rows += [(id_, files[id_], data.classes[label], f"{sureness:.6f}") for id_, label, sureness in triples]
     write(out / PREDICTIONS, ("id", "file", "prediction", "confidence"), rows)
-    wrong = int((predicted(fitted, data.images[data.test]) != data.labels[data.test]).sum())
+    wrong = int((prediction(fitted, data.images[data.test]).argmax(1) != data.labels[data.test]).sum())
     last = int(RunFolder(folder).rounds["round"].iloc[-1])
     replace_file(out / "config.yaml", (folder / "config.yaml").read_bytes())  # so that load_net reads this folder
     lines = [f"{out / LABELLED}: {len(known)} labels", f"{out / PREDICTIONS}: {len(rows)} predictions"]
@@ -54,12 +53,6 @@ def export(folder: Path, words: Sequence[str] = ()) -> str:
         f"({len(data.test)} test images; Wilson, 1927)"
     )
     return "\n".join(lines)
-
-
-def predicted(fitted: Fitted, x: Tensor) -> Tensor:
-    """The most probable class of every image, int64 [N]."""
-    classes: Tensor = mean_log_probs(fitted.log_probs(x)).argmax(1)
-    return classes
 
 
 def write(path: Path, head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
