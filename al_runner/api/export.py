@@ -12,8 +12,10 @@ from al_runner.api.nets import again
 from al_runner.errors import UsageError
 from al_runner.job.weights import states_of
 from al_runner.loop.measure import prediction
+from al_runner.pool import Pool
 from al_runner.record.weights import Saved, keep
 from al_runner.system.atomic import replace_file
+from al_runner.types import DataSet
 
 LABELLED, PREDICTIONS, FOLDER = "labelled.csv", "predictions.csv", "export"
 
@@ -27,15 +29,13 @@ def export(folder: Path, words: Sequence[str] = ()) -> str:
     """
     experiment, fitted, pool = again(folder, words)
     data, out = experiment.data, folder / FOLDER
-    files = data.files or ("",) * len(data.labels)
-    parts = {"labelled": pool.labelled.tolist(), "validation": data.val.tolist(), "test": data.test.tolist()}
-    known = [(id_, files[id_], data.classes[int(data.labels[id_])], part) for part, ids in parts.items() for id_ in ids]
+    files, known = dict(enumerate(data.files)), labels_of(data, pool)
     write(out / LABELLED, ("id", "file", "label", "part"), known)
     rows = []
     for ids in pool.unlabelled.split(512):
         confidence, classes = prediction(fitted, data.images[ids]).exp().max(1)
         triples = zip(ids.tolist(), classes.tolist(), confidence.tolist(), strict=True)
-        rows += [(id_, files[id_], data.classes[label], f"{sureness:.6f}") for id_, label, sureness in triples]
+        rows += [(id_, files.get(id_, ""), data.classes[label], f"{sureness:.6f}") for id_, label, sureness in triples]
     write(out / PREDICTIONS, ("id", "file", "prediction", "confidence"), rows)
     wrong = int((prediction(fitted, data.images[data.test]).argmax(1) != data.labels[data.test]).sum())
     last = int(RunFolder(folder).rounds["round"].iloc[-1])
@@ -53,6 +53,20 @@ def export(folder: Path, words: Sequence[str] = ()) -> str:
         f"({len(data.test)} test images; Wilson, 1927)"
     )
     return "\n".join(lines)
+
+
+def labels_of(data: DataSet, pool: Pool) -> list[tuple[int, str, str, str]]:
+    """Id, file, class and part of every image with a label: as it was bought, and of validation and test images.
+
+    An image that a strategy made has an id after those of the data set, and no file.
+    """
+    files = dict(enumerate(data.files))
+    parts = {"validation": (data.val, data.labels[data.val]), "test": (data.test, data.labels[data.test])}
+    return [
+        (id_, files.get(id_, ""), data.classes[label], part)
+        for part, (ids, labels) in {"labelled": (pool.labelled, pool.y(pool.labelled)), **parts}.items()
+        for id_, label in zip(ids.tolist(), labels.tolist(), strict=True)
+    ]
 
 
 def write(path: Path, head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
