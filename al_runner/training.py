@@ -133,6 +133,10 @@ class Recipe:
                 self.init(net)
         return net
 
+    def first_net(self, build: Callable[[], nn.Module], streams: Streams) -> nn.Module:
+        """The net with which a fit begins, from `build`; the same in every round with `same_init`."""
+        return self.new_net(build, (streams.first_round() if self.same_init else streams)("init"))
+
     @property
     def loss(self) -> Loss:
         """Mean cross-entropy in nats with label smoothing (Szegedy et al., 2016, section 7)."""

@@ -3,8 +3,6 @@
 from dataclasses import dataclass, replace
 from typing import Annotated
 
-from torch import Tensor
-
 from al_runner.learners.committee import Committee, Members
 from al_runner.needs import Gives
 from al_runner.rng import Streams
@@ -32,12 +30,7 @@ class Ensemble(Members):
         return replace(super().gives, extendable=not self.shared_init)
 
     async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None = None) -> Committee:
-        start = self._weights(streams) if self.shared_init else None
+        start = self.recipe.first_net(self.build, streams).state_dict() if self.shared_init else None
         streams = streams._replace(shared="order") if self.shared_order else streams
         fits = [Fit(self.build, self.recipe, data, streams.of(i), start=start) for i in range(self.members)]
         return Committee.of(await trained(fits))
-
-    def _weights(self, streams: Streams) -> dict[str, Tensor]:
-        """The initial weights with which learner=plain starts."""
-        streams = streams.first_round() if self.recipe.same_init else streams
-        return self.recipe.new_net(self.build, streams("init")).state_dict()
