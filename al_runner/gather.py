@@ -1,12 +1,9 @@
 """Runs several coroutines that ask for fits as one, so that an engine gets all their fits together."""
 
-from collections.abc import Coroutine, Generator, Sequence
-from typing import Any, Generic, TypeVar
+from collections.abc import Generator, Sequence
+from typing import Any, Generic
 
-from al_runner.training import Fit, Trained
-
-Result = TypeVar("Result")
-Asking = Coroutine[Sequence[Fit], list[Trained] | None, Result]
+from al_runner.training import Asking, Fit, Result, Trained
 
 
 class gather(Generic[Result]):

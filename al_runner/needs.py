@@ -1,6 +1,7 @@
 """What a strategy needs from a fitted model, what a learner's fits give, and the only comparison of the two."""
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from operator import or_
 
 from al_runner.errors import UsageError
 
@@ -28,13 +29,7 @@ class Needs:
 
     def __or__(self, other: "Needs") -> "Needs":
         """What two strategies need if they choose together."""
-        return Needs(
-            self.samples or other.samples,
-            self.consistent or other.consistent,
-            self.network or other.network,
-            self.features or other.features,
-            self.extendable or other.extendable,
-        )
+        return Needs(*map(or_, astuple(self), astuple(other)))
 
     def unmet(self, gives: Gives) -> str | None:
         """The first thing that `gives` lacks, in words; None if it has everything."""

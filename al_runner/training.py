@@ -3,10 +3,10 @@
 N examples, C colour channels, H x W pixels.
 """
 
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any, Literal, NamedTuple, Protocol, TypedDict, runtime_checkable
+from typing import Annotated, Any, Literal, NamedTuple, Protocol, TypedDict, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -133,6 +133,10 @@ class Recipe:
                 self.init(net)
         return net
 
+    def first_net(self, build: Callable[[], nn.Module], streams: Streams) -> nn.Module:
+        """The net with which a fit begins, from `build`; the same in every round with `same_init`."""
+        return self.new_net(build, (streams.first_round() if self.same_init else streams)("init"))
+
     @property
     def loss(self) -> Loss:
         """Mean cross-entropy in nats with label smoothing (Szegedy et al., 2016, section 7)."""
@@ -212,6 +216,10 @@ class Trained(NamedTuple):
     steps: int
     seconds: float  # the engine's time for this fit; in a stack, an equal share of the stack's time
     optimizer_state: Mapping[int, Any] | None = None  # the optimiser's last state, if the fit has one, too
+
+
+Result = TypeVar("Result")
+Asking = Coroutine[Sequence[Fit], list[Trained] | None, Result]  # it asks for fits, and is sent what comes of them
 
 
 class trained:

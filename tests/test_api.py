@@ -4,18 +4,22 @@ import csv
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import toy
 from command import ENVIRONMENT, Command, finished
 from labelled import fill, photos, run_folder, words
 from standin import StandIn
 from torch import Tensor, nn
 
 import al_runner
+from al_runner.api.export import labels_of
 from al_runner.errors import UsageError
+from al_runner.labels import UNKNOWN
 from al_runner.pool import Pool
 from al_runner.settings.groups import conf_dir
 from al_runner.strategies.base import Strategy
@@ -345,6 +349,20 @@ def test_a_persons_run_from_python_and_its_export(al_run: Command, tmp_path: Pat
     assert exported == [(folder / "export" / name).read_bytes() for name in ("labelled.csv", "predictions.csv")]
     refused = "seed=3 can't be given with a run's folder, since the run has its own; only data_root=, device=, thr"
     assert refused in al_run("--export", str(folder), "seed=3")[1]
+
+
+def test_the_export_has_the_labels_that_were_bought_also_of_images_that_a_strategy_made() -> None:
+    data = replace(toy.data_set(), files=tuple(f"{id_}.png" for id_ in range(160)))
+    pool = Pool(data)
+    made = pool.add(data.images[:3])
+    ids = torch.cat([data.train[:2], made])
+    pool.buy(ids, torch.tensor([2, 1, 0, UNKNOWN, 2]))  # whatever the data set says, and one that nobody could tell
+    known = labels_of(data, pool)
+    first, second = data.train[:2].tolist()
+    bought = [(first, f"{first}.png", "c"), (second, f"{second}.png", "b"), (160, "", "a"), (162, "", "c")]
+    assert known[:4] == [(*image, "labelled") for image in bought]
+    named = [(id_, f"{id_}.png", data.classes[int(data.labels[id_])]) for id_ in data.test.tolist()]
+    assert known[4 + len(data.val) :] == [(*image, "test") for image in named]
 
 
 def test_a_net_of_one_s_own_is_loaded_where_its_module_lay_and_else_the_line_says_where_to_put_it(

@@ -17,6 +17,7 @@ from al_runner.plugins import registered  # noqa: F401 - what Hydra must know be
 from al_runner.settings.command_line import hydras_words, is_override, quoted
 from al_runner.settings.explain import USER_ERRORS, explain
 from al_runner.settings.groups import conf_dir
+from al_runner.settings.wording import shown
 
 
 def words_of(words: Sequence[str], options: dict[str, object], sweep: bool = False) -> list[str]:
@@ -32,12 +33,10 @@ def words_of(words: Sequence[str], options: dict[str, object], sweep: bool = Fal
 
 def value_of(value: object) -> str:
     """A Python value in Hydra's grammar."""
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, list | tuple):
         return f"[{','.join(map(value_of, value))}]"
-    if isinstance(value, int | float):
-        return repr(value)
+    if value is None or isinstance(value, bool | int | float):
+        return shown(value)
     text = str(value)
     return text if text.replace("_", "").isalnum() else quoted(text)
 

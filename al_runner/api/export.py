@@ -6,15 +6,16 @@ from io import StringIO
 from pathlib import Path
 
 from scipy.stats import binomtest
-from torch import Tensor
 
 from al_runner.api.folder import RunFolder
 from al_runner.api.nets import again
 from al_runner.errors import UsageError
 from al_runner.job.weights import states_of
+from al_runner.loop.measure import prediction
+from al_runner.pool import Pool
 from al_runner.record.weights import Saved, keep
 from al_runner.system.atomic import replace_file
-from al_runner.types import Fitted, mean_log_probs
+from al_runner.types import DataSet
 
 LABELLED, PREDICTIONS, FOLDER = "labelled.csv", "predictions.csv", "export"
 
@@ -28,17 +29,15 @@ def export(folder: Path, words: Sequence[str] = ()) -> str:
     """
     experiment, fitted, pool = again(folder, words)
     data, out = experiment.data, folder / FOLDER
-    files = data.files or ("",) * len(data.labels)
-    parts = {"labelled": pool.labelled.tolist(), "validation": data.val.tolist(), "test": data.test.tolist()}
-    known = [(id_, files[id_], data.classes[int(data.labels[id_])], part) for part, ids in parts.items() for id_ in ids]
+    files, known = dict(enumerate(data.files)), labels_of(data, pool)
     write(out / LABELLED, ("id", "file", "label", "part"), known)
     rows = []
     for ids in pool.unlabelled.split(512):
-        confidence, classes = mean_log_probs(fitted.log_probs(data.images[ids])).exp().max(1)
+        confidence, classes = prediction(fitted, data.images[ids]).exp().max(1)
         triples = zip(ids.tolist(), classes.tolist(), confidence.tolist(), strict=True)
-        rows += [(id_, files[id_], data.classes[label], f"{sureness:.6f}") for id_, label, sureness in triples]
+        rows += [(id_, files.get(id_, ""), data.classes[label], f"{sureness:.6f}") for id_, label, sureness in triples]
     write(out / PREDICTIONS, ("id", "file", "prediction", "confidence"), rows)
-    wrong = int((predicted(fitted, data.images[data.test]) != data.labels[data.test]).sum())
+    wrong = int((prediction(fitted, data.images[data.test]).argmax(1) != data.labels[data.test]).sum())
     last = int(RunFolder(folder).rounds["round"].iloc[-1])
     replace_file(out / "config.yaml", (folder / "config.yaml").read_bytes())  # so that load_net reads this folder
     lines = [f"{out / LABELLED}: {len(known)} labels", f"{out / PREDICTIONS}: {len(rows)} predictions"]
@@ -56,10 +55,18 @@ def export(folder: Path, words: Sequence[str] = ()) -> str:
     return "\n".join(lines)
 
 
-def predicted(fitted: Fitted, x: Tensor) -> Tensor:
-    """The most probable class of every image, int64 [N]."""
-    classes: Tensor = mean_log_probs(fitted.log_probs(x)).argmax(1)
-    return classes
+def labels_of(data: DataSet, pool: Pool) -> list[tuple[int, str, str, str]]:
+    """Id, file, class and part of every image with a label: as it was bought, and of validation and test images.
+
+    An image that a strategy made has an id after those of the data set, and no file.
+    """
+    files = dict(enumerate(data.files))
+    parts = {"validation": (data.val, data.labels[data.val]), "test": (data.test, data.labels[data.test])}
+    return [
+        (id_, files.get(id_, ""), data.classes[label], part)
+        for part, (ids, labels) in {"labelled": (pool.labelled, pool.y(pool.labelled)), **parts}.items()
+        for id_, label in zip(ids.tolist(), labels.tolist(), strict=True)
+    ]
 
 
 def write(path: Path, head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from al_runner.data.arrays import Arrays
-from al_runner.data.split import Split
+from al_runner.data.split import Split, channels_first
 from al_runner.data.usable import require_labels
 from al_runner.errors import UsageError
 from al_runner.labels import UNKNOWN
@@ -89,12 +89,10 @@ def taken(
 
 def with_all_rows(split: DataSet, images: NDArray[np.uint8], labels: Rows, rows: Rows) -> DataSet:
     """Turns a `split` of some `rows` into a split of all images: its ids become rows of `images`, [N, H, W(, C)]."""
-    if images.ndim == 3:
-        images = images.reshape(*images.shape, 1)
     ids = torch.from_numpy(rows)
     return replace(
         split,
-        images=torch.from_numpy(images).permute(0, 3, 1, 2),
+        images=channels_first(images),
         labels=torch.from_numpy(labels),
         train=ids[split.train],
         val=ids[split.val],

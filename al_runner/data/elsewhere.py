@@ -38,13 +38,19 @@ def elsewhere(
         )
     ids = torch.cat([tested.train, tested.val, tested.test]).sort().values
     images = framed(tested.images[ids], pixels, trained.image_shape[1:])
-    first = len(trained.images)
+    first, (ours, theirs) = len(trained.images), map(named, (trained, tested))
     return replace(
         trained,
         images=torch.cat([trained.images, images]).contiguous(memory_format=torch.channels_last),
         labels=torch.cat([trained.labels, tested.labels[ids]]),
         test=torch.arange(first, first + len(ids)),
+        files=(*ours, *(theirs[id_] for id_ in ids.tolist())) if trained.files or tested.files else (),
     )
+
+
+def named(data: DataSet) -> tuple[str, ...]:
+    """The file of every image, "" if the images came as arrays."""
+    return data.files or ("",) * len(data.images)
 
 
 def framed(images: Tensor, pixels: int, size: tuple[int, int]) -> Tensor:

@@ -13,7 +13,7 @@ from pydantic import InstanceOf
 
 from al_runner.data.archive import array, opened
 from al_runner.data.arrays import Arrays, DataFile
-from al_runner.data.labels import numbered
+from al_runner.data.labels import Relabel, numbered
 from al_runner.data.layout import floats
 from al_runner.data.mapped import mapped
 from al_runner.data.split import Split
@@ -40,9 +40,7 @@ def embeddings(
     labels: Annotated[
         str | None, Means("the file of the labels if the vectors are an .npy file: .npy, or text with one label a line")
     ] = None,
-    relabel: Annotated[
-        bool, Means("number the labels that occur from 0; their old values or names become the classes' names")
-    ] = False,
+    relabel: Relabel = False,
 ) -> DataSet:
     """The vectors in the file at `path`, as images [D, 1, 1]: float16 if the file has that type, otherwise float32.
 

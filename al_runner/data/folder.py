@@ -4,18 +4,17 @@ import logging
 import os
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import InstanceOf
 
 from al_runner.data.arrays import Arrays
 from al_runner.data.images import fingerprint, stacked
 from al_runner.data.parts import Listed, images_in
-from al_runner.data.pixels import Reading, Resize, height_and_width
+from al_runner.data.pixels import Channels, Fit, Ground, Reading, Resize, SkipBroken, height_and_width
 from al_runner.data.prepared import prepared
-from al_runner.data.split import Split
+from al_runner.data.split import AnySplit
 from al_runner.errors import UsageError
 from al_runner.labels import UNKNOWN
 from al_runner.settings.declare import options
@@ -30,14 +29,11 @@ def folder(
     data_root: str,
     path: Annotated[str | None, Means("the folder that has a sub-folder for every class")],
     resize: Resize,
-    channels: Annotated[Literal[1, 3] | None, Means("1: grey, 3: RGB; null: RGB if any image has colour")],
-    split: Annotated[InstanceOf[Split], Means("which images are for training, validation and test")],
-    fit: Annotated[
-        Literal["stretch", "crop", "pad"],
-        Means("if resize changes an image's shape: stretch it, crop its longer side, or pad its shorter one"),
-    ] = "stretch",
-    ground: Annotated[str, Means("the colour that transparency is laid on: a name, or '#rrggbb'")] = "white",
-    skip_broken: Annotated[bool, Means("leave out the files that can't be read, and say how many")] = False,
+    channels: Channels,
+    split: AnySplit,
+    fit: Fit = "stretch",
+    ground: Ground = "white",
+    skip_broken: SkipBroken = False,
     splits: Annotated[
         bool | None, Means("false: folders called train, val and test are classes; null: parts, if they hold classes")
     ] = None,

@@ -4,16 +4,15 @@ import csv
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import numpy as np
-from pydantic import InstanceOf
 
 from al_runner.data.arrays import Arrays
 from al_runner.data.images import fingerprint, stacked
-from al_runner.data.pixels import Reading, Resize, height_and_width
+from al_runner.data.pixels import Channels, Fit, Ground, Reading, Resize, SkipBroken, height_and_width
 from al_runner.data.prepared import prepared
-from al_runner.data.split import Split
+from al_runner.data.split import AnySplit
 from al_runner.errors import UsageError
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Means
@@ -30,14 +29,11 @@ def image_csv(
     labels: Annotated[str, Means("the CSV file below path that has a line for every image: name, label")],
     get: Annotated[str, Means("where missing files come from, for the error")],
     resize: Resize,
-    channels: Annotated[Literal[1, 3] | None, Means("1: grey, 3: RGB; null: RGB if any image has colour")],
-    split: Annotated[InstanceOf[Split], Means("which images are for training, validation and test")],
-    fit: Annotated[
-        Literal["stretch", "crop", "pad"],
-        Means("if resize changes an image's shape: stretch it, crop its longer side, or pad its shorter one"),
-    ] = "stretch",
-    ground: Annotated[str, Means("the colour that transparency is laid on: a name, or '#rrggbb'")] = "white",
-    skip_broken: Annotated[bool, Means("leave out the files that can't be read, and say how many")] = False,
+    channels: Channels,
+    split: AnySplit,
+    fit: Fit = "stretch",
+    ground: Ground = "white",
+    skip_broken: SkipBroken = False,
 ) -> DataSet:
     """The images `images`/NAME`suffix` below `path` (None: below `data_root`/`name`) that the file `labels` names.
 

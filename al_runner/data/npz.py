@@ -3,12 +3,11 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import InstanceOf
-
 from al_runner.data.archive import read, sha256
 from al_runner.data.arrays import DataFile
+from al_runner.data.labels import Relabel
 from al_runner.data.layout import Values
-from al_runner.data.split import Split
+from al_runner.data.split import AnySplit
 from al_runner.errors import UsageError
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Means
@@ -19,13 +18,11 @@ from al_runner.types import DataSet
 def npz(
     data_root: str,
     path: Annotated[str | None, Means("the file of your arrays")],
-    split: Annotated[InstanceOf[Split], Means("which images are for training, validation and test")],
+    split: AnySplit,
     channels: Annotated[
         Literal["first", "last"] | None, Means("which axis of an image has its colour channels; null: the sizes say it")
     ] = None,
-    relabel: Annotated[
-        bool, Means("number the labels that occur from 0; their old values or names become the classes' names")
-    ] = False,
+    relabel: Relabel = False,
     values: Annotated[Values, Means("the images' numbers: uint8, or float, which keeps any numbers as they are")] = (
         "uint8"
     ),

@@ -87,17 +87,10 @@ def _parts(root: Folder, unlabelled: bool) -> dict[str, Folder]:
                 f"{root.path} has {by_part[part].path.name}/ and {child.path.name}/, and both mean {part}; keep one"
             )
         by_part[part] = child
-    if not by_part:
-        return {}
-    if unlabelled:
+    missing = "train/" if "train" not in by_part else "test/" if len(by_part) == 1 else ""
+    if not by_part or unlabelled or not missing:
         return {part: by_part[part] for part in ("train", "test", "val") if part in by_part}
     (first, *_), rest = by_part.values(), [child for child in root.children if child not in by_part.values()]
-    if "train" not in by_part:
-        missing = "train/"
-    elif len(by_part) == 1:
-        missing = "test/"
-    else:
-        return {part: by_part[part] for part in ("train", "test", "val") if part in by_part}
     beside = f", and beside it {', '.join(child.path.name + '/' for child in rest[:3])}" if rest else ""
     raise UsageError(
         f"{root.path} has {first.path.name}/ with class folders in it but no {missing} with the same{beside}; add it, "

@@ -5,7 +5,7 @@ H x W pixels.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +19,19 @@ DEEP = ("I", "F")  # Pillow's modes with more than 8 bits a pixel begin like thi
 FITS = ("stretch", "crop", "pad")
 PAGES = ("GIF", "PNG", "TIFF", "WEBP")  # formats with several images, of which one is read; an MPO's are previews
 
-Resize = Annotated[  # the option of every data set of image files
+# The options of every data set of image files.
+Resize = Annotated[
     Any,
     Reads("a whole number, or [height, width], or null"),
     Means("height and width of all images; one number is for both; null: as they are"),
 ]
+Fit = Annotated[
+    Literal["stretch", "crop", "pad"],
+    Means("if resize changes an image's shape: stretch it, crop its longer side, or pad its shorter one"),
+]
+Channels = Annotated[Literal[1, 3] | None, Means("1: grey, 3: RGB; null: RGB if any image has colour")]
+Ground = Annotated[str, Means("the colour that transparency is laid on: a name, or '#rrggbb'")]
+SkipBroken = Annotated[bool, Means("leave out the files that can't be read, and say how many")]
 
 
 class TooDeep(Exception):

@@ -1,9 +1,11 @@
 """Which images are for training, validation and test. The split has its own seed, so all runs share it."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
+from numpy.typing import NDArray
+from pydantic import InstanceOf
 from torch import Tensor
 
 from al_runner.data.arrays import Arrays, sound
@@ -44,13 +46,11 @@ class Split:
         """
         arrays = arrays if arrays.source else sound(arrays)
         images, labels = arrays.whole()
-        if images.ndim == 3:
-            images = images.reshape(*images.shape, 1)
         train, val, test = self.drawn(*map(torch.from_numpy, arrays.rows))
         train, known = train.sort().values, torch.from_numpy(labels)
         labelled = train[known[train] != UNKNOWN]
         return DataSet(
-            torch.from_numpy(images).permute(0, 3, 1, 2),
+            channels_first(images),
             known,
             train,
             val.sort().values,
@@ -77,6 +77,16 @@ class Split:
             return rest, val, test
         count = _count("val", self.val, len(rest))
         return rest[count:], rest[:count], test
+
+
+def channels_first(images: NDArray[Any]) -> Tensor:
+    """Images [N, H, W] or [N, H, W, C] as a tensor [N, C, H, W] on the same memory."""
+    whole = images if images.ndim == 4 else images.reshape(*images.shape, 1)
+    return torch.from_numpy(whole).permute(0, 3, 1, 2)
+
+
+# The option of every data set of images.
+AnySplit = Annotated[InstanceOf[Split], Means("which images are for training, validation and test")]
 
 
 def _count(name: str, wanted: float | None, available: int) -> int:

@@ -13,11 +13,10 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import InstanceOf
 
 from al_runner.data.arrays import Arrays, checked
 from al_runner.data.prepared import prepared
-from al_runner.data.split import Split
+from al_runner.data.split import AnySplit
 from al_runner.errors import UsageError
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Means
@@ -35,7 +34,7 @@ def vision(
     dataset: Annotated[str, Means("name of the class in torchvision.datasets")],
     train: Annotated[Mapping[str, Any], Means("arguments of that class for the training images")],
     test: Annotated[Mapping[str, Any], Means("arguments of that class for the test images")],
-    split: Annotated[InstanceOf[Split], Means("which images are for training, validation and test")],
+    split: AnySplit,
 ) -> DataSet:
     """The data set `name`, prepared from the torchvision class `dataset`; `train` and `test` are its arguments.
 

@@ -1,16 +1,14 @@
 """Runs jobs that ask for fits, and passes their fits to an engine."""
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from time import perf_counter
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic
 
 from al_runner.engine.one_by_one import train_all
 from al_runner.system.signals import RoundEnd
-from al_runner.training import Fit, Trained
+from al_runner.training import Asking, Fit, Result, Trained
 
-Result = TypeVar("Result")
-Job = Coroutine[Sequence[Fit], list[Trained] | None, Result]
 Engine = Callable[[Sequence[Fit]], Sequence[Trained | Exception]]
 
 
@@ -39,7 +37,7 @@ class Task(Generic[Result]):
 
     def __init__(
         self,
-        job: Job[Result],
+        job: Asking[Result],
         clock: Clock | None = None,
         around: Callable[[], AbstractContextManager[object]] = nullcontext,
     ):
@@ -71,9 +69,9 @@ class Task(Generic[Result]):
             self.outcome, self.running = error, False
 
 
-def drive(job: Job[Result], engine: Engine = train_all, clock: Clock | None = None) -> Result:
+def drive(job: Asking[Result], engine: Engine = train_all) -> Result:
     """Run one job to its end and return its result; raises the job's exception if it fails."""
-    task = Task(job, clock)
+    task = Task(job)
     drive_all([task], engine)
     if isinstance(task.outcome, Exception):
         raise task.outcome

@@ -15,8 +15,7 @@ from al_runner.training import Fit, Recipe
 
 def initial_net(fit: Fit) -> nn.Module:
     """A new net on the data's device, after its augmentation layer; weights come from the run's streams or `start`."""
-    streams = fit.streams.first_round() if fit.recipe.same_init else fit.streams
-    net = fit.recipe.new_net(fit.build, streams("init"))
+    net = fit.recipe.first_net(fit.build, fit.streams)
     if fit.start is not None:
         net.load_state_dict(fit.start)
     if fit.recipe.augment is not None:

@@ -28,17 +28,21 @@ class ByName(OfNet):
     name: Annotated[str, Means("name of the net in the collection")] = ""
 
     @property
+    def collection(self) -> str:
+        """The package that the net comes from, which is also the choice of features=."""
+        return type(self).__name__.lower()
+
+    @property
     def label(self) -> str:
         """The collection and the net, as a part of a file's name."""
-        return f"{type(self).__name__.lower()}-{''.join(c if c.isalnum() else '_' for c in self.name)}"
+        return f"{self.collection}-{''.join(c if c.isalnum() else '_' for c in self.name)}"
 
     def require(self, data: DataSet | None = None) -> None:
-        collection = type(self).__name__.lower()
-        if find_spec(collection) is None:
-            raise UsageError(f"features={collection} needs a package: pip install {collection}")
+        if find_spec(self.collection) is None:
+            raise UsageError(f"features={self.collection} needs a package: pip install {self.collection}")
         if not self.name:
-            raise UsageError(f"features={collection} needs features.name=NET, such as features.name=resnet18")
-        require_photographs(data, collection)
+            raise UsageError(f"features={self.collection} needs features.name=NET, such as features.name=resnet18")
+        require_photographs(data, self.collection)
 
     def imported(self, module: str) -> Any:
         """The collection's module that makes nets. Raises UsageError if it can't be imported."""
@@ -60,7 +64,7 @@ class ByName(OfNet):
         except (OSError, RuntimeError, KeyError, ValueError, ImportError) as error:  # urllib's and timm's are of these
             raise UsageError(
                 f"features.name={self.name} can't be loaded ({one_line(error)}); give a name and weights that "
-                f"{type(self).__name__.lower()} has, and connect this machine once, so that they can be downloaded"
+                f"{self.collection} has, and connect this machine once, so that they can be downloaded"
             ) from error
 
 

@@ -54,7 +54,7 @@ class Frozen(NamedTuple):
 
 @dataclass(frozen=True)
 class OfNet(Features):
-    """Features of a trained net; a subclass says how it is `loaded`."""
+    """Features of a trained net; a subclass says by `load` how the net is made."""
 
     size: Annotated[
         Count | None, Means("pixels a side that images are scaled to; null: those that the net was made for")

@@ -14,6 +14,7 @@ from al_runner.needs import Gives
 from al_runner.settings.kinds import Few, Means
 from al_runner.training import Recipe, Trained
 from al_runner.types import Fitted
+from al_runner.wrapped import part_of
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,8 @@ class Members:
 
 def networks(fitted: Fitted) -> list[nn.Module]:
     """All nets behind a fit. Raises UsageError if it has none."""
-    inner = fitted
-    while (below := getattr(inner, "fitted", None)) is not None:  # of a fit that wraps others
-        inner = below
-    return [*inner.nets] if isinstance(inner, Committee) else [fitted.network()]
+    committee = part_of(fitted, Committee)
+    return [fitted.network()] if committee is None else [*committee.nets]
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,9 @@
 from dataclasses import dataclass, replace
 from typing import Annotated
 
-from torch import Tensor
-
 from al_runner.learners.committee import Committee, Members
 from al_runner.needs import Gives
-from al_runner.rng import Streams, global_stream
+from al_runner.rng import Streams
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Few, Means
 from al_runner.training import Fit, trained
@@ -32,16 +30,7 @@ class Ensemble(Members):
         return replace(super().gives, extendable=not self.shared_init)
 
     async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None = None) -> Committee:
-        start = self._weights(streams) if self.shared_init else None
+        start = self.recipe.first_net(self.build, streams).state_dict() if self.shared_init else None
         streams = streams._replace(shared="order") if self.shared_order else streams
         fits = [Fit(self.build, self.recipe, data, streams.of(i), start=start) for i in range(self.members)]
         return Committee.of(await trained(fits))
-
-    def _weights(self, streams: Streams) -> dict[str, Tensor]:
-        """The initial weights with which learner=plain starts."""
-        streams = streams.first_round() if self.recipe.same_init else streams
-        with global_stream(streams("init")):
-            net = self.build()
-            if self.recipe.init is not None:
-                self.recipe.init(net)
-        return net.state_dict()

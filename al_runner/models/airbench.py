@@ -5,8 +5,8 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
-from al_runner.errors import UsageError
-from al_runner.models.mirrored import mirrored
+from al_runner.models.mirrored import TestFlips, mirrored
+from al_runner.models.too_small import too_small
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import AtLeastOne, Count, Means
 
@@ -58,7 +58,7 @@ def airbench(
     image_shape: tuple[int, int, int],
     classes: int,
     widths: Annotated[AtLeastOne[Count], Means("filters of every group of convolutions")] = (64, 256, 256),
-    test_flips: Annotated[bool, Means("predict the mean over each image and its mirror image")] = True,
+    test_flips: TestFlips = True,
 ) -> nn.Module:
     """A 2 x 2 convolution, a group of convolutions for every width, a global maximum divided by 9, and a dense layer.
 
@@ -68,8 +68,7 @@ def airbench(
     """
     channels, *sides = image_shape
     if (min(sides) - 1) >> len(widths) < 1:
-        size = f"{image_shape[1]} x {image_shape[2]}"
-        raise UsageError(f"images of {size} pixels are too small for this net; use model=small_cnn")
+        raise too_small(image_shape)
     stem = 2 * channels * 4
     layers: list[nn.Module] = [nn.Conv2d(channels, stem, 2), nn.GELU()]
     for before, width in zip((stem, *widths), widths, strict=False):

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from torch import nn
 
-from al_runner.errors import UsageError
+from al_runner.models.too_small import too_small
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Count, Means, Positive
 
@@ -39,8 +39,7 @@ def cnn(
         layers[-1:] = [nn.MaxPool2d(2), nn.ReLU(), nn.Dropout(0.25)]  # ReLU after the pool: the same with less work
         height_now, width_now = height_now // 2, width_now // 2
     if min(height_now, width_now) < 1:
-        size = f"{image_shape[1]} x {image_shape[2]}"
-        raise UsageError(f"images of {size} pixels are too small for this net; use model=small_cnn")
+        raise too_small(image_shape)
     units = scaled(hidden, width)
     layers += [nn.Flatten(), nn.Linear(before * height_now * width_now, units), nn.ReLU(), nn.Dropout(0.5)]
     return nn.Sequential(*layers, nn.Linear(units, classes))

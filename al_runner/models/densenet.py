@@ -5,7 +5,7 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
-from al_runner.models.mirrored import mirrored
+from al_runner.models.mirrored import TestFlips, mirrored
 from al_runner.models.resnet import GlobalAverage, unbiased
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import AtLeastOne, Count, Means
@@ -33,7 +33,7 @@ def densenet(
     classes: int,
     layers: Annotated[AtLeastOne[Count], Means("layers of every dense block")] = (16, 16, 16),
     growth: Annotated[Count, Means("filters that a layer adds")] = 12,
-    test_flips: Annotated[bool, Means("predict the mean over each image and its mirror image")] = False,
+    test_flips: TestFlips = False,
 ) -> nn.Module:
     """A 3 x 3 convolution to 2 `growth` maps, then a block for every entry of `layers`; depth 4 + 2 sum(layers).
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import torch
 from torch import nn
 
-from al_runner.errors import UsageError
+from al_runner.models.too_small import too_small
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Count, Means
 
@@ -36,8 +36,7 @@ def cnn(
         layers.append(nn.ReLU())
         width = channels
     if min(height_now, width_now) < 1:
-        size = f"{image_shape[1]} x {image_shape[2]}"
-        raise UsageError(f"images of {size} pixels are too small for this net; use model=small_cnn")
+        raise too_small(image_shape)
     sizes = [channels * height_now * width_now, *hidden]
     layers.append(nn.Flatten())
     for before, after in zip(sizes, hidden, strict=False):

@@ -3,10 +3,9 @@
 L labelled and U unlabelled images, C classes; float64. The images are the nodes of a graph. Its edges have the weights
 w_ij = exp(-d_ij / scale^2), where d is the mean squared difference of pixels in [0, 1], or of floats as they are. The
 harmonic function f is the label at a labelled node, and the weighted mean of the neighbours' f at an unlabelled node.
-Take a random walk from u
-whose step probabilities P are proportional to the edges' weights. Then f_u is the chance of every class to be that of
-the first label on the walk. With probability LOST a step ends the walk in a random class. So images that no label
-reaches get a value, too: an even one.
+Take a random walk from u whose step probabilities P are proportional to the edges' weights. Then f_u is the chance of
+every class to be that of the first label on the walk. With probability LOST a step ends the walk in a random class. So
+images that no label reaches get a value, too: an even one.
 """
 
 from dataclasses import dataclass

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from torch import nn
 
-from al_runner.errors import UsageError
+from al_runner.models.too_small import too_small
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Count, Means
 
@@ -22,8 +22,7 @@ def cnn(
     """
     height, width = (((size - 2) // 2 - 2) // 2 for size in image_shape[1:])
     if min(height, width) < 1:
-        size = f"{image_shape[1]} x {image_shape[2]}"
-        raise UsageError(f"images of {size} pixels are too small for this net; use model=small_cnn")
+        raise too_small(image_shape)
     return nn.Sequential(
         nn.Conv2d(image_shape[0], channels, 3),
         nn.MaxPool2d(2),

@@ -10,10 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import grid_sample, pad
 
-from al_runner.errors import UsageError
 from al_runner.rng import hashed_bits
 from al_runner.settings.declare import options
-from al_runner.settings.kinds import CountOrZero, Means, NotNegative
+from al_runner.settings.kinds import Count, CountOrZero, Means, NotNegative
 
 
 class Seeded(nn.Module):
@@ -146,15 +145,14 @@ class Cutout(Augmentation):
     """Gives a square of `pixels` a side in every image the image's mean colour (DeVries & Taylor, 2017).
 
     The square's centre is a random pixel of the image, so part of the square may lie outside the image. The paper uses
-    the mean of the data set. Raises UsageError if `pixels` is below 1.
+    the mean of the data set.
     """
 
     printed = ("pixels",)
 
-    def __init__(self, pixels: int = 16):
+    @options("training.augment")
+    def __init__(self, pixels: Annotated[Count, Means("side of the square that is covered, in pixels")] = 16):
         super().__init__()
-        if pixels < 1:
-            raise UsageError(f"training.augment.cutout is {pixels}; it must be 1 or more")
         self.pixels = pixels
 
     def changed(self, x: Tensor) -> Tensor:
@@ -176,9 +174,9 @@ class Cutout(Augmentation):
 def flip_shift_cutout(
     pixels: Annotated[CountOrZero, Means("the most pixels by which an image is shifted each way")] = 4,
     flip: Annotated[bool, Means("mirror every image with probability 1/2")] = True,
-    cutout: Annotated[CountOrZero, Means("side of the square that is covered, in pixels")] = 16,
+    cutout: Annotated[Count, Means("side of the square that is covered, in pixels")] = 16,
 ) -> nn.Sequential:
-    """FlipAndShift, then a Cutout of `cutout` pixels; raises UsageError if `cutout` is below 1."""
+    """FlipAndShift, then a Cutout of `cutout` pixels."""
     return nn.Sequential(FlipAndShift(pixels, flip), Cutout(cutout))
 
 

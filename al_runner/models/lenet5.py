@@ -5,7 +5,7 @@ from typing import Annotated
 import torch
 from torch import nn
 
-from al_runner.errors import UsageError
+from al_runner.models.too_small import too_small
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Means, Share
 
@@ -22,8 +22,7 @@ def lenet5(
     UsageError if a side of the image is below 16 pixels.
     """
     if min(image_shape[1:]) < 16:
-        size = f"{image_shape[1]} x {image_shape[2]}"
-        raise UsageError(f"images of {size} pixels are too small for this net; use model=small_cnn")
+        raise too_small(image_shape)
     convolutions = nn.Sequential(
         nn.Conv2d(image_shape[0], 6, 5),
         nn.MaxPool2d(2),

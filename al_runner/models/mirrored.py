@@ -1,6 +1,13 @@
 """Predictions that average over an image and its mirror image."""
 
+from typing import Annotated
+
 from torch import Tensor, nn
+
+from al_runner.settings.kinds import Means
+
+# The option of every net that can do this.
+TestFlips = Annotated[bool, Means("predict the mean over each image and its mirror image")]
 
 
 class Mirrored(nn.Module):

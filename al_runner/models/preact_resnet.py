@@ -1,13 +1,10 @@
 """Residual nets whose blocks start with BatchNorm and ReLU (He et al., 2016b, "Identity mappings", figure 1b)."""
 
-from typing import Annotated
-
 from torch import Tensor, nn
 
-from al_runner.models.mirrored import mirrored
-from al_runner.models.resnet import GlobalAverage, Thinned, last, unbiased
+from al_runner.models.mirrored import TestFlips, mirrored
+from al_runner.models.resnet import Blocks, GlobalAverage, LastDropout, Thinned, Width, last, unbiased
 from al_runner.settings.declare import options
-from al_runner.settings.kinds import AtLeastOne, Count, Means, Share
 
 
 class PreActivated(nn.Module):
@@ -35,12 +32,10 @@ class PreActivated(nn.Module):
 def preact_resnet(
     image_shape: tuple[int, int, int],
     classes: int,
-    blocks: Annotated[AtLeastOne[Count], Means("residual blocks of every stage")] = (2, 2, 2, 2),
-    width: Annotated[Count, Means("filters of the first stage; each further stage has twice as many")] = 64,
-    test_flips: Annotated[bool, Means("predict the mean over each image and its mirror image")] = False,
-    dropout: Annotated[
-        Share, Means("chance that an input of the last layer is left out in training; 0: no layer")
-    ] = 0.0,
+    blocks: Blocks = (2, 2, 2, 2),
+    width: Width = 64,
+    test_flips: TestFlips = False,
+    dropout: LastDropout = 0.0,
 ) -> nn.Module:
     """A 3 x 3 convolution, a stage for every entry of `blocks`, BatchNorm, ReLU, and a dense layer.
 

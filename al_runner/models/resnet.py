@@ -5,9 +5,14 @@ from typing import Annotated
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
-from al_runner.models.mirrored import mirrored
+from al_runner.models.mirrored import TestFlips, mirrored
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import AtLeastOne, Count, Means, Share
+
+# The options that these nets share with those of preact_resnet.py.
+Blocks = Annotated[AtLeastOne[Count], Means("residual blocks of every stage")]
+Width = Annotated[Count, Means("filters of the first stage; each further stage has twice as many")]
+LastDropout = Annotated[Share, Means("chance that an input of the last layer is left out in training; 0: no layer")]
 
 
 class Residual(nn.Module):
@@ -64,12 +69,10 @@ def conv(before: int, width: int, kernel: int, stride: int) -> tuple[nn.Module, 
 def resnet(
     image_shape: tuple[int, int, int],
     classes: int,
-    blocks: Annotated[AtLeastOne[Count], Means("residual blocks of every stage")] = (2, 2, 2, 2),
-    width: Annotated[Count, Means("filters of the first stage; each further stage has twice as many")] = 64,
-    test_flips: Annotated[bool, Means("predict the mean over each image and its mirror image")] = False,
-    dropout: Annotated[
-        Share, Means("chance that an input of the last layer is left out in training; 0: no layer")
-    ] = 0.0,
+    blocks: Blocks = (2, 2, 2, 2),
+    width: Width = 64,
+    test_flips: TestFlips = False,
+    dropout: LastDropout = 0.0,
 ) -> nn.Module:
     """A 3 x 3 convolution, a stage for every entry of `blocks`, and a dense layer.
 

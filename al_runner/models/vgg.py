@@ -4,7 +4,7 @@ from typing import Annotated
 
 from torch import nn
 
-from al_runner.models.mirrored import mirrored
+from al_runner.models.mirrored import TestFlips, mirrored
 from al_runner.models.resnet import GlobalAverage, conv
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import AtLeastOne, Count, Means, Positive
@@ -22,7 +22,7 @@ def vgg(
     width: Annotated[Positive, Means("multiplies the filters and the units of the hidden dense layer")] = 1.0,
     dropout: Annotated[bool, Means("dropout between the convolutions and before the dense layers")] = False,
     hidden: Annotated[Count | None, Means("units of a dense layer before the last; null: no such layer")] = None,
-    test_flips: Annotated[bool, Means("predict the mean over each image and its mirror image")] = False,
+    test_flips: TestFlips = False,
 ) -> nn.Module:
     """Blocks of 3 x 3 convolutions; a 2 x 2 max-pool follows a block while the image has at least 2 pixels a side.
 

@@ -12,7 +12,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from al_runner.errors import UsageError
 from al_runner.settings.declare import accepted, annotations_of, meaning
-from al_runner.settings.groups import GROUPS, OPTIONAL, no_option
+from al_runner.settings.groups import GROUPS, OPTIONAL, made_of_choices, no_option
 from al_runner.settings.kinds import Takes
 from al_runner.settings.own import Own
 from al_runner.settings.wording import alternatives
@@ -41,9 +41,7 @@ def require_options(cfg: DictConfig) -> None:
         accepted(name, cfg[name], annotation)
     for key in cfg.run:
         if not OmegaConf.is_interpolation(cfg.run, str(key)):
-            raise UsageError(
-                f"run.{key} can't be set: it is made of the run's own choices; tell runs apart with name=..."
-            )
+            raise UsageError(made_of_choices(f"run.{key}"))
     for group in GROUPS:
         require_choice(group, cfg.get(group))
     for name, value, annotation in options_below(cfg, "", {}):

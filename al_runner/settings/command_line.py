@@ -14,7 +14,7 @@ from hydra.core.override_parser.types import Override, OverrideType
 from hydra.errors import HydraException
 
 from al_runner.errors import UsageError
-from al_runner.settings.groups import GROUPS, OPTIONAL, conf_dir
+from al_runner.settings.groups import GROUPS, OPTIONAL, conf_dir, made_of_choices
 
 NULL = re.compile(r"(?<![^=,])null(?![^,])")  # one of the values of an override
 
@@ -27,7 +27,7 @@ def hydras_words(words: Sequence[str], sweep: bool = False) -> list[str]:
     words = with_labels(words)
     require_flags(words)
     require_overrides(words)
-    flagged = parsed(sorted(words, key=is_override))[0].multirun
+    flagged = parsed(words)[0].multirun
     for word in filter(is_override, words):
         require_readable(word)
         require_single(word, sweep or flagged)
@@ -82,14 +82,14 @@ def is_override(word: str) -> bool:
 
 
 def parsed(words: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
-    """Hydra's flags, with all other words as `overrides`, and a list of the flags that Hydra does not know."""
+    """Hydra's flags, wherever they stand, with all other words as `overrides`, and the flags that it does not know."""
 
     def refuse(message: str) -> NoReturn:
         raise UsageError(f"{message} (al-run --hydra-help lists the flags)")
 
     parser = get_args_parser()
     parser.error = refuse  # type: ignore[method-assign]  # argparse would print its usage, and exit
-    return parser.parse_known_args([*words])
+    return parser.parse_known_args(sorted(words, key=is_override))
 
 
 def known_flags() -> list[str]:
@@ -100,7 +100,7 @@ def known_flags() -> list[str]:
 
 def require_flags(words: Sequence[str]) -> None:
     """Raises UsageError if there is no such flag, or if two flags can't be used together."""
-    flags, unknown = parsed(sorted(words, key=is_override))
+    flags, unknown = parsed(words)
     for word in unknown:
         key, _, value = word.lstrip("-").partition("=")
         following = [*words, ""][words.index(word) + 1]
@@ -121,7 +121,7 @@ def require_flags(words: Sequence[str]) -> None:
 
 def require_overrides(words: Sequence[str]) -> None:
     """Raises UsageError if a word is neither a flag nor a flag's value nor an override."""
-    flags, _ = parsed(sorted(words, key=is_override))
+    flags, _ = parsed(words)
     for place, word in enumerate(words):
         if (is_override(word) and not word.startswith("=")) or word not in flags.overrides:
             continue
@@ -143,7 +143,7 @@ def require_readable(word: str) -> None:
     key, _, value = word.partition("=")
     name = key.lstrip("+~")
     if name == "run" or name.startswith("run."):
-        raise UsageError(f"{name} can't be set: it is made of the run's own choices; tell runs apart with name=...")
+        raise UsageError(made_of_choices(name))
     if name in GROUPS and name not in OPTIONAL and (word.startswith("~") or NULL.search(word)):
         article = "an" if name[0] in "aeiou" else "a"
         raise UsageError(
@@ -210,6 +210,6 @@ def require_own_names(folder: Path) -> None:
 
 def config_dir(words: Sequence[str]) -> str | None:
     """The folder that --config-dir names."""
-    flags, _ = parsed(sorted(words, key=is_override))
+    flags, _ = parsed(words)
     folder: str | None = flags.config_dir
     return folder

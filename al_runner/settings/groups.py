@@ -14,11 +14,6 @@ def conf_dir() -> Path:
     return packaged if packaged.exists() else package.parent / "conf"
 
 
-def optional_groups() -> tuple[str, ...]:
-    """The groups that conf/config.yaml leaves without a choice, in its order."""
-    return tuple(group for group, choice in default_choices().items() if choice is None)
-
-
 def default_choices() -> dict[str, str | None]:
     """The choice that conf/config.yaml makes in every group."""
     defaults = yaml.safe_load((conf_dir() / "config.yaml").read_text(encoding="utf-8"))["defaults"]
@@ -51,6 +46,11 @@ def no_option(name: str, beside: Iterable[str], everywhere: Iterable[str] = ()) 
     return f"there is no option {name}; {there}"
 
 
+def made_of_choices(name: str) -> str:
+    """The message for an option `run.PART` that is set."""
+    return f"{name} can't be set: it is made of the run's own choices; tell runs apart with name=..."
+
+
 def no_choice(group: str, name: str, choices: Iterable[str]) -> str:
     """The message for a choice that its group does not have: the most similar one, else all that there are."""
     choices = [*choices]
@@ -62,5 +62,6 @@ def no_choice(group: str, name: str, choices: Iterable[str]) -> str:
 RENAMED = {"budget.balanced": "budget.initial_by=balanced, or budget.initial_by=random for false"}
 OF_A_CHOICE = {"oracle.labels": "--labels needs oracle=person", "oracle.classes": "oracle.classes needs oracle=person"}
 SEE_HELP = "al-run --help lists all groups and settings"
-GROUPS = tuple(default_choices())
-OPTIONAL = optional_groups()
+CHOICES = default_choices()
+GROUPS = tuple(CHOICES)
+OPTIONAL = tuple(group for group, choice in CHOICES.items() if choice is None)  # conf/config.yaml leaves them empty

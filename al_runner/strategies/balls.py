@@ -8,8 +8,7 @@ from math import floor
 import torch
 from torch import Tensor
 
-from al_runner.strategies.core_set import squared_distances
-from al_runner.strategies.lazy_greedy import BLOCK
+from al_runner.strategies.core_set import BLOCK, squared_distances
 
 PAIR = 4  # numbers of 4 bytes that a pair takes
 

@@ -55,8 +55,7 @@ class Strategy:
     @property
     def queries(self) -> bool:
         """Whether it makes queries. `full` makes none: its plan buys all images as the initial set."""
-        kind = type(self)
-        return kind.select is not Strategy.select or kind.query is not Strategy.query
+        return any(getattr(type(self), name) is not getattr(Strategy, name) for name in ("select", "query"))
 
     @property
     def foresees(self) -> bool:
@@ -120,9 +119,7 @@ class ByScore(Strategy):
 
     @property
     def queries(self) -> bool:
-        kind = type(self)
-        base = ByScore
-        return kind.scores is not base.scores or kind.select is not base.select or kind.query is not base.query
+        return any(getattr(type(self), name) is not getattr(ByScore, name) for name in ("scores", "select", "query"))
 
     @property
     def at_least_0(self) -> bool:

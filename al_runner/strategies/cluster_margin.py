@@ -18,9 +18,8 @@ from al_runner.pool import Pool, shuffled, top
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Count, Means
 from al_runner.strategies.base import Strategy
-from al_runner.strategies.core_set import squared_distances
+from al_runner.strategies.core_set import BLOCK, squared_distances
 from al_runner.strategies.features import features_of
-from al_runner.strategies.lazy_greedy import BLOCK
 from al_runner.strategies.uncertainty import margin
 from al_runner.types import Fitted
 

@@ -17,7 +17,7 @@ from al_runner.strategies.base import Strategy
 from al_runner.strategies.features import features_of, outputs_of
 from al_runner.types import Fitted
 
-BLOCK = 1024  # rows and columns of the distance matrix that are in memory at once
+BLOCK = 1024  # rows and columns of a matrix of distances, or of likeness, that are in memory at once
 
 
 def squared_distances(x: Tensor, y: Tensor) -> Tensor:

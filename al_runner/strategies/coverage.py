@@ -128,11 +128,15 @@ class ProbCover(Strategy):
     without_fit: ClassVar[bool] = True
 
     async def query(self, fitted: Fitted, pool: Pool, n: int, streams: Streams) -> Tensor:
-        radius = self.radius or pool.once(self, lambda: self.pure_radius(pool, streams.first_round()("clusters")))
+        radius = self.radius_of(pool, streams)
         ids = shuffled(pool.candidates_by_id, streams("query"))
         x, labelled = points(pool, ids), points(pool, pool.labelled)
         others = x if len(ids) == len(pool.unlabelled) else points(pool, pool.unlabelled)
         return ids[ball_herding(x, others, labelled, n, radius)]
+
+    def radius_of(self, pool: Pool, streams: Streams) -> float:
+        """The radius of all balls, the same in every round."""
+        return self.radius or pool.once(self, lambda: self.pure_radius(pool, streams.first_round()("clusters")))
 
     def pure_radius(self, pool: Pool, rng: torch.Generator) -> float:
         """The radius by `purity`; 1 if no radius above 0 has this purity, or if every radius has."""

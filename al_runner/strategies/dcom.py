@@ -16,10 +16,9 @@ from al_runner.settings.declare import options
 from al_runner.settings.kinds import Fraction, Means, Positive
 from al_runner.strategies.balls import as_factors, counted
 from al_runner.strategies.base import Strategy
-from al_runner.strategies.core_set import squared_distances
+from al_runner.strategies.core_set import BLOCK, squared_distances
 from al_runner.strategies.coverage import ProbCover, points
 from al_runner.strategies.features import mean_log_probs_of
-from al_runner.strategies.lazy_greedy import BLOCK
 from al_runner.strategies.ranges import finite
 from al_runner.types import Fitted
 
@@ -123,9 +122,7 @@ class DCoM(Strategy):
 
     def start_of(self, pool: Pool, streams: Streams) -> float:
         """The radius of all balls before their purity is known, the same in every round."""
-        rule = ProbCover()
-        found = streams.first_round()
-        return self.start or pool.once(rule, lambda: rule.pure_radius(pool, found("clusters")))
+        return self.start or ProbCover().radius_of(pool, streams)
 
 
 def share(covered: Tensor, known: int) -> float:

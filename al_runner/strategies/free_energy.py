@@ -14,6 +14,7 @@ from al_runner.fisher import Traces
 
 SMALLEST = 1e-200  # replaces a Z of 0 (no gradient at all), which would make the energy infinite
 SCORED = 2**16  # candidates whose energies are in memory at once
+DRAWS = 100  # random queries whose mean Z is the unit of gamma
 
 
 def mean_z(traces: Traces, chosen: Tensor) -> Tensor:
@@ -29,9 +30,9 @@ def query_z(traces: Traces, chosen: Tensor, before: Traces | None = None) -> flo
     return float(mean_z(Traces(*sides), torch.arange(len(sides[0]), device=chosen.device)))
 
 
-def mean_random_z(traces: Traces, n: int, rng: torch.Generator, draws: int = 100) -> float:
-    """Mean Z of `draws` random queries of `n` candidates."""
-    sets = torch.stack([torch.randperm(len(traces.psi), generator=rng)[:n] for _ in range(draws)])
+def mean_random_z(traces: Traces, n: int, rng: torch.Generator) -> float:
+    """Mean Z of DRAWS random queries of `n` candidates."""
+    sets = torch.stack([torch.randperm(len(traces.psi), generator=rng)[:n] for _ in range(DRAWS)])
     return float(mean_z(traces, sets.to(traces.psi.device)).mean())
 
 

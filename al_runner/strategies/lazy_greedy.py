@@ -8,7 +8,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-BLOCK = 1024  # rows and columns of likeness that are in memory at once
+from al_runner.strategies.core_set import BLOCK
+
 FEW = 32  # how many gains are computed again at once, at first: fewer make slow matrix products
 
 Likeness = Callable[[Tensor, Tensor], Tensor]  # of every pair of choices [N, D] and points [M, ...] -> [N, M]

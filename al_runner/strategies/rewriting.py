@@ -1,9 +1,8 @@
 """Changes the fits that another learner asks for, on their way to the engine."""
 
-from collections.abc import Callable, Coroutine, Generator, Sequence
-from typing import Any
+from collections.abc import Callable, Generator, Sequence
 
-from al_runner.training import Fit, Trained
+from al_runner.training import Asking, Fit, Trained
 from al_runner.types import Fitted
 
 
@@ -13,7 +12,7 @@ class rewriting:
     Raises the first exception of a fit. The coroutine is closed in any case.
     """
 
-    def __init__(self, asking: Coroutine[Any, Any, Fitted], change: Callable[[Fit], Fit]):
+    def __init__(self, asking: Asking[Fitted], change: Callable[[Fit], Fit]):
         self.asking, self.change = asking, change
 
     def __await__(self) -> Generator[Sequence[Fit], list[Trained], Fitted]:

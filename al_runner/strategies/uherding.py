@@ -15,10 +15,9 @@ from al_runner.settings.declare import options
 from al_runner.settings.kinds import Means, Positive, ProperShare
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.calibrated import Calibrated, temperature_of, tempered
-from al_runner.strategies.core_set import squared_distances
+from al_runner.strategies.core_set import BLOCK, squared_distances
 from al_runner.strategies.coverage import covering, points, smooth_herding
 from al_runner.strategies.features import mean_log_probs_of
-from al_runner.strategies.lazy_greedy import BLOCK
 from al_runner.strategies.ranges import finite
 from al_runner.types import Fitted, Learner
 

@@ -7,8 +7,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from al_runner.learners.checked import CheckedFit
-from al_runner.learners.committee import Committee
+from al_runner.learners.committee import networks
 from al_runner.needs import Needs
 from al_runner.pool import Pool
 from al_runner.testing import toy
@@ -112,15 +111,14 @@ def ignores_the_order_of_the_candidates(case: Case) -> None:
 def leaves_the_net_unchanged(case: Case) -> None:
     """Weights, statistics, gradients, modes and torch's own random numbers stay as they were."""
     for fitted in (case.fitted, case.fit(normed, untrained)):
-        net = nn.ModuleList(nets(fitted))
+        nets = networks(fitted)
+        net = nn.ModuleList(nets)
         before = {name: value.clone() for name, value in net.state_dict().items()}
         state = torch.random.get_rng_state()
         case.query(fitted, pool_of(toy.data_set()), 7)
         changed = [name for name, value in net.state_dict().items() if not torch.equal(value, before[name])]
         require(not changed, f"it changed the net's {changed}")
-        require(
-            not any(part.training for own in nets(fitted) for part in own.modules()), "it left a net in training mode"
-        )
+        require(not any(part.training for own in nets for part in own.modules()), "it left a net in training mode")
         require(all(weight.grad is None for weight in net.parameters()), "it left gradients behind")
         same = torch.equal(torch.random.get_rng_state(), state)
         require(same, "it drew from torch's global random numbers; draw from the query's own stream")
@@ -208,12 +206,6 @@ class Declared(WrappedFit):
     def network(self) -> nn.Module:
         require(self.needs.network, "it asks for network(); declare needs = Needs(network=True)")
         return super().network()
-
-
-def nets(fitted: Fitted) -> list[nn.Module]:
-    """All nets of a fit."""
-    inner = fitted.fitted if isinstance(fitted, CheckedFit) else fitted
-    return list(inner.nets) if isinstance(inner, Committee) else [inner.network()]
 
 
 CHECKS: tuple[Check, ...] = (

@@ -35,6 +35,18 @@ def test_training_and_validation_stay_and_the_test_images_are_all_of_the_other_s
     assert data.images.dtype == torch.uint8
 
 
+def test_the_test_images_have_the_names_of_their_own_files() -> None:
+    """Ids are places in `files`: al-run --export asks for the file of every test image."""
+    named = replace(home("somewhere"), files=tuple(f"home/{id_}" for id_ in range(160)))
+    theirs = replace(other(""), files=tuple(f"other/{id_}" for id_ in range(80)))
+    used = torch.cat([theirs.train, theirs.val]).sort().values.tolist()
+    both = elsewhere("somewhere", lambda data_root: named, lambda data_root: theirs, 6)
+    assert both.files == (*named.files, *(f"other/{id_}" for id_ in used))
+    assert elsewhere("somewhere", lambda data_root: named, other, 6).files == (*named.files, *[""] * 60)
+    assert elsewhere("somewhere", home, lambda data_root: theirs, 6).files[160:] == both.files[160:]
+    assert elsewhere("somewhere", home, other, 6).files == ()
+
+
 def test_images_are_put_into_the_middle_of_black_ones() -> None:
     images = torch.full((2, 1, 4, 4), 7, dtype=torch.uint8)
     made = framed(images, 2, (5, 6))

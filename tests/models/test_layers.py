@@ -175,6 +175,8 @@ def test_flip_and_shift_come_before_cutout_and_draw_from_their_own_streams() -> 
     assert torch.equal(both(images), second(first(images)))
     with pytest.raises(UsageError, match=r"training\.augment\.cutout is 0"):
         flip_shift_cutout(cutout=0)
+    with pytest.raises(UsageError, match=r"training\.augment\.pixels is 0; it must be 1 or more"):
+        Cutout(0)
 
 
 class Given(TurnAndShift):

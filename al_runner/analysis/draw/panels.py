@@ -1,4 +1,4 @@
-"""The parts of a panel: curves, bands, ground truth, limits. Values are in percent by default."""
+"""The parts of a panel: curves, bands, ground truth, limits. Values are shown times a scale, 100 for percent."""
 
 from collections.abc import Mapping, Sequence
 from itertools import cycle, islice
@@ -46,7 +46,7 @@ def draw_lines(
     pens: Mapping[str, Pen],
     span: tuple[int, int],
     look: Look,
-    scale: float = 100.0,
+    scale: float,
     bands: bool = True,
 ) -> None:
     """Draw every curve's centre times `scale`. With `bands`, also its interval, or its seeds if it has no interval.
@@ -112,7 +112,7 @@ def draw_published(axes: Axes, points: pd.DataFrame, pens: Mapping[str, Pen], ac
         least, most, room = float(values.min()), float(values.max()), 0.05 * (high - low)
         ends = (least / 1.05, 1.05 * most) if axes.get_yscale() == "log" else (least - room, most + room)
         axes.set_ylim(min(low, ends[0]), max(high, ends[1]))
-    for (_, paper), shape in zip(enumerate(points["paper"].unique()), cycle(PUBLISHED_MARKERS), strict=False):
+    for paper, shape in zip(points["paper"].unique(), cycle(PUBLISHED_MARKERS), strict=False):
         for curve, own in points[points["paper"] == paper].groupby("curve", sort=True):
             colour = pens[str(curve)].colour
             axes.plot(
@@ -136,7 +136,7 @@ def limit(
     span: tuple[int, int],
     log: bool,
     bounds: tuple[float, float],
-    scale: float = 100.0,
+    scale: float,
 ) -> None:
     """Fit the axes to the curves' centres, and to their bands if the centres stay readable.
 

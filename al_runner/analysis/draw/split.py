@@ -7,10 +7,11 @@ import numpy as np
 from al_runner.analysis.stats.curves import Curve
 
 LEAST_ROUNDS = 12  # needed for two panels: with fewer rounds, another scale would only magnify noise
+FALLEN = 0.95  # the share of its way down that a curve has made at the split
 
 
-def automatic_split(drawn: Sequence[Curve], fallen: float = 0.95) -> int | None:
-    """The label count at which the curve that ends lowest has made the share `fallen` of its way down.
+def automatic_split(drawn: Sequence[Curve]) -> int | None:
+    """The label count at which the curve that ends lowest has made the share FALLEN of its way down.
 
     At least three of its rounds are on either side; the split counts for both. None if it has fewer than 12 rounds.
     """
@@ -20,6 +21,6 @@ def automatic_split(drawn: Sequence[Curve], fallen: float = 0.95) -> int | None:
     rounds = len(best.centre)
     if rounds < LEAST_ROUNDS:
         return None
-    target = best.centre.min() + (1 - fallen) * (best.centre[0] - best.centre.min())
+    target = best.centre.min() + (1 - FALLEN) * (best.centre[0] - best.centre.min())
     first = int(np.argmax(best.centre <= target))
     return int(best.labelled[min(max(first, 2), rounds - 3)])

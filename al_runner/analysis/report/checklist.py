@@ -101,7 +101,7 @@ def full_data(evidence: Evidence) -> Check:
 def test_data(evidence: Evidence) -> Check:
     """Test images decide nothing in a run."""
     name, source = "Test data never used to choose", "Lüth et al., 2023"
-    ours = [folder for case in evidence.cases for folder in case.each["folder"] if folder in evidence.configs]
+    ours = [folder for folder in evidence.folders if folder in evidence.configs]
     if not ours:
         return Check(
             name,
@@ -180,11 +180,9 @@ def whole(evidence: Evidence) -> Check:
 
 def device(evidence: Evidence) -> Check:
     """The device of every run is recorded; without it, times mean nothing."""
-    folders = [folder for case in evidence.cases for folder in case.each["folder"]]
-    devices = {
-        str(entry["device"]) for folder in folders for entry in evidence.provenance.get(folder, ()) if "device" in entry
-    }
-    lacking = [folder for folder in folders if not evidence.provenance.get(folder)]
+    starts = {folder: evidence.provenance.get(folder, ()) for folder in evidence.folders}
+    devices = {str(start["device"]) for of_run in starts.values() for start in of_run if "device" in start}
+    lacking = [folder for folder, of_run in starts.items() if not of_run]
     if not devices:
         return Check("Device recorded", UNKNOWN, "The folder has no provenance.json.")
     if lacking:
@@ -216,8 +214,7 @@ def code(evidence: Evidence) -> Check:
         return Check(
             name, WARNING, f"Runs come from {len(commits)} commits: {listed([c[:12] for c in sorted(commits)])}."
         )
-    folders = [folder for case in evidence.cases for folder in case.each["folder"]]
-    starts = [start for folder in folders for start in evidence.provenance.get(folder, ({},))]
+    starts = [start for folder in evidence.folders for start in evidence.provenance.get(folder, ({},))]
     unknown = sum(not start.get("git_commit") for start in starts)
     if unknown:
         return Check(

@@ -32,6 +32,11 @@ class Evidence(NamedTuple):
     missing: Sequence[str]  # a line for everything that is left out
     unlike: Sequence[str]  # a line for settings that differ between runs that are compared
 
+    @property
+    def folders(self) -> list[str]:
+        """The folders of all runs that are compared."""
+        return [folder for case in self.cases for folder in case.each["folder"]]
+
 
 def provenance(folder: Path) -> list[dict[str, Any]]:
     """A run's provenance.json, one entry for each start; empty if it is missing. Raises UsageError if it is damaged."""

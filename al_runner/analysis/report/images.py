@@ -94,10 +94,15 @@ def atlas(images: NDArray[np.uint8], ids: Sequence[int]) -> Atlas:
     for place, tile in enumerate(tiles):
         top, left = place // columns * height, place % columns * width
         sheet[top : top + height, left : left + width] = tile
+    places = {int(id_): place for place, id_ in enumerate(ids)}
+    return Atlas(data_uri(Image.fromarray(sheet)), columns, width, height, places)
+
+
+def data_uri(picture: Image.Image) -> str:
+    """A picture as a data: URL of a PNG, which a page can hold."""
     stream = BytesIO()
-    Image.fromarray(sheet).save(stream, format="png", optimize=True)
-    uri = f"data:image/png;base64,{b64encode(stream.getvalue()).decode()}"
-    return Atlas(uri, columns, width, height, {int(id_): place for place, id_ in enumerate(ids)})
+    picture.save(stream, format="png", optimize=True)
+    return f"data:image/png;base64,{b64encode(stream.getvalue()).decode()}"
 
 
 def _thumbnail(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -3,9 +3,7 @@
 N images in a row, C channels, H x W pixels.
 """
 
-from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from al_runner.analysis.report.images import data_uri
 from al_runner.errors import UsageError
 from al_runner.record.journal import NAME, Bought, Made, read
 from al_runner.record.pixels import unpacked
@@ -78,7 +77,7 @@ def made_sheet(folder: Path) -> MadeSheet | None:
         "; a white bar is below an image that the oracle could not label" if any(row.undecided for row in shown) else ""
     )
     try:
-        picture = data_uri(sheet(shown))
+        picture = data_uri(doubled(sheet(shown)))
     except Exception as error:  # rows that do not fit together, or are no colours
         raise unreadable(folder / NAME, f"images that were made can't be drawn: {error}") from error
     return MadeSheet(picture, f"{counted}, from round {kept[0]} down to {kept[-1]}, {each}{marked}")
@@ -105,12 +104,10 @@ def _strips(rows: Iterable[Row]) -> Iterator[NDArray[np.uint8]]:
         yield strip
 
 
-def data_uri(image: NDArray[np.uint8]) -> str:
-    """A picture at twice its size, as a data: URL of a PNG."""
-    stream = BytesIO()
+def doubled(image: NDArray[np.uint8]) -> Image.Image:
+    """The picture at twice its size."""
     picture = Image.fromarray(image)
-    picture.resize((2 * picture.width, 2 * picture.height), Image.Resampling.NEAREST).save(stream, "png", optimize=True)
-    return f"data:image/png;base64,{b64encode(stream.getvalue()).decode()}"
+    return picture.resize((2 * picture.width, 2 * picture.height), Image.Resampling.NEAREST)
 
 
 def made_sheets(directory: Path, titles: Mapping[str, str]) -> list[tuple[str, MadeSheet]]:

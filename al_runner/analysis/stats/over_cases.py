@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from al_runner.analysis.stats.case import Case
-from al_runner.analysis.stats.measures import SharedBudget
+from al_runner.analysis.stats.curves import by_seed
 from al_runner.analysis.stats.paired import ranks, share_beaten
 from al_runner.analysis.table.metrics import LOSS
 
@@ -26,18 +26,14 @@ def penalties(case_list: Sequence[Case]) -> pd.DataFrame:
     names = _curves(case_list)
     matrix = pd.DataFrame(nan, index=names, columns=names)
     for case in case_list:
-        parts = {name: case.parts[name] for name in case.strategies}
-        curves = {name: _by_seed(part, case.budget) for name, part in parts.items() if len(part)}
+        parts, budget = {name: case.parts[name] for name in case.strategies}, case.budget
+        within = {name: part[part["labelled"].between(budget.start, budget.end)] for name, part in parts.items()}
+        curves = {name: by_seed(part, LOSS) for name, part in within.items() if len(part)}
         for left, right in _ordered_pairs(curves):
             share = share_beaten(curves[left], curves[right])
             if not isnan(share):
                 matrix.loc[left, right] = np.nansum([matrix.loc[left, right], share])
     return pd.concat([matrix, matrix.mean().to_frame("mean").T]).rename_axis("curve")
-
-
-def _by_seed(runs: pd.DataFrame, budget: SharedBudget) -> pd.DataFrame:
-    within = runs[runs["labelled"].between(budget.start, budget.end)]
-    return within.pivot(index="labelled", columns="seed", values=LOSS).dropna()
 
 
 def average_ranks(case_list: Sequence[Case]) -> pd.DataFrame:

@@ -101,9 +101,9 @@ class Comparison:
             *shown_ranks(_named(self.ranks, names), self.metric),
         ]
 
-    def verdicts(self, names: Naming = str) -> list[str]:
+    def verdicts(self) -> list[str]:
         """One to three sentences for each case, which begin with its title."""
-        return [f"{case.title}: {verdict(case, names)}" for case in self.cases]
+        return [f"{case.title}: {verdict(case)}" for case in self.cases]
 
 
 def _named(table: pd.DataFrame, names: Naming) -> pd.DataFrame:

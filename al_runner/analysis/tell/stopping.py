@@ -5,7 +5,7 @@ import pandas as pd
 from al_runner.analysis.table.metrics import ERROR, Metric
 from al_runner.analysis.table.names import case_words
 from al_runner.analysis.tell.shown import Shown
-from al_runner.analysis.tell.text import amount, number
+from al_runner.analysis.tell.text import number, signed
 from al_runner.record.run_id import COMBINATION
 
 
@@ -27,7 +27,7 @@ def shown_stopping(table: pd.DataFrame, metric: Metric = ERROR) -> list[Shown]:
                 f"{row['stopped']}/{row['seeds']}",
                 number(row["labels"], row["labels_half"]),
                 f"{number(100 * row['saved'], 100 * row['saved_half'])}%",
-                amount(metric, row["lost"], row["lost_half"], signed=True).replace("%", ""),
+                signed(metric, row["lost"], row["lost_half"]),
             )
             for row in part.to_dict("records")
         )

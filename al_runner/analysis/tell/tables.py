@@ -1,7 +1,6 @@
 """The tables of al-compare as they are shown, rounded. The CSV files hold the full numbers."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from math import isnan
 from typing import Any
@@ -11,7 +10,7 @@ import pandas as pd
 from al_runner.analysis.table.metrics import ERROR, Metric
 from al_runner.analysis.table.names import case_words
 from al_runner.analysis.tell.shown import Shown
-from al_runner.analysis.tell.text import amount, number, seconds, seeds_text, short_p
+from al_runner.analysis.tell.text import amount, number, seconds, seeds_text, short_p, signed
 from al_runner.record.run_id import COMBINATION
 
 Row = dict[Any, Any]
@@ -29,21 +28,14 @@ def shown_results(table: pd.DataFrame, baseline: str, metric: Metric = ERROR) ->
     title = "Errors" if metric == ERROR else f"Compared by {words}"
     costs = ("run time", "select a round", "energy")
     head = ("strategy", "rank", "n", "labels", *errors, *gaps, "final error, 95% by test set", *costs)
-    tables = _by_case(table, partial(_result, metric=metric), head, title, "")
-    return [
-        replace(shown, note=" ".join(_notes(part, baseline, metric)))
-        for shown, part in zip(tables, _parts(table), strict=True)
-    ]
+    note = partial(_results_note, baseline=baseline, metric=metric)
+    return _by_case(table, partial(_result, metric=metric), head, title, note)
 
 
-def _notes(part: pd.DataFrame, baseline: str, metric: Metric) -> list[str]:
+def _results_note(part: pd.DataFrame, baseline: str, metric: Metric) -> str:
+    by_test = [_test_note(part)] if metric == ERROR else []
     paired = PAIRED_NOTE.format(metric.points, baseline)
-    return [
-        _final_note(part, metric),
-        *_area_note(part, metric),
-        *([_test_note(part)] if metric == ERROR else []),
-        paired,
-    ]
+    return " ".join([_final_note(part, metric), *_area_note(part, metric), *by_test, paired])
 
 
 def _final_note(part: pd.DataFrame, metric: Metric) -> str:
@@ -71,7 +63,7 @@ def _result(row: Row, metric: Metric) -> tuple[str, ...]:
     gaps = [
         cell
         for name in ("final_minus_baseline", "area_minus_baseline")
-        for cell in (amount(metric, row[name], row[f"{name}_half"], True).replace("%", ""), short_p(row[f"{name}_p"]))
+        for cell in (signed(metric, row[name], row[f"{name}_half"]), short_p(row[f"{name}_p"]))
     ]
     energy = row["energy_joules"]
     return (
@@ -130,11 +122,11 @@ def shown_tests(table: pd.DataFrame, baseline: str, metric: Metric = ERROR) -> l
     )
     final = table[(table["measure"] == "final") & (table["pairs"] > 1)]
     title = f"Differences of the final {metric.words}, {metric.points}"
-    return _by_case(final, partial(_test, metric=metric), head, title, note, left=2)
+    return _by_case(final, partial(_test, metric=metric), head, title, lambda _: note, left=2)
 
 
 def _test(row: Row, metric: Metric) -> tuple[str, ...]:
-    difference = amount(metric, row["mean"], row["half"], True).replace("%", "")
+    difference = signed(metric, row["mean"], row["half"])
     p = (short_p(row[name]) for name in ("t_p", "t_holm", "wilcoxon_p", "wilcoxon_holm"))
     return row["first"], row["second"], str(row["pairs"]), difference, *p, seeds_text(row["seeds_needed"])
 
@@ -175,19 +167,14 @@ def _by_case(
     cells: Callable[[Row], tuple[str, ...]],
     head: Sequence[str],
     name: str,
-    note: str,
+    note: Callable[[pd.DataFrame], str],
     left: int = 1,
 ) -> list[Shown]:
+    """A table for each case, without the columns that have nothing to show; `note` is made from the case's rows."""
     tables = []
-    for part in _parts(table):
+    for key, part in table.groupby(list(COMBINATION), sort=False):
         rows = [cells(row) for row in part.to_dict("records")]
         keep = [place for place in range(len(head)) if place < 2 or any(row[place] != "-" for row in rows)]
         kept = tuple(tuple(row[place] for place in keep) for row in rows)
-        key = part[list(COMBINATION)].iloc[0]
-        tables.append(Shown(name, case_words(key), tuple(head[place] for place in keep), kept, note, left))
+        tables.append(Shown(name, case_words(key), tuple(head[place] for place in keep), kept, note(part), left))
     return tables
-
-
-def _parts(table: pd.DataFrame) -> list[pd.DataFrame]:
-    """The rows of every case, in the table's order."""
-    return [part for _, part in table.groupby(list(COMBINATION), sort=False)]

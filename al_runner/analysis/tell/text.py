@@ -2,26 +2,24 @@
 
 from math import ceil, isfinite, isnan
 
-from al_runner.analysis.table.metrics import ERROR, Metric
+from al_runner.analysis.table.metrics import Metric
 
 PLAIN = 4  # decimals of a metric that is no fraction
 
 
-def percent(mean: float, half: float, signed: bool = False) -> str:
-    """A fraction and its 95% half-width in percent, `4.49 ± 0.60%`; a dash for NaN."""
-    return _with_half(100 * mean, 100 * half, "%", signed)
+def amount(metric: Metric, mean: float, half: float) -> str:
+    """A metric's value with its 95% half-width, `4.49 ± 0.60%`; a dash for NaN."""
+    return _with_half(metric, mean, half, "%")
 
 
-def amount(metric: Metric, mean: float, half: float, signed: bool = False) -> str:
-    """A metric's value, or a signed difference of two, in its unit with its 95% half-width; a dash for NaN."""
-    return percent(mean, half, signed) if metric.share else _with_half(mean, half, "", signed, PLAIN)
+def points(metric: Metric, mean: float, half: float) -> str:
+    """A difference of two values with its half-width, `0.49 ± 0.60 points`; a dash for NaN."""
+    return _with_half(metric, mean, half, " points")
 
 
-def points(mean: float, half: float, metric: Metric = ERROR) -> str:
-    """A difference of fractions in percentage points; of a metric that is no fraction, in its own unit."""
-    if metric.share:
-        return _with_half(100 * mean, 100 * half, " points", signed=False)
-    return _with_half(mean, half, "", False, PLAIN)
+def signed(metric: Metric, mean: float, half: float) -> str:
+    """As `points`, with its sign and without its unit, as a table shows it under a heading: `-0.49 ± 0.60`."""
+    return _with_half(metric, mean, half, "", sign="+")
 
 
 def number(mean: float, half: float) -> str:
@@ -31,11 +29,13 @@ def number(mean: float, half: float) -> str:
     return f"{mean:,.0f}" if isnan(half) else f"{mean:,.0f} ± {half:,.0f}"
 
 
-def _with_half(mean: float, half: float, unit: str, signed: bool, digits: int = 2) -> str:
+def _with_half(metric: Metric, mean: float, half: float, unit: str, sign: str = "") -> str:
+    """In percent with the unit if the metric is a fraction, else in the metric's own unit, which is not named."""
     if isnan(mean):
         return "-"
-    text = f"{mean:{'+' if signed else ''}.{digits}f}"
-    return f"{text}{unit}" if isnan(half) else f"{text} ± {half:.{digits}f}{unit}"
+    digits, unit = (2, unit) if metric.share else (PLAIN, "")
+    text = f"{metric.scale * mean:{sign}.{digits}f}"
+    return f"{text}{unit}" if isnan(half) else f"{text} ± {metric.scale * half:.{digits}f}{unit}"
 
 
 def p_value(p: float) -> str:

@@ -87,13 +87,13 @@ def _leads(case: Case, names: Naming, best: str, others: Sequence[str], measure:
     sure, unsure, equal, behind = [], [], [], []
     for other in others:
         test = case.test(best, other, measure)
-        lead = points(0.0 - test.mean, test.half, case.metric)
+        lead = points(case.metric, 0.0 - test.mean, test.half)
         if test.mean == 0 and test.half == 0:
             equal.append(f", equal to {names(other)} in each of {test.pairs} paired seeds")
         elif isnan(test.t_p):  # no variance
             equal.append(f", {lead} below {names(other)}, the same in each of {test.pairs} paired seeds")
         elif test.mean > 10.0**-DIGITS:
-            shown = points(test.mean, test.half, case.metric)
+            shown = points(case.metric, test.mean, test.half)
             behind.append(f", but over all {test.pairs} seeds that both have, it is {shown} above {names(other)}")
         else:
             p = case.corrected_p(best, other, measure)
