@@ -3,5 +3,5 @@
 # Interrupted, it resumes.
 set -euo pipefail
 runs=${RUNS:-outputs/werner2024_usps} out=${OUT:-outputs/reproduced/werner2024_usps}
-al-run -m experiment=werner2024_usps results="$runs" seed="${SEEDS:-range(20)}" strategy=random,margin,uncertainty,entropy,badge
+al-run -m experiment=werner2024_usps results="$runs" seed="${SEEDS:-range(20)}" strategy=random,margin,uncertainty,entropy,badge,core_set
 python scripts/werner2024_usps.py "$runs" --out "$out"
