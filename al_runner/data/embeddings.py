@@ -13,10 +13,10 @@ from pydantic import InstanceOf
 
 from al_runner.data.archive import array, opened
 from al_runner.data.arrays import Arrays, DataFile
-from al_runner.data.labels import Relabel, numbered
+from al_runner.data.labels import numbered
 from al_runner.data.layout import floats
 from al_runner.data.mapped import mapped
-from al_runner.data.split import Split
+from al_runner.data.split import Relabel, Split
 from al_runner.errors import UsageError
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Means

@@ -4,20 +4,15 @@ N images, Y classes.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from al_runner.errors import UsageError
 from al_runner.labels import UNKNOWN
-from al_runner.settings.kinds import Means
 
 NAMED = 5  # classes that an error message names
-# The option of every data set in a file of the user's own.
-Relabel = Annotated[
-    bool, Means("number the labels that occur from 0; their old values or names become the classes' names")
-]
 
 
 def numbered(

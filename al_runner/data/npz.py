@@ -5,9 +5,8 @@ from typing import Annotated, Literal
 
 from al_runner.data.archive import read, sha256
 from al_runner.data.arrays import DataFile
-from al_runner.data.labels import Relabel
 from al_runner.data.layout import Values
-from al_runner.data.split import AnySplit
+from al_runner.data.split import AnySplit, Relabel
 from al_runner.errors import UsageError
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Means

@@ -85,6 +85,10 @@ def channels_first(images: NDArray[Any]) -> Tensor:
     return torch.from_numpy(whole).permute(0, 3, 1, 2)
 
 
+# The option of every data set in a file of the user's own.
+Relabel = Annotated[
+    bool, Means("number the labels that occur from 0; their old values or names become the classes' names")
+]
 # The option of every data set of images.
 AnySplit = Annotated[InstanceOf[Split], Means("which images are for training, validation and test")]
 

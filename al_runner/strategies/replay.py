@@ -59,7 +59,10 @@ class Replay(Strategy):
     def file(self) -> Path:
         """The file that holds the list. Raises UsageError if none is given."""
         if self.run is None:
-            raise UsageError("strategy=replay repeats the purchases of another run; name its folder with strategy.run=")
+            raise UsageError(
+                "strategy=replay repeats the purchases of another run; name its folder with strategy.run= (in "
+                "Python, use al_runner.run)"
+            )
         path = Path(self.run).expanduser()
         return path / PURCHASES if path.is_dir() else path
 

@@ -67,7 +67,6 @@ STRATEGIES = {
     "dcom": "DCoM",
     LOOK_AHEAD: "Look-ahead (knows all labels)",
     "select_al": "SelectAL",
-    "replay": "Replay",
     "k_means": "k-means",
     "clue": "CLUE",
     "cal": "CAL",
