@@ -12,7 +12,7 @@ out=outputs/reproduced/ducoffe2017_code_training
 al-plot "$runs/40" --split 250 --title "USPS, training of the paper's code" "${names[@]}" --out "$out"
 al-compare "$runs/40" --baseline uncertainty --last 5 "${names[@]}" --out "$out"
 
-al-run -m experiment=ducoffe2017_figure2_code seed="${FEW:-10,11,12,13}" strategy=$strategies,full results="$runs/8"
+al-run -m experiment=ducoffe2017_figure2_code seed="${FEW:-10,11,12,13,14}" strategy=$strategies,full results="$runs/8"
 out=outputs/reproduced/ducoffe2017_figure2_code
 al-plot "$runs/8" --log --title "USPS, figure 2 under the code's training" "${names[@]}" --out "$out"
 al-compare "$runs/8" --baseline uncertainty --last 10 "${names[@]}" --out "$out"
