@@ -5,7 +5,7 @@ H x W pixels.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,8 @@ from al_runner.settings.kinds import Means, Reads
 
 GREY = ("1", "L", "LA")
 DEEP = ("I", "F")  # Pillow's modes with more than 8 bits a pixel begin like this; Pillow would clip them at 255
-FITS = ("stretch", "crop", "pad")
+Ways = Literal["stretch", "crop", "pad"]
+FITS = get_args(Ways)
 PAGES = ("GIF", "PNG", "TIFF", "WEBP")  # formats with several images, of which one is read; an MPO's are previews
 
 # The options of every data set of image files.
@@ -26,7 +27,7 @@ Resize = Annotated[
     Means("height and width of all images; one number is for both; null: as they are"),
 ]
 Fit = Annotated[
-    Literal["stretch", "crop", "pad"],
+    Ways,
     Means("if resize changes an image's shape: stretch it, crop its longer side, or pad its shorter one"),
 ]
 Channels = Annotated[Literal[1, 3] | None, Means("1: grey, 3: RGB; null: RGB if any image has colour")]

@@ -63,7 +63,7 @@ def build(cfg: DictConfig, device: torch.device, answers: RecordedAnswers = NO_A
     strategy.check(net, images)
     require_augmentation(recipe, images, training)
     require_init(recipe, builder, training)
-    require_schedule(recipe, builder, first, training)
+    require_schedule(recipe, net, first, training)
     require_trainable(recipe, net, images, first, f"model={cfg.run.model}")
     return experiment
 

@@ -20,11 +20,6 @@ def set_torch(cfg: DictConfig) -> None:
         torch.use_deterministic_algorithms(cfg.deterministic)
 
 
-def gpus_in_turn(name: str) -> int:
-    """How many GPUs the runs of a sweep take in turn: all of them, or 0 if `name` is a CPU or one certain GPU."""
-    return torch.cuda.device_count() if name in ("auto", "cuda") else 0
-
-
 def torch_device(name: str, job: int) -> torch.device:
     """The device of job number `job`; the jobs of a sweep use all GPUs in turn.
 

@@ -67,12 +67,12 @@ def require_init(recipe: Recipe, build: NetBuilder, who: str) -> None:
         ) from error
 
 
-def require_schedule(recipe: Recipe, build: NetBuilder, initial: int, who: str) -> None:
-    """Raises UsageError if the schedule gives no rate for the first or the last step on `initial` examples."""
+def require_schedule(recipe: Recipe, net: nn.Module, initial: int, who: str) -> None:
+    """Raises UsageError if the schedule gives no rate for the first or the last step of `net` on `initial` examples."""
     if recipe.schedule is None:
         return
     require_method(recipe.schedule, FACTOR, f"training.schedule of {who}")
-    per_check = recipe.steps_per_check(initial, least_minibatch(build()))
+    per_check = recipe.steps_per_check(initial, least_minibatch(net))
     for step in (0, per_check * recipe.max_checks - 1):
         factor = recipe.rate_factor(step, per_check)
         if not (isinstance(factor, int | float) and isfinite(factor) and factor >= 0):

@@ -13,6 +13,7 @@ from al_runner.errors import UsageError
 from al_runner.record.run_id import RunId
 from al_runner.settings import overrides
 from al_runner.settings.help import settings
+from al_runner.system.gpus import gpus_in_turn
 
 # Hydra finds launchers only in the namespace package hydra_plugins, of which ours is one portion.
 sys.path.append(str(Path(__file__).parent))
@@ -20,8 +21,6 @@ sys.path.append(str(Path(__file__).parent))
 
 def jobs(device: str, threads: int = 1) -> int:
     """How many runs to do at the same time: one for each GPU that they may use, or for every `threads` CPU cores."""
-    from al_runner.job.device import gpus_in_turn  # noqa: PLC0415 - torch takes seconds; al-run --help need not wait
-
     gpus = gpus_in_turn(device)
     if gpus or device.startswith("cuda"):
         return max(1, gpus)

@@ -23,7 +23,7 @@ LEAST = -80.0  # of the log of a probability, so that every divergence is finite
 
 
 def contrast(x: Tensor, log_probs: Tensor, labelled_x: Tensor, labelled_log_probs: Tensor, neighbours: int) -> Tensor:
-    """The mean divergence KL(p_neighbour || p_x) in nats of the nearest labelled points, [N] (eqs. 1 to 3).
+    """The mean divergence KL(p_neighbour || p_x) in nats of the nearest labelled points, [N].
 
     Points are [N, D] and [L, D], their predictions [N, Y] and [L, Y] in nats. If there are fewer labelled points than
     `neighbours`, all are neighbours.

@@ -31,7 +31,7 @@ def weights(log_probs: Tensor, temperature: float) -> Tensor:
 @options("strategy")
 @dataclass(frozen=True)
 class Clue(Strategy):
-    """Makes as many clusters as the query has images, and buys the candidate nearest to each centre (algorithm 1).
+    """Makes as many clusters as the query has images, and buys the candidate nearest to each centre.
 
     k-means on the inputs of the last dense layer weighs every image by the entropy of its prediction. The paper adapts
     a net to a new domain; only its choice of images is here.

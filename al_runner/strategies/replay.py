@@ -28,7 +28,7 @@ class Replay(Strategy):
     """Buys images in the order of a list, whatever the fit says; images that are bought already are passed over.
 
     So another net, learner or training gets the images that were chosen for the first one (the successor model of
-    Lowell et al., 2019, section 5), and choices of other programs are measured like those of any strategy here. A run
+    Lowell et al., 2019), and choices of other programs are measured like those of any strategy here. A run
     ends with its list. With budget.initial_by=replay the list has the initial set, too.
     """
 
@@ -39,7 +39,7 @@ class Replay(Strategy):
     without_fit: ClassVar[bool] = True
 
     def plan(self, budget: Budget) -> Budget:
-        most = len(self.ids) if budget.max_labelled is None else min(budget.max_labelled, len(self.ids))
+        most = min(budget.max_labelled or len(self.ids), len(self.ids))
         return replace(budget, max_labelled=most, candidates="all")
 
     def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:

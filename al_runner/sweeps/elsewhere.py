@@ -43,9 +43,10 @@ class Elsewhere:
         None are returned, too, once `stopping` says so.
         """
         while self._numbers and not stopping():
-            free = [number for number in self._numbers if self._is_free(number)]
+            free = [number for number in [*self._numbers] if self._is_free(number)]
+            for number in free:  # in place, since another thread may leave a job meanwhile
+                self._numbers.remove(number)
             if free:
-                self._numbers = [number for number in self._numbers if number not in free]
                 return free
             sleep(PAUSE)
         return []

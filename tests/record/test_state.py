@@ -17,6 +17,12 @@ def fresh(now: str = RUNNING, **changes: object) -> State:
     return State(now, ("seed=0",), os.getcwd()).now(now, **changes)
 
 
+def state_in(folder: Path) -> str:
+    found = read(folder)
+    assert found is not None
+    return found.state
+
+
 def test_a_state_is_read_back_as_written(tmp_path: Path) -> None:
     written = fresh(rounds=7)
     write(tmp_path, written)
@@ -28,20 +34,20 @@ def test_a_state_is_read_back_as_written(tmp_path: Path) -> None:
 
 def test_a_run_whose_process_is_gone_was_stopped(tmp_path: Path) -> None:
     write(tmp_path, fresh())
-    assert read(tmp_path).state == RUNNING  # type: ignore[union-attr]
+    assert state_in(tmp_path) == RUNNING
     child = subprocess.Popen([sys.executable, "-c", "pass"])
     child.wait()
     write(tmp_path, State(**{**asdict(fresh()), "pid": child.pid}))
-    assert read(tmp_path).state == STOPPED  # type: ignore[union-attr]
+    assert state_in(tmp_path) == STOPPED
     write(tmp_path, State(**{**asdict(fresh()), "born": 12345.0}))  # another process has that number now
-    assert read(tmp_path).state == STOPPED  # type: ignore[union-attr]
+    assert state_in(tmp_path) == STOPPED
 
 
 @pytest.mark.parametrize(("ago", "seen"), [(60, RUNNING), (state.SILENT + 60, STOPPED)])
 def test_a_run_on_another_machine_goes_by_its_last_word(tmp_path: Path, ago: int, seen: str) -> None:
     when = (datetime.now(UTC) - timedelta(seconds=ago)).isoformat()
     write(tmp_path, State(**{**asdict(fresh()), "host": "elsewhere", "updated": when}))
-    assert read(tmp_path).state == seen  # type: ignore[union-attr]
+    assert state_in(tmp_path) == seen
 
 
 def test_a_long_round_on_another_machine_goes_by_the_note_that_its_process_touches(tmp_path: Path) -> None:
@@ -51,7 +57,7 @@ def test_a_long_round_on_another_machine_goes_by_the_note_that_its_process_touch
     for ago, seen in ((60, RUNNING), (state.SILENT + 60, STOPPED)):
         note.touch()
         os.utime(note, (time.time() - ago,) * 2)
-        assert read(tmp_path).state == seen  # type: ignore[union-attr]
+        assert state_in(tmp_path) == seen
 
 
 def test_waiting_does_not_hide_what_runs_or_is_done(tmp_path: Path) -> None:
@@ -73,7 +79,7 @@ def test_however_a_run_ends_it_is_noted(tmp_path: Path, error: BaseException | N
     try:
         with Noted(tmp_path, ["seed=0"], str) as noted:
             noted.runs(4)
-            assert read(tmp_path).state == RUNNING  # type: ignore[union-attr]
+            assert state_in(tmp_path) == RUNNING
             if error is not None:
                 raise error
     except (ValueError, KeyboardInterrupt):

@@ -18,6 +18,7 @@ from al_runner.settings.declare import options
 from al_runner.settings.kinds import Count, Means
 from al_runner.sweeps.begin import begin, conclude, folders_of
 from al_runner.sweeps.elsewhere import Elsewhere, taken
+from al_runner.system.gpus import gpus_in_turn
 
 log = logging.getLogger(__name__)
 
@@ -67,8 +68,6 @@ class LockstepLauncher(Launcher):
 
 def others_idle(device: str) -> str:
     """For the log: that lock-step leaves all GPUs but the first idle, if there are several; otherwise empty."""
-    from al_runner.job.device import gpus_in_turn  # noqa: PLC0415 - torch, see `launch`
-
     gpus = gpus_in_turn(device)
     return f" on one of {gpus} GPUs; hydra/launcher=processes uses them all, with one run on each" if gpus > 1 else ""
 

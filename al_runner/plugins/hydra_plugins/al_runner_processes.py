@@ -18,6 +18,7 @@ from al_runner.settings.kinds import CountOrZero, Few, Means
 from al_runner.sweeps.begin import RETRIES, announce, begin, conclude, outcome, part_command, part_environment
 from al_runner.sweeps.elsewhere import Elsewhere
 from al_runner.sweeps.worker import Lost, Worker
+from al_runner.system.gpus import gpus_in_turn
 from al_runner.system.signals import Stopped, finishing, noted_signal
 
 log = logging.getLogger(__name__)
@@ -132,7 +133,7 @@ class Queue:
             try:
                 while not (self._stopping or worker.spent):
                     self._do(self._next(), worker)
-            except (Lost, IndexError):
+            except (Lost, IndexError):  # IndexError: no job is left
                 continue
             finally:
                 worker.close()
@@ -173,8 +174,6 @@ class Queue:
 
 def gpus(device: str, count: int) -> list[dict[str, str]]:
     """Environment variables of `count` workers: each sees one GPU, in turn, or none if there is none."""
-    from al_runner.job.device import gpus_in_turn  # noqa: PLC0415 - torch takes seconds; al-run --help need not wait
-
     cards = gpus_in_turn(device)
     visible = os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(cards)))
     names = visible.split(",")[:cards]
