@@ -105,7 +105,14 @@ def _draw(axes: Axes, rows: pd.DataFrame, column: str, metric: Metric) -> None:
         axes.plot(edge, at, marker=marker, color=colour, markerfacecolor=fill, markersize=5, clip_on=False)
         shown = f"{x:+.{digits}f}" if np.isnan(reach) else f"{x:+.{digits}f} ± {reach:.{digits}f}"
         axes.annotate(
-            shown, (edge, at), (-6 if x > 0 else 6, 0), textcoords="offset points", ha=side, va="center", fontsize=7
+            shown,
+            (edge, at),
+            (-6 if x > 0 else 6, 0),
+            textcoords="offset points",
+            ha=side,
+            va="center",
+            fontsize=7,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},  # hides the line at 0 behind it
         )
     axes.set_xlim(low, high)
 
