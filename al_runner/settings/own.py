@@ -14,7 +14,7 @@ class Own(TypedDict):
         Annotated[int, Ge(0)],
         Means("for initial set, initial weights, minibatch order and queries; the data set's split has its own seed"),
     ]
-    device: Annotated[str, Means("cpu, cuda, cuda:1, mps, or auto: cuda if there is a GPU, else cpu")]
+    device: Annotated[str, Means("cpu, cuda, cuda:1, or auto: cuda if there is a GPU, else cpu")]
     threads: Annotated[Few, Means("CPU threads of one run; small nets train slower with more than one")]
     data_root: Annotated[str, Means("folder where data sets are prepared, once")]
     results: Annotated[str, Means("folder that the folders of the runs go into")]
