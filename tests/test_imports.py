@@ -18,6 +18,7 @@ LAYERS = {
     "training": {"types", "errors", "rng", "settings"},
     "gather": {"training"},
     "wrapped": {"types", "needs"},
+    "pseudo_labels": {"types", "system"},
     "pool": {"labels", "types", "rng", "errors"},
     "oracle": {"labels", "training", "types", "system", "pool", "models", "rng", "errors", "settings"},
     "budget": {"errors", "settings"},
@@ -27,6 +28,7 @@ LAYERS = {
     "learners": {
         "gather",
         "wrapped",
+        "pseudo_labels",
         "training",
         "types",
         "system",
@@ -42,6 +44,7 @@ LAYERS = {
     "strategies": {
         "gather",
         "wrapped",
+        "pseudo_labels",
         "training",
         "types",
         "system",

@@ -1,24 +1,18 @@
 """Cost-effective active learning, CEAL (Wang et al., 2016).
 
 A person labels the images that the net is unsure of, and the net labels those that it is sure of.
-N examples, K posterior samples, Y classes.
 """
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-import torch
-from torch import Tensor
-
+from al_runner.pseudo_labels import pseudo_labels
 from al_runner.rng import Streams
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Means, NotNegative, Positive
 from al_runner.strategies.uncertainty import TopScore, entropy
-from al_runner.system.chunks import at_once
-from al_runner.types import Fitted, Images, Learner, TrainData, mean_log_probs
+from al_runner.types import Fitted, Learner, TrainData
 from al_runner.wrapped import Wrapped
-
-CHUNK = 4096  # images read at once; fewer if they are large
 
 
 @dataclass(frozen=True)
@@ -88,21 +82,6 @@ class PseudoLabelling(Wrapped):
                 labeller = await self.base.fit(data, streams.of("labeller"), previous)
             if labeller is None:
                 raise ValueError("pseudo-labels come from the net of the round before, but no earlier fit was given")
-            data = data.plus(*confident(labeller, data.unlabelled, self.threshold(streams.round)))
+            most = self.threshold(streams.round)
+            data = data.plus(*pseudo_labels(labeller, data.unlabelled, lambda log_probs: entropy(log_probs) < most))
         return await self.base.fit(data, streams, previous)
-
-
-def confident(labeller: Fitted, images: Images, threshold: float) -> tuple[Tensor, Tensor]:
-    """Images whose predictive entropy is below `threshold` nats, uint8 [n, C, H, W], and their predicted classes, [n].
-
-    n may be 0. Source: Wang et al. (2016).
-    """
-    x, y = [images[:0]], [torch.zeros(0, dtype=torch.int64, device=images[:0].device)]
-    rows = at_once(CHUNK, images[:1].numel())
-    for start in range(0, len(images), rows):
-        part = images[start : start + rows]
-        log_probs = labeller.log_probs(part)
-        sure = entropy(log_probs) < threshold
-        x.append(part[sure])
-        y.append(mean_log_probs(log_probs)[sure].argmax(1))
-    return torch.cat(x), torch.cat(y)

@@ -11,7 +11,7 @@ from al_runner.engine.drive import drive
 from al_runner.errors import UsageError
 from al_runner.learners.plain import SingleNet
 from al_runner.rng import Streams
-from al_runner.strategies.ceal import CHUNK, Ceal, PseudoLabelling, Threshold, confident
+from al_runner.strategies.ceal import Ceal, PseudoLabelling, Threshold
 from al_runner.strategies.uncertainty import TopScore, entropy, margin
 from al_runner.types import Fitted, TrainData
 
@@ -45,17 +45,6 @@ def test_the_decay_is_linear_or_quadratic() -> None:
     linear, quadratic = (Threshold(0.05, 0.01, reading) for reading in ("linear", "quadratic"))
     assert [linear(i) for i in range(1, 6)] == pytest.approx([0.05, 0.04, 0.03, 0.02, 0.01])
     assert [quadratic(i) for i in range(1, 6)] == pytest.approx([0.05, 0.04, 0.02, -0.01, -0.05])
-
-
-def test_confident_predictions_by_hand() -> None:
-    x, y = confident(toy.Table(TABLE), DATA.unlabelled, 0.4)  # type: ignore[arg-type]
-    assert (x.flatten().tolist(), y.tolist()) == ([2, 1, 0], [1, 1, 0])
-    x, y = confident(toy.Table(TABLE), DATA.unlabelled, 0.0)  # type: ignore[arg-type]
-    assert (x.shape, x.dtype, len(y)) == ((0, 1, 1, 1), torch.uint8, 0)
-    many = torch.arange(CHUNK + 7).remainder(5).to(torch.uint8)[:, None, None, None]
-    x, y = confident(toy.Table(TABLE), many, 0.06)  # type: ignore[arg-type]
-    assert x.flatten().tolist() == [value for value in many.flatten().tolist() if value in (0, 2)]
-    assert y.tolist() == [0 if value == 0 else 1 for value in x.flatten().tolist()]
 
 
 def test_a_round_trains_only_on_its_own_pseudo_labels() -> None:
