@@ -4,13 +4,12 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import pandas as pd
 
 from al_runner.analysis.draw.figures import differences, facets, learning_curves, times
 from al_runner.analysis.draw.look import Look
-from al_runner.analysis.draw.options import add_look, formats_of, look_of
+from al_runner.analysis.draw.options import add_directories, add_look, formats_of, look_of
 from al_runner.analysis.draw.save import save_all
 from al_runner.analysis.draw.style import Picture
 from al_runner.analysis.stats.curves import Spread
@@ -19,7 +18,8 @@ from al_runner.analysis.table.files import as_csv, stem, write
 from al_runner.analysis.table.metrics import ERROR, stem_of
 from al_runner.analysis.table.names import across, all_truth, case_title, columns, common_seeds, curve_names, only
 from al_runner.analysis.table.rows import BASELINE
-from al_runner.analysis.table.runs import find, out_folder
+from al_runner.analysis.table.runs import out_folder
+from al_runner.analysis.table.several import find_all
 from al_runner.analysis.tell.notes import notes
 from al_runner.analysis.tell.tables import shown_results
 from al_runner.errors import UsageError
@@ -31,8 +31,8 @@ from al_runner.system.console import command, parsed, say
 def main(argv: Sequence[str] | None = None) -> int:
     """Run al-plot's command line. Returns 1 if a run is left out; 2, with a line on stderr, for a UsageError."""
     options = parsed(_parser(), argv)
-    contents = find(options.directory)
-    out, frame = options.out or out_folder(options.directory, contents, "plots"), contents.frame
+    contents = find_all(options.directories)
+    out, frame = options.out or out_folder(options.directories, contents, "plots"), contents.frame
     drawn = only(across(frame, options.across), options.only)
     drawn = common_seeds(drawn) if options.common else drawn
     look = _look(options, drawn)
@@ -105,8 +105,7 @@ def _split(word: str | None) -> int | None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="al-plot", description="Curves and tables of all runs under a folder.")
     add = parser.add_argument
-    add("directory", metavar="DIR", type=Path, help="holds run folders at any depth, or a results.csv")
-    add("--out", metavar="DIR", type=Path, help="where the files go; default: DIR/plots, or DIR if it holds no runs")
+    add_directories(parser, "plots")
     add("--best", action="store_true", help="draw the lowest test error so far (a running minimum)")
     add("--accuracy", action="store_true", help="draw accuracy in place of error")
     add("--log", action="store_true", help="logarithmic error axis")

@@ -5,14 +5,14 @@ import sys
 from collections.abc import Sequence
 from itertools import chain
 from math import nan
-from pathlib import Path
 
 from al_runner.analysis.draw.critical import critical_differences
 from al_runner.analysis.draw.forest import forests
-from al_runner.analysis.draw.options import add_cost, add_look, formats_of, look_of
+from al_runner.analysis.draw.options import add_cost, add_directories, add_look, formats_of, look_of
 from al_runner.analysis.draw.save import save_all
 from al_runner.analysis.table.names import across, only
-from al_runner.analysis.table.runs import find, out_folder
+from al_runner.analysis.table.runs import out_folder
+from al_runner.analysis.table.several import find_all
 from al_runner.analysis.tell.comparison import Comparison, save_tables
 from al_runner.analysis.tell.latex import COLUMNS, DEFAULT, chosen
 from al_runner.analysis.tell.notes import left_out, unlike
@@ -24,7 +24,7 @@ from al_runner.system.console import command, parsed, say
 def main(argv: Sequence[str] | None = None) -> int:
     """Run al-compare's command line. Returns 1 if a run is left out; 2, with a line on stderr, for a UsageError."""
     options = parsed(_parser(), argv)
-    contents = find(options.directory)
+    contents = find_all(options.directories)
     runs = only(across(contents.frame, options.across), options.only)
     look, columns = look_of(options, runs), chosen(options.columns)
     comparison = Comparison.of(
@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     notes = [*left_out(contents), *all_gaps(comparison.cases), *unlike(runs, contents.configs)]
     for line in notes:
         say(f"al-compare: {line}", file=sys.stderr)
-    out = options.out or out_folder(options.directory, contents, "compare")
+    out = options.out or out_folder(options.directories, contents, "compare")
     written = save_tables(comparison, out, look.names, columns, notes)
     for name, figure in chain(forests(comparison.cases, look), critical_differences(comparison.cases, look)):
         written += save_all(figure, [out / f"{name}.{suffix}" for suffix in formats_of(options)])
@@ -78,8 +78,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="al-compare", description="Which strategy is better, by how much, how surely."
     )
     add = parser.add_argument
-    add("directory", metavar="DIR", type=Path, help="holds run folders at any depth, or a results.csv")
-    add("--out", metavar="DIR", type=Path, help="where the files go; default: DIR/compare, or DIR if it holds no runs")
+    add_directories(parser, "compare")
     add("--full", action="store_true", help="print every table, every pair too; compare.md has them all anyway")
     add("--at", metavar="LABELS", type=int, help="the end of the budget, in labels; default: the most that a run has")
     add(

@@ -2,6 +2,7 @@
 
 import argparse
 from math import isfinite, nan
+from pathlib import Path
 
 import pandas as pd
 
@@ -23,6 +24,23 @@ def add_look(parser: argparse.ArgumentParser) -> None:
     add("--title", metavar="T", help='default: data set and net; "" for none')
     add("--width", metavar="W", help="of a figure, such as 3.25in, 8.3cm or 252pt; default: 6.3in")
     add("--format", choices=FORMATS, action="append", help="of figures; can be given often; default: png and svg")
+
+
+def add_directories(parser: argparse.ArgumentParser, name: str) -> None:
+    """Add the folders of runs, and --out; `name` is the folder among the runs that is written to without it."""
+    parser.add_argument(
+        "directories",
+        metavar="DIR",
+        type=Path,
+        nargs="+",
+        help="holds run folders at any depth, or a results.csv; the runs of several are taken together",
+    )
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        type=Path,
+        help=f"where the files go; default: DIR/{name}, or DIR if it holds no runs; needed with several DIR",
+    )
 
 
 def add_label(parser: argparse.ArgumentParser) -> None:

@@ -87,16 +87,19 @@ def find(directory: Path) -> Contents:
     if not rows:
         raise UsageError(f"{directory} holds {len(folders)} runs, none with a finished round yet; wait for the first")
     frame = table(rows)
-    _require_distinct(frame, directory)
-    _require_few(frame, directory)
+    require_comparable(frame, str(directory))
     return Contents(frame, folders, configs, damaged, [name for name in held if name not in folders])
 
 
-def out_folder(directory: Path, contents: Contents, name: str) -> Path:
+def out_folder(directories: Sequence[Path], contents: Contents, name: str) -> Path:
     """Where a command writes what it made of a directory: a folder `name` among the runs, or beside its results.csv.
 
-    Raises UsageError if that folder is a link, because a results folder may come from a stranger.
+    Raises UsageError if that folder is a link, because a results folder may come from a stranger, and if there are
+    several directories.
     """
+    if len(directories) > 1:
+        raise UsageError("there are several folders of runs; say with --out DIR where the files go")
+    (directory,) = directories
     folder = directory / name if contents.folders else directory
     if folder != directory and folder.is_symlink():
         raise UsageError(f"{folder} is a link to another folder; remove it, or choose another --out")
@@ -181,8 +184,16 @@ def _read_results(file: Path) -> list[Row]:
     return rows
 
 
-def _require_distinct(frame: pd.DataFrame, directory: Path) -> None:
-    """Raises UsageError if two folders hold the same run, because its seed would count twice in a mean."""
+def require_comparable(frame: pd.DataFrame, where: str) -> None:
+    """Raises UsageError if a run is there twice, or if a figure would have more than MOST_CURVES curves.
+
+    `where` says in errors where the runs are. A seed that is there twice would count twice in a mean.
+    """
+    _require_distinct(frame, where)
+    _require_few(frame, where)
+
+
+def _require_distinct(frame: pd.DataFrame, where: str) -> None:
     identity = [*COMBINATION, "curve", "seed"]
     runs = frame.assign(curve=curve_names(frame)).drop_duplicates([*identity, "folder"])
     same = runs[runs.duplicated(identity, keep=False)]
@@ -190,18 +201,17 @@ def _require_distinct(frame: pd.DataFrame, directory: Path) -> None:
         first = same.iloc[0]
         twins = same[(same[identity] == first[identity]).all(axis=1)]
         raise UsageError(
-            f"{' and '.join(twins['folder'])} in {directory} hold the same run ({first['curve']}, seed "
+            f"{' and '.join(twins['folder'])} in {where} hold the same run ({first['curve']}, seed "
             f"{first['seed']}); move all but one away, or plot a folder that holds only one"
         )
 
 
-def _require_few(frame: pd.DataFrame, directory: Path) -> None:
-    """Raises UsageError if a figure would have more than MOST_CURVES curves."""
+def _require_few(frame: pd.DataFrame, where: str) -> None:
     counts = curve_names(frame).groupby([frame[key] for key in COMBINATION], sort=False).nunique()
     if counts.max() > MOST_CURVES:
         (key, *_) = counts[counts == counts.max()].reset_index()[list(COMBINATION)].itertuples(index=False)
-        where = ", ".join(filter(None, map(str, key)))
+        case = ", ".join(filter(None, map(str, key)))
         raise UsageError(
-            f"{directory} holds {counts.max():,} strategies and variants of {where}, but at most {MOST_CURVES} can "
+            f"{where} holds {counts.max():,} strategies and variants of {case}, but at most {MOST_CURVES} can "
             "be compared; move some into another folder"
         )
