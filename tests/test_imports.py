@@ -87,7 +87,7 @@ LAYERS = {
     },
     "record": {"errors", "system", "types", "settings"},
     "labelling": {"labels", "errors", "system", "types", "oracle", "record"},
-    "analysis": {"errors", "system", "record", "data"},
+    "analysis": {"labels", "errors", "system", "record", "data"},
     "sweeps": {"labels", "types", "errors", "system", "record", "settings", "analysis"},
 }
 KNOW_HYDRA = {"main", "job", "sweeps", "settings", "plugins", "api"}

@@ -40,12 +40,15 @@ Parser = Callable[[str], Any]
 
 
 def completed(rows: Sequence[Row]) -> list[Row]:
-    """The rows of another program's table with all columns of TIDY. New values are counted, computed, empty or NaN."""
+    """The rows of another program's table with all columns of TIDY. New values are counted, computed, empty or NaN.
+
+    A run without a folder gets the one that al-run would give it.
+    """
     runs: dict[tuple[Any, ...], list[Row]] = {}
     for row in rows:
         for key in KEYS:
             row.setdefault(key, "")
-        row.setdefault("folder", str(RunId.of(row).folder))
+        row["folder"] = row.get("folder") or str(RunId.of(row).folder)  # a blank cell is no folder either
         runs.setdefault(run_key(row), []).append(row)
     for run in runs.values():
         if any("round" not in row for row in run):
