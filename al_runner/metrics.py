@@ -3,6 +3,8 @@
 N images, Y classes. All tensors are on the CPU: sums by class or by bin have no fixed order on a GPU.
 """
 
+from math import nan
+
 import torch
 from torch import Tensor
 
@@ -48,3 +50,48 @@ def calibration_error(probs: Tensor, labels: Tensor, bins: int = BINS) -> float:
     gaps = torch.zeros(bins, dtype=probs.dtype)
     gaps.index_add_(0, torch.bucketize(confidence, edges), (predictions == labels).to(probs.dtype) - confidence)
     return float(gaps.abs().sum()) / len(labels)
+
+
+def log_odds(log_probs: Tensor) -> Tensor:
+    """log p - log(1 - p) of every class from log probabilities in float64, [N, Y] -> [N, Y].
+
+    It orders images as p does, also where p is so close to 1 that it is rounded to 1.
+    """
+    probs, top = log_probs.exp(), log_probs.argmax(1, keepdim=True)
+    others = (probs.sum(1, keepdim=True) - probs).log()
+    without_top = log_probs.scatter(1, top, -torch.inf).logsumexp(1, keepdim=True)  # here a difference would cancel
+    return log_probs - others.scatter(1, top, without_top)
+
+
+def ranking(scores: Tensor, labels: Tensor) -> tuple[float, float]:
+    """Area under the ROC curve and average precision, in [0, 1], of each class's scores, [N, Y] and [N].
+
+    Both are means over the classes, each against the rest. A class counts if the images have some of it and some of
+    others; NaN without such a class.
+    """
+    found = [ranking_of(of_class, labels == label) for label, of_class in enumerate(scores.T)]
+    both = torch.tensor([pair for pair in found if pair is not None], dtype=torch.float64)
+    auroc, precision = both.mean(0).tolist() if len(both) else (nan, nan)
+    return auroc, precision
+
+
+def ranking_of(scores: Tensor, positive: Tensor) -> tuple[float, float] | None:
+    """Area under the ROC curve and average precision of the scores of positives and others, [N] and bool [N].
+
+    The area is the chance that a positive has a higher score than another image; equal scores count half (Hanley &
+    McNeil, 1982). The average precision is the sum of (R_k - R_(k-1)) P_k over the different scores from high to low;
+    R_k and P_k are recall and precision of the images that have score k or more. None without a positive, or without
+    another image.
+    """
+    positives = int(positive.sum())
+    if positives in (0, len(positive)):
+        return None
+    ordered, order = scores.sort(descending=True)
+    last = torch.cat([ordered[1:] != ordered[:-1], torch.ones(1, dtype=torch.bool)])  # of the images with one score
+    # Positives, and all images, with a score or a higher one; first of all none.
+    hits = torch.cat([torch.zeros(1), positive[order].cumsum(0)[last]]).double()
+    taken = torch.cat([torch.zeros(1), last.nonzero()[:, 0] + 1]).double()
+    higher = (hits[1:] + hits[:-1]) / 2  # positives above an image of this score; an equal one is half above it
+    auroc = ((taken - hits).diff() * higher).sum() / (positives * (len(positive) - positives))
+    precision = (hits.diff() * hits[1:] / taken[1:]).sum() / positives
+    return float(auroc), float(precision)

@@ -6,16 +6,18 @@ N examples, C colour channels, H x W pixels.
 from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any, Literal, NamedTuple, Protocol, TypedDict, TypeVar, runtime_checkable
+from typing import Annotated, Any, Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from al_runner.balance import BalancedLoss, class_weights, example_weights
 from al_runner.errors import UsageError
 from al_runner.rng import Streams, global_stream
 from al_runner.settings.declare import options
-from al_runner.settings.kinds import Count, Many, Means, NotNegative, Positive, Reads, Share, Takes
+from al_runner.settings.kinds import Count, Many, Means, NotNegative, Reads, Share, Takes
+from al_runner.settings.optimisers import OptimiserOptions
 from al_runner.types import TrainData
 
 Loss = Callable[[Any, Tensor], Tensor]  # from the net's output in training and the labels to a mean loss
@@ -31,22 +33,6 @@ class Schedule(Protocol):
 
     def __call__(self, step: int, per_check: int, steps: int) -> float:
         """The factor of the optimiser's rate at `step`, 0 to `steps` - 1; there is a check every `per_check` steps."""
-
-
-class OptimiserOptions(TypedDict, total=False):
-    """The options of torch's optimisers that the presets set. Other options can be set with a + before their name."""
-
-    lr: Annotated[Positive, Means("learning rate")]
-    weight_decay: Annotated[
-        NotNegative, Means("pull of the weights towards 0; with Adam and SGD, the factor of half their squared norm")
-    ]
-    momentum: Annotated[Share, Means("share of the last step that is added to the next one")]
-    nesterov: Annotated[bool, Means("take the gradient at the point where the momentum leads (SGD)")]
-    alpha: Annotated[Share, Means("how slowly the mean squared gradient forgets (RMSprop)")]
-    betas: Annotated[Sequence[Share], Means("how slowly the mean and the mean squared gradient forget (Adam)")]
-    eps: Annotated[NotNegative, Means("added to the root of the mean squared gradient")]
-    fused: Annotated[bool | None, Means("one kernel for all weights: the same steps in less time")]
-    foreach: Annotated[bool | None, Means("one operation for all weights: the same steps in less time")]
 
 
 @options("training")
@@ -90,6 +76,14 @@ class Recipe:
         Means("factors of the learning rate during training; null: a constant rate"),
     ] = None
     label_smoothing: Annotated[Share, Means("share of every label that is spread evenly over all classes")] = 0.0
+    class_weights: Annotated[
+        Literal["balanced"] | None,
+        Means("balanced: an example's loss counts in inverse proportion to the images of its class; null: all alike"),
+    ] = None
+    minibatches: Annotated[
+        Literal["shuffled", "balanced"],
+        Means("shuffled: passes over the labelled images; balanced: drawn with replacement, classes equally likely"),
+    ] = "shuffled"
     repeat_to: Annotated[
         Count | None,
         Means(
@@ -124,6 +118,16 @@ class Recipe:
             )
         if self.monitor == "loss" and self.target_error is not None:
             raise UsageError("training.target_error needs training.monitor=error; set training.target_error=null")
+        if self.minibatches == "balanced" and self.class_weights is not None:
+            raise UsageError(
+                "training.minibatches=balanced and training.class_weights=balanced would favour rare classes twice; "
+                "leave one of them out"
+            )
+        if self.minibatches == "balanced" and not self.reshuffle:
+            raise UsageError(
+                "training.minibatches=balanced draws images at random, and training.reshuffle=false keeps their order; "
+                "leave one of them out"
+            )
 
     def new_net(self, build: Callable[[], nn.Module], rng: torch.Generator) -> nn.Module:
         """A net from `build`, with new weights from `rng` as `init` draws them."""
@@ -137,9 +141,13 @@ class Recipe:
         """The net with which a fit begins, from `build`; the same in every round with `same_init`."""
         return self.new_net(build, (streams.first_round() if self.same_init else streams)("init"))
 
-    @property
-    def loss(self) -> Loss:
-        """Mean cross-entropy in nats with label smoothing (Szegedy et al., 2016, section 7)."""
+    def loss(self, y: Tensor) -> Loss:
+        """Mean cross-entropy in nats with label smoothing (Szegedy et al., 2016, section 7), for a fit to labels [N].
+
+        With `class_weights` the mean is weighted as `BalancedLoss` says.
+        """
+        if self.class_weights is not None:
+            return BalancedLoss(class_weights(y), self.label_smoothing)
         return partial(cross_entropy, label_smoothing=self.label_smoothing) if self.label_smoothing else cross_entropy
 
     def minibatch_sizes(self, count: int, least: int = 1) -> list[int]:
@@ -194,9 +202,9 @@ class Fit(NamedTuple):
     recipe: Recipe
     data: TrainData
     streams: Streams
-    loss: Loss | None = None  # None: the recipe's
+    loss: Loss | None = None  # None: the recipe's, with its class weights
     start: Mapping[str, Tensor] | None = None  # a state_dict to begin from, in place of new weights
-    # Relative chances of the examples, [N] on the CPU, for minibatches drawn with replacement; None: passes over all.
+    # Relative chances of the examples, [N] on the CPU, for minibatches drawn with replacement; None: the recipe's.
     chances: Tensor | None = None
     joint: Joint | None = None  # None: one loss moves all weights
     # The state of the optimiser to begin from, by the number of the weight; {} for a new one. None: it is not needed
@@ -205,8 +213,15 @@ class Fit(NamedTuple):
 
     @property
     def criterion(self) -> Loss:
-        """The loss that training minimises."""
-        return self.loss or self.recipe.loss
+        """The loss that training minimises; it is made anew at every call."""
+        return self.loss or self.recipe.loss(self.data.y)
+
+    @property
+    def drawn_by(self) -> Tensor | None:
+        """Relative chances of the examples to be drawn, [N] on the CPU; None: passes over all, without replacement."""
+        if self.chances is None and self.recipe.minibatches == "balanced":
+            return example_weights(self.data.y).cpu()
+        return self.chances
 
 
 class Trained(NamedTuple):

@@ -14,8 +14,9 @@ LAYERS = {
     "needs": {"errors"},
     "labels": set(),
     "metrics": set(),
+    "balance": set(),
     "types": {"errors", "rng", "needs"},
-    "training": {"types", "errors", "rng", "settings"},
+    "training": {"balance", "types", "errors", "rng", "settings"},
     "gather": {"training"},
     "wrapped": {"types", "needs"},
     "pseudo_labels": {"types", "system"},
@@ -39,7 +40,7 @@ LAYERS = {
         "errors",
         "settings",
     },
-    "engine": {"training", "types", "rng", "models", "system", "errors", "settings"},
+    "engine": {"balance", "training", "types", "rng", "models", "system", "errors", "settings"},
     "fisher": {"errors"},
     "strategies": {
         "gather",
@@ -90,7 +91,7 @@ LAYERS = {
     },
     "record": {"errors", "system", "types", "settings"},
     "labelling": {"labels", "errors", "system", "types", "oracle", "record"},
-    "analysis": {"errors", "system", "record", "data"},
+    "analysis": {"labels", "errors", "system", "record", "data"},
     "sweeps": {"labels", "types", "errors", "system", "record", "settings", "analysis"},
 }
 KNOW_HYDRA = {"main", "job", "sweeps", "settings", "plugins", "api"}

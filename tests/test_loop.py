@@ -127,6 +127,8 @@ def test_the_other_metrics_are_of_the_same_mean_prediction_and_need_no_second_on
     assert row["test_macro_f1"] == pytest.approx(sklearn.metrics.f1_score(labels, predictions, average="macro"))
     brier = sklearn.metrics.brier_score_loss(labels, probs, labels=[0, 1, 2], scale_by_half=False)
     assert row["test_brier"] == pytest.approx(brier, abs=1e-6)
+    auroc = sklearn.metrics.roc_auc_score(labels, probs, multi_class="ovr", labels=[0, 1, 2])
+    assert row["test_auroc"] == pytest.approx(auroc)
 
 
 def test_the_whole_confusion_matrix_is_recorded_with_the_last_round_only() -> None:

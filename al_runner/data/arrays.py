@@ -50,12 +50,15 @@ class Arrays(NamedTuple):
 
     def whole(self) -> tuple[NDArray[Any], NDArray[np.int64]]:
         """All images and labels: first the train part, then test, then validation. A row's number is its id."""
-        images, labels = [self.train_images, self.test_images], [self.train_labels, self.test_labels]
-        if self.val_images is not None and self.val_labels is not None:
-            images.append(self.val_images)
-            labels.append(self.val_labels)
-        filled = [part for part in images if len(part)]  # a single part is not copied
-        return np.ascontiguousarray(filled[0] if len(filled) == 1 else np.concatenate(filled)), np.concatenate(labels)
+        parts = (self.train_images, self.test_images, self.val_images)
+        filled = [part for part in parts if part is not None and len(part)]  # a single part is not copied
+        return np.ascontiguousarray(filled[0] if len(filled) == 1 else np.concatenate(filled)), self.labels
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """The labels of all images, in the order of `whole`, [N]."""
+        parts = (self.train_labels, self.test_labels, self.val_labels)
+        return np.concatenate([part for part in parts if part is not None])
 
     @property
     def rows(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import InstanceOf
@@ -44,9 +45,19 @@ class Split:
 
         Raises UsageError if a part would be empty, and as `sound` if the arrays come from no file that was checked.
         """
-        arrays = arrays if arrays.source else sound(arrays)
+        return self.divided(arrays if arrays.source else sound(arrays))
+
+    def divided(self, arrays: Arrays) -> DataSet:
+        """The data set of checked arrays. A split of another kind overrides this."""
+        return self.parted(arrays, *arrays.rows)
+
+    def parted(self, arrays: Arrays, *rows: NDArray[np.int64]) -> DataSet:
+        """The data set whose parts are drawn from these rows of all images: training, test and validation, int64 each.
+
+        An image of no part keeps its id.
+        """
         images, labels = arrays.whole()
-        train, val, test = self.drawn(*map(torch.from_numpy, arrays.rows))
+        train, val, test = self.drawn(*map(torch.from_numpy, rows))
         train, known = train.sort().values, torch.from_numpy(labels)
         labelled = train[known[train] != UNKNOWN]
         return DataSet(

@@ -17,12 +17,13 @@ class JointSteps:
         self._weights = {name: list(net.get_submodule(name).parameters()) for name in self._recipes}
         self._optimizers = {name: optimizer_for(recipe, self._weights[name]) for name, recipe in self._recipes.items()}
         self._rng = fit.streams("latent")
+        self._loss = fit.criterion
 
     def __call__(self, x: Tensor, y: Tensor, place: int, per_check: int) -> Tensor:
         """One step, the `place`th from 0; the sum of all parts' losses before their moves, detached."""
         for name, recipe in self._recipes.items():
             set_rate(self._optimizers[name], recipe, place, per_check)
-        loss = self._joint.step(self._net, x, y, self._fit.criterion, self.move, self._rng)
+        loss = self._joint.step(self._net, x, y, self._loss, self.move, self._rng)
         for layer in seeded_layers(self._net):
             layer.stream += 1
         return loss

@@ -15,6 +15,7 @@ from torch.nn.functional import cross_entropy
 from al_runner.engine.joint import JointSteps
 from al_runner.engine.parts import (
     initial_net,
+    largest_minibatch,
     objective,
     optimizer_for,
     orders,
@@ -54,7 +55,7 @@ def train(fit: Fit) -> Trained:
     net = initial_net(fit)
     take = OneLoss(fit, net) if fit.joint is None else JointSteps(fit, fit.joint, net)
     least, rule, steps, best = least_minibatch(net), Patience(recipe), 0, weights(net)
-    batches = orders(len(data.y), recipe, fit.streams("order"), fit.chances, least)
+    batches = orders(len(data.y), recipe, fit.streams("order"), fit.drawn_by, least)
     per_check = recipe.steps_per_check(len(data.y), least)
     # Dropout layers have their own streams. The global stream is for nets that call torch's random functions.
     with global_stream(fit.streams("dropout"), device), precision(recipe, device):
@@ -76,8 +77,8 @@ class OneLoss:
     """Carries out the steps of a fit in which one loss moves all weights, on a net in training mode."""
 
     def __init__(self, fit: Fit, net: nn.Module):
-        self._fit, self._net = fit, net
-        self._forward = frugal(net, fit.data.x, max(fit.recipe.minibatch_sizes(len(fit.data.x))))
+        self._fit, self._net = fit._replace(loss=fit.criterion), net  # the loss is made once
+        self._forward = frugal(net, fit.data.x, largest_minibatch(fit))
         self._optimizer = optimizer_for(fit.recipe, net.parameters())
         if fit.optimizer_state:  # copied, because steps change the state in place
             self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": deepcopy(fit.optimizer_state)})

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.func import vmap
 from torch.nn.functional import cross_entropy
 
+from al_runner.balance import weighted_mean
 from al_runner.models.layers import seed_layers
 from al_runner.training import Fit, Recipe
 
@@ -67,22 +68,32 @@ def orders(
         yield from (order[: sum(sizes)] % count).split(sizes)
 
 
+def largest_minibatch(fit: Fit) -> int:
+    """The most examples in a minibatch of the fit."""
+    if fit.drawn_by is not None:
+        return fit.recipe.batch_size
+    return max(fit.recipe.minibatch_sizes(len(fit.data.y)))
+
+
 def objective(fit: Fit, output: Any, y: Tensor, weights: Iterable[Tensor]) -> Tensor:
     """The fit's loss on a minibatch, plus the recipe's penalty on the weights of one net."""
     return penalised(fit.criterion(output, y), fit.recipe, weights)
 
 
-def objectives(fit: Fit, outputs: Any, y: Tensor, weights: Iterable[Tensor]) -> Tensor:
+def objectives(
+    fit: Fit, outputs: Any, y: Tensor, weights: Iterable[Tensor], of_examples: Tensor | None = None
+) -> Tensor:
     """`objective` of every net of a stack, from outputs, labels [E, B] and weights of all E nets, [E].
 
-    The recipe's own loss is computed for all minibatches at once: under vmap it would be many small operations.
+    `of_examples` are the weights of the examples in the recipe's own loss, [E, B]. This loss is computed for all
+    minibatches at once: under vmap it would be many small operations.
     """
     if fit.loss is not None:
         losses = vmap(fit.loss)(outputs, y)
     else:
         smoothing = fit.recipe.label_smoothing
         each = cross_entropy(outputs.flatten(0, 1), y.flatten(), reduction="none", label_smoothing=smoothing)
-        losses = each.view_as(y).mean(1)
+        losses = each.view_as(y).mean(1) if of_examples is None else weighted_mean(each.view_as(y), of_examples)
     if not fit.recipe.norm_penalty:
         return losses
     return vmap(lambda loss, *net: penalised(loss, fit.recipe, net))(losses, *weights)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.nn.functional import cross_entropy
 
+from al_runner.balance import example_weights
 from al_runner.engine.parts import (
     fits_in_graph,
     initial_net,
@@ -51,6 +52,8 @@ class Stack:
         self._optimizer = optimizer_for(self._recipe, self._weights.values())  # type: ignore[arg-type]
         self._best = {name: value.detach().clone() for name, value in self._state().items()}
         self._x, self._y = torch.stack([fit.data.x for fit in fits]), torch.stack([fit.data.y for fit in fits])
+        balanced = self._recipe.class_weights is not None and self._fit.loss is None
+        self._of_examples = torch.stack([example_weights(fit.data.y) for fit in fits]) if balanced else None
         self._val_x, self._val_y, self._val_axis = shared(fits)
         self.least = least_minibatch(self._template)
         self.per_check = self._recipe.steps_per_check(self._x.shape[1], self.least)
@@ -137,6 +140,8 @@ class Stack:
             part.update({name: value.index_select(0, at) for name, value in part.items()})
         self._streams = [self._buffers[name] for name in stream_names(self._template)]
         self._x, self._y = self._x.index_select(0, at), self._y.index_select(0, at)
+        if self._of_examples is not None:
+            self._of_examples = self._of_examples.index_select(0, at)
         if self._val_axis == 0:
             self._val_x, self._val_y = self._val_x.index_select(0, at), self._val_y.index_select(0, at)
         self._prepare()
@@ -170,7 +175,8 @@ class Stack:
         at = self._positions.index_select(1, self._at + torch.arange(size, device=self._device))
         x, y = self._x[self._rows, at], self._y[self._rows, at]
         outputs = vmap(self._forward)(self._weights, self._buffers, x)
-        losses = objectives(self._fit, outputs, y, self._weights.values())
+        of_examples = None if self._of_examples is None else self._of_examples[self._rows, at]
+        losses = objectives(self._fit, outputs, y, self._weights.values(), of_examples)
         trained = [weight for weight in self._weights.values() if weight.requires_grad]
         for weight, gradient in zip(trained, torch.autograd.grad(losses.sum(), trained), strict=True):
             # Fused optimisers want the strides of the weight. backward() would copy every gradient to see to that.

@@ -109,7 +109,7 @@ class Member:
     """One fit of a stack: its minibatches, its stopping rule, its share of the time, and its outcome."""
 
     def __init__(self, fit: Fit, least: int):
-        self.batches = orders(len(fit.data.y), fit.recipe, fit.streams("order"), fit.chances, least)
+        self.batches = orders(len(fit.data.y), fit.recipe, fit.streams("order"), fit.drawn_by, least)
         self.rule = Patience(fit.recipe)
         self.seconds = 0.0
         self.outcome: Outcome | None = None

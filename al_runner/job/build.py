@@ -17,7 +17,13 @@ from al_runner.features.base import Features
 from al_runner.job.methods import require_learner, require_queries, require_strategy
 from al_runner.job.person import require_run_to_answer
 from al_runner.job.placed import placed
-from al_runner.job.recipe import require_augmentation, require_init, require_pixels, require_schedule, require_trainable
+from al_runner.job.recipe import (
+    require_augmentation,
+    require_init,
+    require_pixels,
+    require_schedule,
+    require_trainable,
+)
 from al_runner.labelling.exchange import NO_ANSWERS, RecordedAnswers
 from al_runner.loop.experiment import Experiment
 from al_runner.loop.initial import DRAWN
@@ -42,6 +48,7 @@ def build(cfg: DictConfig, device: torch.device, answers: RecordedAnswers = NO_A
     strategy = require_strategy(instantiate(cfg.strategy), f"strategy={cfg.run.strategy}")
     budget = instantiate(cfg.budget)
     require_hidden_classes(cfg)
+    require_favourable(cfg)
     require_run_to_answer(cfg)
     data = data_set(cfg, device)
     oracle = instantiate(cfg.oracle, _partial_=True)(data=data)
@@ -75,6 +82,16 @@ def require_hidden_classes(cfg: DictConfig) -> None:
         raise UsageError(
             "pool=class_discovery has no class to discover if the initial set may have them all; set "
             f"budget.initial_by=balanced budget.known={cfg.pool.known}"
+        )
+
+
+def require_favourable(cfg: DictConfig) -> None:
+    """Raises UsageError if training= favours rare classes, and the learner does not train by it."""
+    favours = cfg.training.get("class_weights") is not None or cfg.training.get("minibatches") == "balanced"
+    if favours and f"_target_: {cfg.training._target_}" not in OmegaConf.to_yaml(cfg.learner, resolve=True):
+        raise UsageError(
+            f"learner={cfg.run.learner} does not train by training=, so training.class_weights and "
+            "training.minibatches would change nothing; leave them out"
         )
 
 

@@ -92,7 +92,8 @@ async def run_job(cfg: DictConfig, clock: Callable[[], float], progress: Lines, 
             progress.opened(title, rounds, record.rows)
             if len(record.rows) < rounds:
                 logger = logger_of(cfg, folder)
-                start = provenance(device, cfg.seed, noted.words, data, experiment.data.source)
+                source, classes = experiment.data.source, experiment.data.classes
+                start = provenance(device, cfg.seed, noted.words, data, source, classes)
                 record.begin(recorded(cfg, experiment), start, experiment.data.files)
                 record.on(Measured, lambda event: noted.runs(experiment.rounds(record)))
                 record.on(Measured, lambda event: progress.measured(title, experiment.rounds(record), event.row))

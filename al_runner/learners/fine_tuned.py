@@ -11,6 +11,7 @@ import torch
 from pydantic import InstanceOf
 from torch import Tensor, nn
 
+from al_runner.errors import UsageError
 from al_runner.learners.plain import RECIPE, SingleNet
 from al_runner.needs import Gives
 from al_runner.rng import Streams
@@ -55,6 +56,13 @@ class FineTuned:
     shrink: Annotated[Fraction, Means("the last weights are multiplied by this before they are trained on")] = 1.0
     perturb: Annotated[NotNegative, Means("share of new initial weights that is added to the last ones")] = 0.0
     continues: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if self.novel is not None and self.recipe.minibatches == "balanced":
+            raise UsageError(
+                "learner.novel draws minibatches by when an image was bought, training.minibatches=balanced by its "
+                "class; set learner.novel=null, or leave training.minibatches out"
+            )
 
     @property
     def gives(self) -> Gives:

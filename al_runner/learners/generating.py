@@ -20,7 +20,8 @@ from al_runner.models.inputs import NetBuilder
 from al_runner.needs import Gives
 from al_runner.rng import Streams
 from al_runner.settings.kinds import Count, Few, Means, Takes
-from al_runner.training import Fit, OptimiserOptions, Recipe, Schedule, trained
+from al_runner.settings.optimisers import OptimiserOptions
+from al_runner.training import Fit, Recipe, Schedule, trained
 from al_runner.types import Fitted, TrainData
 from al_runner.wrapped import WrappedFit
 

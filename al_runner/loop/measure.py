@@ -11,7 +11,9 @@ from al_runner.metrics import (
     brier_score,
     calibration_error,
     confusion_matrix,
+    log_odds,
     macro_f1,
+    ranking,
 )
 from al_runner.pool import Pool
 from al_runner.types import DataSet, Fitted, mean_log_probs
@@ -51,11 +53,14 @@ def score(mean: Tensor, y: Tensor) -> tuple[float, float]:
 
 def other_metrics(mean: Tensor, y: Tensor) -> tuple[dict[str, float], Tensor]:
     """More measurements of a prediction [N, Y] for labels [N], and its confusion matrix, int64 [Y, Y] on the CPU."""
-    probs, labels = mean.double().exp().cpu(), y.cpu()
+    log_probs, labels = mean.double().cpu(), y.cpu()
+    probs, (auroc, precision) = log_probs.exp(), ranking(log_odds(log_probs), labels)
     confusion = confusion_matrix(mean.argmax(1).cpu(), labels, mean.shape[1])
     return {
         "test_balanced_accuracy": balanced_accuracy(confusion),
         "test_macro_f1": macro_f1(confusion),
         "test_brier": brier_score(probs, labels),
         "test_ece": calibration_error(probs, labels),
+        "test_auroc": auroc,
+        "test_average_precision": precision,
     }, confusion

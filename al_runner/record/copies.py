@@ -64,12 +64,12 @@ def _begun(folder: Path) -> Iterator[str]:
 def _rows(path: Path, columns: Sequence[str]) -> list[Row]:
     """The rows of a table that have every column; none if the table can't be read.
 
-    An older version may have written only the first columns; the table's header then says so.
+    An older version may have written fewer columns; the table's header then says which.
     """
     with suppress(OSError, csv.Error):
         text = path.read_bytes().decode(errors="replace").splitlines()
         (head, *_), lines = [*csv.reader(text[:1]), []], [*csv.reader(text[1:])]
-        own = columns[: len(head)] if head and head == [*columns[: len(head)]] else columns
+        own = head if head and head == [name for name in columns if name in head] else columns
         return [dict(zip(own, map(_value, line), strict=True)) for line in lines if len(line) == len(own)]
     return []
 

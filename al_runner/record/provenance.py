@@ -49,11 +49,17 @@ def _hashed(data: DataSet, parts: Iterable[Tensor]) -> str:
 
 
 def provenance(
-    device: torch.device, seed: int, words: Sequence[str], data: str, file: Mapping[str, Any] | None = None
+    device: torch.device,
+    seed: int,
+    words: Sequence[str],
+    data: str,
+    file: Mapping[str, Any] | None = None,
+    classes: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Where, when and with what a run was made: by `al-run` with these `words`, on data with this fingerprint.
 
-    `file` says from which file the data were read (`DataSet.source`).
+    `file` says from which file the data were read (`DataSet.source`). `classes` are the names of the run's classes in
+    their order, which may be fewer than the file has.
     """
     names = ("al-runner", "torch", "numpy", "hydra-core")
     gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else ""
@@ -63,6 +69,7 @@ def provenance(
         "seed": seed,
         "data": data,
         "file": None if file is None else dict(file),
+        "classes": [*classes],
         "device": gpu or f"{device.type}: {_processor()}",
         "threads": torch.get_num_threads(),
         "git_commit": _git_commit(),

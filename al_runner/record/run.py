@@ -28,7 +28,7 @@ from al_runner.record.journal import (
     read,
 )
 from al_runner.record.pixels import packed, unpacked
-from al_runner.record.views import COLUMNS, STOPPING, VIEWS, Views, keep_copy
+from al_runner.record.views import COLUMNS, RANKING, STOPPING, VIEWS, Views, keep_copy
 from al_runner.record.writing import writing
 from al_runner.system.atomic import replace_file
 from al_runner.system.claim import Claim
@@ -198,7 +198,7 @@ class RunRecord:
             "select_seconds": self._bought[round_].seconds,
             "classes": len(self._labels),
             "energy_joules": "" if joules is None else round(joules, 3),
-            **{name: "" for name in STOPPING if name in row and isnan(row[name])},
+            **{name: "" for name in (*RANKING, *STOPPING) if name in row and isnan(row[name])},
         }
         new = (*COLUMNS, *(name for name in STOPPING if name in row))
         columns = self.rows[0] if self.rows else new  # a run of an older version keeps its columns

@@ -14,6 +14,7 @@ import yaml
 from al_runner.record.journal import NAME, Answered, Asked, Begun, Bought, Event, Measured, Predicted, read
 from al_runner.system.atomic import ChangedFile, append_file, replace_file
 
+RANKING = ("test_auroc", "test_average_precision")  # blank if all test images are of one class
 COLUMNS = (
     "round",
     "labelled",
@@ -34,6 +35,7 @@ COLUMNS = (
     "test_macro_f1",
     "test_brier",
     "test_ece",
+    *RANKING,
 )
 RULES = {rule: f"stop_{rule}" for rule in ("stabilising", "low_uncertainty", "plateau")}  # and their columns
 STOPPING = ("stop_agreement", "stop_uncertainty", *RULES.values())  # further columns of a run with stopping=
@@ -109,7 +111,7 @@ class Views:
                 if name not in lines:
                     lines[name] = StringIO()
                     if self._sizes[name] == 0:
-                        _write(lines[name], TABLES[name][: len(row)])
+                        _write(lines[name], _columns(name, event))
                 _write(lines[name], row)
             if isinstance(event, Predicted):
                 self._said = event
@@ -118,6 +120,11 @@ class Views:
     def _content(self, name: str) -> bytes:
         path = self._folder / name
         return path.read_bytes() if path.exists() else b""
+
+
+def _columns(name: str, event: Event) -> Sequence[str]:
+    """The columns of a table that begins with this event. A round's are those that its version measured."""
+    return [*event.row] if name == "rounds.csv" and isinstance(event, Measured) else TABLES[name]
 
 
 def _rows(event: Event, said: Predicted | None) -> Iterator[tuple[str, Sequence[object]]]:

@@ -29,12 +29,17 @@ def opposed(root):
                 "test_macro_f1": 1 - loss,
                 "test_brier": 2 * loss,
                 "test_ece": loss,
+                "test_auroc": 1 - loss,
+                "test_average_precision": 1 - loss,
             }
             make_run(root, strategy, seed, errors[seed], more=more)
     return root
 
 
-@pytest.mark.parametrize(("name", "factor"), [("balanced_accuracy", 1), ("macro_f1", 1), ("brier", 2), ("ece", 1)])
+SHARES = [name for name, metric in METRICS.items() if metric.share and name != "error"]
+
+
+@pytest.mark.parametrize(("name", "factor"), [*((name, 1) for name in SHARES), ("brier", 2)])
 def test_every_comparison_is_that_of_the_loss(tmp_path, name, factor):
     """Held against the same numbers as test errors in another folder."""
     frame, plain = load(opposed(tmp_path / "a")), load(two(tmp_path / "b"))
@@ -77,6 +82,8 @@ def test_verdicts_name_the_metric_and_its_unit(tmp_path):
         "With 24 labels kfac_vfe ends lowest by Brier score, at 0.5400 ± 0.0687, 0.4000 ± 0.0260 below random"
     )
     assert "ends lowest by calibration error, at 27.00" in said["ece"]
+    assert "ends lowest by 1 - AUROC, at 27.00" in said["auroc"]
+    assert "ends lowest by 1 - average precision, at 27.00" in said["average_precision"]
     assert "With 24 labels random ends lowest, at 27.00" in said["error"]
     assert "%" not in said["brier"] and "points" not in said["brier"]
 
@@ -153,7 +160,7 @@ def test_a_results_csv_keeps_the_metrics(tmp_path):
     ("argv", "message"),
     [
         (["--metric", "brier"], r"--metric brier: .*random/seed0 did not record test_brier.*leave out --metric"),
-        (["--metric", "f1"], r"there is no f1; choose one of error, balanced_accuracy, macro_f1, nll, brier, ece"),
+        (["--metric", "f1"], rf"there is no f1; choose one of {', '.join(METRICS)}"),
         (["--metric", "nll", "--accuracy"], r"1 - NLL is no accuracy"),
         (["--metric", "nll", "--published"], r"published numbers are test errors"),
     ],

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from al_runner.data.arrays import Arrays
+from al_runner.data.arrays import Arrays, DataFile
 from al_runner.data.class_split import ClassSplit, EqualTestSplit
 from al_runner.data.split import Split
 from al_runner.errors import UsageError
@@ -81,3 +81,23 @@ def test_both_keep_validation_images_of_the_data_set_s_own() -> None:
     assert equal.test.tolist() == EqualTestSplit(per_class=7, val=15).apply(ARRAYS).test.tolist()
     merged = EqualTestSplit(per_class=7, val=15).apply(OWN)
     assert (len(merged.train), len(merged.val), len(merged.test)) == (80, 15, 35)
+
+
+NAMED = OWN._replace(files=np.array([f"{row}.png" for row in range(130)]), source=DataFile("own.npz", "ab"))
+
+
+@pytest.mark.parametrize("split", [ClassSplit(classes=[4, 1], val=10), EqualTestSplit(per_class=7), Split()])
+def test_files_images_and_labels_are_those_of_an_id(split: Split) -> None:
+    data, (images, labels) = split.apply(NAMED), NAMED.whole()
+    assert data.files == tuple(f"{row}.png" for row in range(130))
+    assert data.source == NAMED.source._asdict()
+    assert np.array_equal(data.images[:, 0].numpy(), images)
+    ids = torch.cat([data.train, data.val, data.test]).tolist()
+    assert [data.classes[int(data.labels[id_])] for id_ in ids] == ["abcde"[labels[id_]] for id_ in ids]
+
+
+def test_a_test_image_without_a_label_is_in_no_part() -> None:
+    arrays = ARRAYS._replace(test_labels=np.where(np.arange(20) == 4, -1, LABELS[100:]))
+    data = ClassSplit(classes=[1, 4], val=10).apply(arrays)
+    assert data.labels[104] == -1
+    assert 104 not in data.test.tolist() and 109 in data.test.tolist()

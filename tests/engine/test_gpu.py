@@ -61,8 +61,11 @@ def test_final_weights_equal_those_of_the_one_by_one_engine(
     made_fits.require_equal(together, [train(fit) for fit in asked], 1e-9)
 
 
-@pytest.mark.parametrize("changes", [{"monitor": "loss", "keep": "last"}, {"drop_last": True}], ids=str)
-def test_every_way_to_end_a_training_is_the_same(changes: dict[str, object]) -> None:
+FAVOURED = {"class_weights": "balanced"}, {"minibatches": "balanced"}
+
+
+@pytest.mark.parametrize("changes", [{"monitor": "loss", "keep": "last"}, {"drop_last": True}, *FAVOURED], ids=str)
+def test_every_way_to_end_a_training_and_to_favour_rare_classes_is_the_same(changes: dict[str, object]) -> None:
     asked = on_gpu(made_fits.fits(made_fits.MODELS["dropout"], made_fits.recipe(**changes), count=3))
     made_fits.require_equal(train_stack(asked), [train(fit) for fit in asked], 1e-9)
 

@@ -5,14 +5,16 @@ from dataclasses import dataclass
 
 import pytest
 import torch
-from made_parts import MAKERS, SIZES, minibatch, parts
+from made_parts import MAKERS, SIZES, fit, minibatch, parts
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy, cross_entropy
 
+from al_runner.balance import BalancedLoss, class_weights
+from al_runner.engine.one_by_one import train
 from al_runner.generative.acgan import Acgan
 from al_runner.generative.parts import Parts, lent
 from al_runner.generative.vae_acgan import VaeAcgan
-from al_runner.training import Joint
+from al_runner.training import Joint, Loss, Move
 
 VAE = VaeAcgan(MAKERS, SIZES.latent, divergence_weight=0.4, reconstruction_weight=0.6)
 GAN = Acgan(MAKERS, SIZES.latent)
@@ -166,3 +168,16 @@ def test_the_parts_as_a_net_are_the_classifier_and_twins_are_of_the_mean_code() 
     assert torch.equal(net(x), net.classifier(x))
     torch.testing.assert_close(net.classified(x / 255), net(x))
     assert torch.equal(net.twins(x, y), net.generator(net.encoder(x / 255)[0], y))
+
+
+def test_the_classifier_s_loss_has_the_recipe_s_class_weights() -> None:
+    losses: list[Loss] = []
+
+    class Spying(Acgan):
+        def step(self, net: Parts, x: Tensor, y: Tensor, loss: Loss, move: Move, rng: torch.Generator) -> Tensor:
+            losses.append(loss)
+            return super().step(net, x, y, loss, move, rng)
+
+    asked = fit(Spying(MAKERS, SIZES.latent), class_weights="balanced")
+    train(asked)
+    assert repr(losses[0]) == repr(BalancedLoss(class_weights(asked.data.y)))

@@ -16,13 +16,13 @@ from al_runner.errors import UsageError
 from al_runner.labels import UNSURE
 from al_runner.record.journal import NAME, Begun, Ended, read
 from al_runner.record.run import RunRecord
-from al_runner.record.views import TABLES, VIEWS
+from al_runner.record.views import RANKING, TABLES, VIEWS
 from al_runner.types import ByClass
 
 FILES = (NAME, *VIEWS)
 CONFIG = {"seed": 0, "budget": {"query": 3}, "training": {"lr": 1e-05}, "name": ""}
 ROUNDS = 5
-METRICS = ("test_balanced_accuracy", "test_macro_f1", "test_brier", "test_ece")
+METRICS = ("test_balanced_accuracy", "test_macro_f1", "test_brier", "test_ece", *RANKING)
 
 
 def go_on(folder: Path, recover: bool = False) -> tuple[str, list[str]]:

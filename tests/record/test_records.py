@@ -1,5 +1,6 @@
 import csv
 import json
+import math
 import os
 import resource
 import shutil
@@ -22,7 +23,7 @@ from al_runner.pool import Pool
 from al_runner.record.journal import NAME, Begun, Bought, Ended, Event, Measured, Predicted, read
 from al_runner.record.provenance import fingerprint, older_fingerprint, provenance
 from al_runner.record.run import RunRecord, discard
-from al_runner.record.views import COLUMNS
+from al_runner.record.views import COLUMNS, RANKING, STOPPING
 from al_runner.rng import Streams
 from al_runner.strategies.choice import Choice
 from al_runner.strategies.kfac_vfe import KfacVfe
@@ -516,3 +517,38 @@ def test_an_option_at_its_default_may_be_given_or_left_out(tmp_path):
     for name, value in (("keep", "last"), ("reshuffle", False), ("optimizer", {**adam, "weight_decay": 0.1})):
         with pytest.raises(UsageError, match=rf"training\.{name}[.:]"):
             opened(tmp_path, {"training": {**long, name: value}, "learner": {"recipe": short}})
+
+
+@pytest.mark.parametrize("more", [(), STOPPING])
+def test_a_run_from_before_auroc_keeps_its_columns(tmp_path, monkeypatch, more):
+    """The columns of stopping= come after those of every run, so the older header is not the newer one's beginning."""
+    older = tuple(name for name in COLUMNS if name not in RANKING)
+    row = dict.fromkeys((*COLUMNS, *more), 0.25)
+
+    def measure(record, round_):
+        record.buy(round_, torch.tensor([round_]), torch.tensor([0]), 0.5, {})
+        record.measure(round_, row, None)
+
+    with monkeypatch.context() as before:
+        before.setattr("al_runner.record.run.COLUMNS", older)
+        measure(opened(tmp_path, plan=[1, 1]), 0)
+    (tmp_path / "rounds.csv").unlink()  # it is written anew, from the journal
+    measure(opened(tmp_path, plan=[1, 1]), 1)
+    assert [tuple(kept) for kept in rows(tmp_path)] == [(*older, *more)] * 2
+    assert {kept[name] for kept in rows(tmp_path) for name in (*RANKING, *more) if name in kept} <= {"0.25"}
+    journal = (tmp_path / NAME).read_bytes()
+    lines = journal.splitlines(keepends=True)
+    place = next(i for i, line in enumerate(lines) if b'"measured"' in line)
+    damaged = b"".join([*lines[:place], lines[place].replace(b"0.25", b"0.75"), *lines[place + 1 :]])
+    (tmp_path / NAME).write_bytes(damaged)
+    assert "line" in RunRecord(tmp_path, recover=True).settle()
+    assert (tmp_path / NAME).read_bytes() == journal
+
+
+def test_what_can_t_be_ranked_is_blank(tmp_path):
+    """All test images are of one class."""
+    record = opened(tmp_path)
+    record.buy(0, torch.tensor([3]), torch.tensor([0]), 0.5, {})
+    record.measure(0, dict.fromkeys(COLUMNS, 0.25) | dict.fromkeys(RANKING, math.nan), None)
+    assert [rows(tmp_path)[0][name] for name in (*RANKING, "test_ece")] == ["", "", "0.25"]
+    assert math.isnan(RunRecord(tmp_path).column("test_auroc")[0])

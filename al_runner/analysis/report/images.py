@@ -16,6 +16,7 @@ from al_runner.data.archive import read, sha256
 from al_runner.data.arrays import Arrays, DataFile
 from al_runner.data.bundled import BUNDLED
 from al_runner.errors import UsageError
+from al_runner.labels import UNKNOWN
 
 TILE = 48  # the most pixels that the longer side of a thumbnail has
 
@@ -24,7 +25,7 @@ class Images(NamedTuple):
     """A data set in the order of its ids: train images first, then test images, then its own validation images."""
 
     images: NDArray[np.uint8]  # [N, H, W] or [N, H, W, C]
-    labels: NDArray[np.int64]  # [N]
+    labels: NDArray[np.int64]  # [N], UNKNOWN for an image of a class that the run did not have
     classes: tuple[str, ...]
 
 
@@ -43,7 +44,19 @@ def find_images(starts: Sequence[Mapping[str, Any]], data_root: Path) -> Images 
     if isinstance(arrays, str):
         return arrays
     images, labels = arrays.whole()
-    return Images(images, labels, tuple(arrays.classes.tolist()))
+    return _of_run(Images(images, labels, tuple(arrays.classes.tolist())), starts[-1].get("classes"))
+
+
+def _of_run(images: Images, classes: Any) -> Images:
+    """The images with the labels and `classes` that a run had, if the file has these classes among others.
+
+    An older version did not record a run's classes: they are then taken for the file's.
+    """
+    if not isinstance(classes, list) or not classes or not all(name in images.classes for name in classes):
+        return images
+    numbers = np.full(len(images.classes) + 1, UNKNOWN)  # the last entry is that of UNKNOWN, -1
+    numbers[[images.classes.index(name) for name in classes]] = np.arange(len(classes))
+    return Images(images.images, numbers[images.labels], tuple(classes))
 
 
 def _data_file(named: Mapping[str, Any]) -> DataFile | None:

@@ -64,6 +64,15 @@ METRICS = {
         Metric("nll", "test_nll", "NLL", "test NLL (nats)", share=False),
         Metric("brier", "test_brier", "Brier score", "test Brier score", share=False),
         Metric("ece", "test_ece", "calibration error", "expected calibration error"),
+        Metric("auroc", "test_auroc", "1 - AUROC", "1 - AUROC", "AUROC", gained=True),
+        Metric(
+            "average_precision",
+            "test_average_precision",
+            "1 - average precision",
+            "1 - average precision",
+            "average precision",
+            gained=True,
+        ),
     )
 }
 MEASURED = tuple(metric.column for metric in METRICS.values())

@@ -12,7 +12,7 @@ from typing import Any
 
 from al_runner.errors import UsageError
 from al_runner.record.run_id import UPPER_LINE, RunId
-from al_runner.record.views import STOPPING
+from al_runner.record.views import RANKING, STOPPING
 from al_runner.system.foreign import TABLE, WHOLE, content
 from al_runner.system.text import one_line
 
@@ -20,7 +20,8 @@ BASELINE = "random"  # the strategy that the others are compared with
 KEYS = RunId._fields
 RATES = ("test_error", "test_accuracy", "best_test_error", "val_error", "train_error")
 COLUMNS = ("round", "labelled", *RATES, "test_nll", "steps", "fit_seconds", "select_seconds", "classes")
-MORE = ("test_balanced_accuracy", "test_macro_f1", "test_brier", "test_ece")  # not measured by older versions
+# Not measured by older versions.
+MORE = ("test_balanced_accuracy", "test_macro_f1", "test_brier", "test_ece", *RANKING)
 # Columns that are kept if a run has a number there.
 EXTRA = ("energy_joules", "pool_images", "test_images", *MORE, *STOPPING, UPPER_LINE)
 UNKNOWN = ("select_seconds", "classes", *EXTRA)  # may be blank
@@ -40,12 +41,15 @@ Parser = Callable[[str], Any]
 
 
 def completed(rows: Sequence[Row]) -> list[Row]:
-    """The rows of another program's table with all columns of TIDY. New values are counted, computed, empty or NaN."""
+    """The rows of another program's table with all columns of TIDY. New values are counted, computed, empty or NaN.
+
+    A run without a folder gets the one that al-run would give it.
+    """
     runs: dict[tuple[Any, ...], list[Row]] = {}
     for row in rows:
         for key in KEYS:
             row.setdefault(key, "")
-        row.setdefault("folder", str(RunId.of(row).folder))
+        row["folder"] = row.get("folder") or str(RunId.of(row).folder)  # a blank cell is no folder either
         runs.setdefault(run_key(row), []).append(row)
     for run in runs.values():
         if any("round" not in row for row in run):

@@ -232,6 +232,27 @@ def test_a_crash_while_writing_keeps_the_old_file(tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == ["results.csv"]
 
 
+def test_a_blank_folder_is_no_folder(tmp_path):
+    """Several runs may have none; they are named as if the table had no such column."""
+    head, rows = "dataset,strategy,seed,labelled,test_error", ["random,0,8,0.5", "random,1,8,0.4", "margin,0,8,0.3"]
+    frames = []
+    for folder, more in (("none", ""), ("blank", ",")):
+        lines = [head + (more and ",folder"), *(f"d,{row}{more}" for row in rows)]
+        write(tmp_path / folder / "results.csv", "\n".join(lines).encode())
+        frames.append(load(tmp_path / folder))
+    assert_frame_equal(*frames)
+    assert frames[0]["folder"].tolist() == ["d/margin/seed0", "d/random/seed0", "d/random/seed1"]
+
+
+def test_a_blank_folder_beside_others_is_named_too(tmp_path):
+    lines = ["dataset,strategy,seed,labelled,test_error,folder", "d,random,0,8,0.5,exp1", "d,random,1,8,0.4,"]
+    write(tmp_path / "results.csv", "\n".join(lines).encode())
+    assert load(tmp_path)["folder"].tolist() == ["exp1", "d/random/seed1"]
+    write(tmp_path / "results.csv", "\n".join([*lines, "d,random,0,8,0.5,"]).encode())
+    with pytest.raises(UsageError, match=r"d/random/seed0 and exp1 in .* hold the same run \(random, seed 0\)"):
+        load(tmp_path)
+
+
 def test_a_folder_of_several_runs_in_a_results_csv_is_refused(tmp_path):
     """The lowest error so far, and which runs are finished, are found by folder."""
     (tmp_path / "results.csv").write_text(
