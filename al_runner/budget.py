@@ -8,7 +8,7 @@ from pydantic import StringConstraints
 
 from al_runner.errors import UsageError
 from al_runner.settings.declare import options
-from al_runner.settings.kinds import Count, CountOrZero, Fraction, Means, Reads
+from al_runner.settings.kinds import Count, CountOrZero, Fraction, Means, ProperShare, Reads
 
 Words = Annotated[str, StringConstraints(pattern=r"^\w+$"), Reads("random, balanced, or the name of a strategy")]
 Multiple = Annotated[str, StringConstraints(pattern=r"^(\d{1,9}x?|all)$"), Reads('a multiple such as "30x", or all')]
@@ -41,6 +41,13 @@ class Budget:
     candidates: Annotated[Count | Multiple, Means("images, drawn at random, that a query chooses from")] = "all"
     sets: Annotated[
         Count | None, Means("number of random sets of candidates, each of one hidden class; a query buys the best set")
+    ] = None
+    val_share: Annotated[
+        ProperShare | None,
+        Means(
+            "share of the labelled images that is set aside for validation, where nothing is trained on it; null: the "
+            "data set's own validation images, which cost no labels"
+        ),
     ] = None
 
     def __post_init__(self) -> None:
@@ -77,6 +84,15 @@ class Budget:
             raise UsageError(f"strategy.max_candidates is {most}, fewer than budget.query={self.query}; raise it")
         return replace(self, candidates=min(self.candidate_count, most))
 
+    def set_aside(self, labelled: int) -> int:
+        """How many of so many labelled images are for validation: `val_share` of them, rounded.
+
+        Of two images or more at least one is, and at least one is not. It is 0 without `val_share`.
+        """
+        if self.val_share is None:
+            return 0
+        return max(0, min(max(1, round(self.val_share * labelled)), labelled - 1))
+
     def end(self, pool: int) -> int:
         """The most labels that a run may have, of a training set of `pool` images."""
         share = round((self.max_fraction or 1) * pool, 6)  # .29 * 100 is 28.999999999999996
@@ -88,6 +104,11 @@ class Budget:
         for name, value in (("initial", initial), ("query", self.query), ("max_labelled", self.max_labelled or 0)):
             if value > pool:
                 raise UsageError(f"budget.{name} is {value}, but the training set has {pool} images; lower it")
+        if self.val_share is not None and initial < 2:
+            raise UsageError(
+                f"budget.val_share is {self.val_share}, but a first purchase of {initial} label can't be shared; begin "
+                "with 2 labels or more (budget.initial)"
+            )
         end = self.end(pool)
         if end < initial:
             raise UsageError(

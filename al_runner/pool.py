@@ -13,6 +13,8 @@ from al_runner.rng import Streams
 from al_runner.types import DataSet, Fitted
 
 T = TypeVar("T")
+# From the ids of a purchase, and of all that was bought before, to those of the purchase that are for validation.
+SetAside = Callable[[Tensor, Tensor], Tensor]
 
 
 class Outcome(NamedTuple):
@@ -38,8 +40,9 @@ class Foresight(Protocol):
 class Pool:
     """The training ids of a data set, and the labels of those that were bought. It holds no other labels.
 
-    `labelled` holds the bought ids in order of purchase; the first `old` of them are from before the newest purchase.
-    `asked` counts the images that were bought, and those that a strategy made and the oracle could not tell.
+    `labelled` holds the bought ids in order of purchase. `set_aside` says which of them are for `validation`; without
+    it none are. The others are for `training`; the first `old` of these are from before the newest purchase. `asked`
+    counts the images that were bought, and those that a strategy made and the oracle could not tell.
     `unlabelled` holds all others in ascending order. `candidates` are the unlabelled ids that the next query may choose
     from. All are int64 ids into `DataSet.images`. Images that a strategy `made` itself have the ids after those; they
     are neither unlabelled nor candidates. `foresight` is None, unless the run's strategy is an upper line.
@@ -47,11 +50,13 @@ class Pool:
 
     foresight: Foresight | None = None
 
-    def __init__(self, data: DataSet):
+    def __init__(self, data: DataSet, set_aside: SetAside | None = None):
         self._images, self._train, self._features = data.images, data.train, data.features
         self.classes = len(data.classes)
         self._labels = data.train.new_full((len(data.images),), UNKNOWN)
-        self.labelled, self.old, self.asked = data.train[:0], 0, 0
+        self.set_aside = set_aside
+        self.labelled, self.training, self.validation = (data.train[:0] for _ in range(3))
+        self.old, self.asked = 0, 0
         self.unlabelled = data.train
         self.candidates = data.train
         self.made = data.train[:0]
@@ -163,8 +168,11 @@ class Pool:
         self.asked += len(ids)
         ids, labels = ids[labels != UNKNOWN], labels[labels != UNKNOWN]
         self._labels[ids] = labels
-        self.old = len(self.labelled)
+        aside = ids[:0] if self.set_aside is None else self.set_aside(ids, self.labelled)
+        self.old = len(self.training)
         self.labelled = torch.cat([self.labelled, ids])
+        self.training = torch.cat([self.training, ids[~torch.isin(ids, aside)]])
+        self.validation = torch.cat([self.validation, aside])
         self.unlabelled = self._train[self._labels[self._train] == UNKNOWN]
         self.candidates, self._sets = self.unlabelled, None
 

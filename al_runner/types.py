@@ -30,18 +30,23 @@ class DataSet:
     images: Tensor  # uint8, or float16 or float32, [N, C, H, W], channels last in memory
     labels: Tensor  # int64 [N], 0 .. Y-1, or UNKNOWN, or UNSURE
     train: Tensor  # ids that may be bought, int64, ascending
-    val: Tensor  # ids for early stopping only
+    val: Tensor  # ids for early stopping only; there may be none if labelled images are set aside
     test: Tensor  # ids for the measured test error only
     classes: tuple[str, ...]
     files: tuple[str, ...] = ()  # where each image was read from, by id; empty if the images came as arrays
     source: Mapping[str, Any] | None = None  # the file that holds all images, for the journal; None if unknown
     given: Tensor = NO_IDS  # ids of `train` that have labels beforehand, where others have none
     features: Tensor | None = None  # [N, D]; a method may choose by them while the net sees the images
+    unused: int = 0  # images that could be for validation, but labelled images are set aside in their place
 
     def to(self, device: torch.device) -> "DataSet":
         features = () if self.features is None else ("features",)
         tensors = ("images", "labels", "train", "val", "test", "given", *features)
         return replace(self, **{name: getattr(self, name).to(device) for name in tensors})
+
+    def without_validation(self) -> "DataSet":
+        """The same data set with its validation images unused."""
+        return replace(self, val=self.val[:0], unused=len(self.val))
 
     @cached_property
     def validation(self) -> tuple[Tensor, Tensor]:

@@ -18,8 +18,10 @@ from torch import Tensor, nn
 
 import al_runner
 from al_runner.api.export import labels_of
+from al_runner.budget import Budget
 from al_runner.errors import UsageError
 from al_runner.labels import UNKNOWN
+from al_runner.loop.set_aside import new_pool
 from al_runner.pool import Pool
 from al_runner.settings.groups import conf_dir
 from al_runner.strategies.base import Strategy
@@ -363,6 +365,16 @@ def test_the_export_has_the_labels_that_were_bought_also_of_images_that_a_strate
     assert known[:4] == [(*image, "labelled") for image in bought]
     named = [(id_, f"{id_}.png", data.classes[int(data.labels[id_])]) for id_ in data.test.tolist()]
     assert known[4 + len(data.val) :] == [(*image, "test") for image in named]
+
+
+def test_the_export_tells_labels_to_train_on_from_those_that_were_set_aside() -> None:
+    data = toy.data_set().without_validation()
+    pool = new_pool(data, Budget(initial=10, query=1, val_share=0.2), seed=0)
+    pool.buy(data.train[:10], data.labels[data.train[:10]])
+    parts = [(row[0], row[3]) for row in labels_of(data, pool)]
+    bought = [(id_, "labelled") for id_ in pool.training.tolist()]
+    assert parts[:10] == bought + [(id_, "validation") for id_ in pool.validation.tolist()]
+    assert (len(bought), {part for _, part in parts[10:]}) == (8, {"test"})
 
 
 def test_a_net_of_one_s_own_is_loaded_where_its_module_lay_and_else_the_line_says_where_to_put_it(

@@ -59,6 +59,9 @@ def test_candidates_are_a_number_a_multiple_or_all(candidates: int | str, count:
         ({"candidates": "many"}, 'a multiple such as "30x"'),
         ({"candidates": "x"}, 'a multiple such as "30x"'),
         ({"candidates": -1}, 'a multiple such as "30x"'),
+        ({"val_share": 0}, "budget.val_share is 0; it must be above 0 and below 1, or null"),
+        ({"val_share": 1}, "budget.val_share is 1"),
+        ({"val_share": "fifth"}, "budget.val_share is 'fifth'"),
     ],
 )
 def test_a_wrong_option_is_named(options: dict, message: str) -> None:
@@ -74,6 +77,10 @@ def test_a_wrong_option_is_named(options: dict, message: str) -> None:
         (Budget(initial=10, query=1, max_labelled=101), "budget.max_labelled is 101"),
         (Budget(initial=10, query=1, max_labelled=9), "budget.initial is 10, more than the 9 labels"),
         (Budget(initial=10, query=1, max_fraction=0.05), "more than the 5 labels"),
+        (
+            Budget(initial=1, query=1, val_share=0.5),
+            r"a first purchase of 1 label can't be shared; begin with 2 labels or more \(budget\.initial\)",
+        ),
     ],
 )
 def test_a_budget_larger_than_the_pool_is_refused(budget: Budget, message: str) -> None:
@@ -83,3 +90,19 @@ def test_a_budget_larger_than_the_pool_is_refused(budget: Budget, message: str) 
 
 def test_rounds_beyond_the_last_image_cost_nothing() -> None:
     assert Budget(initial=10, query=30, max_rounds=10**9).labelled(100) == [10, 40, 70, 100]
+
+
+@pytest.mark.parametrize("share", [0.001, 0.1, 0.2, 0.29, 1 / 3, 0.5, 0.75, 0.999])
+def test_the_share_set_aside_is_the_nearest_whole_number_that_leaves_one_image_on_both_sides(share: float) -> None:
+    """And one more label adds one at most, so that no image must change its role."""
+    budget = Budget(initial=2, query=1, val_share=share)
+    counts = [budget.set_aside(labelled) for labelled in range(1200)]
+    assert counts[:2] == [0, 0]
+    for labelled, count in list(enumerate(counts))[2:]:
+        possible = range(1, labelled)
+        assert abs(count - share * labelled) == min(abs(one - share * labelled) for one in possible)
+        assert count - counts[labelled - 1] in (0, 1)
+
+
+def test_nothing_is_set_aside_without_a_share() -> None:
+    assert [Budget(initial=2, query=1).set_aside(labelled) for labelled in (0, 1, 2, 1000)] == [0, 0, 0, 0]

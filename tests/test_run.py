@@ -171,7 +171,7 @@ def test_strategies_of_one_seed_share_round_0(al_run: Command, tmp_path: Path) -
         ),
         (
             ["model=resnet18", "model.width=4", "strategy=random", "budget.initial=1", "budget.initial_by=random"],
-            "raise budget.initial and training.batch_size to 2 or more",
+            "raise training.batch_size to 2 or more, and budget.initial until 2 images or more are for training",
         ),
         (["training.batch_size=true"], "training.batch_size is true; it must be a whole number"),
         (["learner=ensemble", "strategy=random", "learner.members=1.5"], "learner.members is 1.5; it must be a whole"),

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from io import StringIO
 from pathlib import Path
 
+import torch
 from scipy.stats import binomtest
 
 from al_runner.api.folder import RunFolder
@@ -61,10 +62,15 @@ def labels_of(data: DataSet, pool: Pool) -> list[tuple[int, str, str, str]]:
     An image that a strategy made has an id after those of the data set, and no file.
     """
     files = dict(enumerate(data.files))
-    parts = {"validation": (data.val, data.labels[data.val]), "test": (data.test, data.labels[data.test])}
+    own = torch.cat([data.val, pool.validation]), torch.cat([data.labels[data.val], pool.y(pool.validation)])
+    parts = {
+        "labelled": (pool.training, pool.y(pool.training)),
+        "validation": own,  # the data set's own, or those that budget.val_share has set aside: never both
+        "test": (data.test, data.labels[data.test]),
+    }
     return [
         (id_, files.get(id_, ""), data.classes[label], part)
-        for part, (ids, labels) in {"labelled": (pool.labelled, pool.y(pool.labelled)), **parts}.items()
+        for part, (ids, labels) in parts.items()
         for id_, label in zip(ids.tolist(), labels.tolist(), strict=True)
     ]
 

@@ -29,11 +29,13 @@ class Split:
     `test` None keeps the data set's own test images; if it has none, a fifth of all images is drawn. Any other `test`
     merges its train and test images and draws the test set from them. `val` None keeps its own validation images; if it
     has none, a tenth of the images that are not for test is drawn. Any other `val` merges its validation images with
-    the others and draws the validation set from all that are not for test.
+    the others and draws the validation set from all that are not for test. With 0 there is none, which budget.val_share
+    can do without.
     """
 
     val: Annotated[
-        float | None, Means("validation images, or their share of the rest; null: the data set's own, or a tenth")
+        float | None,
+        Means("validation images, or their share of the rest; null: the data set's own, or a tenth; 0: none"),
     ] = None
     test: Annotated[float | None, Means("test images, or their share of all; null: the data set's own, or a fifth")] = (
         None
@@ -43,7 +45,8 @@ class Split:
     def apply(self, arrays: Arrays) -> DataSet:
         """The data set with the ids of its three parts.
 
-        Raises UsageError if a part would be empty, and as `sound` if the arrays come from no file that was checked.
+        Raises UsageError if a part would be empty, unless `val` is 0, and as `sound` if the arrays come from no file
+        that was checked.
         """
         return self.divided(arrays if arrays.source else sound(arrays))
 
@@ -107,7 +110,8 @@ AnySplit = Annotated[InstanceOf[Split], Means("which images are for training, va
 def _count(name: str, wanted: float | None, available: int) -> int:
     size = HELD_OUT[name] if wanted is None else wanted
     count = round(size * available) if 0 < size < 1 else int(size)
-    if not 0 < count < available or (size >= 1 and count != size):
+    least = 0 if name == "val" and size == 0 else 1
+    if not least <= count < available or (size >= 1 and count != size):
         raise UsageError(
             f"dataset.split.{name} is {size:g}, but it is drawn from {available} images; "
             f"give a whole number from 1 to {available - 1}, or a fraction below 1"

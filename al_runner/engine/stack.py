@@ -234,9 +234,14 @@ def stream_names(net: nn.Module) -> list[str]:
     return [f"{path}.stream" if path else "stream" for path, layer in net.named_modules() if isinstance(layer, Seeded)]
 
 
+def share_validation(fits: Sequence[Fit]) -> bool:
+    """Whether all nets have the same validation images and labels in memory."""
+    x, y = fits[0].data.val_x, fits[0].data.val_y
+    return all(fit.data.val_x.data_ptr() == x.data_ptr() and fit.data.val_y.data_ptr() == y.data_ptr() for fit in fits)
+
+
 def shared(fits: Sequence[Fit]) -> tuple[Tensor, Tensor, int | None]:
     """Validation images and labels, and their axis of nets: None if all nets share them, 0 if they are stacked."""
-    x, y = fits[0].data.val_x, fits[0].data.val_y
-    if all(fit.data.val_x.data_ptr() == x.data_ptr() and fit.data.val_y.data_ptr() == y.data_ptr() for fit in fits):
-        return x, y, None
+    if share_validation(fits):
+        return fits[0].data.val_x, fits[0].data.val_y, None
     return torch.stack([fit.data.val_x for fit in fits]), torch.stack([fit.data.val_y for fit in fits]), 0

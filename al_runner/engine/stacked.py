@@ -10,7 +10,7 @@ import torch
 from al_runner.engine import one_by_one
 from al_runner.engine.memory import free_bytes, step_bytes
 from al_runner.engine.parts import orders
-from al_runner.engine.stack import Stack
+from al_runner.engine.stack import Stack, share_validation
 from al_runner.engine.stackable import kind, obstacle
 from al_runner.engine.stopping import NonFiniteLoss, Patience, require_finite
 from al_runner.training import Fit, Trained
@@ -36,7 +36,8 @@ class Stacked:
         """Train the fits, in stacks of those that match; a fit that failed has its exception in the list."""
         groups: dict[str, list[int]] = {}
         for place, fit in enumerate(fits):
-            where = f"{tuple(fit.data.x.shape)} {fit.data.x.device} {fit.chances is None} {fit.optimizer_state is None}"
+            sizes = f"{tuple(fit.data.x.shape)} {len(fit.data.val_y)}"
+            where = f"{sizes} {fit.data.x.device} {fit.chances is None} {fit.optimizer_state is None}"
             groups.setdefault(f"{kind(fit)} {where}", []).append(place)
         outcomes: dict[int, Outcome] = {}
         for places in groups.values():
@@ -67,7 +68,8 @@ class Stacked:
         each = self._step_bytes[name]
         if each is None:
             return 0
-        room = max(1, free_bytes(data.x.device) // (each + data.x.nbytes + data.y.nbytes))
+        images = data.x.nbytes + data.y.nbytes + (0 if share_validation(fits) else data.val_x.nbytes)
+        room = max(1, free_bytes(data.x.device) // (each + images))
         return min(wanted, room)
 
     def _tried(self, fits: Sequence[Fit]) -> int | None:

@@ -1,6 +1,7 @@
 """The parts of a run, built from its configuration and checked before any training."""
 
 import logging
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
+from al_runner.budget import Budget
 from al_runner.data.doubts import doubts
 from al_runner.data.usable import usable
 from al_runner.errors import UsageError
@@ -50,17 +52,18 @@ def build(cfg: DictConfig, device: torch.device, answers: RecordedAnswers = NO_A
     require_hidden_classes(cfg)
     require_favourable(cfg)
     require_run_to_answer(cfg)
-    data = data_set(cfg, device)
-    oracle = instantiate(cfg.oracle, _partial_=True)(data=data)
+    whole = data_set(cfg, device)
+    data = to_validate_on(whole, budget)
+    oracle = instantiate(cfg.oracle, _partial_=True)(data=whole)  # one that is trained has its own validation images
     if isinstance(oracle, Person):
-        oracle = oracle.with_answers(answers.labels, answers.added(len(oracle.names)))
+        oracle = replace(oracle, data=data).with_answers(answers.labels, answers.added(len(oracle.names)))
         data = oracle.data
     builder = net_builder(data, instantiate(cfg.model), cfg.standardise)
     learner = require_learner(instantiate(cfg.learner, _partial_=True), builder, f"learner={cfg.run.learner}")
     stopping = instantiate(cfg.stopping) if cfg.get("stopping") else None
     first_by = first_strategy(budget.initial_by, strategy, cfg.run.strategy)
     experiment = Experiment(data, learner, strategy, budget, cfg.seed, oracle, first_by, stopping)
-    first = experiment.purchases[0]
+    first = experiment.purchases[0] - experiment.set_aside[0]  # images to train on
     require_queries(strategy, experiment.purchases)
     strategy.check_learner(strategy.wrap(learner))
     images = data.images[:2].cpu()
@@ -73,6 +76,18 @@ def build(cfg: DictConfig, device: torch.device, answers: RecordedAnswers = NO_A
     require_schedule(recipe, net, first, training)
     require_trainable(recipe, net, images, first, f"model={cfg.run.model}")
     return experiment
+
+
+def to_validate_on(data: DataSet, budget: Budget) -> DataSet:
+    """The data set, without its own validation images if labelled ones are set aside. Raises UsageError for neither."""
+    if budget.val_share is not None:
+        return data.without_validation()
+    if not len(data.val):
+        raise UsageError(
+            "the data set has no validation images (dataset.split.val=0); give it some, or set labelled images aside, "
+            "as with budget.val_share=0.2"
+        )
+    return data
 
 
 def require_hidden_classes(cfg: DictConfig) -> None:

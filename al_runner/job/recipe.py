@@ -93,6 +93,6 @@ def require_trainable(recipe: Recipe, net: nn.Module, images: Tensor, initial: i
         net.train()(images[:1])
     except (RuntimeError, ValueError) as error:
         raise UsageError(
-            f"{who} can't be trained on one image at a time ({error}); raise budget.initial and training.batch_size to "
-            "2 or more"
+            f"{who} can't be trained on one image at a time ({error}); raise training.batch_size to 2 or more, and "
+            "budget.initial until 2 images or more are for training"
         ) from error

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import accumulate
 from time import perf_counter
 
 from torch import Tensor
@@ -14,6 +15,7 @@ from al_runner.learners.checked import Checked, CheckedFit
 from al_runner.loop.initial import InitialSet
 from al_runner.loop.measure import measurements
 from al_runner.loop.replay import recorded_purchase, recorded_query
+from al_runner.loop.set_aside import new_pool
 from al_runner.loop.stopping import COLUMN, Stopping, Watch
 from al_runner.loop.trials import Trials
 from al_runner.oracle.simulated import Simulated, simulated
@@ -73,6 +75,12 @@ class Experiment:
         return sizes
 
     @property
+    def set_aside(self) -> list[int]:
+        """How many of the labelled images are for validation in every round; images that a strategy makes never are."""
+        counted = self.purchases[:1] + [0 if self.strategy.makes_images else size for size in self.purchases[1:]]
+        return [self.plan.set_aside(total) for total in accumulate(counted)]
+
+    @property
     def checked_learner(self) -> Checked:
         """The learner as the strategy needs it, with checks of what it returns."""
         return Checked(self.strategy.wrap(self.learner), type(self.learner).__name__)
@@ -91,7 +99,7 @@ class Experiment:
         before they are recorded.
         """
         learner = self.checked_learner
-        pool = Pool(self.data)
+        pool = new_pool(self.data, self.plan, self.seed)
         if self.strategy.foresees:
             oracle = simulated(self.oracle, self.strategy.name)
             pool.foresight = Trials(self.data, oracle, learner, pool, self.train_data)
@@ -116,10 +124,11 @@ class Experiment:
             if record.measured(round_) and not learner.continues:
                 continue
             start, before = clock(), fitted
-            fitted = await learner.fit(self.train_data(pool), Streams(self.seed, round_), fitted)
+            given = self.train_data(pool)
+            fitted = await learner.fit(given, Streams(self.seed, round_), fitted)
             fitting = clock() - start
             if not record.measured(round_):
-                row, confusion = measurements(self.data, fitted, pool)
+                row, confusion = measurements(self.data, fitted, given, pool.asked)
                 row["fit_seconds"] = fitting
                 if watch:
                     row |= watch.row(before, fitted, pool, row["val_error"], record)
@@ -149,7 +158,7 @@ class Experiment:
         Raises UsageError if no round is measured yet.
         """
         learner = self.checked_learner
-        pool, fitted, round_ = Pool(self.data), None, 0
+        pool, fitted, round_ = new_pool(self.data, self.plan, self.seed), None, 0
         while record.measured(round_) and (ids := recorded_purchase(record, pool, round_)) is not None:
             pool.buy(ids, await self.label(pool, ids))
             if learner.continues or not record.measured(round_ + 1):
@@ -196,13 +205,15 @@ class Experiment:
         """Record the oracle's answers to a query. Returns ids and labels of the bought images, int64 [n] each.
 
         An image that a person could not label, UNSURE, is not bought. `fitted` is None in the first round and after a
-        wait for labels; then it adds no facts. Raises UsageError if no image of the first query got a label.
+        wait for labels; then it adds no facts. Raises UsageError if too few images of the first query got a label.
         """
         ids, seconds, facts = query
         labels = await self.label(pool, ids)
-        if round_ == 0 and not bool((labels >= 0).any()):
+        told, least = int((labels >= 0).sum()), 1 if self.plan.val_share is None else 2
+        if round_ == 0 and told < least:
+            lacking = "there is nothing to train on" if told == 0 else "there is none to validate on"
             raise UsageError(
-                f"none of the first {len(ids)} images got a label, so there is nothing to train on; "
+                f"{told or 'none'} of the first {len(ids)} images got a label, so {lacking}; "
                 "raise budget.initial and start anew with overwrite=true"
             )
         ids, labels = ids[labels != UNSURE], labels[labels != UNSURE]
@@ -236,5 +247,6 @@ class Experiment:
         return ids >= len(self.data.images)
 
     def train_data(self, pool: Pool) -> TrainData:
+        val = self.data.validation if pool.set_aside is None else (pool.x(pool.validation), pool.y(pool.validation))
         unlabelled = ImagesOf(pool, pool.unlabelled)
-        return TrainData(pool.x(pool.labelled), pool.y(pool.labelled), *self.data.validation, unlabelled, pool.old)
+        return TrainData(pool.x(pool.training), pool.y(pool.training), *val, unlabelled, pool.old)

@@ -15,24 +15,24 @@ from al_runner.metrics import (
     macro_f1,
     ranking,
 )
-from al_runner.pool import Pool
-from al_runner.types import DataSet, Fitted, mean_log_probs
+from al_runner.types import DataSet, Fitted, TrainData, mean_log_probs
 
 
-def measurements(data: DataSet, fitted: Fitted, pool: Pool) -> tuple[dict[str, float], Tensor]:
+def measurements(data: DataSet, fitted: Fitted, given: TrainData, labelled: int) -> tuple[dict[str, float], Tensor]:
     """A round's row of rounds.csv, without what its record adds, and the confusion matrix of the test images, [Y, Y].
 
-    Errors are shares, the negative log-likelihood is in nats. The test images are predicted once.
+    `given` is what the fit was given, and `labelled` how many labels were bought. Errors are shares, the negative
+    log-likelihood is in nats. The test images are predicted once.
     """
     test = prediction(fitted, data.images[data.test])
     test_error, test_nll = score(test, data.labels[data.test])
     more, confusion = other_metrics(test, data.labels[data.test])
     row = {
-        "labelled": pool.asked,  # an image that oracle=classifier can't tell counts as bought
+        "labelled": labelled,
         "test_error": test_error,
         "test_accuracy": 1 - test_error,
-        "val_error": score(prediction(fitted, data.validation[0]), data.validation[1])[0],
-        "train_error": score(prediction(fitted, pool.x(pool.labelled)), pool.y(pool.labelled))[0],
+        "val_error": score(prediction(fitted, given.val_x), given.val_y)[0],
+        "train_error": score(prediction(fitted, given.x), given.y)[0],
         "test_nll": test_nll,
         "steps": fitted.steps,
         "pool_images": len(data.train),

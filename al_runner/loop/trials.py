@@ -24,7 +24,8 @@ class Trials:
     train_data: Callable[[Pool], TrainData]
 
     async def validation(self, batches: Sequence[Tensor], fitted: Fitted, streams: Streams) -> list[Outcome]:
-        return outcomes(await self.fits(batches, fitted, streams), *self.data.validation)
+        now = self.train_data(self.pool)  # the same images for all batches
+        return outcomes(await self.fits(batches, fitted, streams), now.val_x, now.val_y)
 
     async def test(self, batches: Sequence[Tensor], fitted: Fitted, streams: Streams) -> list[Outcome]:
         ids = self.data.test

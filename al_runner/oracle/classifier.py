@@ -30,13 +30,24 @@ class Classifier(Simulated):
     """Gives the data set's labels for its images. Other images get labels from a net.
 
     The net is trained on all training images, once a run, when it is first asked. Raises UsageError if it is wrong on
-    more than the share `most_error` of the validation images: an oracle's errors would look like bad queries.
+    more than the share `most_error` of the validation images: an oracle's errors would look like bad queries. These are
+    the data set's own, also with budget.val_share: nobody pays for what an oracle knows.
     """
 
     model: Annotated[Callable[[tuple[int, int, int], int], nn.Module], Means("the net that answers")]
     recipe: Annotated[InstanceOf[Recipe], Means("how it is trained")]
     sure: Annotated[Share, Means("it answers if its likeliest class has at least this probability")] = 0.9
-    most_error: Annotated[Share, Means("largest share of the validation images that it may get wrong")] = 0.005
+    most_error: Annotated[
+        Share, Means("largest share of the data set's own validation images that it may get wrong")
+    ] = 0.005
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not len(self.data.val):
+            raise UsageError(
+                "oracle=classifier is trained before anything is bought, so it needs validation images of the data "
+                "set's own; give it some with dataset.split.val"
+            )
 
     @cached_property
     def answering(self) -> "TrainedOnce":

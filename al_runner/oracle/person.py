@@ -71,14 +71,14 @@ def answered(data: DataSet, labels: Mapping[int, int], classes: Sequence[str]) -
     """The data set with a person's labels by id: numbers of `classes`, or UNSURE.
 
     If fewer than two classes have names, NAMELESS ones are added. An image that nobody could label belongs to no part.
-    Raises UsageError if no validation image or no test image is left.
+    Raises UsageError if none of the validation images or of the test images is left.
     """
     known = data.labels.clone()
     if labels:
         known[torch.tensor([*labels], device=known.device)] = torch.tensor([*labels.values()], device=known.device)
     parts = {name: ids[known[ids] != UNSURE] for name in ("train", "val", "test") for ids in (getattr(data, name),)}
     for name, use in (("val", "validate"), ("test", "test")):
-        if not len(parts[name]):
+        if len(getattr(data, name)) and not len(parts[name]):
             raise UsageError(
                 f"none of the {len(getattr(data, name))} images to {use} on got a label; choose more of them with "
                 f"dataset.split.{name}=NUMBER and start anew with overwrite=true"

@@ -96,9 +96,9 @@ class SelectAL(Several):
     The removal after which the nets are worst names the images that the net needs: `low` chooses if the typical ones
     are missed most, `high` if it is the atypical ones, and `middle` if it is the random ones; chance breaks ties. The
     nets are trained as the run's own, but always from new weights, and judged on labelled images that are held out. The
-    hold-outs are drawn from all labelled images and are the same for every removal; the code of Huseljic et al. (2025)
-    draws them from the images that are left. Each class keeps one image or more. With so few labels that nothing can be
-    taken away, `low` chooses. Typicality is that of `TypiClust`, within a class.
+    hold-outs are drawn from all images that the run trains on and are the same for every removal; the code of Huseljic
+    et al. (2025) draws them from the images that are left. Each class keeps one image or more. With so few labels that
+    nothing can be taken away, `low` chooses. Typicality is that of `TypiClust`, within a class.
     """
 
     low: Annotated[InstanceOf[Strategy], Means("the strategy for few labels")]
@@ -128,11 +128,11 @@ class SelectAL(Several):
         fit = part_of(fitted, Repeatable)
         if fit is None:
             raise UsageError(f"{self.name} trains nets on parts of the labelled set; use al_runner.run")
-        finite(mean_log_probs_of(fitted, pool, pool.labelled).exp(), "a probability")  # before any trial
-        removals, holds = self.removals(pool, streams), self.holds(len(pool.labelled), streams)
+        finite(mean_log_probs_of(fitted, pool, pool.training).exp(), "a probability")  # before any trial
+        removals, holds = self.removals(pool, streams), self.holds(len(pool.training), streams)
         facts: dict[str, float] = {}
         regime = 0
-        if len(removals[0][0]) and len(pool.labelled) - len(removals[0][0]) - len(holds[0]) >= FEWEST:
+        if len(removals[0][0]) and len(pool.training) - len(removals[0][0]) - len(holds[0]) >= FEWEST:
             values = await accuracies(fit, pool, removals, holds, streams)
             facts = dict(zip(FACTS, values, strict=True))
             worst = [place for place, value in enumerate(values) if value == min(values)]
@@ -142,8 +142,8 @@ class SelectAL(Several):
         return choice._replace(facts={**choice.facts, **facts, "regime": regime})
 
     def removals(self, pool: Pool, streams: Streams) -> list[list[Tensor]]:
-        """Positions in `pool.labelled` of the typical images, several draws of random ones, and the atypical ones."""
-        x, y = points(pool, pool.labelled), pool.y(pool.labelled)
+        """Positions in `pool.training` of the typical images, several draws of random ones, and the atypical ones."""
+        x, y = points(pool, pool.training), pool.y(pool.training)
         counts = removed_counts(y, self.removed)
         typical_ones, atypical_ones = (
             by_typicality(x, y, counts, streams("clusters"), least) for least in (False, True)
@@ -167,9 +167,9 @@ async def accuracies(
     trials = []
     for gone in (draw for draws in removals for draw in draws):
         for hold, held in enumerate(holds):
-            left = torch.ones(len(pool.labelled), dtype=torch.bool, device=pool.labelled.device)
+            left = torch.ones(len(pool.training), dtype=torch.bool, device=pool.training.device)
             left[gone] = left[held] = False
-            train, test = pool.labelled[left], pool.labelled[held]
+            train, test = pool.training[left], pool.training[held]
             trials.append(fit.accuracy(pool, train, test, streams.of(f"trial {hold}")))
     values = iter(await gather(trials))
     return [fmean(next(values) for _ in range(len(draws) * len(holds))) for draws in removals]

@@ -25,13 +25,17 @@ class Planned(Protocol):
     def purchases(self) -> Sequence[int]:
         """Labels bought in every round."""
 
+    @property
+    def set_aside(self) -> Sequence[int]:
+        """How many of the labelled images are for validation in every round."""
+
 
 def header(run: Mapping[str, Any], planned: Planned, device: torch.device, folder: Path) -> list[str]:
     """The lines; `run` holds the names of the run's choices, as RunId does."""
     return [
         f"data: {data_of(planned.data)}",
         f"net: {net_of(run, planned.learner)} on {device_of(device)}",
-        f"{rounds_of(planned.purchases)}; folder {os.path.relpath(folder)}",
+        f"{rounds_of(planned.purchases, planned.set_aside)}; folder {os.path.relpath(folder)}",
     ]
 
 
@@ -40,7 +44,9 @@ def data_of(data: DataSet) -> str:
     channels, height, width = data.image_shape
     form = f"vectors of {channels:,} numbers" if height == width == 1 else f"images of {height} x {width} pixels"
     colours = f" in {channels} channels" if channels > 1 and height * width > 1 else ""
-    parts = f"{len(data.train):,} to choose from, {len(data.val):,} for validation, {len(data.test):,} for the test"
+    held = f"{len(data.val):,} for validation, " if len(data.val) else ""
+    idle = f"{data.unused:,} unused (dataset.split.val=0 adds them to these), " if data.unused else ""
+    parts = f"{len(data.train):,} to choose from, {idle}{held}{len(data.test):,} for the test"
     named = len({*data.classes}.difference(NAMELESS))
     classes = {0: "no class yet", 1: "1 class so far"}.get(named, f"{named} classes")
     return f"{form}{colours}, {classes}; {parts}"
@@ -64,12 +70,14 @@ def device_of(device: torch.device) -> str:
     return f"{device} ({counted(torch.get_num_threads(), 'thread')})" if device.type == "cpu" else str(device)
 
 
-def rounds_of(purchases: Sequence[int]) -> str:
-    """How many rounds there are, and how many labels at their ends."""
+def rounds_of(purchases: Sequence[int], set_aside: Sequence[int]) -> str:
+    """How many rounds there are, and how many labels at their ends, also of images that are set aside."""
     totals = list(accumulate(purchases))
     if len(totals) == 1:
-        return f"1 round with {counted(totals[0], 'label')}"
-    return f"{len(totals)} rounds, from {counted(totals[0], 'label')} to {totals[-1]:,}"
+        aside = f", {set_aside[-1]:,} of them for validation" if any(set_aside) else ""
+        return f"1 round with {counted(totals[0], 'label')}{aside}"
+    aside = f", of them {set_aside[0]:,} to {set_aside[-1]:,} for validation" if any(set_aside) else ""
+    return f"{len(totals)} rounds, from {counted(totals[0], 'label')} to {totals[-1]:,}{aside}"
 
 
 def counted(count: int, noun: str) -> str:

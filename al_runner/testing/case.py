@@ -107,7 +107,7 @@ def pool_of(data: DataSet) -> Pool:
 
 def train_data(pool: Pool) -> TrainData:
     """The data that a fit on the pool's bought images may use."""
-    data, ids = toy.data_set(), pool.labelled
+    data, ids = toy.data_set(), pool.training
     return TrainData(pool.x(ids), pool.y(ids), *data.validation, ImagesOf(pool, pool.unlabelled), pool.old)
 
 

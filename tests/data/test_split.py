@@ -22,6 +22,8 @@ def arrays(train=100, test=20):
         (Split(val=0.25), (75, 25, 20)),
         (Split(val=30, test=60), (30, 30, 60)),
         (Split(val=0.1, test=0.5), (54, 6, 60)),
+        (Split(val=0), (100, 0, 20)),
+        (Split(val=0, test=0.5), (60, 0, 60)),
     ],
 )
 def test_the_parts_are_ascending_disjoint_and_complete(split, sizes):
@@ -69,7 +71,7 @@ def test_ids_are_rows_of_the_images_channels_last():
         (Split(val=100), r"dataset\.split\.val is 100, but it is drawn from 100 images"),
         (Split(val=10, test=120), r"dataset\.split\.test is 120, but it is drawn from 120 images"),
         (Split(val=60, test=60), r"dataset\.split\.val is 60, but it is drawn from 60 images"),
-        (Split(val=0), "a whole number from 1 to 99, or a fraction below 1"),
+        (Split(test=0), "a whole number from 1 to 119, or a fraction below 1"),
         (Split(val=-5), "a whole number from 1 to 99"),
         (Split(val=2.5), "a whole number from 1 to 99"),
     ],
@@ -94,6 +96,7 @@ OWN = arrays()._replace(val_images=np.full((10, 2, 2), 9, np.uint8), val_labels=
         (Split(test=40), (80, 10, 40), True),
         (Split(val=30), (80, 30, 20), False),
         (Split(val=0.5, test=0.5), (33, 32, 65), False),
+        (Split(val=0), (110, 0, 20), False),
     ],
 )
 def test_validation_images_of_its_own_are_kept_unless_a_size_is_given(split, sizes, given):

@@ -132,6 +132,24 @@ def test_validation_images_may_differ_between_nets() -> None:
     require_equal(train_stack(shifted), [train(fit) for fit in shifted], 1e-9)
 
 
+def test_nets_with_other_numbers_of_validation_images_are_in_other_stacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a sweep over budget.val_share."""
+    asked = fits(toy.model, recipe())
+    cut = [
+        fit._replace(data=fit.data._replace(val_x=fit.data.val_x[:many], val_y=fit.data.val_y[:many]))
+        for fit, many in zip(asked, (9, 4, 9, 4), strict=True)
+    ]
+    stacks = []
+
+    def counting(some: list[Fit]) -> list[Trained | Exception]:
+        stacks.append([len(fit.data.val_y) for fit in some])
+        return train_stack(some)
+
+    monkeypatch.setattr(stacked, "train_stack", counting)
+    require_equal(Stacked(8).train_all(cut), [train(fit) for fit in cut], 1e-9)
+    assert stacks == [[9, 9], [4, 4]]
+
+
 SMALLER: dict[str, dict[str, object]] = {
     "resnet18": {"width": 8},
     "preact_resnet18": {"width": 8},

@@ -166,6 +166,34 @@ def test_nothing_is_lost_where_no_image_can_be_measured_with(al_run: Command, ro
     assert len(rows(folder / "answered.csv")) == 19
 
 
+def test_nobody_is_asked_for_validation_images_if_labelled_ones_are_set_aside(
+    al_run: Command, root: Path, tmp_path: Path
+) -> None:
+    """An image that can't be told is in no role, and a run of one label has nothing to validate on."""
+    command = words(root, tmp_path, "budget.val_share=0.5", "budget.max_rounds=1")
+    _, output = al_run(*command)
+    assert "35 to choose from, 5 unused (dataset.split.val=0 adds them to these), 8 for the test" in output
+    assert "2 rounds, from 6 labels to 10, of them 3 to 5 for validation" in output
+    assert "waiting for the labels of 14 images (8 are for validation and test" in output
+    folder = run_folder(tmp_path)
+    bought = [row["id"] for row in rows(folder / "asked.csv")]
+    unsure = [row["file"] for row in rows(folder / "query.csv") if row["id"] in bought]
+    fill(folder / "query.csv", dict.fromkeys(unsure[:2], "?"))
+    assert al_run(*command)[0] == WAITS
+    fill(folder / "query.csv")
+    assert al_run(*command)[0] == 0
+    assert [row["labelled"] for row in untimed(folder)] == ["4", "8"]
+    halves, quarters = ({str(part / of) for part in range(of + 1)} for of in (2, 4))
+    assert untimed(folder)[0]["val_error"] in halves and untimed(folder)[1]["val_error"] in quarters
+    assert untimed(folder)[0]["train_error"] in halves and untimed(folder)[1]["train_error"] in quarters
+
+    anew = [*command, "overwrite=true"]
+    al_run(*anew)
+    fill(folder / "query.csv", dict.fromkeys(unsure[:5], "?"))
+    code, output = al_run(*command)
+    assert (code, "1 of the first 6 images got a label, so there is none to validate on; raise" in output) == (1, True)
+
+
 def test_a_test_set_of_ones_own_and_images_that_have_labels(al_run: Command, root: Path, tmp_path: Path) -> None:
     """Classes beside the unlabelled ones are the first purchase; test/ and val/ are what is measured with."""
     own = tmp_path / "own"

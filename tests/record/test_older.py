@@ -1,5 +1,6 @@
 """Configurations of earlier versions are read as this version would have recorded them."""
 
+from al_runner.record.identity import all_settings
 from al_runner.record.older import renewed
 
 
@@ -26,3 +27,10 @@ def test_options_that_were_renamed_or_came_later() -> None:
     assert renewed({**tuned, "learner.keep_optimizer": True})["learner.keep_optimizer"] is True
     assert (renewed(tuned)["learner.shrink"], renewed(tuned)["learner.perturb"]) == (1.0, 0.0)
     assert renewed({**tuned, "learner.shrink": 0.6})["learner.shrink"] == 0.6
+
+
+def test_a_run_from_before_an_option_of_the_budget_goes_on_with_the_option_s_default() -> None:
+    old = {"budget": {"_target_": "al_runner.budget.Budget", "initial": 10, "query": 10}}
+    same = {"budget": {**old["budget"], "val_share": None}}
+    assert all_settings(old) == all_settings(same)
+    assert all_settings(old) != all_settings({"budget": {**old["budget"], "val_share": 0.2}})

@@ -193,6 +193,12 @@ def test_the_classifier_that_stands_for_a_person_answers_where_it_is_sure() -> N
     assert torch.equal(drive(oracle.label(data.train[:4])), data.labels[data.train[:4]])
 
 
+def test_it_needs_validation_images_that_no_budget_pays_for() -> None:
+    data = two_classes()
+    with pytest.raises(UsageError, match=r"needs validation images of the data set's own; .* dataset\.split\.val"):
+        Classifier(replace(data, val=data.val[:0]), toy.model, toy.recipe())
+
+
 def test_an_oracle_that_errs_too_often_is_refused() -> None:
     oracle = Classifier(two_classes(), toy.model, toy.recipe(max_checks=1, check_every=1), most_error=0.0)
     with pytest.raises(

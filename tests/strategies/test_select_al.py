@@ -13,10 +13,12 @@ from hydra.utils import instantiate
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from al_runner.budget import Budget
 from al_runner.engine.drive import drive
 from al_runner.engine.one_by_one import train_all
 from al_runner.errors import UsageError
 from al_runner.learners.plain import Plain
+from al_runner.loop.set_aside import new_pool
 from al_runner.needs import Gives
 from al_runner.pool import Pool
 from al_runner.rng import Streams
@@ -212,6 +214,16 @@ def test_nets_of_a_hold_out_draw_from_the_same_streams_and_never_see_it() -> Non
     for place, (keys, streams, _) in enumerate(learner.seen):
         assert streams == Streams(0, 1, f"/trial {place % 2}")
         assert not holds[place % 2] & set(keys)
+
+
+def test_nets_on_trial_are_never_trained_or_judged_on_images_that_are_set_aside() -> None:
+    """The trial nets' own training is validated on them (budget.val_share)."""
+    pool = new_pool(DATA, Budget(initial=30, query=5, val_share=0.2), seed=0)
+    pool.buy(DATA.train[:30], DATA.labels[DATA.train[:30]])
+    _, learner = asked(THREE, [], pool)
+    training = {key(x) for x in pool.x(pool.training)}
+    assert (len(training), len(learner.seen)) == (24, (3 + 2) * 2)
+    assert all({*keys} < training for keys, _, _ in learner.seen)
 
 
 def test_chance_breaks_ties() -> None:

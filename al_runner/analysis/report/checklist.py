@@ -5,7 +5,7 @@ Mittal et al. (2019), Munjal et al. (2022): a well-trained random baseline, seve
 query sizes and budgets, hyperparameters chosen on labelled images only.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Any
 
@@ -121,30 +121,36 @@ def test_data(evidence: Evidence) -> Check:
 
 
 def validation(evidence: Evidence) -> Check:
-    """The validation set is not larger than the labelling budget."""
+    """The validation set is a part of the labels bought, or not larger than the labelling budget."""
     name, source = "Validation set within the budget", "Oliver et al., 2018"
     sizes: dict[tuple[str, float, int], None] = {}
+    paid: dict[str, None] = {}
     for case in evidence.cases:
         for folder in case.each["folder"]:
+            share = evidence.val_share(folder)
+            if share is not None:
+                paid[f"{case.key[0]} {share:g} of them"] = None
+                continue
             size = part_of(evidence.configs.get(folder, {}), "dataset", "split").get("val")
             if isinstance(size, int | float) and isfinite(size):
                 sizes[case.key[0], float(size), case.budget.end] = None
+    aside = f"A part of the labelled images is set aside for validation: {listed([*paid])}. " if paid else ""
+    state, text = (PASS, "The budget pays for it.") if paid and not sizes else beside_the_labels([*sizes])
+    return Check(name, state, aside + text, source)
+
+
+def beside_the_labels(sizes: Sequence[tuple[str, float, int]]) -> tuple[str, str]:
+    """The finding about validation sets that no budget pays for: the data set, size or share, and labels at the end."""
     if not sizes:
-        return Check(name, UNKNOWN, "The size of the validation set is not recorded.", source)
-    sized = [(name_, int(size), end) for name_, size, end in sizes if size >= 1]
+        return UNKNOWN, "The size of the validation set is not recorded."
+    sized = [(where, int(size), end) for where, size, end in sizes if size >= 1]
     if not sized:
-        return Check(
-            name, UNKNOWN, "The validation set is a share of the training set, whose size is not recorded.", source
-        )
+        return UNKNOWN, "The validation set is a share of the training set, whose size is not recorded."
     large = [f"{size:,} images on {where}, {end:,} labels bought" for where, size, end in sized if size > end]
     if large:
-        return Check(
-            name, WARNING, f"The validation set is larger than the final labelled set: {listed(large)}.", source
-        )
+        return WARNING, f"The validation set is larger than the final labelled set: {listed(large)}."
     text = "; ".join(f"{where}: {size:,} images, {end:,} labels bought at the end" for where, size, end in sized)
-    return Check(
-        name, PASS, f"{text}. Until as many labels are bought, early stopping uses more labels than training.", source
-    )
+    return PASS, f"{text}. Until as many labels are bought, early stopping uses more labels than training."
 
 
 def varied(evidence: Evidence) -> Check:

@@ -1,6 +1,7 @@
 """What is known about the runs behind a comparison, and the result of a check."""
 
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,6 +37,20 @@ class Evidence(NamedTuple):
     def folders(self) -> list[str]:
         """The folders of all runs that are compared."""
         return [folder for case in self.cases for folder in case.each["folder"]]
+
+    def val_share(self, folder: str) -> float | None:
+        """The share of its labels that a run sets aside for validation; None if it sets none aside, or if unknown."""
+        share = part_of(self.configs.get(folder, {}), "budget").get("val_share")
+        return float(share) if isinstance(share, int | float) and isfinite(share) else None
+
+    def validated_on(self, case: Case) -> str:
+        """A sentence that says what the trainings of a case were validated on; "" if no run has its configuration."""
+        known = [folder for folder in case.each["folder"] if part_of(self.configs.get(folder, {}), "budget")]
+        shares = {self.val_share(folder) for folder in known}
+        paid = sorted(share for share in shares if share is not None)
+        aside = [f"{share:g} of the labelled images (set aside, so the budget pays for them)" for share in paid]
+        own = ["the data set's own validation images (which cost no labels)"] if None in shares else []
+        return f"Validated on {' or on '.join([*aside, *own])}." if shares else ""
 
 
 def provenance(folder: Path) -> list[dict[str, Any]]:

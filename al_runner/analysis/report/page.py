@@ -84,6 +84,7 @@ def section(source: Source, place: int, tables: Sequence[Shown]) -> dict[str, An
         "place": place,
         "title": title,
         "verdict": verdict(case, source.names),
+        "validated": source.evidence.validated_on(case),
         "charts": {name: views for name, views in charts.items() if views},
         "tables": [table for table in tables if table.where == title],
         "confused": confused(source, case, runs, images.classes if isinstance(images, Images) else ()),

@@ -309,6 +309,27 @@ def test_seeds_are_counted_for_every_model(tmp_path):
     assert found(tmp_path)["Several seeds"] == (WARNING, "Fewer than 3 finished seeds: usps, a random 1.")
 
 
+def test_who_pays_for_the_validation_set_is_said(tmp_path):
+    """Labels that are set aside, images of the data set's own, or both in one comparison."""
+    aside, own = ({**DIGITS, "budget": {"query": 8, "val_share": share}} for share in (0.2, None))
+    for seed in range(3):
+        make_run(tmp_path / "one", "random", seed, [0.6, 0.5], settings=aside)
+        make_run(tmp_path / "both", "random", seed, [0.6, 0.5], settings=aside)
+        make_run(tmp_path / "both", "entropy", seed, [0.6, 0.5], settings=own)
+        make_run(tmp_path / "own", "random", seed, [0.6, 0.5], settings=own)
+    said = "A part of the labelled images is set aside for validation: usps 0.2 of them. "
+    assert found(tmp_path / "one")["Validation set within the budget"] == (PASS, f"{said}The budget pays for it.")
+    large = "The validation set is larger than the final labelled set: 20 images on usps, 16 labels bought."
+    for name, begin in (("both", said), ("own", "")):
+        assert found(tmp_path / name)["Validation set within the budget"] == (WARNING, begin + large)
+    shown = {name: page(Source.of(tmp_path / name, tmp_path / name)) for name in ("one", "both", "own")}
+    paid = "0.2 of the labelled images (set aside, so the budget pays for them)"
+    free = "the data set&#39;s own validation images (which cost no labels)"
+    assert f"Validated on {paid}." in shown["one"]
+    assert f"Validated on {paid} or on {free}." in shown["both"]
+    assert f"Validated on {free}." in shown["own"]
+
+
 def test_an_upper_line_that_looks_at_test_images_is_named(tmp_path):
     for strategy, images in (("random", None), ("look_ahead", "test")):
         for seed in range(3):
