@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 import toy
-from configs import CONF, composed, names
+from configs import CONF, composed, model, models, names
 from hydra.utils import instantiate
 
 from al_runner.budget import Budget
@@ -53,10 +53,10 @@ def test_every_training_builds_an_optimiser(name: str) -> None:
     recipe.optimizer(torch.nn.Linear(2, 2).parameters())
 
 
-@pytest.mark.parametrize("name", names("model"))
+@pytest.mark.parametrize("name", models())
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 16, 16)], ids=str)
 def test_every_model_builds_and_predicts(name: str, shape: tuple[int, int, int]) -> None:
-    net = instantiate(composed(f"model={name}").model)(shape, 7)
+    net = instantiate(model(name))(shape, 7)
     assert net(torch.rand(2, *shape)).shape == (2, 7)
 
 

@@ -14,7 +14,6 @@ from al_runner.models.mirrored import Mirrored, mirrored
 from al_runner.models.preact_resnet import PreActivated, preact_resnet
 from al_runner.models.resnet import resnet
 from al_runner.models.vgg import vgg
-from al_runner.settings.groups import conf_dir
 from al_runner.strategies.features import require_head
 
 NETS = ["resnet18", "preact_resnet18", "densenet", "vgg16", "vgg16_dropout", "airbench"]
@@ -100,12 +99,11 @@ def test_the_airbench_net_passes_its_input_on_at_first_and_shifts_alone_in_its_n
     assert torch.allclose(logits, before @ net[-1].weight.T / 9, rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", sorted(file.stem for file in (conf_dir() / "model").glob("*.yaml")))
+@pytest.mark.parametrize("name", configs.models())
 def test_the_last_dense_layer_of_every_net_gives_its_logits(name: str) -> None:
     """ALFA-Mix, DropQuery and BAIT compute the logits, or their gradients, from this layer and its inputs."""
-    config = configs.composed(f"model={name}").model
     size = (512, 1, 1) if name in ("linear_probe", "mlp") else (3, 32, 32)
-    net = instantiate(config)(size, 10).eval()
+    net = instantiate(configs.model(name))(size, 10).eval()
     x = torch.rand(2, *size)
     require_head("alfa_mix", net, x)
     with pytest.raises(UsageError, match="a net whose last dense layer gives the logits, and this net changes what"):

@@ -1,17 +1,13 @@
 """Data sets of torchvision. It is imported only if a data set must be prepared."""
 
 import gzip
-import re
 import shutil
-import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from types import ModuleType
 from typing import Annotated, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from al_runner.data.arrays import Arrays, checked
@@ -21,6 +17,7 @@ from al_runner.errors import UsageError
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Means
 from al_runner.system.text import one_line
+from al_runner.system.torchvision import torchvision_datasets
 from al_runner.types import DataSet
 
 # Folders where packages of an operating system put original files: Debian's dataset-fashion-mnist.
@@ -102,35 +99,3 @@ def _arrays(part: Any) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         images = images.transpose(0, 2, 3, 1)
     labels = part.labels if hasattr(part, "labels") else part.targets
     return images.astype(np.uint8, copy=False), np.asarray(labels).astype(np.int64)
-
-
-def torchvision_datasets() -> ModuleType:
-    """torchvision.datasets, also with a CPU-only torch. Raises UsageError if it can't be imported.
-
-    torchvision's wheels on PyPI are linked with CUDA. With a CPU-only torch their compiled operators do not load, and
-    the import fails because the operators are missing. No data set uses an operator, so this function declares the
-    missing names and imports again.
-    """
-    declared: set[str] = set()
-    while True:
-        try:
-            import torchvision.datasets  # noqa: PLC0415 - see the module's first line
-
-            return torchvision.datasets  # type: ignore[no-any-return]
-        except (ImportError, RuntimeError) as error:
-            missing = re.search(r"operator torchvision::(\w+) does not exist", str(error))
-            if missing is None or missing[1] in declared:
-                raise UsageError(
-                    f"torchvision can't be imported ({one_line(error)}); install the one made for torch "
-                    f"{torch.__version__} (for a CPU build of torch: "
-                    "pip install torchvision --index-url https://download.pytorch.org/whl/cpu)"
-                ) from error
-            declared.add(missing[1])
-            _declare(missing[1])
-
-
-def _declare(operator: str) -> None:
-    """Declare an operator that is never called, and remove the half-imported torchvision from sys.modules."""
-    torch.library.define(f"torchvision::{operator}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
-        del sys.modules[name]

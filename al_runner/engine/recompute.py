@@ -24,6 +24,8 @@ from al_runner.system.freed import return_large_blocks
 MEASURED = 64  # a minibatch that has no more values than this many small images is not measured
 # Bytes of a step that may be kept; with more, the net is cut. A GPU that has less free memory may keep only that.
 KEPT = {"cuda": 2**34, "cpu": 2**29}
+# If one layer keeps more than this share of it all, a cut would cost time and save next to nothing.
+UNCUT = 0.9
 
 
 def frugal(net: nn.Module, x: Tensor, size: int) -> Callable[[Tensor], Tensor]:
@@ -38,7 +40,7 @@ def frugal(net: nn.Module, x: Tensor, size: int) -> Callable[[Tensor], Tensor]:
     rows = x[: min(2, size)]  # BatchNorm can't be trained on one image
     most = min(KEPT["cuda"], free_bytes(x.device)) if x.is_cuda else KEPT["cpu"]
     sizes = [count * size // len(rows) for count in kept_bytes(layers, rows)]
-    if sum(sizes) <= most:
+    if sum(sizes) <= most or max(sizes) > UNCUT * sum(sizes):
         return net
     return_large_blocks()
     # One part must fit, whatever its size. Parts smaller than the largest layer would only mean more inputs to keep.

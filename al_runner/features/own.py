@@ -13,7 +13,8 @@ from safetensors.torch import load_file
 from torch import nn
 
 from al_runner.errors import UsageError
-from al_runner.features.nets import Frozen, OfNet, Transform, hash_of
+from al_runner.features.nets import Frozen, OfNet, hash_of
+from al_runner.models.photographs import Transform
 from al_runner.rng import global_stream, stream
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import AtLeastOne, Means, Positive

@@ -20,6 +20,7 @@ from al_runner.job.methods import require_learner, require_queries, require_stra
 from al_runner.job.person import require_run_to_answer
 from al_runner.job.placed import placed
 from al_runner.job.recipe import (
+    recipes_of,
     require_augmentation,
     require_init,
     require_pixels,
@@ -52,13 +53,14 @@ def build(cfg: DictConfig, device: torch.device, answers: RecordedAnswers = NO_A
     require_hidden_classes(cfg)
     require_favourable(cfg)
     require_run_to_answer(cfg)
+    model = instantiate(cfg.model)
     whole = data_set(cfg, device)
     data = to_validate_on(whole, budget)
     oracle = instantiate(cfg.oracle, _partial_=True)(data=whole)  # one that is trained has its own validation images
     if isinstance(oracle, Person):
         oracle = replace(oracle, data=data).with_answers(answers.labels, answers.added(len(oracle.names)))
         data = oracle.data
-    builder = net_builder(data, instantiate(cfg.model), cfg.standardise)
+    builder = net_builder(data, model, cfg.standardise)
     learner = require_learner(instantiate(cfg.learner, _partial_=True), builder, f"learner={cfg.run.learner}")
     stopping = instantiate(cfg.stopping) if cfg.get("stopping") else None
     first_by = first_strategy(budget.initial_by, strategy, cfg.run.strategy)
@@ -72,7 +74,7 @@ def build(cfg: DictConfig, device: torch.device, answers: RecordedAnswers = NO_A
     net = checked_net(cfg, builder, images)
     strategy.check(net, images)
     require_augmentation(recipe, images, training)
-    require_init(recipe, builder, training)
+    require_init({training: recipe, **recipes_of(learner)}, builder)
     require_schedule(recipe, net, first, training)
     require_trainable(recipe, net, images, first, f"model={cfg.run.model}")
     return experiment

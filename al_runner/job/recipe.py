@@ -3,6 +3,7 @@
 N images, C colour channels, H x W pixels.
 """
 
+from collections.abc import Mapping
 from math import isfinite
 
 import torch
@@ -12,8 +13,10 @@ from al_runner.errors import UsageError
 from al_runner.job.methods import require_method
 from al_runner.models.inputs import NetBuilder
 from al_runner.models.layers import Augmentation
+from al_runner.models.pretrained import Pretrained
 from al_runner.system.text import one_line
 from al_runner.training import Recipe, least_minibatch
+from al_runner.types import Learner
 
 FACTOR = "def __call__(self, step, per_check, steps)"  # how a schedule is called
 WRONG = (
@@ -54,17 +57,33 @@ def require_augmentation(recipe: Recipe, images: Tensor, who: str) -> None:
         raise UsageError(f"training.augment of {who} turns images {given} into {shape}; keep the shape")
 
 
-def require_init(recipe: Recipe, build: NetBuilder, who: str) -> None:
-    """Raises UsageError if the recipe can't draw the initial weights of a net."""
-    if recipe.init is None:
-        return
-    try:
-        recipe.new_net(build, torch.Generator())
-    except WRONG as error:
-        raise UsageError(
-            f"training.init of {who}: {one_line(error)}; it takes a net and changes its weights in place, and its YAML "
-            "has _partial_: true"
-        ) from error
+def recipes_of(learner: Learner) -> dict[str, Recipe]:
+    """The recipes of a learner beside that of training=, by their options, such as `learner.first`."""
+    return {
+        f"learner.{name}": part for name, part in getattr(learner, "__dict__", {}).items() if isinstance(part, Recipe)
+    }
+
+
+def require_init(recipes: Mapping[str, Recipe], build: NetBuilder) -> None:
+    """Raises UsageError if a recipe can't draw the initial weights of a net, or would draw over trained ones.
+
+    The recipes are by what the user chose them with, such as `training=adam`.
+    """
+    for who, recipe in recipes.items():
+        if recipe.init is None:
+            continue
+        if isinstance(build.model, Pretrained) and build.model.trained:
+            raise UsageError(
+                f"{who} draws initial weights (init), over the trained ones of model={build.model.label}; use "
+                "training=fine_tune, or another model"
+            )
+        try:
+            recipe.new_net(build, torch.Generator())
+        except WRONG as error:
+            raise UsageError(
+                f"training.init of {who}: {one_line(error)}; it takes a net and changes its weights in place, and its "
+                "YAML has _partial_: true"
+            ) from error
 
 
 def require_schedule(recipe: Recipe, net: nn.Module, initial: int, who: str) -> None:

@@ -4,6 +4,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import prod
+from typing import Protocol, runtime_checkable
 from weakref import WeakKeyDictionary
 
 import torch
@@ -60,6 +61,14 @@ def unit(data: DataSet) -> tuple[Tensor, Tensor]:
     return torch.zeros(channels), torch.full((channels,), largest)
 
 
+@runtime_checkable
+class OwnInputs(Protocol):
+    """A model whose nets standardise their inputs by themselves, from values of 0 to 1."""
+
+    def require_inputs(self, data: DataSet) -> None:
+        """Raises UsageError if its nets can't take the images of the data set."""
+
+
 @dataclass(frozen=True)
 class NetBuilder:
     """Builds `model` for one shape of images, from their values to logits; equal reprs mean equal architectures."""
@@ -81,7 +90,11 @@ def net_builder(
 ) -> NetBuilder:
     """A builder of `model` for the images and classes of `data`.
 
-    Without `standardise`, the net sees bytes divided by 255, and floats as they are.
+    Without `standardise`, the net sees bytes divided by 255, and floats as they are, and so does a model of `OwnInputs`
+    in any case. Raises UsageError if such a model can't take the images.
     """
+    if isinstance(model, OwnInputs):
+        model.require_inputs(data)
+        standardise = False
     inputs = known_statistics(data) if standardise else unit(data)
     return NetBuilder(model, data.image_shape, len(data.classes), *inputs, data.images.dtype)

@@ -10,7 +10,7 @@ import yaml
 
 FILE = Path(__file__).with_name("declared.json")  # written by `python scripts/settings.py`
 RECIPE = "al_runner.training.Recipe"
-OPTIMISERS = ("torch.optim.Adam", "torch.optim.RMSprop", "torch.optim.SGD")
+OPTIMISERS = ("torch.optim.Adam", "torch.optim.AdamW", "torch.optim.RMSprop", "torch.optim.SGD")
 # What the choices of conf/ build at a place. The help shows also those of its options that the choice leaves out.
 # learner.first and learner.recipe are not here: they are the choice of training=, unless a preset says otherwise.
 PLACES = {

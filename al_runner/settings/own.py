@@ -36,7 +36,8 @@ class Own(TypedDict):
         bool,
         Means(
             "give every channel of a net's inputs mean 0 and variance 1 over the training images; "
-            "false: bytes become 0 to 1, and floats stay as they are"
+            "false: bytes become 0 to 1, and floats stay as they are; "
+            "a net with trained weights has its own way in any case"
         ),
     ]
     deterministic: Annotated[

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, Dataset
 
-from al_runner.data.vision import torchvision_datasets
 from al_runner.engine.parts import initial_net, orders
 from al_runner.engine.stopping import Patience
+from al_runner.system.torchvision import torchvision_datasets
 from al_runner.training import Fit, Trained
 
 

@@ -9,7 +9,8 @@ import torch
 from dataset_files import dataset_settings
 
 from al_runner.data import vision
-from al_runner.data.vision import PACKAGED, torchvision_datasets
+from al_runner.data.vision import PACKAGED
+from al_runner.system.torchvision import torchvision_datasets
 
 # Loads data sets of a list of settings into a data_root, in a process of its own.
 LOAD = """

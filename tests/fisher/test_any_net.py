@@ -225,7 +225,7 @@ def test_rows_in_parts_are_the_same_rows(net: nn.Module, monkeypatch: pytest.Mon
 
 def resnet18() -> nn.Module:
     """Torchvision's net, with the stem for small images; beside a CPU-only torch its own import may fail."""
-    from al_runner.data.vision import torchvision_datasets
+    from al_runner.system.torchvision import torchvision_datasets
 
     torchvision_datasets()
     from torchvision.models import resnet18 as build

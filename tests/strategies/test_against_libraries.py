@@ -5,13 +5,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from al_runner.data.vision import torchvision_datasets
 from al_runner.learners.dropout import DropoutNet
 from al_runner.models.layers import seed_layers
 from al_runner.rng import stream
 from al_runner.strategies.batch_bald import batch_bald
 from al_runner.strategies.bayesian import bald
 from al_runner.strategies.uncertainty import entropy, least_confidence, margin
+from al_runner.system.torchvision import torchvision_datasets
 
 
 @pytest.fixture(scope="module")

@@ -145,10 +145,10 @@ def test_frozen_weights_do_not_change(net: nn.Sequential) -> None:
     assert torch.allclose(after, emoc.changes_in_forward_mode(net, X, Y, OVER, "logits"), rtol=1e-12)
 
 
-@pytest.mark.parametrize("model", configs.names("model"))
+@pytest.mark.parametrize("model", configs.models())
 def test_every_model_has_forward_mode_derivatives(model: str) -> None:
     torch.manual_seed(0)
-    net = instantiate(configs.composed(f"model={model}").model)((1, 28, 28), 3).eval()
+    net = instantiate(configs.model(model))((1, 28, 28), 3).eval()
     Emoc().check(net, torch.rand(2, 1, 28, 28))
 
 

@@ -2,7 +2,10 @@
 
 from copy import deepcopy
 from functools import cache
+from importlib.util import find_spec
+from typing import Any
 
+import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
@@ -10,6 +13,12 @@ import al_runner.main  # noqa: F401 - registers the resolvers
 from al_runner.settings.groups import conf_dir
 
 CONF = conf_dir()
+# What makes the nets of model= that have trained weights in a test: no download, and small images.
+UNTRAINED = {
+    "torchvision": ("model.weights=null", "model.size=32"),
+    "timm": ("model.pretrained=false", "model.size=32"),
+    "efficientnet_lite0": ("model.pretrained=false", "model.size=32"),
+}
 
 
 def names(group: str) -> list[str]:
@@ -19,6 +28,19 @@ def names(group: str) -> list[str]:
 def strategies() -> list[str]:
     """Every strategy but `replay`, which repeats what another one chose (tests/strategies/test_replay.py)."""
     return [name for name in names("strategy") if name != "replay"]
+
+
+def models() -> list[Any]:
+    """Every model, as a parameter of a test; one whose package is missing is skipped."""
+    missing = {"timm"} if find_spec("timm") is None else set()
+    skip = pytest.mark.skip(reason="needs al-runner[features]")
+    return [pytest.param(name, marks=skip) if name in missing else name for name in names("model")]
+
+
+def model(name: str, *overrides: str) -> DictConfig:
+    """The configuration of a model, without trained weights."""
+    config: DictConfig = composed(f"model={name}", *UNTRAINED.get(name, ()), *overrides).model
+    return config
 
 
 def composed(*overrides: str) -> DictConfig:
