@@ -22,6 +22,7 @@ from al_runner.job.placed import placed
 from al_runner.job.recipe import (
     recipes_of,
     require_augmentation,
+    require_favourable,
     require_init,
     require_pixels,
     require_schedule,
@@ -51,7 +52,6 @@ def build(cfg: DictConfig, device: torch.device, answers: RecordedAnswers = NO_A
     strategy = require_strategy(instantiate(cfg.strategy), f"strategy={cfg.run.strategy}")
     budget = instantiate(cfg.budget)
     require_hidden_classes(cfg)
-    require_favourable(cfg)
     require_run_to_answer(cfg)
     model = instantiate(cfg.model)
     whole = data_set(cfg, device)
@@ -70,6 +70,7 @@ def build(cfg: DictConfig, device: torch.device, answers: RecordedAnswers = NO_A
     strategy.check_learner(strategy.wrap(learner))
     images = data.images[:2].cpu()
     recipe, training = instantiate(cfg.training), f"training={cfg.run.training}"
+    require_favourable(recipe, learner, f"learner={cfg.run.learner}")
     require_pixels(recipe, images, training)
     net = checked_net(cfg, builder, images)
     strategy.check(net, images)
@@ -99,16 +100,6 @@ def require_hidden_classes(cfg: DictConfig) -> None:
         raise UsageError(
             "pool=class_discovery has no class to discover if the initial set may have them all; set "
             f"budget.initial_by=balanced budget.known={cfg.pool.known}"
-        )
-
-
-def require_favourable(cfg: DictConfig) -> None:
-    """Raises UsageError if training= favours rare classes, and the learner does not train by it."""
-    favours = cfg.training.get("class_weights") is not None or cfg.training.get("minibatches") == "balanced"
-    if favours and f"_target_: {cfg.training._target_}" not in OmegaConf.to_yaml(cfg.learner, resolve=True):
-        raise UsageError(
-            f"learner={cfg.run.learner} does not train by training=, so training.class_weights and "
-            "training.minibatches would change nothing; leave them out"
         )
 
 

@@ -64,6 +64,16 @@ def recipes_of(learner: Learner) -> dict[str, Recipe]:
     }
 
 
+def require_favourable(recipe: Recipe, learner: Learner, who: str) -> None:
+    """Raises UsageError if training= favours rare classes, and the learner, which the user calls `who`, has no net."""
+    favours = recipe.class_weights is not None or recipe.minibatches == "balanced"
+    if favours and not recipes_of(learner):
+        raise UsageError(
+            f"{who} does not train by training=, so training.class_weights and training.minibatches would change "
+            "nothing; leave them out"
+        )
+
+
 def require_init(recipes: Mapping[str, Recipe], build: NetBuilder) -> None:
     """Raises UsageError if a recipe can't draw the initial weights of a net, or would draw over trained ones.
 

@@ -1,20 +1,23 @@
 """A training that favours rare classes is refused where no net is trained by it."""
 
+import configs
 import pytest
-from hydra import compose, initialize_config_dir
+import toy
+from hydra.utils import instantiate
 
 from al_runner.errors import UsageError
-from al_runner.job.build import require_favourable
-from al_runner.settings.groups import conf_dir
+from al_runner.job.recipe import require_favourable
+from al_runner.models.inputs import net_builder
 
 
-@pytest.mark.parametrize("option", ["+training.class_weights=balanced", "+training.minibatches=balanced"])
-@pytest.mark.parametrize("learner", ["plain", "dropout_tuned", "acgan", "fine_tuned", "linear_svm", "harmonic"])
+@pytest.mark.parametrize("option", ["training.class_weights=balanced", "training.minibatches=balanced"])
+@pytest.mark.parametrize("learner", configs.names("learner"))
 def test_only_a_learner_that_trains_by_the_recipe_can_favour_rare_classes(learner: str, option: str) -> None:
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        cfg = compose("config", [f"learner={learner}", f"run.learner={learner}", option])
+    cfg = configs.composed(f"learner={learner}", f"+{option}")
+    made = instantiate(cfg.learner, _partial_=True)(build=net_builder(toy.data_set(), toy.model))
+    recipe = instantiate(cfg.training)
     if learner in ("linear_svm", "harmonic"):
         with pytest.raises(UsageError, match=f"learner={learner} does not train by training=, so .* leave them out"):
-            require_favourable(cfg)
+            require_favourable(recipe, made, f"learner={learner}")
     else:
-        require_favourable(cfg)
+        require_favourable(recipe, made, f"learner={learner}")
