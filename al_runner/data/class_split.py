@@ -59,8 +59,8 @@ class EqualTestSplit(Split):
     per_class: Annotated[Count, Means("test images of every class")] = 100
 
     def divided(self, arrays: Arrays) -> DataSet:
-        require_labels(torch.from_numpy(arrays.train_labels), "dataset.split.per_class")
         labels = arrays.labels
+        require_labels(torch.from_numpy(labels), "dataset.split.per_class")
         train, given, val = arrays.rows
         free = np.concatenate([train, given] if self.val is None else [train, given, val])
         val = val if self.val is None else val[:0]

@@ -40,9 +40,9 @@ def usable(data: DataSet) -> DataSet:
 
 
 def require_labels(labels: Tensor, setting: str) -> None:
-    """Raises UsageError if one of these training images has no label; `setting` is what needs them all."""
+    """Raises UsageError if one of these images has no label; `setting` is what needs them all."""
     without = int((labels == UNKNOWN).sum())
     if without:
         raise UsageError(
-            f"{setting} needs a label for every training image, but {without} of {len(labels)} have none; leave it out"
+            f"{setting} needs a label for every image, but {without} of {len(labels)} have none; leave it out"
         )

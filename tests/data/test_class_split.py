@@ -101,3 +101,10 @@ def test_a_test_image_without_a_label_is_in_no_part() -> None:
     data = ClassSplit(classes=[1, 4], val=10).apply(arrays)
     assert data.labels[104] == -1
     assert 104 not in data.test.tolist() and 109 in data.test.tolist()
+
+
+def test_an_equal_test_set_needs_the_labels_of_all_images() -> None:
+    labels = LABELS[100:].copy()
+    labels[3] = -1
+    with pytest.raises(UsageError, match=r"dataset\.split\.per_class"):
+        EqualTestSplit(per_class=7, val=5).apply(ARRAYS._replace(test_labels=labels))
