@@ -178,7 +178,10 @@ class Stack:
         of_examples = None if self._of_examples is None else self._of_examples[self._rows, at]
         losses = objectives(self._fit, outputs, y, self._weights.values(), of_examples)
         trained = [weight for weight in self._weights.values() if weight.requires_grad]
-        for weight, gradient in zip(trained, torch.autograd.grad(losses.sum(), trained), strict=True):
+        gradients = torch.autograd.grad(losses.sum(), trained, allow_unused=True)
+        for weight, gradient in zip(trained, gradients, strict=True):
+            if gradient is None:  # the net does not use this weight, so it stays as it is
+                continue
             # Fused optimisers want the strides of the weight. backward() would copy every gradient to see to that.
             weight.grad = gradient if gradient.stride() == weight.stride() else torch.empty_like(weight).copy_(gradient)
         self._move()

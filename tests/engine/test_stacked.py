@@ -4,6 +4,7 @@ import logging
 from dataclasses import replace
 from functools import partial
 from itertools import islice, pairwise
+from math import prod
 from typing import Any
 
 import configs
@@ -89,6 +90,26 @@ def test_a_last_minibatch_of_one_is_the_same_in_a_stack(model: str) -> None:
     asked = fits(MODELS[model], recipe(check_every=1, check_passes=3, max_checks=4), n=17)
     alone = [train(fit) for fit in asked]
     assert {result.steps for result in alone} == {4 * 3 * (3 if model == "dropout" else 2)}
+    require_equal(train_stack(asked), alone, 1e-9)
+
+
+class WithSpare(nn.Sequential):
+    """A net with a layer that no output depends on, as an auxiliary head that is left off."""
+
+    def __init__(self, image_shape: tuple[int, int, int], classes: int):
+        super().__init__(nn.Flatten(), nn.Linear(prod(image_shape), classes))
+        self.spare = nn.Linear(3, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self[1](self[0](x))
+        return out
+
+
+@pytest.mark.parametrize("optimizer", OPTIMISERS)
+def test_weights_that_no_output_depends_on_stay_as_they_are_in_a_stack(optimizer: str) -> None:
+    asked = fits(WithSpare, recipe(optimizer=OPTIMISERS[optimizer]))
+    alone = [train(fit) for fit in asked]
+    assert torch.equal(alone[0].net.get_submodule("net.spare").weight, initial_net(asked[0]).net.spare.weight)  # type: ignore[union-attr,arg-type]
     require_equal(train_stack(asked), alone, 1e-9)
 
 
