@@ -185,7 +185,7 @@ SMALLER: dict[str, dict[str, object]] = {
 @pytest.mark.parametrize(
     ("builder", "optimizer", "steps", "relative", "absolute"),
     [
-        (Double, partial(torch.optim.Adam, lr=1e-3), 12, 0, 1e-9),
+        (Double, partial(torch.optim.Adam, lr=1e-3), 8, 0, 1e-9),
         (NetBuilder, partial(torch.optim.SGD, lr=1e-2, momentum=0.9), 3, 1e-4, 1e-5),
     ],
     ids=["64", "32"],

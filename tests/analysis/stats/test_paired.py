@@ -43,11 +43,11 @@ def test_equal_differences_are_ties_though_their_last_bits_differ():
     assert paired_test(left - right).wilcoxon_p == 1.0
 
 
-def test_signed_ranks_of_400_comparisons_of_error_rates_against_every_flip():
+def test_signed_ranks_of_150_comparisons_of_error_rates_against_every_flip():
     """Ten seeds, errors in images of 2,007: exact p from whole numbers, where nothing is rounded."""
     rng = np.random.default_rng(0)
     flips = np.array(list(product((0, 1), repeat=10)))
-    pairs = rng.integers(40, 60, (400, 2, 10))
+    pairs = rng.integers(40, 60, (150, 2, 10))
     wrong = tied = 0
     for (first, second), test in zip(pairs, each_paired_test(pairs[:, 0] / 2007 - pairs[:, 1] / 2007), strict=True):
         kept = (first - second)[first != second]
@@ -57,7 +57,7 @@ def test_signed_ranks_of_400_comparisons_of_error_rates_against_every_flip():
         sums = flips[:, : len(kept)] @ order
         exact = np.mean(np.abs(sums - middle) >= abs(held - middle) - 1e-9)
         wrong += test.wilcoxon_p != pytest.approx(exact)
-    assert tied > 300
+    assert tied > 120
     assert wrong == 0
 
 
