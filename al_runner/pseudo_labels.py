@@ -14,9 +14,7 @@ from al_runner.types import Fitted, Images, mean_log_probs
 CHUNK = 4096  # images read at once; fewer if they are large
 
 
-def pseudo_labels(
-    labeller: Fitted, images: Images, is_sure: Callable[[Tensor], Tensor], chunk: int = CHUNK
-) -> tuple[Tensor, Tensor]:
+def pseudo_labels(labeller: Fitted, images: Images, is_sure: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
     """The images of which `labeller` is sure, [n, C, H, W] of the images' type, and their predicted classes, int64 [n].
 
     `is_sure` gets the log probabilities of some images, [m, K, Y], and says of which the prediction counts, bool [m].
@@ -24,7 +22,7 @@ def pseudo_labels(
     """
     none = images[:0]
     x, y = [none], [torch.zeros(0, dtype=torch.int64, device=none.device)]
-    rows = at_once(chunk, images[:1].numel())
+    rows = at_once(CHUNK, images[:1].numel())
     for start in range(0, len(images), rows):
         part = images[start : start + rows]
         log_probs = labeller.log_probs(part)

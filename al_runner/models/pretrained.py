@@ -108,19 +108,28 @@ def trained_body(model: Pretrained) -> Body:
         return model.load()
 
 
-@options("model")
+FromTrained = Annotated[bool, Means("with trained weights; false: new ones of the run's seed, for comparison")]
+
+
 @dataclass(frozen=True)
-class TorchVision(Pretrained):
-    """A net of torchvision.models, trained further from its own weights, with a new last layer."""
+class ByName(Pretrained):
+    """A net from a collection whose package has the name of the choice of model=."""
 
     name: Name = ""
+
+    def require(self) -> None:
+        require_name("model", self.label, self.name)
+
+
+@options("model")
+@dataclass(frozen=True)
+class TorchVision(ByName):
+    """A net of torchvision.models, trained further from its own weights, with a new last layer."""
+
     weights: Annotated[
         str | None,
         Means("name of the weights, as torchvision lists them; null: new ones of the run's seed, for comparison"),
     ] = "DEFAULT"
-
-    def require(self) -> None:
-        require_name("model", self.label, self.name)
 
     @property
     def trained(self) -> bool:
@@ -132,14 +141,10 @@ class TorchVision(Pretrained):
 
 @options("model")
 @dataclass(frozen=True)
-class Timm(Pretrained):
+class Timm(ByName):
     """A net of the package timm, trained further from its own weights, with a new last layer."""
 
-    name: Name = ""
-    pretrained: Annotated[bool, Means("with trained weights; false: new ones of the run's seed, for comparison")] = True
-
-    def require(self) -> None:
-        require_name("model", self.label, self.name)
+    pretrained: FromTrained = True
 
     @property
     def trained(self) -> bool:
@@ -154,7 +159,7 @@ class Timm(Pretrained):
 class EfficientNetLite0(Pretrained):
     """EfficientNet-Lite0, trained further from weights of ImageNet, with a new last layer."""
 
-    pretrained: Annotated[bool, Means("with trained weights; false: new ones of the run's seed, for comparison")] = True
+    pretrained: FromTrained = True
 
     def require(self) -> None:
         if self.pretrained:

@@ -10,13 +10,13 @@ import pytest
 import torch
 import toy
 from sklearn.utils.class_weight import compute_class_weight
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.functional import cross_entropy, pad
 
 from al_runner.balance import BalancedLoss, class_weights, example_weights
 from al_runner.engine.drive import drive
 from al_runner.engine.one_by_one import mean_loss, train
-from al_runner.engine.parts import initial_net, largest_minibatch, orders
+from al_runner.engine.parts import largest_minibatch, orders
 from al_runner.engine.stackable import kind
 from al_runner.engine.stacked import Stacked, train_stack
 from al_runner.engine.stopping import Patience
@@ -25,10 +25,9 @@ from al_runner.learners.bootstrap import Bootstrap
 from al_runner.learners.fine_tuned import FineTuned
 from al_runner.learners.plain import Plain
 from al_runner.models.inputs import net_builder
-from al_runner.models.layers import seeded_layers
 from al_runner.rng import Streams
 from al_runner.strategies.learning_loss import LearningLoss, PredictingLosses
-from al_runner.training import Fit, Loss, Recipe
+from al_runner.training import Fit, Recipe
 from al_runner.types import TrainData
 
 Y = torch.tensor([0] * 12 + [1] * 5 + [3] * 3)[torch.randperm(20, generator=torch.Generator().manual_seed(0))]
@@ -75,19 +74,6 @@ def test_label_smoothing_changes_an_example_s_loss_and_not_its_weight() -> None:
     assert float(BalancedLoss(class_weights(Y), 0.3)(logits, y)) == pytest.approx(wanted, rel=1e-5)
 
 
-def textbook(wanted: Fit, batches: Sequence[Tensor], loss: Loss) -> nn.Module:
-    """The net after one step of Adam on each of these minibatches."""
-    net = initial_net(wanted)
-    optimizer = torch.optim.Adam(net.parameters(), lr=0.01)
-    for batch in batches:
-        optimizer.zero_grad()
-        loss(net(wanted.data.x[batch]), wanted.data.y[batch]).backward()
-        optimizer.step()
-        for layer in seeded_layers(net):  # the dropout layer's next mask
-            layer.stream += 1
-    return net
-
-
 def require_close(net: nn.Module, other: nn.Module) -> None:
     for ours, theirs in zip(net.parameters(), other.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-6)
@@ -99,7 +85,7 @@ def test_a_weighted_fit_equals_a_loop_in_plain_torch(counts: tuple[int, int, int
     weight = torch.tensor([20 / n if n else 0 for n in counts], dtype=torch.float64)
     order = wanted.streams("order")
     batches = [batch for _ in range(3) for batch in torch.randperm(20, generator=order).split(8)]
-    net = textbook(wanted, batches, lambda logits, y: cross_entropy(logits, y, weight))
+    net = made_fits.textbook(wanted, batches, lambda logits, y: cross_entropy(logits, y, weight))
     result = train(wanted)
     require_close(result.net, net)
     alike = train(wanted._replace(recipe=replace(wanted.recipe, class_weights=None)))
@@ -112,7 +98,7 @@ def test_a_fit_on_balanced_minibatches_equals_a_loop_in_plain_torch() -> None:
     chances = torch.tensor([1 / 14, 1 / 5, 1.0])[wanted.data.y] * 20 / 3
     order = wanted.streams("order")
     batches = [torch.multinomial(chances, 8, replacement=True, generator=order) for _ in range(9)]
-    require_close(train(wanted).net, textbook(wanted, batches, cross_entropy))
+    require_close(train(wanted).net, made_fits.textbook(wanted, batches, cross_entropy))
 
 
 def test_balanced_minibatches_have_every_class_alike_and_all_its_images() -> None:

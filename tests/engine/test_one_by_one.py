@@ -7,7 +7,7 @@ from itertools import islice
 import pytest
 import torch
 import toy
-from made_fits import fit, same_weights
+from made_fits import fit, same_weights, textbook
 from torch import nn
 from torch.nn.functional import cross_entropy
 
@@ -18,7 +18,6 @@ from al_runner.engine.schedules import Drops
 from al_runner.engine.stopping import NonFiniteLoss, require_finite
 from al_runner.errors import UsageError
 from al_runner.models.inputs import net_builder
-from al_runner.models.layers import seeded_layers
 from al_runner.rng import Streams
 from al_runner.training import Recipe
 
@@ -45,16 +44,9 @@ def test_a_fit_equals_the_textbook_loop(length: dict[str, int]) -> None:
     recipe = toy.recipe(**length, max_checks=1)
     wanted = fit(recipe)
     result = train(wanted)
-    net = initial_net(wanted)
-    optimizer = torch.optim.Adam(net.parameters(), lr=0.01)
     order = wanted.streams("order")
     batches = [b for _ in range(3) for b in torch.randperm(20, generator=order).split(8)]
-    for batch in batches:
-        optimizer.zero_grad()
-        cross_entropy(net(wanted.data.x[batch]), wanted.data.y[batch]).backward()
-        optimizer.step()
-        for layer in seeded_layers(net):  # the dropout layer's next mask
-            layer.stream += 1
+    net = textbook(wanted, batches, cross_entropy)
     assert result.steps == 9
     for ours, theirs in zip(result.net.parameters(), net.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=0)

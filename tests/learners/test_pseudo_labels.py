@@ -74,9 +74,9 @@ def fits(
 ) -> list[tuple[TrainData, Streams]]:
     """What the inner learner gets in one fit of `PseudoLabels`."""
     noting = Noting(tables=tables)
-    learner = PseudoLabels(toy.model, toy.recipe(), lambda build, recipe: noting, **options)  # type: ignore[arg-type]
+    learner = PseudoLabels(toy.model, toy.recipe(), lambda build, recipe: noting, **options)
     assert learner.gives == noting.gives
-    drive(learner.fit(data, Streams(7, 3)), train_all)  # type: ignore[arg-type]
+    drive(learner.fit(data, Streams(7, 3)), train_all)
     return noting.seen
 
 
@@ -108,15 +108,15 @@ def test_the_first_fit_is_that_of_the_other_learner_and_validation_labels_are_ne
     run = toy.experiment()
     pool = toy.bought(run.data, run.data.train[:30])
     data, build, recipe = run.train_data(pool), net_builder(run.data, toy.model), toy.recipe(max_checks=3)
-    plain = drive(Plain(build, recipe).fit(data, Streams(0, 0)), train_all)  # type: ignore[arg-type]
+    plain = drive(Plain(build, recipe).fit(data, Streams(0, 0)), train_all)
     alone = PseudoLabels(build, recipe, partial(Plain), threshold=1 - 1e-9)
-    both = drive(alone.fit(data, Streams(0, 0)), train_all)  # type: ignore[arg-type]
+    both = drive(alone.fit(data, Streams(0, 0)), train_all)
     assert torch.equal(plain.log_probs(run.data.images), both.log_probs(run.data.images))
-    again = drive(PseudoLabels(build, recipe, partial(Plain), threshold=0.4).fit(data, Streams(0, 0)), train_all)  # type: ignore[arg-type]
+    again = drive(PseudoLabels(build, recipe, partial(Plain), threshold=0.4).fit(data, Streams(0, 0)), train_all)
     assert not torch.equal(plain.log_probs(run.data.images), again.log_probs(run.data.images))
 
 
 def test_a_learner_that_goes_on_from_its_last_fit_is_refused() -> None:
     tuned = partial(FineTuned, first=toy.recipe())
     with pytest.raises(UsageError, match=r"learner\.of continues from its last fit"):
-        PseudoLabels(toy.model, toy.recipe(), tuned)  # type: ignore[arg-type]
+        PseudoLabels(toy.model, toy.recipe(), tuned)

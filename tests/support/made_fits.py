@@ -7,17 +7,19 @@ from functools import partial
 import pytest
 import torch
 import toy
-from torch import nn
+from torch import Tensor, nn
 
 from al_runner.engine import stacked
 from al_runner.engine.drive import drive
 from al_runner.engine.one_by_one import train_all
+from al_runner.engine.parts import initial_net
 from al_runner.engine.stacked import train_stack
 from al_runner.loop.experiment import Experiment
 from al_runner.models.inputs import NetBuilder, net_builder
+from al_runner.models.layers import seeded_layers
 from al_runner.models.resnet import resnet
 from al_runner.rng import Streams
-from al_runner.training import Fit, Recipe, Trained
+from al_runner.training import Fit, Loss, Recipe, Trained
 from al_runner.types import TrainData
 
 Model = Callable[[tuple[int, int, int], int], nn.Module]
@@ -28,6 +30,19 @@ def fit(recipe: Recipe, round_: int = 0, seed: int = 0, n: int = 20) -> Fit:
     ids = data.train[:n]
     parts = TrainData(data.images[ids], data.labels[ids], data.images[data.val], data.labels[data.val])
     return Fit(net_builder(data, toy.model), recipe, parts, Streams(seed, round_))
+
+
+def textbook(wanted: Fit, batches: Sequence[Tensor], loss: Loss) -> nn.Module:
+    """The net after one step of Adam on each of these minibatches."""
+    net = initial_net(wanted)
+    optimizer = torch.optim.Adam(net.parameters(), lr=0.01)
+    for batch in batches:
+        optimizer.zero_grad()
+        loss(net(wanted.data.x[batch]), wanted.data.y[batch]).backward()
+        optimizer.step()
+        for layer in seeded_layers(net):  # the dropout layer's next mask
+            layer.stream += 1
+    return net
 
 
 def same_weights(a: nn.Module, b: nn.Module) -> bool:

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from math import isnan, nan
 from pathlib import Path, PureWindowsPath
 from typing import Any, NamedTuple
 
@@ -165,9 +164,14 @@ def read_config(folder: Path) -> Mapping[str, Any]:
 
 
 def table(rows: Sequence[Row]) -> pd.DataFrame:
-    """The rows as the tidy table, always in the same order."""
-    extra = [name for name in EXTRA if not all(isnan(row.get(name, nan)) for row in rows)]
-    return pd.DataFrame(rows, columns=[*TIDY, *extra]).sort_values([*KEYS, "round", "folder"], ignore_index=True)
+    """The rows as the tidy table."""
+    return ordered(pd.DataFrame(rows, columns=[*TIDY, *EXTRA]))
+
+
+def ordered(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows of runs as the tidy table: always in the same order, with those columns of EXTRA that hold a number."""
+    extra = [name for name in EXTRA if name in frame and frame[name].notna().any()]
+    return frame[[*TIDY, *extra]].sort_values([*KEYS, "round", "folder"], ignore_index=True)
 
 
 def _read_results(file: Path) -> list[Row]:

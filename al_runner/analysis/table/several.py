@@ -1,17 +1,13 @@
 """The runs of several directories as one table, such as one's own and those that a paper published."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
 
 import pandas as pd
 
-from al_runner.analysis.table.rows import EXTRA, KEYS, RATES, TIDY
-from al_runner.analysis.table.runs import Contents, find, require_comparable
-
-T = TypeVar("T")
+from al_runner.analysis.table.rows import KEYS, RATES
+from al_runner.analysis.table.runs import Contents, find, ordered, require_comparable
 
 
 def find_all(directories: Sequence[Path]) -> Contents:
@@ -24,12 +20,10 @@ def find_all(directories: Sequence[Path]) -> Contents:
     parts = [find(directory) for directory in directories]
     if len(parts) == 1:
         return parts[0]
-    names = Counter(name for part in parts for name in _names(part))
+    names = Counter(name for part in parts for name in {*part.frame["folder"], *part.folders, *part.unbegun})
     shared = {name for name, count in names.items() if count > 1}
-    parts = [_Renaming(own, shared).contents(part) for own, part in zip(distinct(directories), parts, strict=True)]
-    frame = pd.concat([part.frame for part in parts], ignore_index=True)
-    frame = without_copies(frame)[[*TIDY, *(name for name in EXTRA if name in frame)]]
-    frame = frame.sort_values([*KEYS, "round", "folder"], ignore_index=True)
+    parts = [renamed(part, own, shared) for part, own in zip(parts, distinct(directories), strict=True)]
+    frame = ordered(without_copies(pd.concat([part.frame for part in parts])))
     require_comparable(frame, " and ".join(map(str, directories)))
     return Contents(
         frame,
@@ -50,31 +44,23 @@ def distinct(directories: Sequence[Path]) -> list[str]:
     return tails
 
 
+def renamed(contents: Contents, directory: str, shared: set[str]) -> Contents:
+    """The same runs, with `directory` before those names that are in `shared`."""
+
+    def new(name: str) -> str:
+        return f"{directory}/{name}" if name in shared else name
+
+    return contents._replace(
+        frame=contents.frame.assign(folder=contents.frame["folder"].map(new)),
+        folders={new(name): folder for name, folder in contents.folders.items()},
+        configs={new(name): config for name, config in contents.configs.items()},
+        unbegun=[*map(new, contents.unbegun)],
+    )
+
+
 def without_copies(frame: pd.DataFrame) -> pd.DataFrame:
     """The table without the runs that are equal to an earlier one in all but their folder and their seconds."""
     columns = [*KEYS, "round", "labelled", *RATES, "steps"]
     runs = {folder: rows.to_csv(index=False) for folder, rows in frame.groupby("folder", sort=False)[columns]}
     first = {content: folder for folder, content in reversed(runs.items())}
     return frame[frame["folder"].isin(first.values())]
-
-
-def _names(contents: Contents) -> set[str]:
-    return {*contents.frame["folder"], *contents.folders, *contents.unbegun}
-
-
-@dataclass(frozen=True)
-class _Renaming:
-    """Puts `directory` before the names of runs that are in `shared`."""
-
-    directory: str
-    shared: set[str]
-
-    def __call__(self, name: str) -> str:
-        return f"{self.directory}/{name}" if name in self.shared else name
-
-    def keys(self, values: Mapping[str, T]) -> dict[str, T]:
-        return {self(name): value for name, value in values.items()}
-
-    def contents(self, old: Contents) -> Contents:
-        frame = old.frame.assign(folder=old.frame["folder"].map(self))
-        return Contents(frame, self.keys(old.folders), self.keys(old.configs), old.damaged, [*map(self, old.unbegun)])

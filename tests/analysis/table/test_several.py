@@ -82,7 +82,7 @@ def test_directories_are_told_apart_by_as_few_last_parts_of_their_paths_as_neede
 
 
 @pytest.mark.parametrize(("main", "made"), [(al_plot, "summary.csv"), (al_compare, "compare.md")])
-def test_the_commands_take_several_directories_and_then_need_out(tmp_path, capsys, main, made) -> None:  # type: ignore[no-untyped-def]
+def test_the_commands_take_several_directories_and_then_need_out(tmp_path, capsys, main, made):
     theirs = published(tmp_path, 0, 1)
     for seed in (0, 1):
         make_run(tmp_path / "mine", "entropy", seed, ERRORS)
