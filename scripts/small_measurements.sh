@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# The small measurements of docs/data.md (validation labels), docs/methods.md (rare classes, pseudo-labels) and
+# docs/fine_tuning.md: three seeds each. About 40 minutes of one CPU core, and 8 for the features; it resumes. The last part
+# needs al-runner[features].
+set -euo pipefail
+runs=${RUNS:-outputs/small_measurements} out=${OUT:-outputs/reproduced/small_measurements}
+usps() { al-run -m dataset=usps threads=1 seed=0,1,2 budget.query="$1" budget.max_labelled="$2" "${@:3}"; }
+
+val_share() { usps 40 400 results="$runs/val_share" strategy=random,badge budget.initial=40 "$@"; }
+val_share name=free
+val_share name=aside budget.val_share=0.2
+val_share name=aside_loss budget.val_share=0.2 training.monitor=loss
+
+rare() { usps 45 300 results="$runs/rare_classes" strategy=random,margin budget.initial=30 pool=long_tailed "$@"; }
+rare name=plain
+rare name=class_weights training.class_weights=balanced
+rare name=minibatches training.minibatches=balanced
+
+usps 40 200 results="$runs/pseudo_labels" strategy=random,badge budget.initial=40 learner=plain,pseudo_labels
+
+cifar() {
+    al-run -m dataset=cifar10 threads=1 dataset.split.test=1000 dataset.split.val=500 results="$runs/fine_tuning_$1" strategy=random \
+        budget.initial="$1" budget.query=100 budget.max_rounds=0 "${@:2}"
+}
+probe=(features=efficientnet_lite0 model=linear_probe training=adam training.check_every=400 training.max_checks=1)
+fine=(model=efficientnet_lite0 training=fine_tune)
+cifar 100 seed=0,1,2 "${probe[@]}"
+cifar 100 seed=0,1,2 "${fine[@]}"
+cifar 100 seed=0,1,2 model=small_cnn training=adam
+cifar 1000 seed=0 "${probe[@]}"
+cifar 1000 seed=0 "${fine[@]}"
+
+compare() { al-compare "$runs/$1" --out "$out/$1" --format png "${@:2}"; }
+compare val_share --baseline random-free --full
+compare rare_classes --metric balanced_accuracy --baseline random-plain --full
+compare pseudo_labels --across learner --baseline random-plain --full
+for part in val_share rare_classes pseudo_labels fine_tuning_100 fine_tuning_1000; do
+    al-plot "$runs/$part" --out "$out/$part" --format png
+done
