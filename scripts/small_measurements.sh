@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The small measurements of docs/data.md (validation labels), docs/methods.md (rare classes, pseudo-labels) and
-# docs/fine_tuning.md: three seeds each. About 40 minutes of one CPU core, and 8 for the features; it resumes. The last part
-# needs al-runner[features].
+# The small measurements of docs/data.md (validation labels), docs/methods.md (rare classes, pseudo-labels), docs/fine_tuning.md
+# and the preset gissin2019_mnist: three seeds each. About half an hour of one CPU core, and 8 minutes for the features; it
+# resumes. Fine-tuning needs al-runner[features].
 set -euo pipefail
 runs=${RUNS:-outputs/small_measurements} out=${OUT:-outputs/reproduced/small_measurements}
 usps() { al-run -m dataset=usps threads=1 seed=0,1,2 budget.query="$1" budget.max_labelled="$2" "${@:3}"; }
@@ -29,11 +29,15 @@ cifar 100 seed=0,1,2 "${fine[@]}"
 cifar 100 seed=0,1,2 model=small_cnn training=adam
 cifar 1000 seed=0 "${probe[@]}"
 cifar 1000 seed=0 "${fine[@]}"
+# The learning rate of training=fine_tune was chosen by this seed.
+cifar 100 seed=100 "${fine[@]}" training.optimizer.lr=0.0003,0.001,0.003 'name=rate${training.optimizer.lr}'
+
+al-run -m experiment=gissin2019_mnist threads=1 strategy=random seed=0,1,2 budget.max_rounds=1 results="$runs/gissin2019_mnist"
 
 compare() { al-compare "$runs/$1" --out "$out/$1" --format png "${@:2}"; }
 compare val_share --baseline random-free --full
 compare rare_classes --metric balanced_accuracy --baseline random-plain --full
 compare pseudo_labels --across learner --baseline random-plain --full
-for part in val_share rare_classes pseudo_labels fine_tuning_100 fine_tuning_1000; do
+for part in val_share rare_classes pseudo_labels fine_tuning_100 fine_tuning_1000 gissin2019_mnist; do
     al-plot "$runs/$part" --out "$out/$part" --format png
 done
