@@ -79,6 +79,12 @@ class TrainData(NamedTuple):
     old: int = 0  # how many examples, the first ones, are from before the newest purchase
     added: int = 0  # how many, the last ones, were not bought: pseudo-labelled, generated or adversarial examples
 
+    @property
+    def newest(self) -> tuple[Tensor, Tensor]:
+        """The examples of the newest purchase: images [n, C, H, W] and labels int64 [n]."""
+        rows = slice(self.old, len(self.y) - self.added)
+        return self.x[rows], self.y[rows]
+
     def plus(self, x: Tensor, y: Tensor) -> "TrainData":
         """The same data with more training examples, which were not bought."""
         return self._replace(x=torch.cat([self.x, x]), y=torch.cat([self.y, y]), added=self.added + len(y))

@@ -153,6 +153,10 @@ def test_strategies_of_one_seed_share_round_0(al_run: Command, tmp_path: Path) -
         ),
         (["budget.known=2"], "budget.known needs an initial set with the same number of images of every class"),
         (["pool=class_discovery", "pool.known=3"], "set budget.initial_by=balanced budget.known=3"),
+        (
+            ["pool=class_discovery", "budget.initial_by=balanced", "budget.known=5"],
+            "lets the initial set have 2 classes, and budget.known=5 would let it have more",
+        ),
         (["training.label_smothing=0.1"], "did you mean training.label_smoothing?"),
         (["training.keep=bets"], "training.keep is 'bets'; it must be best or last"),
         (["budget.initial_by=2x"], "no strategy of that name; use random, balanced, or a strategy that needs no fit"),

@@ -39,7 +39,7 @@ def class_discovery(
             f"pool.known is {known} and pool.novel {novel}, but the data set has {len(order)} classes; lower them"
         )
     kept = torch.cat([order[:known].sort().values, order[known : known + others].sort().values])
-    numbers = torch.full((len(order),), UNKNOWN)
+    numbers = torch.full((len(order) + 1,), UNKNOWN)  # the last entry is that of UNKNOWN, -1
     numbers[kept] = torch.arange(len(kept))
     labels = numbers[data.labels]
     parts = {name: (ids := getattr(data, name))[labels[ids] != UNKNOWN] for name in ("train", "val", "test")}

@@ -94,12 +94,16 @@ def to_validate_on(data: DataSet, budget: Budget) -> DataSet:
 
 
 def require_hidden_classes(cfg: DictConfig) -> None:
-    """Raises UsageError if classes are to be discovered, and the initial set may have all of them."""
+    """Raises UsageError if classes are to be discovered, and the initial set may have some of them."""
     target = "al_runner.data.discovery.class_discovery"
-    if cfg.get("pool") and cfg.pool.get("_target_") == target and cfg.budget.get("known") is None:
+    if not cfg.get("pool") or cfg.pool.get("_target_") != target:
+        return
+    known = cfg.budget.get("known")
+    if known is None or known > cfg.pool.known:
         raise UsageError(
-            "pool=class_discovery has no class to discover if the initial set may have them all; set "
-            f"budget.initial_by=balanced budget.known={cfg.pool.known}"
+            f"pool=class_discovery lets the initial set have {cfg.pool.known} classes, and "
+            f"budget.known={known or 'null'} would let it have more; set budget.initial_by=balanced "
+            f"budget.known={cfg.pool.known}"
         )
 
 

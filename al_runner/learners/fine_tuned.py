@@ -97,8 +97,8 @@ class FineTuned:
 
     def chances(self, data: TrainData) -> Tensor | None:
         """The probability of each example to be drawn, up to a factor, [N]; None if all examples are drawn alike."""
-        known = data.old + data.added
-        new = len(data.y) - known
+        new = len(data.newest[1])
+        known = len(data.y) - new
         if self.novel is None or 0 in (known, new):
             return None
         chances = torch.full((len(data.y),), (1 - self.novel) / known)

@@ -20,11 +20,15 @@ from al_runner.settings.kinds import Means, Positive
 from al_runner.types import Fitted, TrainData
 
 
-class UnitPixels(nn.Module):
-    """Uint8 [N, C, H, W] -> [N, D], values in [0, 1]."""
+class Scaled(nn.Module):
+    """Images [N, C, H, W] -> float32 [N, D], divided by `largest`."""
+
+    def __init__(self, largest: float):
+        super().__init__()
+        self.largest = largest
 
     def forward(self, x: Tensor) -> Tensor:
-        return x.flatten(1) / 255
+        return x.flatten(1).float() / self.largest
 
 
 @options("learner")
@@ -32,8 +36,8 @@ class UnitPixels(nn.Module):
 class LinearSvm:
     """A hyperplane between each class and the others, which minimises |w|^2 / 2 + `penalty` * squared hinge losses.
 
-    The decision values w'x + b stand for logits. They rank the classes, but their softmax is not calibrated. With two
-    classes, logit 1 less logit 0 is the machine's decision value.
+    x are pixels in [0, 1], or floats as they are. The decision values w'x + b stand for logits. They rank the classes,
+    but their softmax is not calibrated. With two classes, logit 1 less logit 0 is the machine's decision value.
     """
 
     build: NetBuilder  # only its number of classes is used; no net is built
@@ -44,13 +48,14 @@ class LinearSvm:
     gives: ClassVar[Gives] = Gives()
 
     async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None = None) -> SingleNet:
-        x, y = data.x.flatten(1).cpu().numpy() / 255, data.y.cpu().numpy()
+        largest = np.float64(255 if data.x.dtype == torch.uint8 else 1)
+        x, y = data.x.flatten(1).cpu().numpy() / largest, data.y.cpu().numpy()
         weight, bias = planes(x, y, self.build.classes, self.penalty)
         layer = nn.utils.skip_init(nn.Linear, weight.shape[1], weight.shape[0])
         with torch.no_grad():
             layer.weight.copy_(torch.from_numpy(weight))
             layer.bias.copy_(torch.from_numpy(bias))
-        return SingleNet(nn.Sequential(UnitPixels(), layer).eval().to(data.x.device), steps=0)
+        return SingleNet(nn.Sequential(Scaled(float(largest)), layer).eval().to(data.x.device), steps=0)
 
 
 def planes(

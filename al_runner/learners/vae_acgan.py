@@ -82,7 +82,8 @@ class VaeAcgan(Generating):
     async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None = None) -> Kept:
         x, y = data.x[:0], data.y[:0]
         if self.keep and isinstance(previous, Kept):
-            bought = data.x[data.old :], data.y[data.old :]
-            x, y = torch.cat([previous.x, stored(previous.parts.twins(*bought))]), torch.cat([previous.y, bought[1]])
+            bought, labels = data.newest
+            twins = stored(previous.parts.twins(bought, labels))
+            x, y = torch.cat([previous.x, twins]), torch.cat([previous.y, labels])
         fitted = await super().fit(data.plus(x, y), streams, previous)
         return Kept(**vars(fitted), x=x, y=y)

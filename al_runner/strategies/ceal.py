@@ -66,6 +66,7 @@ class PseudoLabelling(Wrapped):
     """From the second round on, adds confident predictions for the unlabelled images to the labelled set.
 
     Every round makes its own pseudo-labels. A bought image never has one, because it is no longer unlabelled.
+    A fit that gets no earlier one, such as a trial of `SelectAL`, takes them from a net trained on the labels alone.
     """
 
     threshold: Threshold
@@ -78,10 +79,8 @@ class PseudoLabelling(Wrapped):
     async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None) -> Fitted:
         if streams.round > 0 and data.unlabelled is not None:
             labeller = previous
-            if self.labeller == "labelled":
+            if labeller is None or self.labeller == "labelled":
                 labeller = await self.base.fit(data, streams.of("labeller"), previous)
-            if labeller is None:
-                raise ValueError("pseudo-labels come from the net of the round before, but no earlier fit was given")
             most = self.threshold(streams.round)
             data = data.plus(*pseudo_labels(labeller, data.unlabelled, lambda log_probs: entropy(log_probs) < most))
         return await self.base.fit(data, streams, previous)

@@ -65,8 +65,9 @@ class WithTwins(Wrapped):
     async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None) -> Twinned:
         x, y = data.x[:0], data.y[:0]
         if isinstance(previous, Twinned):
-            twins, fooled = self.search.twins(previous.network(), data.x[data.old :])
-            x, y = torch.cat([previous.x, twins[fooled]]), torch.cat([previous.y, data.y[data.old :][fooled]])
+            bought, labels = data.newest
+            twins, fooled = self.search.twins(previous.network(), bought)
+            x, y = torch.cat([previous.x, twins[fooled]]), torch.cat([previous.y, labels[fooled]])
             previous = previous.fitted
         fitted = await self.base.fit(data.plus(x, y), streams, previous)
         return Twinned(fitted, x, y)

@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import pytest
 import torch
 import toy
 
 from al_runner.data.discovery import class_discovery
 from al_runner.errors import UsageError
+from al_runner.labels import UNKNOWN
 from al_runner.types import DataSet
 
 
@@ -44,6 +47,15 @@ def test_all_that_is_not_limited_stays() -> None:
     data = class_discovery(ten_classes(), 4)
     assert sorted(data.classes) == sorted(ten_classes().classes)
     assert torch.equal(data.train, ten_classes().train)
+
+
+def test_a_test_image_without_a_label_is_in_no_part() -> None:
+    clean = ten_classes()
+    unknown = clean.test[:3]
+    labels = clean.labels.index_fill(0, unknown, UNKNOWN)
+    data = class_discovery(replace(clean, labels=labels), known=4)
+    assert data.labels[unknown].tolist() == [UNKNOWN] * 3
+    assert torch.equal(data.test, clean.test[3:])
 
 
 @pytest.mark.parametrize(

@@ -79,6 +79,20 @@ def test_twins_that_are_kept_are_added_and_not_labelled() -> None:
     assert torch.equal(fits[2].data.x[16:21], fits[1].data.x[11:])
 
 
+def test_examples_that_another_part_has_added_get_no_twins() -> None:
+    """Such as the pseudo-labelled ones of strategy=ceal."""
+    made, ids = learner(VaeAcgan, keep=True), toy.data_set().train
+    images, labels = toy.data_set().images, toy.data_set().labels
+    before = drive(made.fit(toy.train_data(), Streams(0, 0), None), train_all)
+    later = toy.train_data()._replace(x=images[ids[:17]], y=labels[ids[:17]], old=12)
+    alone, beside = (
+        drive(made.fit(data, Streams(0, 1), before), train_all)
+        for data in (later, later.plus(images[ids[17:40]], labels[ids[17:40]]))
+    )
+    assert len(alone.y) == 5
+    assert torch.equal(beside.x, alone.x) and torch.equal(beside.y, alone.y)
+
+
 def test_a_query_s_facts_are_those_of_its_images_twins_and_generated_images() -> None:
     """Figure 3 and proposition 2.1 of the paper, with the fit that chose; nothing is told of the first purchase."""
     wanted = experiment(VaeAcgan)

@@ -10,6 +10,7 @@ from al_runner.engine.drive import drive
 from al_runner.learners.linear_svm import LinearSvm, planes
 from al_runner.models.inputs import net_builder
 from al_runner.rng import Streams
+from al_runner.types import TrainData
 
 
 def test_two_classes_are_the_least_of_the_squared_hinge_loss() -> None:
@@ -47,3 +48,16 @@ def test_it_is_a_net_of_pixels_that_learns() -> None:
         fitted.log_probs(x)[:, 0], (x.flatten(1) / 255 @ layer.weight.T + layer.bias).log_softmax(1)
     )
     assert fitted.steps == 0
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.float16])
+def test_vectors_are_taken_as_they_are(kind: torch.dtype) -> None:
+    rng = np.random.default_rng(0)
+    y = torch.arange(60) % 3
+    x = torch.from_numpy(rng.normal(size=(60, 4))).to(kind)
+    images = (x + torch.eye(3, 4)[y].to(kind))[:, :, None, None]
+    learner = LinearSvm(net_builder(toy.data_set(), toy.model), penalty=0.7)
+    fitted = drive(learner.fit(TrainData(images, y, images, y), Streams(0, 0), None))
+    weight, bias = planes(images.flatten(1).double().numpy(), y.numpy(), 3, 0.7)
+    wanted = images.flatten(1).double() @ torch.from_numpy(weight).T + torch.from_numpy(bias)
+    torch.testing.assert_close(fitted.log_probs(images)[:, 0].double(), wanted.log_softmax(1), rtol=1e-4, atol=1e-5)

@@ -68,6 +68,14 @@ def test_the_labeller_may_be_a_net_trained_on_the_true_labels() -> None:
     assert not learner.continues
 
 
+def test_a_fit_on_trial_without_an_earlier_one_makes_its_own_labeller() -> None:
+    base = Noting()
+    learner = PseudoLabelling(base, Threshold(0.4, 0.0, "linear"), "previous")
+    drive(learner.fit(DATA, Streams(0, 3), None))  # type: ignore[arg-type]
+    assert [len(data.y) for data, _, _ in base.seen] == [2, 5]
+    assert [previous for *_, previous in base.seen] == [None, None]
+
+
 def run(strategy: TopScore, memory: toy.Memory | None = None) -> toy.Memory:
     memory = memory or toy.Memory()
     drive(toy.experiment(strategy).run(memory))

@@ -170,6 +170,16 @@ def test_the_net_that_chose_a_query_makes_its_twins_and_they_stay() -> None:
     assert last.steps == 7
 
 
+def test_only_bought_examples_get_twins() -> None:
+    """Not those that another part has added, such as pseudo-labelled ones."""
+    base, x, y = Linear(), images(9), torch.arange(9) % 3
+    learner = Dfal(twins=True).wrap(base)
+    before = drive(learner.fit(TrainData(x[:4], y[:4], x[:1], y[:1]), Streams(0, 0), None))  # type: ignore[arg-type]
+    data = TrainData(x[:6], y[:6], x[:1], y[:1], old=4).plus(x[6:], y[6:])
+    drive(learner.fit(data, Streams(0, 1), before))  # type: ignore[arg-type]
+    assert base.seen[1].y.tolist() == [*y.tolist(), *y[4:6].tolist()]
+
+
 @pytest.mark.parametrize("rounds", [0, 2, 3])
 def test_a_run_with_twins_resumes(rounds: int) -> None:
     def run(memory: toy.Memory, strategy: Dfal) -> toy.Memory:
