@@ -17,6 +17,7 @@ from standin import StandIn
 from torch import Tensor, nn
 
 import al_runner
+from al_runner.api.compose import value_of
 from al_runner.api.export import labels_of
 from al_runner.budget import Budget
 from al_runner.errors import UsageError
@@ -152,6 +153,14 @@ def test_the_values_of_a_sweep_are_quoted_one_by_one(monkeypatch: pytest.MonkeyP
     assert len(runs) == 8
 
 
+@pytest.mark.parametrize("name", ["2026", "null", "1e5", "true"])
+def test_a_path_is_text_whatever_it_is_called(name: str) -> None:
+    """A word of the command line would be a number, nothing or a truth value."""
+    assert value_of(Path(name)) == f'"{name}"'
+    assert value_of(Path("a") / name) == f'"a/{name}"'
+    assert value_of(name) == name
+
+
 def test_files_that_changed_are_read_again(tmp_path: Path) -> None:
     """In one process, where data are kept between runs; it is what a notebook does."""
     rng, file = np.random.default_rng(0), tmp_path / "mine.npz"
@@ -246,11 +255,16 @@ class Wrapped(nn.Module):
         ({"net": Wrapped(lambda z: {"logits": z})}, r"tensor of logits.*gives a dict \(logits: \[2, 3\]\)"),
         ({"net": Wrapped(lambda z: z[0])}, r"tensor of logits.*it gives a tensor \[3\]"),
         ({"net": []}, r"net must be a torch\.nn\.Module"),
+        ({"net": None}, r"net must be a torch\.nn\.Module"),
+        ({"net": abs}, r"net must be a torch\.nn\.Module"),
         ({"net": [toy_net(), Wrapped(lambda z: z[:, :2])]}, "the nets give 3 and 2 logits"),
         ({"pool": POOL.numpy()}, "pool must be a tensor of inputs"),
         ({"pool": POOL.to(torch.uint8)}, r"the net can't take the pool's inputs \(.*\); give inputs of another form"),
         ({"pool": POOL[:, :, :4]}, "the net can't take the pool's inputs"),
         ({"labelled": (KNOWN[0], KNOWN[1].tolist())}, "labelled must be two tensors"),
+        ({"labelled": KNOWN[0]}, "labelled must be two tensors"),
+        ({"labelled": (*KNOWN, KNOWN[1])}, "labelled must be two tensors"),
+        ({"labelled": zip(*KNOWN, strict=True)}, "labelled must be two tensors"),
         ({"labelled": (KNOWN[0][:, :, 1:], KNOWN[1])}, r"labelled inputs are \[2, 5, 6\] each, and those of the pool"),
         ({"labelled": (KNOWN[0], KNOWN[1] + 1)}, r"labels are 1 \.\. 3, but the net has 3 classes; give 0 \.\. 2"),
         ({"labelled": (KNOWN[0], KNOWN[1] - 1)}, r"labels are -1 \.\. 1, but the net has 3 classes"),
@@ -267,6 +281,27 @@ class Wrapped(nn.Module):
 def test_what_does_not_fit_is_named(asked: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         al_runner.choose("badge", **{"net": toy_net(), "pool": POOL, "n": 3, **asked})
+
+
+def test_a_layer_that_is_frozen_stays_so() -> None:
+    net = nn.Sequential(toy_net(), nn.BatchNorm1d(3)).train()
+    net[1].eval()
+    al_runner.choose("margin", net=net, pool=POOL, n=3)
+    assert net.training
+    assert all(part.training for part in net[0].modules())
+    assert not net[1].training
+
+
+def test_a_strategy_that_changes_weights_says_that_all_are_frozen() -> None:
+    with pytest.raises(UsageError, match=r"all are frozen; net\.requires_grad_\(\) frees them"):
+        al_runner.choose("emoc", net=toy_net().requires_grad_(False), pool=POOL, labelled=KNOWN, n=3)
+
+
+def test_a_net_that_computes_nan_and_a_strategy_that_is_none_get_one_line() -> None:
+    with pytest.raises(UsageError, match="margin can't choose: a score is not finite: the net computes NaN"):
+        al_runner.choose("margin", net=Wrapped(lambda z: z * torch.nan), pool=POOL, n=3)
+    with pytest.raises(UsageError, match="there is no strategy=strategy=margin; choose from"):
+        al_runner.choose("strategy=margin", net=toy_net(), pool=POOL, n=3)
 
 
 @pytest.mark.parametrize("name", ["alfa_mix", "refine", "kfac_trace"])

@@ -3,7 +3,7 @@
 N inputs in the pool, M labelled inputs, K nets or samples, Y classes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -80,14 +80,14 @@ def choose(
     Raises UsageError if an option is wrong, if the strategy needs something that is not given, if the net, the pool or
     `labelled` have another form, or if `n` is not 1 .. N.
     """
-    nets = [net] if isinstance(net, nn.Module) else [*net]
+    nets = [*net] if isinstance(net, Iterable) and not isinstance(net, nn.Module) else [net]
     with usage_errors():
         chosen_by = strategy if isinstance(strategy, Strategy) else named(strategy, options)
         accepted("n", n, Count)
         accepted("seed", seed, CountOrZero)
         accepted("samples", samples, Count | None)
     require_inputs(nets, pool, n)
-    modes = [(one, one.training) for one in nets]
+    modes = [(part, part.training) for one in nets for part in one.modules()]  # some layers may be frozen
     hooks = [one.register_forward_pre_hook(in_own_precision) for one in nets]
     try:
         for one in nets:
@@ -102,8 +102,8 @@ def choose(
     finally:
         for hook in hooks:
             hook.remove()
-        for one, training in modes:
-            one.train(training)
+        for part, training in modes:
+            part.training = training
 
 
 def require_inputs(nets: Sequence[nn.Module], pool: Tensor, n: int) -> None:
@@ -154,7 +154,7 @@ def in_own_precision(net: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor
 def named(name: str, options: Mapping[str, object]) -> Strategy:
     """The strategy of conf/strategy/<name>.yaml; its options are checked like those of a run."""
     words = [f"strategy.{key}={value_of(value)}" for key, value in options.items()]
-    with composed([f"strategy={name}", *words]) as cfg:
+    with composed([f"strategy={value_of(str(name))}", *words]) as cfg:
         for key, value, annotation in options_below(cfg.strategy, "strategy", {}):
             accepted(key, value, annotation)
         made = instantiate(OmegaConf.create(OmegaConf.to_container(cfg.strategy, resolve=True)))
@@ -181,7 +181,8 @@ def data_of(nets: Sequence[nn.Module], pool: Tensor, labelled: tuple[Tensor, Ten
     classes, *others = (classes_of(net, pool[:2]) for net in nets)
     if any(other != classes for other in others):
         raise UsageError(f"the nets give {classes} and {others[0]} logits; all nets must have the same classes")
-    x, y = (pool[:0], NO_IDS.to(pool.device)) if labelled is None else labelled
+    given = (pool[:0], NO_IDS.to(pool.device)) if labelled is None else labelled
+    x, y = given if isinstance(given, tuple | list) and len(given) == 2 else (None, None)
     if not isinstance(x, Tensor) or not isinstance(y, Tensor):
         raise UsageError("labelled must be two tensors, inputs and int64 labels; torch.as_tensor makes one of an array")
     if y.dtype != torch.int64 or y.ndim != 1 or len(x) != len(y):
@@ -210,6 +211,10 @@ def asked(strategy: Strategy, fitted: Fitted, data: DataSet, known: int, n: int,
     pool.buy(data.train[:known], data.labels[:known])
     try:
         answer = drive(strategy.query(fitted, pool, n, streams), train_all)
+    except ArithmeticError as error:
+        if type(error) is not ArithmeticError:  # a division by zero, for example, is a fault of the code
+            raise
+        raise UsageError(f"{strategy.name} can't choose: {error}; look at the net's weights and the inputs") from error
     except (RuntimeError, IndexError) as error:
         if known or isinstance(error, torch.OutOfMemoryError):
             raise

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -38,7 +38,8 @@ def value_of(value: object) -> str:
     if value is None or isinstance(value, bool | int | float):
         return shown(value)
     text = str(value)
-    return text if text.replace("_", "").isalnum() else quoted(text)
+    plain = text.replace("_", "").isalnum() and not isinstance(value, PurePath)  # a folder may be called 2026
+    return text if plain else quoted(text)
 
 
 @contextmanager

@@ -41,7 +41,7 @@ def embed(source: Path, out: Path, words: Sequence[str] = (), **options: object)
     if out.suffix != ".npz" or out.exists():
         raise UsageError(f"{out} is there already, or is no name of an .npz file; name a new one, such as photos.npz")
     kind = "folder" if source.is_dir() else "npz"
-    whole = words_of([f"dataset={kind}", *words], {"dataset.path": str(source), **options})
+    whole = words_of([f"dataset={kind}", *words], {"dataset.path": source, **options})
     with usage_errors(), composed(whole) as cfg:
         require_options(cfg)
         if not cfg.get("features") or cfg.features.use != "inputs":

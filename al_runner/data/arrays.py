@@ -92,16 +92,10 @@ def checked(
             f"{where} has no array {', '.join(missing)}; it needs {', '.join(wanted)}, and has "
             f"{', '.join(sorted(arrays)) or 'none'}"
         )
-    if not arrays["train_images"].size:
-        raise UsageError(f"{where}: train_images is empty; put the images to choose from there")
     images = {
         part: channels_last(where, f"{part}_images", arrays[f"{part}_images"], channels, values) for part in parts
     }
-    for part in parts[1:]:
-        if not len(images[part]):
-            images[part] = images["train"][:0]
-        elif images[part].shape[1:] != images["train"].shape[1:]:
-            raise UsageError(f"{where}: train and {part} images differ in size; make them equal")
+    images = _of_one_form(where, images)
     counts = {part: len(images[part]) for part in parts}
     labels, classes = numbered(where, arrays, counts, relabel)
     notes = tuple(str(note) for note in arrays.get("notes", ()))
@@ -124,28 +118,51 @@ def sound(arrays: Arrays) -> Arrays:
     Raises UsageError as `checked`, and if a label is no class.
     """
     where, most = "the data set", len(arrays.classes)
-    parts: dict[str, Any] = {}
-    for part in ("train", "test", "val"):
-        images, labels = getattr(arrays, f"{part}_images"), getattr(arrays, f"{part}_labels")
-        if part == "val" and images is None and labels is None:
-            continue
-        images, labels = np.asarray(images), np.asarray(labels)
-        vectors = images.shape[1:3] == (1, 1)
-        if images.ndim == 4 and images.size and not vectors and place_of_channels(*images.shape[1:]) == "first":
+    no_val = arrays.val_images is None and arrays.val_labels is None
+    parts = ["train", "test"] if no_val else ["train", "test", "val"]
+    images: dict[str, NDArray[Any]] = {}
+    labels: dict[str, NDArray[np.int64]] = {}
+    for part in parts:
+        held = np.asarray(getattr(arrays, f"{part}_images"))
+        vectors = held.shape[1:3] == (1, 1)
+        if held.ndim == 4 and held.size and not vectors and place_of_channels(*held.shape[1:]) == "first":
             raise UsageError(
-                f"{where}: {part}_images is {images.shape}, so its channels seem to be first; give [N, H, W, C], "
+                f"{where}: {part}_images is {held.shape}, so its channels seem to be first; give [N, H, W, C], "
                 "as images.transpose(0, 2, 3, 1)"
             )
-        values: Values = "float" if images.dtype.kind == "f" else "uint8"
-        parts[f"{part}_images"] = channels_last(where, f"{part}_images", images, "last", values)
-        numbers = whole_numbers(where, f"{part}_labels", labels, len(images))
+        values: Values = "float" if held.dtype.kind == "f" else "uint8"
+        images[part] = channels_last(where, f"{part}_images", held, "last", values)
+        numbers = whole_numbers(
+            where, f"{part}_labels", np.asarray(getattr(arrays, f"{part}_labels")), len(images[part])
+        )
         if len(numbers) and not UNKNOWN <= numbers.min() <= numbers.max() < most:
             raise UsageError(
                 f"{where}: {part}_labels are {numbers.min()} .. {numbers.max()}; they must be 0 .. {most - 1}, one for "
                 f"each of the {most} classes, or {UNKNOWN} for an image without a label"
             )
-        parts[f"{part}_labels"] = numbers
-    return arrays._replace(**parts)
+        labels[part] = numbers
+    images = _of_one_form(where, images)
+    files = {} if arrays.files is None else {"files": np.asarray(arrays.files)}
+    changed: dict[str, Any] = {f"{part}_images": held for part, held in images.items()}
+    changed |= {f"{part}_labels": held for part, held in labels.items()}
+    return arrays._replace(**changed, files=_files(where, files, sum(map(len, images.values()))))
+
+
+def _of_one_form(where: object, images: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """The images of every part. Parts without images get the form of the training images.
+
+    Raises UsageError if there are no training images, if the images of two parts differ in size, or if some are bytes
+    and others floats.
+    """
+    whole = images["train"]
+    if not len(whole):
+        raise UsageError(f"{where}: train_images is empty; put the images to choose from there")
+    for part, held in images.items():
+        if len(held) and held.shape[1:] != whole.shape[1:]:
+            raise UsageError(f"{where}: train and {part} images differ in size; make them equal")
+        if len(held) and held.dtype.kind != whole.dtype.kind:
+            raise UsageError(f"{where}: train images are {whole.dtype}, {part} images {held.dtype}; give all one type")
+    return {part: held if len(held) else whole[:0] for part, held in images.items()}
 
 
 def _files(where: object, arrays: Mapping[str, NDArray[Any]], count: int) -> NDArray[np.str_] | None:

@@ -58,7 +58,8 @@ def folder(
         log.warning("%s", note)
     files = [file for part in listing.parts.values() for group in part.values() for file in group]
     files += listing.unlabelled
-    name = f"folder-{root.name[:40]}-{fingerprint(root, files, (repr(how), str(splits), 'named'))}"
+    named = root.name[:40].replace("\\", "_")  # a prepared file's name has no backslash
+    name = f"folder-{named}-{fingerprint(root, files, (repr(how), str(splits), 'named'))}"
     return split.apply(prepared(data_root, name, partial(_arrays, root, listing, how)))
 
 

@@ -44,11 +44,12 @@ def images_in(root: Path, splits: bool | None) -> Listed:
     folders = {"train": whole, **chosen}
     pools += _pools(folders["train"]) if "train" in chosen else []
     classes = {part: _classes(folder, part == "train" and bool(pools)) for part, folder in folders.items()}
-    for part, held in classes.items():
-        if classes["train"] and [child.path.name for child in held] != [child.path.name for child in classes["train"]]:
+    (first, *others) = [part for part in classes if classes[part]] or ["train"]  # train/ may hold no class yet
+    for part in others:
+        if [child.path.name for child in classes[part]] != [child.path.name for child in classes[first]]:
             raise UsageError(
-                f"{root}: {folders['train'].path.name}/ and {folders[part].path.name}/ hold different classes; "
-                f"give both the same sub-folders ({_differences(classes['train'], held)})"
+                f"{root}: {folders[first].path.name}/ and {folders[part].path.name}/ hold different classes; "
+                f"give both the same sub-folders ({_differences(classes[first], classes[part])})"
             )
     return _found(whole, folders, classes, pools)
 

@@ -37,7 +37,7 @@ def torch_device(name: str, job: int) -> torch.device:
             f"device={name} is no name of a device; use auto, cpu, cuda, or cuda:1 for the second"
         ) from error
     try:
-        torch.empty(1, dtype=torch.float64, device=name)  # measurements and Fisher factors need such numbers
+        torch.zeros(1, dtype=torch.float64, device=name).item()  # measurements and Fisher factors need such numbers
     except TypeError as error:
         raise UsageError(f"device={name} has no float64 numbers, which al-run needs; use device=cpu") from error
     except (RuntimeError, AssertionError) as error:

@@ -50,7 +50,8 @@ def read_answers(path: Path, known: Known) -> Answers:
         place_labels(answers, id_, labels, known, troubles)
     used = {*answers.labels.values()}  # a new class is not added yet if all of its images are refused
     answers.classes = [*known.classes, *(name for name in answers.classes[len(known.classes) :] if name in used)]
-    answers.troubles = [f"{path.name}: {line}" for lines in troubles.values() for line in first_lines(lines)]
+    lines = [f"{path.name}: {line}" for kind in troubles.values() for line in first_lines(kind)]
+    answers.troubles = [" ".join(line.splitlines()) for line in lines]  # a name may hold a line break
     return answers
 
 
@@ -99,8 +100,8 @@ def class_named(name: str, classes: Sequence[str]) -> str | None:
 
 
 def composed(name: str) -> str:
-    """The name with each letter as one sign."""
-    return normalize("NFC", name)
+    """The name with each letter as one sign, without spaces around it, which a table does not keep."""
+    return normalize("NFC", name).strip()
 
 
 def folded(name: str) -> str:

@@ -5,6 +5,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import StringIO
+from itertools import zip_longest
 from pathlib import Path
 
 from al_runner.errors import UsageError
@@ -54,17 +56,23 @@ def rows_of(path: Path) -> list[dict[str, str]]:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:  # Excel writes files in this other encoding
         text = content.decode("cp1252", "replace")
-    head = text.partition("\n")[0]
+    head = text.lstrip().splitlines()[0] if text.strip() else ""
     mark = max(",;\t", key=head.count)
     try:
         with long_fields():
-            table = [*csv.DictReader(text.splitlines(), delimiter=mark, restval="")]
-            names = {*next(csv.reader([head.strip()], delimiter=mark), [])}
+            # Not text.splitlines(): a file's name may hold a line break, which then is inside quotes.
+            names, *table = [*csv.reader(StringIO(text, newline=""), delimiter=mark)] or [[]]
     except csv.Error as error:
         raise UsageError(f"{path} can't be read as a CSV file ({error}); save it as CSV again") from error
-    if not names & {*ID_NAMES} or not names & {LABEL, NEW_CLASS}:
-        raise UsageError(f"{path} has the columns {', '.join(sorted(names))}; it needs id and label, as in query.csv")
-    return [{str(name): str(value).strip() for name, value in row.items() if name} for row in table]
+    names = [name.strip() for name in names]
+    if not {*names} & {*ID_NAMES} or not {*names} & {LABEL, NEW_CLASS}:
+        there = " ".join(", ".join(sorted(filter(None, names))).splitlines()) or "none"
+        raise UsageError(f"{path} has the columns {there}; it needs id and label, as in query.csv")
+    return [
+        {name: cell.strip() for name, cell in zip_longest(names, row[: len(names)], fillvalue="") if name}
+        for row in table
+        if row
+    ]
 
 
 @contextmanager

@@ -58,6 +58,10 @@ class Emoc(Strategy):
         return self.images is not None
 
     def check(self, net: nn.Module, x: Tensor) -> None:
+        if not any(weight.requires_grad for weight in net.parameters()):
+            raise UsageError(
+                f"{self.name} needs derivatives by weights, and all are frozen; net.requires_grad_() frees them"
+            )
         try:
             output_changes(net, x, torch.zeros(len(x), dtype=torch.int64, device=x.device), x, self.outputs)
         except (RuntimeError, NotImplementedError) as error:

@@ -42,6 +42,11 @@ def test_a_folder_comes_back_pixel_for_pixel(tmp_path, load, pets):
     assert (len(data.train), len(data.val), len(data.test)) == (14, 2, 4)
 
 
+def test_a_folder_may_have_a_backslash_in_its_name(tmp_path, load, pets):
+    root = pets[0].rename(tmp_path / "a\\b")
+    assert len(load("folder", tmp_path, f"path='{root}'").labels) == 20
+
+
 def test_train_and_test_folders_are_kept_apart(tmp_path, load):
     for part, count in (("train", 10), ("test", 3)):
         for name in ("a", "b"):

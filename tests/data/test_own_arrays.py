@@ -39,6 +39,25 @@ def test_floats_and_unlabelled_images_are_taken_as_they_are() -> None:
 
 
 @pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ({"train_images": IMAGES[:0], "train_labels": LABELS[:0]}, r"train_images is empty"),
+        ({"test_images": IMAGES[:, :6, :6]}, r"train and test images differ in size"),
+        ({"test_images": IMAGES[..., None]}, r"train and test images differ in size"),
+        ({"test_images": IMAGES / 255}, r"train images are uint8, test images float32; give all one type"),
+        ({"val_images": IMAGES / 255, "val_labels": LABELS}, r"train images are uint8, val images float32"),
+        ({"val_labels": LABELS}, r"val_images is object \(\)"),
+        ({"files": np.array(["1.png"])}, r"files has shape \[1\], but there are 120 images"),
+    ],
+)
+def test_parts_and_files_must_fit_the_training_images(parts: dict[str, Any], message: str) -> None:
+    whole = Arrays(IMAGES, LABELS, IMAGES, LABELS, np.array(["a", "b"]))
+    assert len(Split().apply(whole).images) == 120
+    with pytest.raises(UsageError, match=message):
+        Split().apply(whole._replace(**parts))
+
+
+@pytest.mark.parametrize(
     ("images", "labels", "message"),
     [
         (IMAGES, LABELS + 1, r"train_labels are 1 \.\. 2; they must be 0 \.\. 1, one for each of the 2 classes, or -1"),

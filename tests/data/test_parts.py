@@ -210,6 +210,10 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda root: (classes(root / "train"), classes(root / "test"), classes(root / "Valid", "bc")),
         r"train/ and Valid/ hold different classes",
     ),
+    "other classes in val, and no class to train on": (
+        lambda root: (classes(root / "test"), classes(root / "val", "ac"), save(root / "unlabelled" / "1.png")),
+        r"test/ and val/ hold different classes; give both the same sub-folders \(only one has 'b', 'c'\)",
+    ),
     "a folder too high": (lambda root: classes(root / "photos"), r"1 class folders found; .*dataset\.path=.*/photos"),
     "unlabelled in test": (
         lambda root: [classes(root / part, ["a", "b", "unlabelled"]) for part in ("train", "test")],

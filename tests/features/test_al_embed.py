@@ -1,6 +1,7 @@
 """al-embed writes what dataset=embeddings reads, with the parts that the images have in a run."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,6 +25,12 @@ def photos(tmp_path):
             pixels = RNG.integers(0, 256, (9, 8, 3)).astype("uint8")
             Image.fromarray(pixels).save(tmp_path / "photos" / name / f"{number:02}.png")
     return tmp_path / "photos"
+
+
+def test_a_folder_may_have_the_name_of_a_number(tmp_path, photos, monkeypatch):
+    photos.rename(tmp_path / "2026")
+    monkeypatch.chdir(tmp_path)
+    assert len(embed(Path("2026"), Path("out.npz"), ["features=pixels"], data_root=tmp_path, device="cpu").train) == 17
 
 
 def test_a_folder_becomes_a_file_that_is_read_with_the_same_parts(tmp_path, photos, capsys):

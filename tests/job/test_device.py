@@ -14,6 +14,11 @@ def test_a_device_without_float64_is_refused_before_any_training(monkeypatch: py
         if dtype is torch.float64:
             raise TypeError("Cannot convert a MPS Tensor to float64 dtype")
 
-    monkeypatch.setattr(torch, "empty", of_an_apple_gpu)
+    monkeypatch.setattr(torch, "zeros", of_an_apple_gpu)
     with pytest.raises(UsageError, match="device=mps has no float64 numbers, which al-run needs; use device=cpu"):
         torch_device("mps", job=0)
+
+
+def test_a_device_without_memory_is_refused() -> None:
+    with pytest.raises(UsageError, match="device=meta can't be used here"):
+        torch_device("meta", job=0)

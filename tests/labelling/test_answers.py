@@ -7,6 +7,7 @@ import pytest
 
 from al_runner.errors import UsageError
 from al_runner.labelling.answers import Answers, Known, read_answers
+from al_runner.labelling.query import Item, table
 from al_runner.labelling.rows import Photo
 from al_runner.labels import UNSURE
 
@@ -34,11 +35,28 @@ def test_labels_are_taken_and_become_places(tmp_path: Path) -> None:
         b"annotation_id,id,image,image_id,label\n99,2,data:image/png;base64AAAA,1,dog\n",  # Label Studio's
         "id,label,note\n1,dog,caf\u00e9\n".encode("cp1252"),
         b"id,label,more\n1,dog\n",  # a short row
+        b"id, label\n\n1, dog\n",
+        b"id,label\r1,dog\r",  # of old Macs
     ],
 )
 def test_tables_as_programs_write_them(tmp_path: Path, text: bytes) -> None:
     found = answers(tmp_path, text)
     assert (found.labels, found.troubles) == ({1: "dog"}, [])
+
+
+@pytest.mark.parametrize("file", ["a\nb.png", "a\u2028b.png", "a\x85b.png", 'a "b", c;d.png'])
+@pytest.mark.parametrize("name", ["cat ", " cat", "c\nat"])
+def test_our_own_table_is_read_whatever_files_and_folders_are_called(tmp_path: Path, file: str, name: str) -> None:
+    filled = table([Item(1, file, "", label=name)])
+    found = answers(tmp_path, filled, Known({1: Photo(file)}, (name, "dog"), {}))
+    assert (found.labels, found.troubles) == ({1: name}, [])
+
+
+def test_a_trouble_with_a_line_break_in_it_is_one_line(tmp_path: Path) -> None:
+    (trouble,) = answers(tmp_path, 'id,label\n1,"cat\n2,dog\n').troubles
+    assert trouble.endswith("write new:cat 2,dog to add it")
+    with pytest.raises(UsageError, match="has the columns id, label 1,cat; it needs id and label"):
+        answers(tmp_path, 'id,"label\n1,cat\n')
 
 
 @pytest.mark.parametrize(

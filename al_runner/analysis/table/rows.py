@@ -88,7 +88,7 @@ def read_columns(file: Path, wanted: Mapping[str, Parser], more: Mapping[str, Pa
     file.
     """
     try:
-        text = StringIO(content(file, TABLE).decode("utf-8"), newline="")
+        text = StringIO(content(file, TABLE).decode("utf-8-sig"), newline="")  # spreadsheets write a mark first
         header, *lines = [line for line in csv.reader(text, strict=True) if line] or [[]]
     except (ValueError, csv.Error) as error:
         raise UsageError(f"{file} can't be read ({one_line(error)}); restore it from a copy") from error

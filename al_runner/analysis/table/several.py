@@ -14,9 +14,10 @@ def find_all(directories: Sequence[Path]) -> Contents:
     """The runs of one directory as `find` gives them, or those of several directories together.
 
     A run is named by its path below its directory. Where runs of two directories would have the same name, the
-    directory's own name comes first. A copy of a run, equal row by row, counts once. Raises UsageError as `find` does,
-    and if two directories hold different rows of the same run.
+    directory's own name comes first. A directory that is given twice counts once, and so does a copy of a run, equal
+    row by row. Raises UsageError as `find` does, and if two directories hold different rows of the same run.
     """
+    directories = [*{directory.resolve(): directory for directory in directories}.values()]  # each once
     parts = [find(directory) for directory in directories]
     if len(parts) == 1:
         return parts[0]

@@ -82,6 +82,13 @@ def test_results_csv_alone_equals_the_folders(tmp_path):
     assert as_csv(alone) == as_csv(frame)
 
 
+def test_a_table_may_begin_with_the_mark_of_a_spreadsheet(tmp_path):
+    (tmp_path / "results.csv").write_text(
+        "dataset,strategy,seed,labelled,test_error\ncars,ours,1,20,0.2\n", "utf-8-sig"
+    )
+    assert load(tmp_path)[["dataset", "labelled"]].to_numpy().tolist() == [["cars", 20]]
+
+
 def test_a_table_made_elsewhere_needs_little(tmp_path):
     lines = [
         "dataset,strategy,seed,labelled,test_error",

@@ -68,6 +68,13 @@ def test_a_copy_of_a_run_counts_once_and_another_run_of_its_seed_is_refused(tmp_
         find_all([theirs, tmp_path / "other"])
 
 
+def test_a_directory_that_is_given_twice_counts_once(tmp_path: Path) -> None:
+    make_run(tmp_path / "mine", "random", 0, ERRORS)
+    (tmp_path / "link").symlink_to(tmp_path / "mine")
+    for again in ("mine", "link", "mine/../mine"):
+        assert_frame_equal(find_all([tmp_path / "mine", tmp_path / again]).frame, load(tmp_path / "mine"))
+
+
 def test_one_directory_is_read_as_before(tmp_path: Path) -> None:
     make_run(tmp_path, "random", 0, ERRORS)
     assert_frame_equal(find_all([tmp_path]).frame, find(tmp_path).frame)
