@@ -304,6 +304,19 @@ def test_a_net_that_computes_nan_and_a_strategy_that_is_none_get_one_line() -> N
         al_runner.choose("strategy=margin", net=toy_net(), pool=POOL, n=3)
 
 
+def test_choose_warns_of_a_net_that_gives_probabilities(caplog: pytest.LogCaptureFixture) -> None:
+    al_runner.choose("margin", net=toy_net(), pool=POOL, n=3)
+    assert not caplog.records
+    al_runner.choose("margin", net=nn.Sequential(toy_net(), nn.Softmax(1)), pool=POOL, n=3)
+    assert "softmax at the end of the net" in caplog.text
+
+
+def test_choose_takes_numpy_s_whole_numbers() -> None:
+    wanted = al_runner.choose("random", net=toy_net(), pool=POOL, n=3, seed=4)
+    chosen = al_runner.choose("random", net=toy_net(), pool=POOL, n=np.int64(3), seed=np.uint8(4))  # type: ignore[arg-type]
+    assert torch.equal(chosen, wanted)
+
+
 @pytest.mark.parametrize("name", ["alfa_mix", "refine", "kfac_trace"])
 def test_a_strategy_that_compares_with_labelled_inputs_says_so(name: str) -> None:
     with pytest.raises(UsageError, match=r"can't choose without labelled inputs .*; give labelled="):

@@ -117,6 +117,10 @@ def test_strategies_of_one_seed_share_round_0(al_run: Command, tmp_path: Path) -
             ["dataset.split={val: 50, classes: [5, 7]}"],
             "dataset.split has the options val, test, seed, and was given another; add one alone, as in +dataset.split",
         ),
+        (
+            ["strategy=tcm", "strategy.first={neighbours: 10}"],
+            "strategy.first stands without options; add one alone, as in +strategy.first.OPTION=VALUE",
+        ),
         (["strategy=kfac_vfe", "strategy.gamma=-1"], "strategy.gamma is -1; it must be 0 or more"),
         (["strategy=bald"], "bald needs several posterior samples; use learner=dropout, ensemble or bootstrap"),
         (["budget.query=0"], "budget.query is 0"),

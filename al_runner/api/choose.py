@@ -3,6 +3,7 @@
 N inputs in the pool, M labelled inputs, K nets or samples, Y classes.
 """
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ from al_runner.engine.one_by_one import train_all
 from al_runner.errors import UsageError
 from al_runner.learners.committee import Committee
 from al_runner.learners.plain import SingleNet
-from al_runner.models.outputs import described
+from al_runner.models.outputs import are_probabilities, described
 from al_runner.needs import Gives
 from al_runner.pool import Pool
 from al_runner.rng import Streams, global_stream, stream
@@ -29,6 +30,8 @@ from al_runner.strategies.choice import checked
 from al_runner.system.chunks import chunks
 from al_runner.system.text import one_line
 from al_runner.types import NO_IDS, DataSet, Fitted
+
+log = logging.getLogger(__name__)
 
 DROPOUT = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
 
@@ -83,9 +86,8 @@ def choose(
     nets = [*net] if isinstance(net, Iterable) and not isinstance(net, nn.Module) else [net]
     with usage_errors():
         chosen_by = strategy if isinstance(strategy, Strategy) else named(strategy, options)
-        accepted("n", n, Count)
-        accepted("seed", seed, CountOrZero)
-        accepted("samples", samples, Count | None)
+        n, seed = accepted("n", n, Count), accepted("seed", seed, CountOrZero)
+        samples = accepted("samples", samples, Count | None)
     require_inputs(nets, pool, n)
     modes = [(part, part.training) for one in nets for part in one.modules()]  # some layers may be frozen
     hooks = [one.register_forward_pre_hook(in_own_precision) for one in nets]
@@ -139,6 +141,11 @@ def classes_of(net: nn.Module, x: Tensor) -> int:
         raise UsageError(
             "the net gives one logit for each input, and strategies need one for each class; wrap it so that it gives "
             "torch.cat([torch.zeros_like(z), z], 1) for its logit z"
+        )
+    if are_probabilities(out):
+        log.warning(
+            "the net gives probabilities, but strategies take the softmax of its outputs themselves; remove the "
+            "softmax at the end of the net, or give the logarithm"
         )
     return out.shape[1]
 

@@ -41,7 +41,8 @@ class FineTuned:
     Every later round begins from `shrink` times the last weights plus `perturb` times new ones (Ash & Adams, 2020). The
     paper's noise is normal with one standard deviation. Here, as in its authors' code, the noise is the weights of a
     new net, so every layer gets noise of its own initial size. BatchNorm's statistics belong to the weights that they
-    were measured with, so they start as those of a new net, too. With 1 and 0 nothing changes.
+    were measured with, so they start as those of a new net, too. A net that begins with trained weights has no other
+    new ones, so `perturb` draws it back to them. With 1 and 0 nothing changes.
     """
 
     build: Callable[[], nn.Module]

@@ -55,12 +55,17 @@ def require_outputs(net: nn.Module, images: Tensor, classes: int, name: str) -> 
             f"model={name}: no weight can be trained; let a weight have requires_grad, and detach no tensor on the way "
             "to the logits"
         )
-    if bool((out >= 0).all()) and torch.allclose(out.sum(1), torch.ones_like(out[:, 0]), atol=1e-4):
+    if are_probabilities(out):
         log.warning(
             "model=%s gives probabilities, but the loss takes the softmax of a net's outputs itself; "
             "remove the softmax at the end of the net, or it learns slowly",
             name,
         )
+
+
+def are_probabilities(out: Tensor) -> bool:
+    """Whether the outputs of a net, [N, Y], are probabilities: no number below 0, and each row's sum is 1."""
+    return bool((out >= 0).all()) and torch.allclose(out.sum(1), torch.ones_like(out[:, 0]), atol=1e-4)
 
 
 def described(out: object) -> str:

@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, wraps
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 from al_runner.errors import UsageError
@@ -47,16 +48,21 @@ def checking(function: Made, group: str) -> Made:
 def accepted(name: str, value: object, annotation: Any) -> Any:
     """The value as its function gets it; a whole number becomes a float if needed. Raises UsageError if it is wrong."""
     try:
-        return adapter(annotation).validate_python(listed(value))
+        return adapter(annotation).validate_python(plain(value))
     except ValueError:  # pydantic's is one
-        raise UsageError(refusal(name, listed(value), annotation)) from None
+        raise UsageError(refusal(name, plain(value), annotation)) from None
 
 
-def listed(value: object) -> object:
-    """A sequence of any class, such as a configuration's, as a list; any other value is not changed."""
+def plain(value: object) -> object:
+    """A sequence or a number of any class, such as a configuration's or numpy's, as Python's own list or number.
+
+    Any other value is not changed.
+    """
     if isinstance(value, Sequence) and not isinstance(value, str | bytes | tuple):
-        return [listed(part) for part in value]
-    return value
+        return [plain(part) for part in value]
+    if isinstance(value, Integral):
+        return value if isinstance(value, bool) else int(value)
+    return float(value) if isinstance(value, Real) else value
 
 
 @cache

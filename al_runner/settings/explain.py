@@ -107,7 +107,8 @@ def unknown_option(name: str, config: DictConfig) -> str:
             return f"{place} takes names of your own; put a + before such a name, as in +{place}.NAME=VALUE"
     if isinstance(whole := at(config, name), DictConfig):
         has = ", ".join(key for key in map(str, whole) if not key.startswith("_"))
-        return f"{name} has the options {has}, and was given another; add one alone, as in +{name}.OPTION=VALUE"
+        shown = f"has the options {has}, and was given another" if has else "stands without options"
+        return f"{name} {shown}; add one alone, as in +{name}.OPTION=VALUE"
     if pointing := interpolated(config, parent):
         source = source_of(config, pointing)
         return f"there is no option {name}; {pointing} is that of {source}: set {source}{name.removeprefix(pointing)}"

@@ -29,7 +29,7 @@ class Replay(Strategy):
 
     So another net, learner or training gets the images that were chosen for the first one (the successor model of
     Lowell et al., 2019), and choices of other programs are measured like those of any strategy here. A run
-    ends with its list. With budget.initial_by=replay the list has the initial set, too.
+    ends with as many labels as its list has. With budget.initial_by=replay the list has the initial set, too.
     """
 
     run: Annotated[
