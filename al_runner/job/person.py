@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 from al_runner.data.parts import UNLABELLED
 from al_runner.errors import UsageError, Waiting
 from al_runner.labelling.exchange import Exchange
+from al_runner.labelling.rows import CANT_TELL, NEW
 from al_runner.loop.experiment import Experiment
 from al_runner.oracle.person import Person
 from al_runner.record.run import RunRecord
@@ -34,9 +35,18 @@ def require_run_to_answer(cfg: DictConfig) -> None:
 
 
 def exchange_of(cfg: DictConfig, folder: Path, record: RunRecord, oracle: Oracle, title: str) -> Exchange | None:
-    """The exchange with the person who labels, or None if no person does."""
+    """The exchange with the person who labels, or None if no person does.
+
+    Raises UsageError if a class has a name that means something else in a filled query.
+    """
     if not isinstance(oracle, Person):
         return None
+    for name in oracle.names:
+        if name == CANT_TELL or name.startswith(NEW):
+            raise UsageError(
+                f"a class is called {name!r}, but in query.csv {CANT_TELL} means that the person can't tell, and {NEW} "
+                "adds a class; give this class another name"
+            )
     root = Path(str(cfg.dataset.get("path") or "")).expanduser()
     return Exchange(folder, record, oracle, title, root if root.is_dir() else None)
 

@@ -304,6 +304,13 @@ def test_five_channels_are_shown(al_run: Command, tmp_path: Path) -> None:
     assert (run_folder(tmp_path) / "query.html").exists()
 
 
+@pytest.mark.parametrize("name", ["?", "new:blue"])
+def test_a_class_that_an_answer_can_t_name_is_refused(al_run: Command, root: Path, tmp_path: Path, name: str) -> None:
+    code, line = al_run(*words(root, tmp_path, f"oracle.classes=[red,'{name}']"))
+    assert (code, f"a class is called '{name}', but in query.csv ? means" in line) == (1, True)
+    assert not [*tmp_path.rglob("query.csv")]
+
+
 def test_vectors_can_t_be_shown_to_a_person() -> None:
     data = toy.data_set()
     with pytest.raises(UsageError, match="oracle=person shows images, but the data set holds vectors"):
