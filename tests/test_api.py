@@ -300,7 +300,7 @@ def test_a_strategy_that_changes_weights_says_that_all_are_frozen() -> None:
 def test_a_net_that_computes_nan_and_a_strategy_that_is_none_get_one_line() -> None:
     with pytest.raises(UsageError, match="margin can't choose: a score is not finite: the net computes NaN"):
         al_runner.choose("margin", net=Wrapped(lambda z: z * torch.nan), pool=POOL, n=3)
-    with pytest.raises(UsageError, match="there is no strategy=strategy=margin; choose from"):
+    with pytest.raises(al_runner.UsageError, match="there is no strategy=strategy=margin; choose from"):
         al_runner.choose("strategy=margin", net=toy_net(), pool=POOL, n=3)
 
 
