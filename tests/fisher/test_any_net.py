@@ -63,8 +63,8 @@ def residual_net() -> nn.Module:
 def sequence_net() -> nn.Module:
     torch.manual_seed(1)
     layers = [nn.Flatten(2), nn.Conv1d(2, 4, 5, 3, 2, groups=2), nn.GroupNorm(2, 4), nn.Tanh()]
-    layers += [nn.LayerNorm([4, 12]), nn.Linear(12, 5), nn.Tanh(), nn.Linear(5, 2, bias=False), nn.Flatten()]
-    return settled(nn.Sequential(*layers, nn.BatchNorm1d(8), nn.Linear(8, 3)))
+    layers += [nn.LayerNorm([4, 12]), nn.Linear(12, 5), nn.Tanh(), nn.LayerNorm(5), nn.Linear(5, 2, bias=False)]
+    return settled(nn.Sequential(*layers, nn.Flatten(), nn.BatchNorm1d(8), nn.Linear(8, 3)))
 
 
 def volume_net() -> nn.Module:
