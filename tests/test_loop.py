@@ -339,6 +339,39 @@ class Asked:
         return (self.data.labels[ids] + 1) % 3
 
 
+def test_seconds_are_those_of_the_choice_and_of_the_fit() -> None:
+    spent = [100.0]
+
+    class Choosing(Random):
+        def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
+            spent[0] += 3
+            return super().select(fitted, pool, n, rng)
+
+    class Fitting(Plain):
+        async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None = None) -> SingleNet:
+            spent[0] += 5
+            return await super().fit(data, streams, previous)
+
+    class Noting(toy.Memory):
+        def buy(self, round_: int, ids: Tensor, labels: Tensor, seconds: float, facts: Mapping[str, float]) -> None:
+            super().buy(round_, ids, labels, seconds, facts)
+            choices.append(seconds)
+
+        def measure(
+            self, round_: int, row: dict[str, float], joules: float | None, by_class: ByClass | None = None
+        ) -> None:
+            super().measure(round_, row, joules, by_class)
+            energy.append(joules)
+
+    choices, energy, record = list[float](), list[float | None](), Noting()
+    whole = toy.experiment(Choosing())
+    learner = Fitting(net_builder(whole.data, toy.model), toy.recipe())
+    drive(replace(whole, learner=learner).run(record, lambda: spent[0], lambda seconds: seconds * 2))
+    assert choices == [0, 3, 3, 3, 3]  # the initial set is drawn
+    assert [row["fit_seconds"] for row in record.rows] == [5] * 5
+    assert energy == [10, 16, 16, 16, 16]
+
+
 def test_labels_come_from_the_oracle_and_of_bought_ids_alone() -> None:
     class Labels(toy.Memory):
         def buy(self, round_: int, ids: Tensor, labels: Tensor, seconds: float, facts: Mapping[str, float]) -> None:

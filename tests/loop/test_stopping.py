@@ -79,6 +79,15 @@ def test_a_rule_ends_the_run_and_changes_nothing_before() -> None:
     assert [by_class.whole for by_class in early.by_class] == [False, False, True]
 
 
+@pytest.mark.parametrize(("window", "rounds", "rule"), [(2, 3, "stabilising"), (3, 4, "stabilising"), (4, 5, None)])
+def test_a_rule_that_says_stop_in_the_last_planned_round_has_ended_nothing(
+    window: int, rounds: int, rule: str | None
+) -> None:
+    planned, memory = experiment(replace(EARLY, window=window)), toy.Memory()
+    drive(planned.run(memory))
+    assert (len(memory.rows), memory.rows[-1]["stop_stabilising"], planned.ended_by(memory)) == (rounds, 1.0, rule)
+
+
 def test_the_columns_are_of_successive_nets_and_of_images_without_a_label() -> None:
     memory, seen = toy.Memory(), []
     planned = experiment(Stopping(images=30))
