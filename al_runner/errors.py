@@ -1,4 +1,4 @@
-"""The exception for a mistake of the user."""
+"""The exceptions that say something to the user."""
 
 
 class UsageError(Exception):
@@ -7,3 +7,7 @@ class UsageError(Exception):
 
 class Waiting(Exception):
     """A run can't go on before somebody has given labels."""
+
+
+# ArithmeticError and subclasses of our own say that a net computes NaN; these of Python's are faults of the code.
+FAULTS = (ZeroDivisionError, OverflowError, FloatingPointError)

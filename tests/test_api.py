@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -313,7 +314,8 @@ def test_choose_warns_of_a_net_that_gives_probabilities(caplog: pytest.LogCaptur
 
 def test_choose_takes_numpy_s_whole_numbers() -> None:
     wanted = al_runner.choose("random", net=toy_net(), pool=POOL, n=3, seed=4)
-    chosen = al_runner.choose("random", net=toy_net(), pool=POOL, n=np.int64(3), seed=np.uint8(4))  # type: ignore[arg-type]
+    given: dict[str, Any] = {"n": np.int64(3), "seed": np.uint8(4)}
+    chosen = al_runner.choose("random", net=toy_net(), pool=POOL, **given)
     assert torch.equal(chosen, wanted)
 
 
@@ -364,6 +366,19 @@ class Greedy(Strategy):
 def test_a_shortage_of_memory_is_no_lack_of_labelled_inputs() -> None:
     with pytest.raises(torch.OutOfMemoryError):
         al_runner.choose(Greedy(), net=toy_net(), pool=POOL, n=5)
+
+
+class Dividing(Strategy):
+    """Has a fault."""
+
+    def select(self, fitted: Fitted, pool: Pool, n: int, rng: torch.Generator) -> Tensor:
+        return pool.candidates[: n // 0]
+
+
+def test_a_fault_of_a_strategy_s_code_stays_what_it_is() -> None:
+    """It is an ArithmeticError too, but it says nothing of the net."""
+    with pytest.raises(ZeroDivisionError):
+        al_runner.choose(Dividing(), net=toy_net(), pool=POOL, n=5)
 
 
 def test_a_persons_run_from_python_and_its_export(al_run: Command, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from al_runner.api.compose import composed, usage_errors, value_of
 from al_runner.engine.drive import drive
 from al_runner.engine.one_by_one import train_all
-from al_runner.errors import UsageError
+from al_runner.errors import FAULTS, UsageError
 from al_runner.learners.committee import Committee
 from al_runner.learners.plain import SingleNet
 from al_runner.models.outputs import are_probabilities, described
@@ -218,9 +218,9 @@ def asked(strategy: Strategy, fitted: Fitted, data: DataSet, known: int, n: int,
     pool.buy(data.train[:known], data.labels[:known])
     try:
         answer = drive(strategy.query(fitted, pool, n, streams), train_all)
+    except FAULTS:
+        raise
     except ArithmeticError as error:
-        if type(error) is not ArithmeticError:  # a division by zero, for example, is a fault of the code
-            raise
         raise UsageError(f"{strategy.name} can't choose: {error}; look at the net's weights and the inputs") from error
     except (RuntimeError, IndexError) as error:
         if known or isinstance(error, torch.OutOfMemoryError):

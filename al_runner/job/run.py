@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from al_runner.engine.drive import drive
 from al_runner.engine.stacked import Stacked
 from al_runner.engine.stopping import NonFiniteLoss
-from al_runner.errors import UsageError, Waiting
+from al_runner.errors import FAULTS, UsageError, Waiting
 from al_runner.job.build import build
 from al_runner.job.device import set_torch, torch_device
 from al_runner.job.methods import require_logger
@@ -201,11 +201,9 @@ async def carry_out(
             " or learner.optimizer.lr" if hasattr(experiment.learner, "optimizer") else ""
         )
         raise UsageError(f"round {len(record.rows)}: {error}; lower {rates} (every earlier round is kept)") from error
-    except ArithmeticError as error:
-        if type(error) is not ArithmeticError:  # a division by zero, for example, is a fault of the code
-            raise
-        raise UsageError(f"round {len(record.rows)}: {error} (every earlier round is kept)") from error
     except Exception as error:
+        if isinstance(error, ArithmeticError) and not isinstance(error, FAULTS):
+            raise UsageError(f"round {len(record.rows)}: {error} (every earlier round is kept)") from error
         error.add_note(
             f"This ended round {len(record.rows)}. Every earlier round is kept; the same command goes on there."
         )

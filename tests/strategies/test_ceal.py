@@ -53,7 +53,7 @@ def test_a_round_trains_only_on_its_own_pseudo_labels() -> None:
     learner = PseudoLabelling(base, Threshold(0.4, 0.35, "linear"), "previous")
     fitted = None
     for round_ in range(4):
-        fitted = drive(learner.fit(DATA, Streams(0, round_), fitted))  # type: ignore[arg-type]
+        fitted = drive(learner.fit(DATA, Streams(0, round_), fitted))
     assert [data.x.flatten().tolist() for data, _, _ in base.seen] == [[0, 3], [0, 3, 2, 1, 0], [0, 3, 2], [0, 3]]
     assert [data.y.tolist() for data, _, _ in base.seen] == [[1, 1], [1, 1, 1, 1, 0], [1, 1, 1], [1, 1]]
     assert learner.continues
@@ -62,7 +62,7 @@ def test_a_round_trains_only_on_its_own_pseudo_labels() -> None:
 def test_the_labeller_may_be_a_net_trained_on_the_true_labels() -> None:
     base = Noting()
     learner = PseudoLabelling(base, Threshold(0.4, 0.0, "linear"), "labelled")
-    drive(learner.fit(DATA, Streams(0, 3), None))  # type: ignore[arg-type]
+    drive(learner.fit(DATA, Streams(0, 3), None))
     assert [len(data.y) for data, _, _ in base.seen] == [2, 5]
     assert [streams for _, streams, _ in base.seen] == [Streams(0, 3, "/labeller"), Streams(0, 3)]
     assert not learner.continues
@@ -71,7 +71,7 @@ def test_the_labeller_may_be_a_net_trained_on_the_true_labels() -> None:
 def test_a_fit_on_trial_without_an_earlier_one_makes_its_own_labeller() -> None:
     base = Noting()
     learner = PseudoLabelling(base, Threshold(0.4, 0.0, "linear"), "previous")
-    drive(learner.fit(DATA, Streams(0, 3), None))  # type: ignore[arg-type]
+    drive(learner.fit(DATA, Streams(0, 3), None))
     assert [len(data.y) for data, _, _ in base.seen] == [2, 5]
     assert [previous for *_, previous in base.seen] == [None, None]
 

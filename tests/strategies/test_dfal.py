@@ -154,7 +154,7 @@ def test_the_net_that_chose_a_query_makes_its_twins_and_they_stay() -> None:
     fitted: list[Fitted] = []
     for old, bought in pairwise((0, 4, 6, 9)):
         data = TrainData(x[:bought], y[:bought], x[:1], y[:1], old=old)
-        fitted.append(drive(learner.fit(data, Streams(0, 0), fitted[-1] if fitted else None)))  # type: ignore[arg-type]
+        fitted.append(drive(learner.fit(data, Streams(0, 0), fitted[-1] if fitted else None)))
     assert learner.continues
     assert [len(data.y) for data in base.seen] == [4, 6 + 2, 9 + 2 + 3]
     assert base.seen[2].y.tolist() == [*y.tolist(), *y[4:].tolist()]
@@ -174,9 +174,9 @@ def test_only_bought_examples_get_twins() -> None:
     """Not those that another part has added, such as pseudo-labelled ones."""
     base, x, y = Linear(), images(9), torch.arange(9) % 3
     learner = Dfal(twins=True).wrap(base)
-    before = drive(learner.fit(TrainData(x[:4], y[:4], x[:1], y[:1]), Streams(0, 0), None))  # type: ignore[arg-type]
+    before = drive(learner.fit(TrainData(x[:4], y[:4], x[:1], y[:1]), Streams(0, 0), None))
     data = TrainData(x[:6], y[:6], x[:1], y[:1], old=4).plus(x[6:], y[6:])
-    drive(learner.fit(data, Streams(0, 1), before))  # type: ignore[arg-type]
+    drive(learner.fit(data, Streams(0, 1), before))
     assert base.seen[1].y.tolist() == [*y.tolist(), *y[4:6].tolist()]
 
 
