@@ -1,6 +1,7 @@
 """The command al-compare: run folders in; tables out that say who is better, by how much and how surely."""
 
 import argparse
+import shlex
 import sys
 from collections.abc import Sequence
 from itertools import chain
@@ -34,7 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     for line in notes:
         say(f"al-compare: {line}", file=sys.stderr)
     out = options.out or out_folder(options.directories, contents, "compare")
-    written = save_tables(comparison, out, look.names, columns, notes)
+    command_line = shlex.join(["al-compare", *(sys.argv[1:] if argv is None else argv)])
+    written = save_tables(comparison, out, look.names, columns, notes, command_line)
     for name, figure in chain(forests(comparison.cases, look), critical_differences(comparison.cases, look)):
         written += save_all(figure, [out / f"{name}.{suffix}" for suffix in formats_of(options)])
     if options.full:

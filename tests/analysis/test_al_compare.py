@@ -35,7 +35,7 @@ def test_learners_can_be_compared_with_each_other(tmp_path, capsys):
     cli_compare.main(
         [str(tmp_path), "--across", "learner", "--baseline", "random-plain", "--only", "random-plain,entropy-ensemble"]
     )
-    assert "25.00 ± 2.48 points below random-plain (3 paired seeds" in capsys.readouterr().out
+    assert "25.00 ± 2.48 points below random-plain, beyond chance (3 paired seeds" in capsys.readouterr().out
 
 
 def test_only_some_are_compared(tmp_path, capsys):
@@ -101,7 +101,9 @@ def test_files_lie_in_a_folder_of_their_own_among_runs_and_beside_a_table(tmp_pa
         (alone / name).write_text("an old file\n")
     assert cli_compare.main([str(alone)]) == 0
     assert [path for path in alone.iterdir() if path.is_dir()] == []
-    assert (alone / "compare.md").read_text() == (elsewhere / "compare.md").read_text()
+    text, _, made = (alone / "compare.md").read_text().partition("\n\nMade with ")
+    assert text == (elsewhere / "compare.md").read_text().partition("\n\nMade with ")[0]
+    assert made == f"`al-compare {alone}`.\n"
     for file in elsewhere.iterdir():
         (runs / "compare" / file.name).unlink()
     (runs / "compare").rmdir()

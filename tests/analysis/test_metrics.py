@@ -73,18 +73,18 @@ def test_the_lowest_so_far_is_of_the_run_s_own_rounds(tmp_path):
 def test_verdicts_name_the_metric_and_its_unit(tmp_path):
     frame = load(opposed(tmp_path))
     said = {name: verdict(cases(frame, metric=METRICS[name])[0]) for name in NAMES}
-    lead = ", 20.00 ± 1.30 points below random (4 paired seeds"
+    lead = "It is 20.00 ± 1.30 points below random, beyond chance (4 paired seeds"
     assert said["balanced_accuracy"].startswith(
-        f"With 24 labels kfac_vfe ends lowest by balanced error, at 27.00 ± 3.44%{lead}"
+        f"With 24 labels kfac_vfe has the lowest balanced error: 27.00 ± 3.44%. {lead}"
     )
-    assert "ends lowest by 1 - macro-F1, at 27.00" in said["macro_f1"]
+    assert "has the lowest 1 - macro-F1: 27.00" in said["macro_f1"]
     assert said["brier"].startswith(
-        "With 24 labels kfac_vfe ends lowest by Brier score, at 0.5400 ± 0.0687, 0.4000 ± 0.0260 below random"
+        "With 24 labels kfac_vfe has the lowest Brier score: 0.5400 ± 0.0687. It is 0.4000 ± 0.0260 below random"
     )
-    assert "ends lowest by calibration error, at 27.00" in said["ece"]
-    assert "ends lowest by 1 - AUROC, at 27.00" in said["auroc"]
-    assert "ends lowest by 1 - average precision, at 27.00" in said["average_precision"]
-    assert "With 24 labels random ends lowest, at 27.00" in said["error"]
+    assert "has the lowest calibration error: 27.00" in said["ece"]
+    assert "has the lowest 1 - AUROC: 27.00" in said["auroc"]
+    assert "has the lowest 1 - average precision: 27.00" in said["average_precision"]
+    assert "With 24 labels random has the lowest error: 27.00" in said["error"]
     assert "%" not in said["brier"] and "points" not in said["brier"]
 
 
@@ -145,7 +145,7 @@ def test_the_report_is_of_the_metric(tmp_path):
     opposed(tmp_path)
     assert cli_report.main([str(tmp_path), "--metric", "balanced_accuracy"]) == 0
     page = (tmp_path / "report.html").read_text()
-    assert "gives the lowest balanced test error" in page and "KFAC-VFE ends lowest by balanced error" in page
+    assert "gives the lowest balanced test error" in page and "KFAC-VFE has the lowest balanced error" in page
 
 
 def test_a_results_csv_keeps_the_metrics(tmp_path):

@@ -102,7 +102,7 @@ class Comparison:
         ]
 
     def verdicts(self) -> list[str]:
-        """One to three sentences for each case, which begin with its title."""
+        """A few sentences for each case, which begin with its title."""
         return [f"{case.title}: {verdict(case)}" for case in self.cases]
 
 
@@ -117,15 +117,18 @@ def save_tables(
     names: Names | None = None,
     columns: tuple[str, ...] = DEFAULT,
     notes: Sequence[str] = (),
+    command: str | None = None,
 ) -> list[Path]:
     """Write compare_*.csv, compare.md, and compare.tex with these columns into `out`. Returns the paths.
 
-    Files of another metric than the test error have its name in theirs. In compare.md the `notes` follow the verdicts.
+    Files of another metric than the test error have its name in theirs. In compare.md the `notes` follow the verdicts,
+    and the `command` that made it comes last.
     """
     what = stem_of(comparison.metric, "compare")
     written = [write(out / f"{what}_{name}.csv", as_csv(table)) for name, table in comparison.frames.items()]
     listed = ["\n".join(f"- {markdown(note)}" for note in notes)] if notes else []
     marked = [*map(markdown, comparison.verdicts()), *listed, *(table.as_markdown() for table in comparison.shown())]
+    marked += [f"Made with `{command}`."] if command else []
     latex = ["% needs \\usepackage{booktabs}"]
     latex += [latex_table(case, names or Names(), columns) for case in comparison.cases]
     for name, parts in ((f"{what}.md", marked), (f"{what}.tex", latex)):

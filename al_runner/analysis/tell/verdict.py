@@ -23,7 +23,8 @@ def verdict(case: Case, names: Naming = str) -> str:
     """
     if case.ranked.empty:
         return " ".join([refusal(case, names), *cautions(case)])
-    return " ".join([_at_the_end(case, names), *_on_the_way(case, names), *_not_ranked(case, names), *cautions(case)])
+    ranked = [*_at_the_end(case, names), *_on_the_way(case, names), *_not_ranked(case, names)]
+    return " ".join([*ranked, *cautions(case)])
 
 
 def cautions(case: Case) -> list[str]:
@@ -47,14 +48,13 @@ def cautions(case: Case) -> list[str]:
 
 
 def _on_the_way(case: Case, names: Naming) -> list[str]:
-    """One sentence if the curve with the lowest mean error over the budget is not the one that ends lowest."""
+    """Sentences on the curve with the lowest mean error over the budget, if it is not the one that ends lowest."""
     lowest, best = case.lowest("area"), str(case.ranked.index[0])
     if not lowest or best in lowest:
         return []
-    area = interval(case.values(lowest[0], "area"))
-    least = "errs least" if case.metric == ERROR else f"has the lowest {case.metric.words}"
-    leads = _leads(case, names, lowest[0], [best], "area")
-    return [f"On average over the budget {names(lowest[0])} {least}, {amount(case.metric, *area)}{leads}."]
+    area = amount(case.metric, *interval(case.values(lowest[0], "area")))
+    found = f"On average over the whole budget {names(lowest[0])} has the lowest {_what(case)}: {area}."
+    return [found, *_held_against(case, names, lowest[0], [best], "area")]
 
 
 def _not_ranked(case: Case, names: Naming) -> list[str]:
@@ -63,55 +63,57 @@ def _not_ranked(case: Case, names: Naming) -> list[str]:
     return [f"Not ranked, because other strategies have more seeds: {listed(few)}."] if few else []
 
 
-def _at_the_end(case: Case, names: Naming) -> str:
-    """One sentence that compares the curve that ends lowest with the baseline and the next best."""
+def _at_the_end(case: Case, names: Naming) -> list[str]:
+    """Sentences that compare the curve that ends lowest with the baseline and the next best."""
     best = str(case.ranked.index[0])
     final = amount(case.metric, *interval(case.values(best, "final")))
-    of = "" if case.metric == ERROR else f" by {case.metric.words}"
-    start = f"With {case.budget.end:,} labels {names(best)} ends lowest{of}, at {final}{_of_rounds(case)}"
+    found = f"With {case.budget.end:,} labels {names(best)} has the lowest {_what(case)}: {final}{_of_rounds(case)}."
     if case.baseline not in case.ranked.index:
-        return f"{start}; there is no {names(case.baseline)} with enough finished seeds to hold it against."
+        return [found, f"There is no {names(case.baseline)} with enough finished seeds to hold it against."]
     second = str(case.ranked.index[1])
     if best == case.baseline:
-        nothing = "none of the ranked strategies" if case.unranked else "nothing"
-        return f"{start}, so {nothing} beats it{_leads(case, names, best, [second])}."
-    return f"{start}{_leads(case, names, best, list(dict.fromkeys((case.baseline, second))))}."
+        nothing = "none of the ranked strategies" if case.unranked else "no other strategy"
+        return [found, f"So {nothing} beats it.", *_held_against(case, names, best, [second])]
+    return [found, *_held_against(case, names, best, list(dict.fromkeys((case.baseline, second))))]
 
 
-def _leads(case: Case, names: Naming, best: str, others: Sequence[str], measure: str = "final") -> str:
-    """Clauses that compare `best` with the others: equal ones, leads beyond chance, leads by chance, and no leads.
+def _what(case: Case) -> str:
+    return "error" if case.metric == ERROR else case.metric.words
+
+
+def _held_against(case: Case, names: Naming, best: str, others: Sequence[str], measure: str = "final") -> list[str]:
+    """A sentence for each of the others: how far `best` is below it, and whether that may be chance.
 
     `best` has the lowest mean over the seeds that all ranked curves share. Two of them may share more seeds, over which
     it is not lower.
     """
-    sure, unsure, equal, behind = [], [], [], []
+    sentences = []
     for other in others:
         test = case.test(best, other, measure)
-        lead = points(case.metric, 0.0 - test.mean, test.half)
+        pairs, lead = f"{test.pairs} paired seeds", points(case.metric, 0.0 - test.mean, test.half)
         if test.mean == 0 and test.half == 0:
-            equal.append(f", equal to {names(other)} in each of {test.pairs} paired seeds")
+            sentences.append(f"It is equal to {names(other)} in each of {pairs}.")
         elif isnan(test.t_p):  # no variance
-            equal.append(f", {lead} below {names(other)}, the same in each of {test.pairs} paired seeds")
+            sentences.append(f"It is {lead} below {names(other)}, the same in each of {pairs}.")
         elif test.mean > 10.0**-DIGITS:
-            shown = points(case.metric, test.mean, test.half)
-            behind.append(f", but over all {test.pairs} seeds that both have, it is {shown} above {names(other)}")
+            above = points(case.metric, test.mean, test.half)
+            sentences.append(f"But over all {test.pairs} seeds that both have, it is {above} above {names(other)}.")
         else:
             p = case.corrected_p(best, other, measure)
-            facts = f"{test.pairs} paired seeds, {p_value(p)} by Holm"
+            facts = f"{pairs}, {p_value(p)} after correction"
             if not isnan(p) and p < LEVEL:
-                sure.append(f", {lead} below {names(other)} ({facts})")
+                sentences.append(f"It is {lead} below {names(other)}, beyond chance ({facts}).")
             else:
                 needed = _needed(case.seeds_needed(best, other, measure))
-                unsure.append(f"of {lead} over {names(other)} ({facts}; {needed} seeds would tell)")
-    chance = f", but its lead {' and '.join(unsure)} may be chance" if unsure else ""
-    return "".join(equal + sure) + chance + "".join(behind)
+                sentences.append(f"It is {lead} below {names(other)}, which may be chance ({facts}; {needed}).")
+    return sentences
 
 
 def _needed(seeds: float) -> str:
-    """How many seeds would be enough."""
+    """How many seeds would be enough, as a clause."""
     if not isfinite(seeds):
-        return "no number of"
-    return f"only more than {MOST_SEEDS:,}" if seeds > MOST_SEEDS else f"about {seeds_text(seeds)}"
+        return "no number of seeds would tell"
+    return f"{f'more than {MOST_SEEDS:,}' if seeds > MOST_SEEDS else f'about {seeds_text(seeds)}'} seeds would tell"
 
 
 def _of_rounds(case: Case) -> str:

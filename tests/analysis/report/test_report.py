@@ -411,7 +411,7 @@ def test_the_page_asks_the_network_for_nothing_and_escapes_what_it_is_given(tmp_
     assert not re.search(r'(?:src|href)\s*=\s*"(?!data:|#)', text)
     assert not re.search(r"@import|url\((?!data:|\$|#)", text)
     assert "al-run a=&lt;b&gt;" in text
-    assert text.index("With 24 labels Entropy ends lowest") < text.index("<main>")
+    assert text.index("With 24 labels Entropy has the lowest error") < text.index("<main>")
     data = json.loads(re.search(r'id="data">(.*?)</script>', text, re.S).group(1))
     views = {view["name"]: view for view in data["charts"]["errors0"]}
     assert list(views) == ["test error", "difference to Random", "lowest so far", "validation error"]

@@ -28,7 +28,8 @@ def test_the_verdict_has_the_table_s_p_and_asks_for_more_seeds_than_there_are(tm
     assert test.seeds_needed <= 3
     needed = seeds_needed(test.mean, float(np.std(np.subtract(ends["entropy"], ends["random"]), ddof=1)), 0.05 / 4)
     assert needed > 3
-    assert f"over random (3 paired seeds, p = {p:.2g} by Holm; about {needed:.0f} seeds would tell)" in verdict(case)
+    facts = f"(3 paired seeds, p = {p:.2g} after correction; about {needed:.0f} seeds would tell)"
+    assert f"below random, which may be chance {facts}" in verdict(case)
 
 
 def test_two_seeds_are_not_ranked_and_the_need_is_said(tmp_path):
@@ -71,8 +72,8 @@ def test_a_shorter_budget_that_can_be_ranked_is_named(tmp_path):
 
 def test_verdict_says_how_sure_it_is(tmp_path):
     text = verdict(cases(load(two(tmp_path)))[0])
-    assert text.startswith("With 24 labels kfac_vfe ends lowest, at 27.00 ± 3.44%, 20.00 ± ")
-    assert text.endswith("points below random (4 paired seeds, p < 0.001 by Holm).")
+    assert text.startswith("With 24 labels kfac_vfe has the lowest error: 27.00 ± 3.44%. It is 20.00 ± ")
+    assert text.endswith("points below random, beyond chance (4 paired seeds, p < 0.001 after correction).")
 
 
 def test_identical_curves_are_no_lead(tmp_path):
@@ -81,15 +82,15 @@ def test_identical_curves_are_no_lead(tmp_path):
             make_run(tmp_path, strategy, seed, errors)
     case = cases(load(tmp_path))[0]
     assert paired_tests([case])[["mean", "t_p", "t_holm", "wilcoxon_p"]].to_numpy().tolist() == [[0, 1, 1, 1]] * 2
-    assert verdict(case).endswith(", equal to entropy in each of 4 paired seeds.")
-    assert "lead" not in verdict(case)
+    assert verdict(case).endswith("It is equal to entropy in each of 4 paired seeds.")
+    assert "chance" not in verdict(case)
 
 
 def test_differences_that_cancel_are_told_apart_by_no_number_of_seeds(tmp_path):
     for strategy, ends in (("random", (0.25, 0.5, 0.5)), ("entropy", (0.5, 0.25, 0.5))):
         for seed, end in enumerate(ends):
             make_run(tmp_path, strategy, seed, [0.9, end])
-    assert "3 paired seeds, p = 1 by Holm; no number of seeds would tell" in verdict(cases(load(tmp_path))[0])
+    assert "3 paired seeds, p = 1 after correction; no number of seeds would tell" in verdict(cases(load(tmp_path))[0])
 
 
 def test_more_seeds_than_anybody_runs_are_not_counted(tmp_path):
@@ -98,7 +99,7 @@ def test_more_seeds_than_anybody_runs_are_not_counted(tmp_path):
             make_run(tmp_path, strategy, seed, [0.9, end])
     case = cases(load(tmp_path))[0]
     assert 1000 < case.gaps("final")["entropy"].test.seeds_needed < np.inf
-    assert "by Holm; only more than 1,000 seeds would tell" in verdict(case)
+    assert "after correction; more than 1,000 seeds would tell" in verdict(case)
 
 
 def test_cases_are_named_by_what_tells_them_apart(tmp_path):
@@ -132,8 +133,8 @@ def test_a_baseline_that_is_ahead_has_the_table_s_p_too(tmp_path):
     assert table.loc["entropy", "final_minus_baseline_p"] == pytest.approx(max(2 * p["badge"], p["entropy"]))
     assert table.loc["badge", "final_minus_baseline_p"] == pytest.approx(2 * p["badge"])
     assert np.isnan(table.loc["margin", "final_minus_baseline_p"])
-    shown = f"over entropy (3 paired seeds, p = {table.loc['entropy', 'final_minus_baseline_p']:.2g} by Holm"
-    assert shown in verdict(case)
+    shown = f"(3 paired seeds, p = {table.loc['entropy', 'final_minus_baseline_p']:.2g} after correction"
+    assert f"below entropy, which may be chance {shown}" in verdict(case)
 
 
 def test_a_pair_has_one_corrected_p_wherever_it_is_shown(tmp_path):
@@ -197,27 +198,29 @@ def test_a_curve_with_few_seeds_does_not_decide_the_ranking_of_the_others(tmp_pa
     assert case.lowest("area") == ["alpha"]
     assert results([case]).set_index("curve")["rank"].tolist()[:3] == [3, 1, 2]
     said = verdict(case)
-    assert "alpha ends lowest" in said
+    assert "alpha has the lowest error: " in said
     assert "Not ranked, because other strategies have more seeds: gamma (3 seeds)." in said
 
 
 def test_two_curves_are_ranked_by_the_seeds_that_they_share(tmp_path):
     case = ends(tmp_path, {"random": [0.5, 0.51, 0.52] * 4, "alpha": [0.3, 0.31, 0.32]})
     assert list(case.ranked.index) == ["alpha", "random"]
-    assert "alpha ends lowest" in verdict(case)
+    assert "alpha has the lowest error: " in verdict(case)
 
 
 def test_a_baseline_with_few_seeds_is_said_to_have_too_few(tmp_path):
     many = {"alpha": [0.3, 0.31, 0.32] * 3, "beta": [0.4, 0.41, 0.42] * 3}
     said = verdict(ends(tmp_path, {"random": [0.5, 0.51, 0.52], **many}))
-    assert "there is no random with enough finished seeds to hold it against" in said
+    assert "There is no random with enough finished seeds to hold it against" in said
     assert "Not ranked, because other strategies have more seeds: random (3 seeds)." in said
 
 
 def test_nothing_is_said_to_beat_the_baseline_only_of_what_is_ranked(tmp_path):
     best = {"random": [0.2, 0.21, 0.2], "worse": [0.3, 0.31, 0.32]}
-    assert "so nothing beats it" in verdict(ends(tmp_path / "all", best))
-    assert "so none of the ranked strategies beats it" in verdict(ends(tmp_path / "few", {**best, "low": [0.01, 0.02]}))
+    assert "So no other strategy beats it." in verdict(ends(tmp_path / "all", best))
+    assert "So none of the ranked strategies beats it." in verdict(
+        ends(tmp_path / "few", {**best, "low": [0.01, 0.02]})
+    )
 
 
 def test_a_lead_over_the_shared_seeds_that_all_seeds_turn_round_is_said(tmp_path):
@@ -225,7 +228,7 @@ def test_a_lead_over_the_shared_seeds_that_all_seeds_turn_round_is_said(tmp_path
     first, second = [0.2, 0.21, 0.22, 0.5, 0.52, 0.54], [0.3, 0.31, 0.32, 0.1, 0.11, 0.12]
     case = ends(tmp_path, {"random": first, "second": second, "third": [0.6, 0.61, 0.62]})
     assert list(case.ranked.index) == ["random", "second", "third"]
-    assert "but over all 6 seeds that both have, it is 15.50 ± " in verdict(case)
+    assert "But over all 6 seeds that both have, it is 15.50 ± " in verdict(case)
     assert " points above second" in verdict(case)
 
 
@@ -241,9 +244,9 @@ def test_the_lowest_mean_error_is_compared_in_pairs(tmp_path):
         make_run(tmp_path, "fast", seed, [0.8, 0.3 + 0.01 * seed, 0.31 + 0.02 * seed])
         make_run(tmp_path, "late", seed, [0.8, 0.7 - 0.01 * seed, 0.1])
     said = verdict(cases(load(tmp_path))[0])
-    assert "late ends lowest" in said
-    assert "On average over the budget fast errs least" in said
-    assert "points below late (4 paired seeds, p = " in said
+    assert "late has the lowest error: 10.00" in said
+    assert "On average over the whole budget fast has the lowest error: " in said
+    assert "points below late, beyond chance (4 paired seeds, p = " in said
 
 
 def test_equal_curves_share_a_rank(tmp_path):
