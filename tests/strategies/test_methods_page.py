@@ -1,4 +1,4 @@
-"""docs/methods.md says of every strategy what it computes, what it costs, and which options it has."""
+"""docs/methods.md says what every strategy buys; docs/formulas.md says what it computes, its cost and its options."""
 
 import re
 from pathlib import Path
@@ -7,18 +7,17 @@ import configs
 import pytest
 from omegaconf import DictConfig
 
-PAGE = (Path(__file__).parents[2] / "docs" / "methods.md").read_text()
-TABLE, _, REST = PAGE.partition("## Every method: its formula, its cost, its options")
-SECTION = REST.partition("\n## ")[0]
+DOCS = Path(__file__).parents[2] / "docs"
+TABLE, FORMULAS = ((DOCS / f"{name}.md").read_text() for name in ("methods", "formulas"))
 ENTRIES = {
     name: " ".join(text.split())
-    for name, text in re.findall(r"^- \*\*`(\w+)`\*\*:(.*?)(?=^- |^\*\*|\Z)", SECTION, re.S | re.M)
+    for name, text in re.findall(r"^- \*\*`(\w+)`\*\*:(.*?)(?=^- |^\*\*|\Z)", FORMULAS, re.S | re.M)
 }
 NAMES = configs.names("strategy")
 
 
 def test_every_strategy_has_one_entry_and_a_row_of_the_table() -> None:
-    assert SECTION.count("- **`") == len(ENTRIES)
+    assert FORMULAS.count("- **`") == len(ENTRIES)
     assert sorted(ENTRIES) == NAMES
     table = TABLE.partition("| `strategy=` |")[2].partition("\n\n")[0]
     rows = [line.split("|")[1] for line in table.splitlines()[2:]]
