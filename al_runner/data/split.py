@@ -112,8 +112,10 @@ def _count(name: str, wanted: float | None, available: int) -> int:
     count = round(size * available) if 0 < size < 1 else int(size)
     least = 0 if name == "val" and size == 0 else 1
     if not least <= count < available or (size >= 1 and count != size):
+        drawn = f"dataset.split.{name} is {size:g}, but it is drawn from"
+        if available < 2:
+            raise UsageError(f"{drawn} {available} image; add images")
         raise UsageError(
-            f"dataset.split.{name} is {size:g}, but it is drawn from {available} images; "
-            f"give a whole number from 1 to {available - 1}, or a fraction below 1"
+            f"{drawn} {available} images; give a whole number from 1 to {available - 1}, or a fraction below 1"
         )
     return count

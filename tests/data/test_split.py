@@ -81,6 +81,11 @@ def test_sizes_beyond_the_data_are_refused(split, message):
         split.apply(arrays())
 
 
+def test_one_image_can_t_be_shared_out():
+    with pytest.raises(UsageError, match=r"dataset\.split\.val is 0\.1, but it is drawn from 1 image; add images"):
+        Split().apply(arrays(train=1))
+
+
 def test_a_size_that_is_no_number_is_refused():
     with pytest.raises(UsageError, match=r"dataset\.split\.val is 'many'; it must be a number or null"):
         Split(val="many")

@@ -94,7 +94,11 @@ def read_columns(file: Path, wanted: Mapping[str, Parser], more: Mapping[str, Pa
         raise UsageError(f"{file} can't be read ({one_line(error)}); restore it from a copy") from error
     missing = [name for name in wanted if name not in header]
     if missing:
-        raise UsageError(f"{file} has no column {missing[0]}; restore it from a copy, or move it away")
+        raise UsageError(
+            f"{file} has semicolons between its cells, as spreadsheets write them; save it with commas"
+            if len(header) == 1 and ";" in header[0]
+            else f"{file} has no column {missing[0]}; restore it from a copy, or move it away"
+        )
     wrong = next((line for line, cells in enumerate(lines, start=2) if len(cells) != len(header)), 0)
     if wrong:
         raise UsageError(

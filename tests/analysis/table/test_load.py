@@ -189,6 +189,14 @@ def test_the_classes_of_a_run_of_0_1_0_are_unknown(tmp_path):
     pd.testing.assert_frame_equal(load(tmp_path / "again"), frame)
 
 
+def test_a_table_that_a_spreadsheet_wrote_with_semicolons_is_told_from_a_damaged_one(tmp_path):
+    make_run(tmp_path / "runs", "random", 0, [0.9, 0.5])
+    (tmp_path / "table").mkdir()
+    write(tmp_path / "table" / "results.csv", as_csv(load(tmp_path / "runs")).replace(b",", b";"))
+    with pytest.raises(UsageError, match=r"results\.csv has semicolons between its cells.*; save it with commas"):
+        load(tmp_path / "table")
+
+
 @pytest.mark.parametrize(
     ("before", "after", "message"),
     [
