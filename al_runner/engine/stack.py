@@ -117,8 +117,11 @@ class Stack:
             self._best[name].index_copy_(0, at, value.detach().index_select(0, at))
 
     def net(self, row: int) -> nn.Module:
-        """A copy of the net at `row` alone, with its best weights."""
+        """A copy of the net at `row` alone, with its best weights; buffers that no state_dict has are those of now."""
         net = copy.deepcopy(self._template)
+        for name, value in net.named_buffers():
+            if name in self._buffers:
+                value.copy_(self._buffers[name][row])
         net.load_state_dict({name: value[row] for name, value in self._best.items()}, strict=False)
         return without_augmentation(net.to(memory_format=torch.channels_last), self._recipe)  # type: ignore[call-overload]
 

@@ -1,4 +1,5 @@
 import copy
+import math
 import weakref
 from dataclasses import replace
 from functools import partial
@@ -97,6 +98,16 @@ def test_stopping_and_restoring(
     assert len(snapshots) == checks
     assert same_weights(result.net, snapshots[best])
     assert result.steps == checks * 4
+
+
+@pytest.mark.parametrize(("losses", "best"), [([math.nan, 0.5, 0.7], 1), ([0.5, math.nan, 0.4], 2)], ids=str)
+def test_a_loss_that_can_t_be_measured_does_not_hide_later_ones(
+    monkeypatch: pytest.MonkeyPatch, losses: list[float], best: int
+) -> None:
+    """As where BatchNorm's statistics are still far off in an early check."""
+    snapshots = scripted(monkeypatch, losses, "mean_loss")
+    result = train(fit(toy.recipe(monitor="loss", max_checks=3, patience=3)))
+    assert same_weights(result.net, snapshots[best])
 
 
 @pytest.mark.parametrize("value", [-0.1, 1.0])

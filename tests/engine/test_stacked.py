@@ -113,6 +113,33 @@ def test_weights_that_no_output_depends_on_stay_as_they_are_in_a_stack(optimizer
     require_equal(train_stack(asked), alone, 1e-9)
 
 
+class Projection(nn.Module):
+    """Random features of a net's own, in a buffer that its state_dict does not have."""
+
+    weight: Tensor
+
+    def __init__(self, inputs: int, outputs: int):
+        super().__init__()
+        self.register_buffer("weight", torch.randn(inputs, outputs) / inputs**0.5, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x @ self.weight
+
+
+def projected(shape: tuple[int, int, int], classes: int) -> nn.Module:
+    return nn.Sequential(nn.Flatten(), Projection(prod(shape), 12), nn.ReLU(), nn.Dropout(0.1), nn.Linear(12, classes))
+
+
+def test_a_net_leaves_a_stack_with_the_buffers_it_was_trained_with() -> None:
+    asked = fits(projected, recipe())
+    for one, other in zip(train_stack(asked), [train(fit) for fit in asked], strict=True):
+        assert isinstance(one, Trained)
+        held, expected = dict(one.net.named_buffers()), dict(other.net.named_buffers())
+        assert held.keys() == expected.keys()
+        for name, value in expected.items():
+            torch.testing.assert_close(held[name], value, rtol=0, atol=0, msg=lambda m, n=name: f"{n}: {m}")
+
+
 def test_training_ends_at_a_training_error_in_both_engines() -> None:
     """The inputs are points, as for a classifier of features, and each net's training set is its validation set."""
     rng = torch.Generator().manual_seed(0)
