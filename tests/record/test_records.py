@@ -487,6 +487,26 @@ def test_the_names_of_bought_files_stand_in_the_table_and_survive_a_damaged_jour
     assert (tmp_path / NAME).read_bytes() == journal
 
 
+@pytest.mark.parametrize("event", ["asked", "answered", "bought"])
+def test_names_that_look_like_numbers_survive_a_damaged_journal(tmp_path: Path, event: str) -> None:
+    """As of traffic signs, whose classes are folders 00000 to 00042; a person's labels must not be lost."""
+    record = RunRecord(tmp_path)
+    record.settle()
+    record.begin(CONFIG, {"data": "1f"}, ["007", "1e5", "1_000"])
+    record.ask(0, torch.tensor([2, 0, 1]), 0.5, {"nan": 7.0})
+    record.answer({2: 1, 0: 0, 1: -1}, {0: "00014", 1: "1.50"})
+    record.buy(0, torch.tensor([2, 0]), torch.tensor([1, 0]), 0.5, {"007": 7.0, "inf": 0.25})
+    record.measure(0, {**dict.fromkeys(COLUMNS, 0.0), "labelled": 2}, None)
+    record.end()
+    journal = (tmp_path / NAME).read_bytes()
+    lines = journal.splitlines(keepends=True)
+    place = next(i for i, line in enumerate(lines) if f'"event": "{event}"'.encode() in line)
+    lines[place] = lines[place].replace(b'"id": [2,', b'"id": [3,')
+    (tmp_path / NAME).write_bytes(b"".join(lines))
+    assert RunRecord(tmp_path, recover=True).settle() == f"{NAME} (line {place + 1}) damaged and set aside"
+    assert (tmp_path / NAME).read_bytes() == journal
+
+
 def test_a_run_of_an_older_version_goes_on(tmp_path):
     """Its options had other names, or were not there."""
     older = {"budget": {"balanced": True, "initial": 6}, "dataset": {"_target_": "al_runner.data.npz.npz"}}
