@@ -4,10 +4,12 @@ import math
 import os
 import resource
 import shutil
+import struct
 import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +31,7 @@ from al_runner.strategies.choice import Choice
 from al_runner.strategies.kfac_vfe import KfacVfe
 from al_runner.strategies.random import Random
 from al_runner.system.claim import Claim, Holder, Taken
-from al_runner.types import Fitted
+from al_runner.types import DataSet, Fitted
 
 CONFIG = {"seed": 0, "strategy": {"gamma": 0.0}}
 PLAN = [6, 5, 5, 5, 5]  # of toy.experiment
@@ -304,6 +306,19 @@ def test_a_fingerprint_is_of_labels_images_and_their_number() -> None:
     ]
     found = {fingerprint(some) for some in (data, toy.data_set(), *others)}
     assert len(found) == 1 + len(others)
+
+
+def test_a_fingerprint_stays_the_same_from_version_to_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every recorded run holds one. With another recipe no run could go on."""
+    monkeypatch.setattr("al_runner.record.provenance.AT_ONCE", 2)
+    images = torch.arange(5 * 6, dtype=torch.uint8).view(5, 2, 1, 3)
+    labels = torch.tensor([2, 0, 1, 1, 0])
+    data = DataSet(images, labels, *torch.arange(5).split([3, 1, 1]), ("a", "b", "c"))
+    told = b"[5, 2, 1, 3]" + struct.pack("<5q", 2, 0, 1, 1, 0) + bytes(range(30))
+    assert fingerprint(data) == older_fingerprint(data) == blake2b(told, digest_size=16).hexdigest()
+    beside = replace(data, features=torch.tensor([[0.5], [1.5], [2.5], [3.5], [4.5]]))
+    told += struct.pack("<5f", 0.5, 1.5, 2.5, 3.5, 4.5)
+    assert fingerprint(beside) == blake2b(told, digest_size=16).hexdigest()
 
 
 LIMITED = """
