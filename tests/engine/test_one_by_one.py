@@ -153,6 +153,7 @@ def test_two_fits_with_one_optimiser_are_one_long_training(count: int) -> None:
             one_by_one.step(net, optimizer, asked.data.x[batch], asked.data.y[batch], asked)
     for ours, theirs in zip(ended.net.parameters(), net.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
+    assert same_weights(train(second).net, ended.net)  # the state that it begins from was left as it is
     anew = train(second._replace(optimizer_state={}))
     assert not same_weights(anew.net, ended.net)
     assert train(second._replace(optimizer_state=None)).optimizer_state is None

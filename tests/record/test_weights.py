@@ -23,7 +23,8 @@ def kept_rounds(folder: Path, which: str, errors: list[float], since: int = 0) -
 
 
 @pytest.mark.parametrize(
-    ("errors", "best"), [([0.5, 0.3, 0.4], 1), ([0.5, 0.3, 0.3], 1), ([0.2, 0.3], 0), ([0.3, 0.2, 0.1], 2)]
+    ("errors", "best"),
+    [([0.5, 0.3, 0.4], 1), ([0.2, 0.4, 0.3], 0), ([0.5, 0.3, 0.3], 1), ([0.2, 0.3], 0), ([0.3, 0.2, 0.1], 2)],
 )
 def test_the_best_are_those_of_the_lowest_error_and_the_first_of_equals(
     tmp_path: Path, errors: list[float], best: int
