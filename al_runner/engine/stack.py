@@ -14,13 +14,7 @@ from torch.func import functional_call, vmap
 from torch.nn.functional import cross_entropy
 
 from al_runner.balance import example_weights
-from al_runner.engine.parts import (
-    fits_in_graph,
-    initial_net,
-    objectives,
-    optimizer_for,
-    without_augmentation,
-)
+from al_runner.engine.parts import fits_in_graph, initial_net, objectives, optimizer_for, without_augmentation
 from al_runner.engine.precision import precision
 from al_runner.engine.replay import Graphs, Replay
 from al_runner.models.layers import Seeded
@@ -117,8 +111,10 @@ class Stack:
             self._best[name].index_copy_(0, at, value.detach().index_select(0, at))
 
     def net(self, row: int) -> nn.Module:
-        """A copy of the net at `row` alone, with its best weights."""
+        """A copy of the net at `row` alone, with its best weights; buffers that no state_dict has are those of now."""
         net = copy.deepcopy(self._template)
+        for name, value in self._buffers.items():
+            net.get_buffer(name).copy_(value[row])
         net.load_state_dict({name: value[row] for name, value in self._best.items()}, strict=False)
         return without_augmentation(net.to(memory_format=torch.channels_last), self._recipe)  # type: ignore[call-overload]
 

@@ -31,8 +31,9 @@ class Patience:
             self._target, self._stale = error, 0
         else:
             self._stale += 1
-        lowest = error < self._lowest
-        self._lowest = min(error, self._lowest)
+        lowest = error < self._lowest  # never of a NaN, so it can't hide the minimum of later checks
+        if lowest:
+            self._lowest = error
         return lowest or self._recipe.keep == "last"
 
     @property

@@ -16,6 +16,9 @@ from al_runner.record.views import CONFIG, STARTS, TABLES
 
 Row = dict[str, Any]
 
+# Columns of texts, by table. A text may look like a number: a class may be called 007, and a file 1e5.
+TEXTS = {"acquired.csv": ("file",), "queries.csv": ("name",), "answered.csv": ("class", "file")}
+
 
 def copies(folder: Path) -> list[str]:
     """Lines of the journal without their hashes, made from the views. Some may be wrong; a hash shows which."""
@@ -33,7 +36,7 @@ def copies(folder: Path) -> list[str]:
             for number, (_, ids, seconds, facts_json) in _rounds(tables["asked.csv"])
         ),
         *(
-            body_of(Answered(number, ids, labels, [*map(str, words)], _files(names)))
+            body_of(Answered(number, ids, labels, words, _files(names)))
             for number, (_, ids, labels, words, names) in _rounds(tables["answered.csv"], "answer")
         ),
         *(body_of(Predicted(number, *columns[1:])) for number, columns in _rounds(tables["predicted.csv"])),
@@ -70,7 +73,12 @@ def _rows(path: Path, columns: Sequence[str]) -> list[Row]:
         text = path.read_bytes().decode(errors="replace").splitlines()
         (head, *_), lines = [*csv.reader(text[:1]), []], [*csv.reader(text[1:])]
         own = head if head and head == [name for name in columns if name in head] else columns
-        return [dict(zip(own, map(_value, line), strict=True)) for line in lines if len(line) == len(own)]
+        texts = TEXTS.get(path.name, ())
+        return [
+            {name: cell if name in texts else _value(cell) for name, cell in zip(own, line, strict=True)}
+            for line in lines
+            if len(line) == len(own)
+        ]
     return []
 
 
@@ -87,8 +95,8 @@ def _facts(text: Any) -> dict[str, float]:
     return {}
 
 
-def _files(names: Sequence[Any]) -> list[str] | None:
-    return [*map(str, names)] if any(name != "" for name in names) else None
+def _files(names: list[str]) -> list[str] | None:
+    return names if any(names) else None
 
 
 def _value(cell: str) -> Any:

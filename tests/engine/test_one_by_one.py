@@ -1,8 +1,10 @@
 import copy
+import math
 import weakref
 from dataclasses import replace
 from functools import partial
 from itertools import islice
+from time import perf_counter
 
 import pytest
 import torch
@@ -99,6 +101,16 @@ def test_stopping_and_restoring(
     assert result.steps == checks * 4
 
 
+@pytest.mark.parametrize(("losses", "best"), [([math.nan, 0.5, 0.7], 1), ([0.5, math.nan, 0.4], 2)], ids=str)
+def test_a_loss_that_can_t_be_measured_does_not_hide_later_ones(
+    monkeypatch: pytest.MonkeyPatch, losses: list[float], best: int
+) -> None:
+    """As where BatchNorm's statistics are still far off in an early check."""
+    snapshots = scripted(monkeypatch, losses, "mean_loss")
+    result = train(fit(toy.recipe(monitor="loss", max_checks=3, patience=3)))
+    assert same_weights(result.net, snapshots[best])
+
+
 @pytest.mark.parametrize("value", [-0.1, 1.0])
 def test_a_target_that_is_not_an_error_rate_is_refused(value: float) -> None:
     with pytest.raises(UsageError, match=r"training.target_error is .*; it must be 0 or more and below 1"):
@@ -142,9 +154,17 @@ def test_two_fits_with_one_optimiser_are_one_long_training(count: int) -> None:
             one_by_one.step(net, optimizer, asked.data.x[batch], asked.data.y[batch], asked)
     for ours, theirs in zip(ended.net.parameters(), net.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
+    assert same_weights(train(second).net, ended.net)  # the state that it begins from was left as it is
     anew = train(second._replace(optimizer_state={}))
     assert not same_weights(anew.net, ended.net)
     assert train(second._replace(optimizer_state=None)).optimizer_state is None
+
+
+def test_the_seconds_of_a_fit_are_its_own() -> None:
+    start = perf_counter()
+    first, second = (train(fit(toy.recipe(max_checks=1))) for _ in range(2))
+    assert min(first.seconds, second.seconds) > 0
+    assert first.seconds + second.seconds <= perf_counter() - start
 
 
 def test_a_check_lasts_at_least_one_pass() -> None:

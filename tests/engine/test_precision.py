@@ -1,4 +1,4 @@
-"""What an engine logs about bfloat16 on a processor."""
+"""The precision of products, and what an engine logs about bfloat16 on a processor."""
 
 from collections.abc import Iterator
 
@@ -26,6 +26,21 @@ def test_a_processor_without_bfloat16_is_named_once(
         with precision(toy.recipe(precision=kind), torch.device("cpu")):
             assert torch.is_autocast_enabled("cpu") == (kind == "bfloat16")
     assert len([line for line in caplog.messages if "use training.precision=float32" in line]) == (not can)
+
+
+@pytest.mark.parametrize("before", [(False, True), (True, False)])
+def test_products_have_the_recipe_s_precision_and_afterwards_what_they_had(before: tuple[bool, bool]) -> None:
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    found = matmul.allow_tf32, cudnn.allow_tf32
+    try:
+        matmul.allow_tf32, cudnn.allow_tf32 = before
+        for kind, allowed in (("float32", False), ("tf32", True), ("bfloat16", True)):
+            with pytest.raises(KeyError), precision(toy.recipe(precision=kind), torch.device("cpu")):
+                assert (matmul.allow_tf32, cudnn.allow_tf32) == (allowed, allowed)
+                raise KeyError
+            assert (matmul.allow_tf32, cudnn.allow_tf32) == before
+    finally:
+        matmul.allow_tf32, cudnn.allow_tf32 = found
 
 
 def test_the_processor_s_instructions_show_bfloat16() -> None:

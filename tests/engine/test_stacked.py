@@ -15,8 +15,8 @@ from hydra.utils import instantiate
 from made_fits import MODELS, OPTIMISERS, Double, Model, batch_norm, counted, fits, recipe, require_equal
 from torch import Tensor, nn
 
-from al_runner.engine import stacked
-from al_runner.engine.one_by_one import error_rate, step, train
+from al_runner.engine import stack, stacked
+from al_runner.engine.one_by_one import error_rate, mean_loss, step, train
 from al_runner.engine.parts import initial_net, optimizer_for, orders
 from al_runner.engine.schedules import Drops, OneCycle
 from al_runner.engine.stack import Stack
@@ -59,6 +59,7 @@ def test_final_weights_equal_those_of_the_one_by_one_engine(model: str, optimize
         {"schedule": OneCycle(shape="linear"), "check_passes": 5, "max_checks": 1},
         {"label_smoothing": 0.2},
         {"class_weights": "balanced"},
+        {"class_weights": "balanced", "keep": "last"},  # the weights after other nets have left
         {"class_weights": "balanced", "label_smoothing": 0.2, "norm_penalty": 0.01},
         {"minibatches": "balanced"},
         {"minibatches": "balanced", "batch_size": 64, "check_every": 1},
@@ -113,6 +114,33 @@ def test_weights_that_no_output_depends_on_stay_as_they_are_in_a_stack(optimizer
     require_equal(train_stack(asked), alone, 1e-9)
 
 
+class Projection(nn.Module):
+    """Random features of a net's own, in a buffer that its state_dict does not have."""
+
+    weight: Tensor
+
+    def __init__(self, inputs: int, outputs: int):
+        super().__init__()
+        self.register_buffer("weight", torch.randn(inputs, outputs) / inputs**0.5, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x @ self.weight
+
+
+def projected(shape: tuple[int, int, int], classes: int) -> nn.Module:
+    return nn.Sequential(nn.Flatten(), Projection(prod(shape), 12), nn.ReLU(), nn.Dropout(0.1), nn.Linear(12, classes))
+
+
+def test_a_net_leaves_a_stack_with_the_buffers_it_was_trained_with() -> None:
+    asked = fits(projected, recipe())
+    for one, other in zip(train_stack(asked), [train(fit) for fit in asked], strict=True):
+        assert isinstance(one, Trained)
+        held, expected = dict(one.net.named_buffers()), dict(other.net.named_buffers())
+        assert held.keys() == expected.keys()
+        for name, value in expected.items():
+            torch.testing.assert_close(held[name], value, rtol=0, atol=0, msg=lambda m, n=name: f"{n}: {m}")
+
+
 def test_training_ends_at_a_training_error_in_both_engines() -> None:
     """The inputs are points, as for a classifier of features, and each net's training set is its validation set."""
     rng = torch.Generator().manual_seed(0)
@@ -151,6 +179,26 @@ def test_validation_images_may_differ_between_nets() -> None:
         for i, fit in enumerate(asked)
     ]
     require_equal(train_stack(shifted), [train(fit) for fit in shifted], 1e-9)
+
+
+@pytest.mark.parametrize("monitor", ["error", "loss"])
+def test_validation_in_several_parts_counts_every_image(monkeypatch: pytest.MonkeyPatch, monitor: str) -> None:
+    """Three images at a time, which does not divide their number; images of all nets, and of each net."""
+    shared = fits(toy.model, recipe(monitor=monitor, max_checks=1))
+    own = [
+        fit._replace(data=fit.data._replace(val_x=fit.data.val_x.roll(i, 0), val_y=fit.data.val_y.roll(2 * i, 0)))
+        for i, fit in enumerate(shared)
+    ]
+    for asked in (shared, own):
+        whole = Stack(asked).validate().clone()
+        assert len(asked[0].data.val_y) % 3
+        with monkeypatch.context() as narrow:
+            narrow.setattr(stack, "EVALUATION_ROWS", 3 * len(asked))
+            parts = Stack(asked).validate()
+        torch.testing.assert_close(parts, whole, rtol=1e-12, atol=0)
+        measure = error_rate if monitor == "error" else mean_loss
+        alone = [measure(initial_net(fit), fit.data.val_x, fit.data.val_y) for fit in asked]
+        torch.testing.assert_close(parts, torch.tensor(alone, dtype=torch.float64), rtol=1e-9, atol=0)
 
 
 def test_nets_with_other_numbers_of_validation_images_are_in_other_stacks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -258,6 +306,18 @@ def test_a_net_that_diverges_fails_alone() -> None:
     assert outcomes[1].step == alone.value.step < 4
     others = (0, 2, 3)
     require_equal([outcomes[i] for i in others], [train(asked[i]) for i in others], 1e-9)
+
+
+def test_a_net_that_diverges_in_a_later_check_names_the_step_of_all_training() -> None:
+    """The rate is enormous after the first check, of 4 steps: step 5 moves the weights, and step 6 shows it."""
+    chosen = recipe(optimizer=partial(torch.optim.SGD, lr=0.01), schedule=Drops([1], 1e300), max_checks=3)
+    asked = fits(toy.model, chosen, 2)
+    outcomes = train_stack(asked)
+    for outcome, fit in zip(outcomes, asked, strict=True):
+        with pytest.raises(NonFiniteLoss, match="at step 6") as alone:
+            train(fit)
+        assert isinstance(outcome, NonFiniteLoss)
+        assert outcome.step == alone.value.step == 6
 
 
 def test_fits_that_match_are_stacked_and_the_others_train_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,6 +33,30 @@ def test_images_come_back_as_they_were() -> None:
     assert torch.equal(torch.from_numpy(unpacked(json.loads(json.dumps(event)) and event)), images)
 
 
+def test_no_more_is_unpacked_than_the_images_can_have() -> None:
+    """A few bytes of zlib may stand for gigabytes."""
+    many = packed(torch.zeros(50, 1, 100, 100, dtype=torch.uint8).numpy())
+    assert unpacked(Made(1, "query", [7], [1, 2, 3], many)).size == 6
+    for ids, shape, most in (([7], [1, 0, 3], None), ([], [1, 2, 3], None), ([7, 8], [1, 2, 3], 11)):
+        with pytest.raises(ValueError, match="it must be 1 to"):
+            unpacked(Made(1, "query", ids, shape, many), most)
+    assert unpacked(Made(1, "query", [7, 8], [1, 2, 3], many), 12).shape == (2, 1, 2, 3)
+
+
+def test_images_that_were_made_after_others_are_not_taken_for_the_query(tmp_path: Path) -> None:
+    images = torch.arange(12, dtype=torch.uint8).view(2, 1, 2, 3)
+    record = RunRecord(tmp_path)
+    record.settle()
+    record.begin(CONFIG, {"data": "1f"})
+    record.made(1, "query", torch.tensor([160, 161]), images)
+    record.made(1, "adversarial", torch.tensor([160, 161]), 200 - images)
+    for held in (record, RunRecord(tmp_path)):
+        found = held.queried(1)
+        assert found is not None
+        assert torch.equal(found, images)
+        assert held.queried(2) is None
+
+
 def test_a_folder_holds_them_with_their_ids_and_no_label_of_an_undecided_one(tmp_path: Path) -> None:
     run(tmp_path)
     made = [event for event in read((tmp_path / NAME).read_bytes()).events if isinstance(event, Made)]
