@@ -1,4 +1,4 @@
-"""The steps of a fit whose net has several parts, every part with losses and an optimiser of its own."""
+"""The steps of a fit whose learner takes its own, with losses and an optimiser for every part of the net that moves."""
 
 import torch
 from torch import Tensor, nn

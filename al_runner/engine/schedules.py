@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from math import cos, pi
 from typing import Annotated, ClassVar, Literal
 
+from annotated_types import Gt, Le
+
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import CountOrZero, Means, NotNegative, ShareOrAll
 
@@ -20,6 +22,20 @@ class Drops:
 
     def __call__(self, step: int, per_check: int, steps: int) -> float:
         return self.by ** sum(checks * per_check <= step for checks in self.after)
+
+
+@options("training.schedule")
+@dataclass(frozen=True)
+class Cosine:
+    """The rate falls from the optimiser's own, cos(pi * turn * step / steps) times it (Sohn et al., 2020: 7/16)."""
+
+    turn: Annotated[
+        Annotated[float, Gt(0), Le(0.5)], Means("share of half a turn that the cosine makes; 0.5 ends with a rate of 0")
+    ] = 0.4375
+    whole: ClassVar[bool] = True
+
+    def __call__(self, step: int, per_check: int, steps: int) -> float:
+        return cos(pi * self.turn * step / steps)
 
 
 @options("training.schedule")

@@ -26,7 +26,7 @@ def kind(fit: Fit) -> str:
 def alone_by_itself(fit: Fit) -> str | None:
     """Why a fit asks for something that no stack can do; None if it does not."""
     if fit.joint is not None:
-        return "several parts of the net are trained with losses of their own"
+        return "the learner takes steps of its own"
     return None if fit.optimizer_state is None else "each optimiser goes on from a state of its own"
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from al_runner.errors import UsageError
 from al_runner.job.methods import require_method
 from al_runner.models.inputs import NetBuilder
-from al_runner.models.layers import Augmentation
+from al_runner.models.layers import Augmentation, require_images
 from al_runner.models.pretrained import Pretrained
 from al_runner.system.text import one_line
 from al_runner.training import Recipe, least_minibatch
@@ -43,18 +43,8 @@ def require_pixels(recipe: Recipe, images: Tensor, who: str) -> None:
 
 def require_augmentation(recipe: Recipe, images: Tensor, who: str) -> None:
     """Raises UsageError if the recipe's augmentation is no layer from images [N, C, H, W] to images of that shape."""
-    if recipe.augment is None:
-        return
-    try:
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            shape = [*recipe.augment().train()(images).shape]
-    except WRONG as error:
-        raise UsageError(
-            f"training.augment of {who}: {one_line(error)}; it makes a layer from images to images, and its YAML has "
-            "_partial_: true"
-        ) from error
-    if shape != (given := [*images.shape]):
-        raise UsageError(f"training.augment of {who} turns images {given} into {shape}; keep the shape")
+    if recipe.augment is not None:
+        require_images(recipe.augment, images, f"training.augment of {who}")
 
 
 def recipes_of(learner: Learner) -> dict[str, Recipe]:

@@ -3,6 +3,7 @@
 N examples, C channels, H x W pixels.
 """
 
+from collections.abc import Callable
 from math import radians
 from typing import Annotated, ClassVar
 
@@ -10,9 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import grid_sample, pad
 
+from al_runner.errors import UsageError
 from al_runner.rng import hashed_bits
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Count, CountOrZero, Means, NotNegative
+from al_runner.system.text import one_line
 
 
 class Seeded(nn.Module):
@@ -77,6 +80,19 @@ class Augmentation(Seeded):
         return self.uniform(kinds, x).to(torch.int64) & 0x7FFF
 
 
+def require_images(make: Callable[[], nn.Module], images: Tensor, who: str) -> None:
+    """Raises UsageError, which names `who`, unless `make` gives a layer from images to images, [N, C, H, W] each."""
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            shape = [*make().train()(images).shape]
+    except (TypeError, ValueError, RuntimeError, AttributeError) as error:
+        raise UsageError(
+            f"{who}: {one_line(error)}; it makes a layer from images to images, and its YAML has _partial_: true"
+        ) from error
+    if shape != (given := [*images.shape]):
+        raise UsageError(f"{who} turns images {given} into {shape}; keep the shape")
+
+
 class FlipAndShift(Augmentation):
     """Mirrors every image with probability 1/2 and shifts it by up to `pixels` each way.
 
@@ -126,19 +142,14 @@ class TurnAndShift(Augmentation):
         self.pixels, self.degrees = pixels, degrees
 
     def changed(self, x: Tensor) -> Tensor:
-        height, width = x.shape[2:]
         turn, down, right = self.uniform(3, x).to(torch.float32) / 32768  # in [-1, 1)
         angle = turn * radians(self.degrees)
         cos, sin = angle.cos(), angle.sin()
-        # Rows and columns in pixels from the centre. A new pixel takes the value at its own place, turned and shifted.
-        rows = torch.arange(height, device=x.device, dtype=torch.float32) - (height - 1) / 2
-        columns = torch.arange(width, device=x.device, dtype=torch.float32) - (width - 1) / 2
-        rows, columns = rows[None, :, None], columns[None, None, :]
+        rows, columns = places(x)
         cos, sin, down, right = (part[:, None, None] for part in (cos, sin, down, right))
         from_rows = cos * rows - sin * columns + self.pixels * down
         from_columns = sin * rows + cos * columns + self.pixels * right
-        grid = torch.stack([2 * from_columns / width, 2 * from_rows / height], -1)
-        return grid_sample(x.to(torch.float32), grid, align_corners=False)
+        return taken_from(x, from_rows, from_columns)
 
 
 class Cutout(Augmentation):
@@ -156,18 +167,8 @@ class Cutout(Augmentation):
         self.pixels = pixels
 
     def changed(self, x: Tensor) -> Tensor:
-        height, width = x.shape[2:]
-        down, right = self.naturals(2, x)
-        rows = self._covered(down % height, height)[:, None, :, None]
-        columns = self._covered(right % width, width)[:, None, None, :]
         mean = x.to(torch.float32).mean((2, 3), keepdim=True).to(x.dtype)
-        return torch.where(rows & columns, mean, x)
-
-    def _covered(self, centre: Tensor, size: int) -> Tensor:
-        """Which of `size` positions along one side lie in the square, [N] -> bool [N, size]."""
-        first = centre[:, None] - self.pixels // 2
-        places = torch.arange(size, device=centre.device)
-        return (places >= first) & (places < first + self.pixels)
+        return torch.where(in_square(x, self.naturals(2, x), self.pixels), mean, x)
 
 
 @options("training.augment")
@@ -178,6 +179,40 @@ def flip_shift_cutout(
 ) -> nn.Sequential:
     """FlipAndShift, then a Cutout of `cutout` pixels."""
     return nn.Sequential(FlipAndShift(pixels, flip), Cutout(cutout))
+
+
+def in_square(x: Tensor, numbers: Tensor, pixels: int) -> Tensor:
+    """Which pixels lie in a square of `pixels` a side around a random pixel of each image, bool [N, 1, H, W].
+
+    `numbers` are random, 0 or more, int64 [2, N]; they choose the row and the column of the centre.
+    """
+    height, width = x.shape[2:]
+    down, right = numbers
+    rows, columns = _covered(down % height, height, pixels), _covered(right % width, width, pixels)
+    return rows[:, None, :, None] & columns[:, None, None, :]
+
+
+def _covered(centre: Tensor, size: int, pixels: int) -> Tensor:
+    """Which of `size` positions lie in a stretch of `pixels` around the centre, [N] -> bool [N, size]."""
+    first = centre[:, None] - pixels // 2
+    positions = torch.arange(size, device=centre.device)
+    return (positions >= first) & (positions < first + pixels)
+
+
+def places(x: Tensor) -> tuple[Tensor, Tensor]:
+    """The rows and columns of the pixels, in pixels from the image's centre, float32 [1, H, 1] and [1, 1, W]."""
+    rows, columns = (torch.arange(size, device=x.device, dtype=torch.float32) - (size - 1) / 2 for size in x.shape[2:])
+    return rows[None, :, None], columns[None, None, :]
+
+
+def taken_from(x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """Images whose pixels have the values of `x` at other places, which are given as in `places`, [N, H, W] each.
+
+    Values between pixels are interpolated, so the result is float32. Zeros lie around every image.
+    """
+    height, width = x.shape[2:]
+    grid = torch.stack(torch.broadcast_tensors(2 * columns / width, 2 * rows / height), -1)
+    return grid_sample(x.to(torch.float32), grid, align_corners=False)
 
 
 def seed_layers(net: nn.Module, rng: torch.Generator) -> None:

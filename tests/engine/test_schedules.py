@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import partial
+from math import cos, pi
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from torch.nn.functional import cross_entropy
 from al_runner.engine import one_by_one
 from al_runner.engine.one_by_one import train
 from al_runner.engine.parts import set_rate
-from al_runner.engine.schedules import Drops, OneCycle
+from al_runner.engine.schedules import Cosine, Drops, OneCycle
 from al_runner.errors import UsageError
 from al_runner.training import Schedule
 
@@ -42,6 +43,17 @@ def rates_of_torch(scheduler: torch.optim.lr_scheduler.LRScheduler) -> list[list
         scheduler.optimizer.step()
         scheduler.step()
     return found
+
+
+def test_the_cosine_of_fixmatch_by_hand() -> None:
+    """0.03 cos(7 pi k / 16 K) for step k of K (Sohn et al., 2020)."""
+    rates = rates_of(Cosine(turn=7 / 16))
+    assert [rates[0], rates[10]] == [[0.4, 0.8], pytest.approx([0.4 * cos(7 * pi / 64), 0.8 * cos(7 * pi / 64)])]
+    assert rates_of(Cosine(turn=0.5))[20] == pytest.approx([0.4 * cos(pi / 4), 0.8 * cos(pi / 4)])
+    with pytest.raises(UsageError, match=r"training\.schedule\.turn is 0\.6; it must be above 0 and at most 0\.5"):
+        Cosine(turn=0.6)
+    with pytest.raises(UsageError, match=r"training\.schedule=Cosine needs the whole training"):
+        toy.recipe(schedule=Cosine(), max_checks=10, patience=9)
 
 
 @pytest.mark.parametrize("shape", ["linear", "cosine"])
