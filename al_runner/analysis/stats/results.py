@@ -56,7 +56,7 @@ def results(case_list: Sequence[Case]) -> pd.DataFrame:
     return _table([row for case in case_list for row in _rows(case)])
 
 
-def _table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+def _table(rows: list[dict[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS).astype({"rank": "Int64", "test_images": "Int64", "start": "Int64"})
 
 
