@@ -85,7 +85,7 @@ def folder_trouble(error: Exception) -> str | None:
 
 def main() -> None:
     """Run the command al-run. A mistake of the user ends it with one line and exit code 1."""
-    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra then leaves exceptions to us
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then leaves exceptions to us; it knows no other value
     logging.raiseExceptions = False  # a log that can't be written does no harm; a record that can't be raises itself
     try:
         if "--export" in sys.argv[1:]:

@@ -109,6 +109,8 @@ def test_strategies_of_one_seed_share_round_0(al_run: Command, tmp_path: Path) -
         (["-m", "seed=0,1", "strategy=uncertainty,random", "strategy.gama=1"], "strategy has score"),
         (["-m", "seed=range(0,3)", "hydra.launcher.n_jobs=1"], "hydra.launcher has gpu, cpu"),
         (["seed.x=1"], "there is no option seed.x; seed has no options"),
+        (["+pool=label_noise"], "pool is chosen already; write pool=label_noise without a + on the command line"),
+        (["-m", "strategy=glob(nothing*)"], "strategy=glob(nothing*) names no value"),
         (
             ["features=own", "features.net=x.Y", "features.arguments.width=3"],
             "features.arguments takes names of your own; put a + before such a name",

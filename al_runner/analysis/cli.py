@@ -16,7 +16,16 @@ from al_runner.analysis.stats.curves import Spread
 from al_runner.analysis.stats.results import summarise
 from al_runner.analysis.table.files import as_csv, stem, write
 from al_runner.analysis.table.metrics import ERROR, stem_of
-from al_runner.analysis.table.names import across, all_truth, case_title, columns, common_seeds, curve_names, only
+from al_runner.analysis.table.names import (
+    across,
+    all_truth,
+    case_title,
+    case_words,
+    columns,
+    common_seeds,
+    curve_names,
+    only,
+)
 from al_runner.analysis.table.rows import BASELINE
 from al_runner.analysis.table.runs import out_folder
 from al_runner.analysis.table.several import find_all
@@ -58,7 +67,7 @@ def _figures(frame: pd.DataFrame, look: Look, options: argparse.Namespace) -> It
     combinations = {tuple(map(str, key)): runs for key, runs in frame.groupby(list(COMBINATION), sort=True)}
     for key, runs in combinations.items():
         if all_truth(runs):
-            say(f"al-plot: no figure for {', '.join(key)}: full is its only strategy", file=sys.stderr)
+            say(f"al-plot: no figure for {case_words(key)}: full is its only strategy", file=sys.stderr)
             continue
         title = look.names.title(case_title(key, list(combinations))) if options.title is None else options.title
         own = replace(look.within(curve_names(runs)), title=title)

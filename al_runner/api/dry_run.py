@@ -28,10 +28,10 @@ from al_runner.settings.command_line import parsed, quoted
 from al_runner.settings.explain import USER_ERRORS, chain_of, explain
 from al_runner.sweeps.begin import require_apart
 from al_runner.sweeps.forecast import Forecast, earlier_runs, forecast
-from al_runner.sweeps.header import counted, header
+from al_runner.sweeps.header import header
 from al_runner.sweeps.progress import duration
 from al_runner.system.console import say
-from al_runner.system.text import listed
+from al_runner.system.text import counted, listed
 
 ALLOWED = ("overrides", "multirun", "config_dir", "run")  # of Hydra's flags
 

@@ -22,6 +22,7 @@ USER_ERRORS = (UsageError, HydraException, OmegaConfBaseException)  # mistakes t
 
 # Hydra's message for a group's choice that is not there, with a line for each that is.
 CHOICE = re.compile(r"Could not find '([\w/]+)/([^'/]+)'\s+Available options in '\1':\s+([^\n]*(?:\n\t[^\n]+)*)")
+TWICE = re.compile(r"Multiple values for ([^ ]+)\. To override a value use 'override [^ ]+: ([^']+)'")  # Hydra's, too
 RUN = "al_runner.job.run"  # the module of a run that has begun
 COMPOSERS = ("hydra", "omegaconf", "antlr4", "yaml")  # packages that read what the user wrote
 PLACES = (
@@ -43,6 +44,13 @@ def explain(error: BaseException) -> str:
     choice = CHOICE.search(message)
     if choice:
         return no_choice(choice[1], choice[2], choice[3].split())
+    twice = TWICE.search(message)
+    if twice:
+        group, name = twice.groups()
+        return (
+            f"{group} is chosen already; write {group}={name} without a + on the command line, and "
+            f"override /{group}: {name} in the defaults of a YAML file"
+        )
     # Hydra's list of the places where it searched tells no more than --help.
     line = " ".join(message.partition("\nConfig search path")[0].split())
     return of_target(line, chain[-1]) or line

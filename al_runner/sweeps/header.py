@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import torch
 
 from al_runner.labels import NAMELESS
+from al_runner.system.text import counted
 from al_runner.types import DataSet, Learner
 
 
@@ -78,8 +79,3 @@ def rounds_of(purchases: Sequence[int], set_aside: Sequence[int]) -> str:
         return f"1 round with {counted(totals[0], 'label')}{aside}"
     aside = f", of them {set_aside[0]:,} to {set_aside[-1]:,} for validation" if any(set_aside) else ""
     return f"{len(totals)} rounds, from {counted(totals[0], 'label')} to {totals[-1]:,}{aside}"
-
-
-def counted(count: int, noun: str) -> str:
-    """A count with its noun, `1 round`, `1,097 labels`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -75,7 +75,7 @@ def test_one_figure_a_combination(tmp_path, capsys):
     stems = [f"best_test_error-usps-{model}-plain-adam8-usps" for model in ("nets_lenet", "usps_cnn")]
     figures = [stem + suffix for stem in stems for suffix in (".png", ".svg")]
     assert names(tmp_path / "plots") == [*figures, "results.csv", "summary.csv"]
-    assert "no figure for mnist" in capsys.readouterr().err
+    assert "no figure for dataset mnist" in capsys.readouterr().err
 
 
 def test_every_kind_of_figure(tmp_path):
@@ -200,3 +200,14 @@ def test_the_command_exits_with_2(tmp_path):
     assert answer.stdout == ""
     assert answer.stderr.startswith(f"al-plot: {tmp_path} holds no run")
     assert answer.stderr.count("\n") == 1
+
+
+def test_only_full_has_a_table_and_no_figure(tmp_path, capsys):
+    for seed in range(2):
+        make_run(tmp_path, "full", seed, [0.01 + seed / 100], labelled=[4186])
+    assert al_plot(tmp_path) == 0
+    told = capsys.readouterr()
+    assert "no figure for dataset usps, model usps_cnn" in told.err
+    assert "full         -  2   4,186  1.50 ± 6.35%" in told.out
+    assert "with random" not in told.out  # there is no difference to explain
+    assert names(tmp_path / "plots") == ["results.csv", "summary.csv"]

@@ -8,6 +8,7 @@ from command import QUICK, Command
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 import al_runner.main  # noqa: F401 - where our plugins are
+from al_runner.errors import UsageError
 
 
 def jobs(*words: str, size: int | None = None) -> list[list[list[str]]]:
@@ -34,6 +35,19 @@ def test_a_sweep_over_no_seeds_is_hydra_s(words: tuple[str, ...]) -> None:
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 
     assert jobs(*words) == BasicSweeper.split_arguments(OverridesParser.create().parse_overrides([*words]), None)
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("seed=interval(0,3)", r"an interval names no values to run; name them, as in seed='range\(0,3\)'"),
+        ("seed=range(3,0)", r"seed=range\(3,0\) names no value; .* a range begins with the smaller number"),
+        ("seed=shuffle(range(2,2))", "names no value"),
+    ],
+)
+def test_a_sweep_over_no_value_is_refused_and_told_what_to_write(word: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        jobs("strategy=a,b", word)
 
 
 def test_batches_are_of_the_size_asked() -> None:

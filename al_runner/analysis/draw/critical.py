@@ -10,6 +10,7 @@ from math import isnan
 import pandas as pd
 from matplotlib.axes import Axes
 
+from al_runner.analysis.draw.frame import broken
 from al_runner.analysis.draw.look import NARROW, Look
 from al_runner.analysis.draw.style import Picture, pens, sheet
 from al_runner.analysis.stats.case import Case
@@ -18,6 +19,8 @@ from al_runner.analysis.table.files import stem
 from al_runner.analysis.table.metrics import stem_of
 
 STEP, CLIQUE = 0.62, 0.3  # distances of two names, and of two bars, in units of the vertical axis
+LINE = 0.45  # one more line of a name
+A_SIDE = 3.8  # characters of a name for every inch of the figure's width
 INCHES = 0.32  # of one unit
 ABOVE = 1.8  # units above the line of ranks
 FEWEST = 3  # curves of a diagram
@@ -56,7 +59,9 @@ def critical_difference(table: pd.DataFrame, blocks: str, look: Look | None = No
     critical = float(table["critical_difference"].iloc[0])
     bars = cliques(ranks, critical)
     first = 0.45 + CLIQUE * len(bars)  # the depth of the first name
-    depth = first + STEP * -(-len(ranks) // 2)
+    names = [broken(look.names(str(name)), int(A_SIDE * look.width)) for name in table["curve"]]
+    step = STEP + LINE * max(name.count("\n") for name in names)
+    depth = first + step * -(-len(ranks) // 2)
     with sheet():
         height = INCHES * (depth + ABOVE) + (0.7 if look.title else 0.45)
         figure = Picture(figsize=(look.width, height), layout="constrained")
@@ -65,7 +70,7 @@ def critical_difference(table: pd.DataFrame, blocks: str, look: Look | None = No
         axes.set_xlim(1, max(2, len(ranks)))
         axes.set_ylim(depth, -ABOVE)
         _ruler(axes, len(ranks), critical)
-        _names(axes, table, first, look)
+        _names(axes, table, names, first, step)
         for place, (start, end) in enumerate(bars):
             ends, at = [ranks[start] - 0.03, ranks[end] + 0.03], 0.35 + CLIQUE * place
             axes.plot(ends, [at, at], color=INK, linewidth=3, solid_capstyle="butt", clip_on=False)
@@ -75,16 +80,15 @@ def critical_difference(table: pd.DataFrame, blocks: str, look: Look | None = No
     return figure
 
 
-def _names(axes: Axes, table: pd.DataFrame, first: float, look: Look) -> None:
-    """Every curve's name and rank, the better half at the left, joined to its rank on the line."""
+def _names(axes: Axes, table: pd.DataFrame, names: Sequence[str], first: float, step: float) -> None:
+    """Every curve's name and rank, `step` below each other, the better half at the left, joined to its rank."""
     count = len(table)
     colours = {name: pen.colour for name, pen in pens(table["curve"]).items()}
     half = -(-count // 2)
-    for place, (name, rank) in enumerate(zip(table["curve"], table["rank"], strict=True)):
+    for place, (name, rank, shown) in enumerate(zip(table["curve"], table["rank"], names, strict=True)):
         left = place < half
-        edge, at = (1.0 if left else max(2, count)), first + STEP * ((place if left else count - 1 - place) + 0.5)
+        edge, at = (1.0 if left else max(2, count)), first + step * ((place if left else count - 1 - place) + 0.5)
         axes.plot([rank, rank, edge], [0, at, at], color=colours[name], linewidth=1.0, clip_on=False)
-        shown = look.names(str(name))
         axes.annotate(
             f"{shown} {rank:.2f}" if left else f"{rank:.2f} {shown}",
             (edge, at),

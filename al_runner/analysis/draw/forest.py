@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
+from al_runner.analysis.draw.frame import broken
 from al_runner.analysis.draw.look import NARROW, Look, in_order
 from al_runner.analysis.draw.style import Picture, sheet
 from al_runner.analysis.stats.case import Case
@@ -16,8 +17,10 @@ from al_runner.analysis.stats.results import results
 from al_runner.analysis.table.files import stem
 from al_runner.analysis.table.metrics import Metric, stem_of
 from al_runner.errors import UsageError
+from al_runner.system.text import counted
 
 BETTER, UNCLEAR, WORSE = "#0072B2", "#555555", "#D55E00"
+A_ROW = 4.5  # characters of a name for every inch of the figure's width; a longer name has more lines
 FAR = 4.0  # a strategy this many times farther out than the median one is drawn as an arrow at the edge
 
 
@@ -56,33 +59,34 @@ def forest(table: pd.DataFrame, baseline: str, look: Look | None = None) -> Pict
     words = look.metric.words
     final = f"final {words}" if rounds == 1 else f"final {words} (last {rounds} rounds)"
     panels = (("final", final), ("area", f"mean {words} over the budget"))
-    counted = rows["pairs"].nunique() > 1
+    bracketed = rows["pairs"].nunique() > 1
+    shown = [f"{look.names(str(row.Index))}{f' ({row.pairs})' if bracketed else ''}" for row in rows.itertuples()]
+    names = [broken(name, int(A_ROW * look.width)) for name in shown]
+    lines = max(name.count("\n") + 1 for name in names)
     with sheet():
         shape = (1, 2) if look.width >= NARROW else (2, 1)
-        height = (0.3 + 0.17 * len(rows)) * shape[0] + (0.95 if look.title else 0.7)
+        height = (0.3 + 0.17 * lines * len(rows)) * shape[0] + (0.95 if look.title else 0.7)
         figure = Picture(figsize=(look.width, height), layout="constrained")
         for axes, (measure, label) in zip(figure.subplots(*shape, sharey=True).flat, panels, strict=True):
             _draw(axes, rows, f"{measure}_minus_baseline", look.metric)
             axes.set_title(label, color="#333333")
-            names = [f"{look.names(str(row.Index))}{f' ({row.pairs})' if counted else ''}" for row in rows.itertuples()]
             axes.set_yticks(np.arange(len(rows)), names)
             axes.tick_params(axis="y", length=0)
             axes.spines["left"].set_visible(False)
         axes.set_ylim(len(rows) - 0.4, -0.6)  # the first row at the top, half a row of margin
-        figure.supxlabel("\n".join(_caption(rows, look, baseline, counted)), fontsize=8)
+        figure.supxlabel("\n".join(_caption(rows, look, baseline, bracketed)), fontsize=8)
         if look.title:
             figure.suptitle(look.title, fontsize=10)
     return figure
 
 
-def _caption(rows: pd.DataFrame, look: Look, baseline: str, counted: bool) -> list[str]:
-    pairs = "seeds in brackets" if counted else f"{rows['pairs'].iloc[0]} seeds"
+def _caption(rows: pd.DataFrame, look: Look, baseline: str, bracketed: bool) -> list[str]:
+    pairs = "seeds in brackets" if bracketed else counted(int(rows["pairs"].iloc[0]), "seed")
     words = [
         f"difference to {look.names(baseline)} {look.metric.points}, paired by seed ({pairs}); left of 0 is better"
     ]
-    words += [
-        f"filled: p < {LEVEL:g} after Holm's correction for {len(rows)} comparisons; bars: 95% t interval of each"
-    ]
+    compared = counted(len(rows), "comparison")
+    words += [f"filled: p < {LEVEL:g} after Holm's correction for {compared}; bars: 95% t interval of each"]
     return words if look.width >= NARROW else [part for line in words for part in line.split("; ")]
 
 
@@ -124,5 +128,6 @@ def _limits(mean: NDArray[np.float64], width: NDArray[np.float64], least: float)
     """
     near = np.abs(mean) + width <= FAR * np.median(np.abs(mean) + width)
     edges = np.concatenate([[0.0], (mean - width)[near], (mean + width)[near]])
-    margin = 0.08 * max(edges.max() - edges.min(), least)
+    span = edges.max() - edges.min()
+    margin = 0.08 * max(span, least) if span else least
     return float(edges.min() - margin), float(edges.max() + margin)

@@ -1,5 +1,6 @@
 """The parts of a figure around its curves: axes, ticks, legend and title."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -48,6 +49,16 @@ def log_limits(axes: Axes, lowest: float, highest: float) -> None:
     axes.yaxis.set_major_locator(MaxNLocator(5) if narrow else LogLocator(subs=(1.0, 2.0, 5.0)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_locator(NullLocator())
+
+
+def broken(name: str, most: int) -> str:
+    """A name in lines of at most `most` characters, broken after `-`, `_` and spaces; a longer part stays whole."""
+    lines = [""]
+    for part in re.split(r"(?<=[-_ ])", name):
+        if lines[-1] and len(lines[-1]) + len(part.rstrip()) > most:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(line.rstrip(" ") for line in lines)
 
 
 def finish(figure: Picture, panels: Sequence[Axes], look: Look, note: str, more: Sequence[Line2D] = ()) -> Picture:

@@ -30,8 +30,14 @@ def seeds_note(drawn: Sequence[Curve], look: Look, bands: bool) -> str:
     if counts[-1] == 1:
         return "one seed"
     of = f"{look.spread.centre} of {' to '.join(map(str, dict.fromkeys((counts[0], counts[-1]))))} seeds"
-    kinds = {"t": "bands: 95% t interval", "bootstrap": "bands: 95% bootstrap interval", "seeds": "thin lines: seeds"}
+    bars, lines = ("bars", "small dots") if _single(drawn) else ("bands", "thin lines")
+    kinds = {"t": f"{bars}: 95% t interval", "bootstrap": f"{bars}: 95% bootstrap interval", "seeds": f"{lines}: seeds"}
     return f"{of}, {kinds[look.spread.interval]}" if bands else of
+
+
+def _single(drawn: Sequence[Curve]) -> bool:
+    """Whether no curve has a second round."""
+    return all(len(curve.centre) == 1 for curve in drawn if not curve.truth)
 
 
 def label_of(curve: Curve, drawn: Sequence[Curve], look: Look) -> str:
@@ -75,10 +81,14 @@ def draw_lines(
 def _spread(axes: Axes, curve: Curve, pen: Pen, scale: float) -> None:
     if np.isfinite(curve.low).any():
         ends = scale * curve.low, scale * curve.high
-        axes.fill_between(curve.labelled, *ends, color=pen.colour, alpha=0.13, linewidth=0)
+        if len(curve.centre) > 1:
+            axes.fill_between(curve.labelled, *ends, color=pen.colour, alpha=0.13, linewidth=0)
+        else:  # a band of one round has no width
+            axes.vlines(curve.labelled, *ends, color=pen.colour, alpha=0.45)
     elif curve.seeds > 1:
         for seed in curve.each.T:
-            axes.plot(curve.labelled, scale * seed, color=pen.colour, linewidth=0.5, alpha=0.45, zorder=1.5)
+            dot = "" if len(curve.centre) > 1 else "."
+            axes.plot(curve.labelled, scale * seed, dot + "-", color=pen.colour, linewidth=0.5, alpha=0.45, zorder=1.5)
 
 
 def _sparse(curve: Curve, low: int, high: int, shift: float) -> list[int]:
@@ -148,8 +158,9 @@ def limit(
     centre, below, above = (scale * part for part in _inside(drawn, low, high))
     bottom, top = float(centre.min()), float(centre.max())
     room = max(top - bottom, 0.02 * abs(top), 1e-4 * scale)  # a constant curve also needs some height
-    lowest = max(float(below.min()), bottom - room / 2)
-    highest = min(float(above.max()), top + room / 2)
+    beyond = np.inf if _single(drawn) else room / 2  # the bars of a single round are shown whole
+    lowest = max(float(below.min()), bottom - beyond)
+    highest = min(float(above.max()), top + beyond)
     if log:
         log_limits(axes, max(lowest, float(centre[centre > 0].min(initial=top)) / 2), highest)
     else:

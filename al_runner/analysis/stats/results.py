@@ -16,6 +16,18 @@ from al_runner.analysis.table.names import all_truth
 from al_runner.record.run_id import COMBINATION
 
 COSTS = ("wall_seconds", "fit_seconds", "select_seconds", "energy_joules")
+COLUMNS = (
+    *COMBINATION,
+    *("curve", "seeds", "labelled", "start", "final_rounds"),
+    *(f"{measure}{part}" for measure in ("final", "last", "area") for part in ("", "_half")),
+    "test_images",
+    "final_test_low",
+    "final_test_high",
+    "pairs",
+    *(f"{measure}_minus_baseline{part}" for measure in MEASURES for part in ("", "_half", "_p")),
+    "rank",
+    *COSTS,
+)
 PAIR_COLUMNS = ("measure", "first", "second", *Test._fields, "t_holm", "wilcoxon_holm")
 _KNOWN: WeakKeyDictionary[Case, list[dict[str, Any]]] = WeakKeyDictionary()
 
@@ -25,7 +37,9 @@ def summarise(frame: pd.DataFrame, metric: Metric = ERROR) -> pd.DataFrame:
     frame = measured_by(frame, metric)
     groups = [(key, runs) for key, runs in frame.groupby(list(COMBINATION), sort=True) if all_truth(runs)]
     alone = [row for key, runs in groups for row in _truths(dict(zip(COMBINATION, key, strict=True)), runs)]
-    curves = pd.DataFrame() if all_truth(frame) else results(cases(frame, metric=metric))
+    if all_truth(frame):
+        return _table(alone)
+    curves = results(cases(frame, metric=metric))
     return pd.concat([curves, pd.DataFrame(alone)], ignore_index=True) if alone else curves
 
 
@@ -39,8 +53,11 @@ def results(case_list: Sequence[Case]) -> pd.DataFrame:
     comparisons with the baseline. Costs are medians over the runs: `wall_seconds` and `energy_joules` of a whole run,
     `fit_seconds` and `select_seconds` of a run's median round.
     """
-    rows = [row for case in case_list for row in _rows(case)]
-    return pd.DataFrame(rows).astype({"rank": "Int64", "test_images": "Int64", "start": "Int64"})
+    return _table([row for case in case_list for row in _rows(case)])
+
+
+def _table(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=COLUMNS).astype({"rank": "Int64", "test_images": "Int64", "start": "Int64"})
 
 
 def _rows(case: Case) -> list[dict[str, Any]]:

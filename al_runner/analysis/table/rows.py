@@ -34,6 +34,11 @@ FORMULA = re.compile(r"'*[=+\-@\t\r]")
 MOST_BRIER = 2  # of the multi-class Brier score
 LONG = 60  # characters of a cell that a message shows
 NEEDED = ("dataset", "strategy", "seed", "labelled", "test_error")  # columns of another program's results.csv
+RESTORE = "restore it from a copy, or move it away"  # what to do with a damaged file of al-run
+CORRECT = (  # what to do with a damaged results.csv, which may be another program's
+    "restore it from a copy, or correct it: a row for each run and round, with the columns dataset, strategy, seed, "
+    "labelled and test_error (a fraction), and a column folder if runs have the same names"
+)
 
 Row = dict[str, Any]
 Columns = dict[str, list[Any]]
@@ -72,57 +77,58 @@ def read_csv(file: Path, columns: Sequence[str], optional: Sequence[str] = ()) -
 
     Raises UsageError as `read_columns`.
     """
-    own = not optional
+    own, fix = not optional, CORRECT if optional else RESTORE
     wanted = {name: _parser(name, own) for name in columns if name != "classes"}
     more = {name: _parser(name, own) for name in (*optional, *EXTRA) if name not in columns}
-    values = read_columns(file, wanted, more | {"classes": _parser("classes", own)})
+    values = read_columns(file, wanted, more | {"classes": _parser("classes", own)}, fix)
     if "classes" in columns and "classes" not in values:  # a run of 0.1.0
         values["classes"] = [nan] * len(values["round"])
     return [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
 
 
-def read_columns(file: Path, wanted: Mapping[str, Parser], more: Mapping[str, Parser] | None = None) -> Columns:
+def read_columns(
+    file: Path, wanted: Mapping[str, Parser], more: Mapping[str, Parser] | None = None, fix: str = RESTORE
+) -> Columns:
     """The columns of a CSV file that are `wanted`, and those of `more` that it has, each read by its parser.
 
-    Raises UsageError if a wanted column is missing, or if a parser raises ValueError; FileNotFoundError if there is no
-    file.
+    `fix` is the end of errors: what to do with a wrong file. Raises UsageError if a wanted column is missing, or if a
+    parser raises ValueError; FileNotFoundError if there is no file.
     """
     try:
         text = StringIO(content(file, TABLE).decode("utf-8-sig"), newline="")  # spreadsheets write a mark first
         header, *lines = [line for line in csv.reader(text, strict=True) if line] or [[]]
     except (ValueError, csv.Error) as error:
-        raise UsageError(f"{file} can't be read ({one_line(error)}); restore it from a copy") from error
+        raise UsageError(f"{file} can't be read ({one_line(error)}); {fix}") from error
     missing = [name for name in wanted if name not in header]
     if missing:
         raise UsageError(
             f"{file} has semicolons between its cells, as spreadsheets write them; save it with commas"
             if len(header) == 1 and ";" in header[0]
-            else f"{file} has no column {missing[0]}; restore it from a copy, or move it away"
+            else f"{file} has no column {missing[0]}; {fix}"
         )
     wrong = next((line for line, cells in enumerate(lines, start=2) if len(cells) != len(header)), 0)
     if wrong:
-        raise UsageError(
-            f"{file}, line {wrong}: it has more or fewer cells than the header; restore the file from a copy"
-        )
+        raise UsageError(f"{file}, line {wrong}: it has more or fewer cells than the header; {fix}")
     cells = dict(zip(header, zip(*lines, strict=True) if lines else [()] * len(header), strict=True))
     parsers = {name: parse for name, parse in {**wanted, **(more or {})}.items() if name in cells}
-    return {name: _parsed(name, cells[name], parse, file) for name, parse in parsers.items()}
+    return {name: _parsed(name, cells[name], parse, file, fix) for name, parse in parsers.items()}
 
 
-def _parsed(name: str, cells: Sequence[str], parse: Parser, file: Path) -> list[Any]:
+def _parsed(name: str, cells: Sequence[str], parse: Parser, file: Path, fix: str) -> list[Any]:
     """The values of a column. Raises UsageError that names the first wrong cell."""
     values: list[Any] = []
     try:
         values.extend(map(parse, cells))
     except ValueError:
         wrong = f"{file}, line {len(values) + 2}: {name} is {shortened(cells[len(values)])}"
-        raise UsageError(f"{wrong}; restore the file from a copy") from None
+        raise UsageError(f"{wrong}; {fix}") from None
     return values
 
 
 def _parser(name: str, own: bool) -> Parser:
     if name in COUNTS:
-        return _seed if name == "seed" else count
+        whole = _seed if name == "seed" else count
+        return whole if own else lambda text: whole(text.removesuffix(".0"))  # as pandas may write it
     if name in WHOLE_OR_BLANK:
         return _count_or_nan
     if name in UNKNOWN:
@@ -176,15 +182,16 @@ def shortened(cell: str) -> str:
     return repr(cell) if len(cell) < LONG else f"{cell[:LONG]!r} and {len(cell) - LONG} more characters"
 
 
-def require_sound(rows: Sequence[Row], where: str) -> None:
+def require_sound(rows: Sequence[Row], where: str, fix: str = RESTORE) -> None:
     """Raises UsageError unless the rows are rounds 0, 1, ... of one run, with a growing labelled set and sound rates.
 
-    Rates are in [0, 1]; `best_test_error` is the lowest so far. `where` is the beginning of the error.
+    Rates are in [0, 1]; `best_test_error` is the lowest so far. `where` is the beginning of the error, and `fix` the
+    end of some.
     """
     best = 1.0
     for expected, row in enumerate(rows):
         if row["round"] != expected:
-            raise UsageError(f"{where}: round {row['round']} is in the place of {expected}; restore it from a copy")
+            raise UsageError(f"{where}: round {row['round']} is in the place of {expected}; {fix}")
         wrong = next((name for name in (*RATES, *MORE) if not _possible(name, row.get(name, nan))), None)
         if wrong:
             most = MOST_BRIER if wrong == "test_brier" else 1
@@ -195,7 +202,7 @@ def require_sound(rows: Sequence[Row], where: str) -> None:
         if abs(row["best_test_error"] - best) > 1e-9:
             raise UsageError(f"{where}: best_test_error is not the lowest test_error so far in round {expected}")
     if any(after["labelled"] <= before["labelled"] for before, after in pairwise(rows)):
-        raise UsageError(f"{where}: labelled does not grow from round to round; restore it from a copy")
+        raise UsageError(f"{where}: labelled does not grow from round to round; {fix}")
 
 
 def _possible(name: str, value: float) -> bool:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from al_runner.analysis.table.names import curve_names
 from al_runner.analysis.table.rows import (
+    CORRECT,
     EXTRA,
     KEYS,
     NEEDED,
@@ -180,7 +181,7 @@ def _read_results(file: Path) -> list[Row]:
     for row in rows:
         runs.setdefault(run_key(row), []).append(row)
     for run in runs.values():
-        require_sound(run, f"{file} (the run from {run[0]['folder']})")
+        require_sound(run, f"{file} (the run from {run[0]['folder']})", CORRECT)
     folders = [run[0]["folder"] for run in runs.values()]
     shared = next((folder for folder, count in Counter(folders).items() if count > 1), None)
     if shared is not None:

@@ -15,6 +15,7 @@ from al_runner.analysis.table.display import Names
 from al_runner.analysis.table.metrics import Metric
 from al_runner.analysis.tell.text import PLAIN, seconds, short_p
 from al_runner.errors import UsageError
+from al_runner.system.text import counted
 
 Row = Mapping[Any, Any]
 DEFAULT = ("final", "area", "final_gap")
@@ -103,7 +104,7 @@ def _cell(part: Column, row: Row, case: Case) -> str:
 def caption(case: Case, names: Names, columns: tuple[str, ...]) -> str:
     """What the table shows, in words."""
     late, seeds = len(case.budget.late), {len(case.values(name, "final")) for name in case.parts}
-    of = f"over {max(seeds)} seeds" if len(seeds) == 1 else "over the seeds"
+    of = f"over {counted(max(seeds), 'seed')}" if len(seeds) == 1 else "over the seeds"
     final = "that of the last round" if late == 1 else f"the mean of the last {late} rounds"
     metric, axis, percent = case.metric, case.metric.axis, ", in percent" if case.metric.share else ""
     words = [
@@ -117,7 +118,7 @@ def caption(case: Case, names: Names, columns: tuple[str, ...]) -> str:
     if {"final_gap", "area_gap"} & set(columns):
         others = len(case.strategies) - 1
         text += rf" $\Delta$: difference to {escaped(names(case.baseline))} {metric.points}, paired by seed;"
-        text += rf" $^{{*}}$: $p < {LEVEL:g}$ by a $t$ test with Holm's correction for {others} comparisons."
+        text += rf" $^{{*}}$: $p < {LEVEL:g}$ by a $t$ test with Holm's correction for {counted(others, 'comparison')}."
     if not case.ranked.empty and any(COLUMNS[name].best for name in columns):
         shared = "" if len(seeds) == 1 else ", over the seeds that all ranked strategies share,"
         text += f" The lowest {escaped(metric.words)} of a column{shared} is bold."

@@ -14,9 +14,9 @@ from al_runner.analysis.tell.text import amount, number, seconds, seeds_text, sh
 from al_runner.record.run_id import COMBINATION
 
 Row = dict[Any, Any]
+MEAN_NOTE = "Mean ± 95% t half-width over n seeds"
 PAIRED_NOTE = (
-    "Mean ± 95% t half-width over n seeds; differences are paired by seed and {}, p by t tests, corrected by "
-    "Holm's method for all comparisons with {}."
+    "; differences are paired by seed and {}, p by t tests, corrected by Holm's method for all comparisons with {}"
 )
 
 
@@ -34,8 +34,8 @@ def shown_results(table: pd.DataFrame, baseline: str, metric: Metric = ERROR) ->
 
 def _results_note(part: pd.DataFrame, baseline: str, metric: Metric) -> str:
     by_test = [_test_note(part)] if metric == ERROR else []
-    paired = PAIRED_NOTE.format(metric.points, baseline)
-    return " ".join([_final_note(part, metric), *_area_note(part, metric), *by_test, paired])
+    paired = PAIRED_NOTE.format(metric.points, baseline) if part["final_minus_baseline"].notna().any() else ""
+    return " ".join([_final_note(part, metric), *_area_note(part, metric), *by_test, f"{MEAN_NOTE}{paired}."])
 
 
 def _final_note(part: pd.DataFrame, metric: Metric) -> str:

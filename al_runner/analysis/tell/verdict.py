@@ -152,7 +152,10 @@ def _unknown(tests: Collection[Test], baseline: str) -> str:
     """Why the tests against the baseline show no variance, as the beginning of a sentence."""
     if not tests:
         return f"There is no {baseline} to compare with"
-    if max(test.pairs for test in tests) < 2:
+    most = max(test.pairs for test in tests)
+    if most == 0:
+        return f"No strategy shares a finished seed with {baseline}"
+    if most == 1:
         return "One seed shows no variance"
     return f"The differences to {baseline} are the same in every seed"
 

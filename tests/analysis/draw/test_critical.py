@@ -1,5 +1,7 @@
 """The critical-difference diagram."""
 
+from itertools import pairwise
+
 import pandas as pd
 import pytest
 from made_runs import make_run
@@ -73,3 +75,23 @@ def test_two_curves_have_no_diagram(tmp_path):
         {"curve": ["a", "b"], "rank": [1.0, 2.0], "cases": 4, "critical_difference": 9.0, "friedman_p": 1.0}
     )
     assert critical_difference(table, "seeds").axes
+
+
+def test_long_names_are_broken_and_stay_inside_the_figure(tmp_path):
+    variants = [f"vae_acgan_small-tran2019_small_turned_{number}" for number in range(4)]
+    for place, name in enumerate(variants):
+        for seed, last in enumerate((0.4, 0.46, 0.41)):
+            make_run(tmp_path, "badge", seed, [0.8, last + place / 100], name=name)
+    ((_, figure),) = critical_differences(cases(load(tmp_path)))
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    shown = [text for text in axes.texts if "turned" in text.get_text()]
+    assert len(shown) == 4
+    assert all("\n" in text.get_text() for text in shown)
+    width = figure.get_figwidth() * figure.dpi
+    boxes = [text.get_window_extent() for text in shown]
+    assert all(box.x0 >= 0 and box.x1 <= width for box in boxes)
+    apart = [[box for box in boxes if box.x0 < width / 2], [box for box in boxes if box.x0 >= width / 2]]
+    for side in apart:
+        heights = sorted((box.y0, box.y1) for box in side)
+        assert all(above[0] >= below[1] for below, above in pairwise(heights))

@@ -448,3 +448,25 @@ def test_long_names_leave_the_legend_within_the_figure(tmp_path, length):
     box = figure.legends[0].get_window_extent(FigureCanvasAgg(figure).get_renderer())
     assert box.width <= figure.bbox.width
     assert len(legend(figure)) == 7
+
+
+@pytest.mark.parametrize(("interval", "note"), [("t", "bars: 95% t interval"), ("seeds", "small dots: seeds")])
+def test_a_single_round_shows_its_interval_or_its_seeds(tmp_path, interval, note):
+    for strategy, errors in (("random", (0.50, 0.54, 0.58)), ("egl", (0.51, 0.52, 0.53))):
+        for seed, error in enumerate(errors):
+            make_run(tmp_path, strategy, seed, [error])
+    figure = learning_curves(load(tmp_path), Look(spread=Spread("mean", interval)))
+    assert figure.legends[0].get_title().get_text() == f"mean of 3 seeds, {note}"
+    (axes,) = figure.axes
+    low, high = axes.get_ylim()
+    if interval == "t":
+        mean, half = mean_and_half(np.array([[50.0, 54.0, 58.0], [51.0, 52.0, 53.0]]))
+        bars = [bar.get_segments()[0][:, 1] for bar in axes.collections]
+        np.testing.assert_allclose(sorted(map(list, bars)), sorted(map(list, np.stack([mean - half, mean + half], 1))))
+        assert low < min(mean - half)
+        assert high > max(mean + half)
+    else:
+        dots = [line.get_ydata()[0] for line in axes.lines if line.get_marker() == "."]
+        np.testing.assert_allclose(sorted(dots), [50, 51, 52, 53, 54, 58])
+        assert low < 50
+        assert high > 58

@@ -1,6 +1,7 @@
 """The forest plot shows the numbers of `compare.results`, and says so where something is too far out to be drawn."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -106,3 +107,27 @@ def test_pairs_are_counted_where_curves_differ_in_them(tmp_path):
     found = of(tmp_path, {"random": [0.5, 0.4, 0.3], "egl": [0.4, 0.3, 0.2], "dfal": [0.45, 0.36]})
     names = [label.get_text() for label in forest(results(found), "random").axes[0].get_yticklabels()]
     assert names == ["EGL (3)", "DFAL (2)"]
+
+
+def test_a_long_name_is_broken_and_leaves_the_panels_room(tmp_path):
+    for seed, final in enumerate((0.3, 0.25, 0.27)):
+        make_run(tmp_path, "random", seed, [0.8, 0.5])
+        make_run(tmp_path, "badge", seed, [0.8, final], name="vae_acgan_small-tran2019_small_turned_again")
+    ((_, figure),) = forests(cases(load(tmp_path)))
+    left, right = figure.axes
+    (label,) = left.get_yticklabels()
+    assert label.get_text() == "BADGE (vae acgan small,\ntran2019 small turned again)"
+    figure.draw_without_rendering()
+    title = right.title.get_window_extent()
+    assert title.x1 <= figure.bbox.width
+
+
+def test_no_difference_at_all_has_readable_ticks_and_one_seed_is_no_seeds(tmp_path):
+    ((_, figure),) = forests(of(tmp_path, {"random": [0.5], "egl": [0.5]}))
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        boxes = [label.get_window_extent() for label in axes.get_xticklabels()]
+        assert all(first.x1 < second.x0 for first, second in pairwise(boxes))
+    caption = figure.get_supxlabel()
+    assert "(1 seed)" in caption
+    assert "for 1 comparison;" in caption

@@ -108,7 +108,34 @@ def test_a_table_made_elsewhere_needs_little(tmp_path):
     write(tmp_path / "again" / "results.csv", as_csv(frame))
     assert_frame_equal(load(tmp_path / "again"), frame)
     (tmp_path / "results.csv").write_text("\n".join([*lines, "cars,random,1,20,"]) + "\n")
-    with pytest.raises(UsageError, match="line 5: test_error is ''"):
+    with pytest.raises(UsageError, match=r"line 5: test_error is ''.* or correct it: a row for each run and round"):
+        load(tmp_path)
+
+
+def test_whole_numbers_of_a_table_made_elsewhere_may_end_with_a_point_and_0(tmp_path):
+    """So pandas writes a column of whole numbers in which a cell was blank once."""
+    file = tmp_path / "results.csv"
+    file.write_text("dataset,strategy,seed,labelled,test_error\ncars,ours,1.0,20.0,0.2\n")
+    assert load(tmp_path)[["seed", "labelled"]].to_numpy().tolist() == [[1, 20]]
+    file.write_text("dataset,strategy,seed,labelled,test_error\ncars,ours,1,20.5,0.2\n")
+    with pytest.raises(UsageError, match=r"line 2: labelled is '20\.5'"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (["dataset,strategy,seed,labelled,test_accuracy", "d,random,0,8,0.5"], "has no column test_error"),
+        (
+            ["dataset,strategy,seed,labelled,test_error", "d,random,0,8,0.5", "d,random,0,8,0.4"],
+            "labelled does not grow from round to round",
+        ),
+    ],
+)
+def test_a_wrong_table_made_elsewhere_is_told_what_it_needs(tmp_path, lines, message):
+    (tmp_path / "results.csv").write_text("\n".join(lines) + "\n")
+    columns = "with the columns dataset, strategy, seed, labelled and test_error"
+    with pytest.raises(UsageError, match=f"{message}; .*or correct it: .*{columns}.*, and a column folder"):
         load(tmp_path)
 
 
@@ -202,7 +229,7 @@ def test_a_table_that_a_spreadsheet_wrote_with_semicolons_is_told_from_a_damaged
     [
         ("test_nll", "nll", "no column test_nll"),
         ("\n2,24,", "\n3,24,", "round 3 is in the place of 2"),
-        ("\n2,24,", "\n2,16,", "labelled does not grow"),
+        ("\n2,24,", "\n2,16,", "labelled does not grow from round to round"),
         ("\n2,24,0.2,", "\n2,24,20,", r"test_error is 20.0 in round 2; it must be a fraction"),
         ("\n2,24,0.2,", "\n2,24,nan,", "line 4: test_error is 'nan'"),
         ("\n2,24,0.2,", "\n2,24,,", "line 4: test_error is ''"),

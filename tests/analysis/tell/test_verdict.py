@@ -262,3 +262,11 @@ def test_test_sets_of_several_sizes_are_named_and_each_curve_has_its_own(tmp_pat
     assert "Caution: the runs don't share a test set; they were measured on 100, 10,000 images." in verdict(case)
     assert "measured on 100 test images" in verdict(case)
     assert results([case]).set_index("curve")["test_images"].to_dict() == {"random": 10_000, "kfac_vfe": 100}
+
+
+def test_a_strategy_without_a_finished_seed_is_not_said_to_have_one(tmp_path):
+    for seed in range(3):
+        make_run(tmp_path, "random", seed, [0.9, 0.5 + seed / 100])
+        make_run(tmp_path, "egl", seed, [0.9])
+    (case,) = cases(load(tmp_path))
+    assert "No strategy shares a finished seed with random, so the number" in refusal(case)
