@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The small measurements of docs/data.md (validation labels), docs/methods.md (rare classes, pseudo-labels), docs/fine_tuning.md
-# and the preset gissin2019_mnist: three seeds each. About half an hour of one CPU core, and 8 minutes for the features; it
+# The small measurements of docs/data.md (validation labels), docs/rare_classes.md, docs/learners.md (pseudo-labels, FixMatch),
+# docs/fine_tuning.md and the preset gissin2019_mnist: three seeds each. About half an hour of one CPU core, and 8 minutes for the features; it
 # resumes. Fine-tuning needs al-runner[features].
 set -euo pipefail
 runs=${RUNS:-outputs/small_measurements} out=${OUT:-outputs/reproduced/small_measurements}

@@ -8,7 +8,7 @@ import pytest
 from al_runner.analysis import cli_compare
 
 REPOSITORY = Path(__file__).parents[2]
-PAGES = sorted((REPOSITORY / "outputs" / "reproduced").rglob("compare.md"))
+PAGES = sorted((REPOSITORY / "outputs" / "reproduced").rglob("compare*.md"))
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ def test_its_command_prints_it_again(page, tmp_path, monkeypatch):
     command, *words = shlex.split(made.removesuffix("`.\n"))
     assert command == "al-compare"
     assert cli_compare.main([*words, "--out", str(tmp_path)]) == 0
-    assert (tmp_path / "compare.md").read_text().partition("\n\nMade with `")[0] == held
+    assert (tmp_path / page.name).read_text().partition("\n\nMade with `")[0] == held
 
 
 def test_there_are_pages():
