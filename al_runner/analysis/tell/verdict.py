@@ -8,7 +8,7 @@ from al_runner.analysis.stats.intervals import interval
 from al_runner.analysis.stats.paired import DIGITS, LEAST_PAIRS, LEVEL, Test
 from al_runner.analysis.table.metrics import ERROR
 from al_runner.analysis.tell.text import amount, p_value, points, seeds_text
-from al_runner.system.text import listed
+from al_runner.system.text import counted, listed
 
 Naming = Callable[[str], str]  # from a curve's name in a configuration to its shown name
 NEARLY_ALL = 0.8  # share of all labels from which on strategies are about to meet
@@ -53,21 +53,21 @@ def _on_the_way(case: Case, names: Naming) -> list[str]:
     if not lowest or best in lowest:
         return []
     area = amount(case.metric, *interval(case.values(lowest[0], "area")))
-    found = f"On average over the whole budget {names(lowest[0])} has the lowest {_what(case)}: {area}."
+    found = f"On average over the whole budget {names(lowest[0])} has the lowest {case.metric.words}: {area}."
     return [found, *_held_against(case, names, lowest[0], [best], "area")]
 
 
 def _not_ranked(case: Case, names: Naming) -> list[str]:
     """One sentence that names the curves with too few seeds, if there are some."""
-    few = [f"{names(name)} ({count} {'seed' if count == 1 else 'seeds'})" for name, count in case.unranked.items()]
+    few = [f"{names(name)} ({counted(count, 'seed')})" for name, count in case.unranked.items()]
     return [f"Not ranked, because other strategies have more seeds: {listed(few)}."] if few else []
 
 
 def _at_the_end(case: Case, names: Naming) -> list[str]:
     """Sentences that compare the curve that ends lowest with the baseline and the next best."""
-    best = str(case.ranked.index[0])
+    best, words = str(case.ranked.index[0]), case.metric.words
     final = amount(case.metric, *interval(case.values(best, "final")))
-    found = f"With {case.budget.end:,} labels {names(best)} has the lowest {_what(case)}: {final}{_of_rounds(case)}."
+    found = f"With {case.budget.end:,} labels {names(best)} has the lowest {words}: {final}{_of_rounds(case)}."
     if case.baseline not in case.ranked.index:
         return [found, f"There is no {names(case.baseline)} with enough finished seeds to hold it against."]
     second = str(case.ranked.index[1])
@@ -75,10 +75,6 @@ def _at_the_end(case: Case, names: Naming) -> list[str]:
         nothing = "none of the ranked strategies" if case.unranked else "no other strategy"
         return [found, f"So {nothing} beats it.", *_held_against(case, names, best, [second])]
     return [found, *_held_against(case, names, best, list(dict.fromkeys((case.baseline, second))))]
-
-
-def _what(case: Case) -> str:
-    return "error" if case.metric == ERROR else case.metric.words
 
 
 def _held_against(case: Case, names: Naming, best: str, others: Sequence[str], measure: str = "final") -> list[str]:
