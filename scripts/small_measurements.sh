@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The small measurements of docs/data.md (validation labels), docs/rare_classes.md, docs/learners.md (pseudo-labels, FixMatch),
-# docs/fine_tuning.md and the preset gissin2019_mnist: three seeds each. About half an hour of one CPU core, and 8 minutes for the features; it
-# resumes. Fine-tuning needs al-runner[features].
+# docs/fine_tuning.md and the preset gissin2019_mnist: three seeds each. About an hour of one CPU core, and 8 minutes
+# for the features; it resumes. Fine-tuning needs al-runner[features].
 set -euo pipefail
 runs=${RUNS:-outputs/small_measurements} out=${OUT:-outputs/reproduced/small_measurements}
 usps() { al-run -m dataset=usps threads=1 seed=0,1,2 budget.query="$1" budget.max_labelled="$2" "${@:3}"; }
@@ -17,6 +17,12 @@ rare name=class_weights training.class_weights=balanced
 rare name=minibatches training.minibatches=balanced
 
 usps 40 200 results="$runs/pseudo_labels" strategy=random,badge budget.initial=40 learner=plain,pseudo_labels
+
+# Both learners take 800 steps, on images that are shifted by up to 2 pixels.
+shift='{_target_:al_runner.models.layers.FlipAndShift,_partial_:true,pixels:2,flip:false}'
+usps 40 100 results="$runs/fixmatch" strategy=random,badge budget.initial=20 learner=plain,fixmatch \
+    training=adam training.batch_size=16 training.repeat_to=16 training.check_every=800 training.max_checks=1 training.patience=1 \
+    training.keep=last training.augment="$shift"
 
 cifar() {
     al-run -m dataset=cifar10 threads=1 dataset.split.test=1000 dataset.split.val=500 results="$runs/fine_tuning_$1" strategy=random \
@@ -38,6 +44,7 @@ compare() { al-compare "$runs/$1" --out "$out/$1" --format png "${@:2}"; }
 compare val_share --baseline random-free --full
 compare rare_classes --metric balanced_accuracy --baseline random-plain --full
 compare pseudo_labels --across learner --baseline random-plain --full
-for part in val_share rare_classes pseudo_labels fine_tuning_100 fine_tuning_1000 gissin2019_mnist; do
+compare fixmatch --across learner --baseline random-plain --full
+for part in val_share rare_classes pseudo_labels fixmatch fine_tuning_100 fine_tuning_1000 gissin2019_mnist; do
     al-plot "$runs/$part" --out "$out/$part" --format png
 done
