@@ -181,10 +181,7 @@ Move = Callable[[str, Tensor], None]  # takes a part's name and a loss, and move
 
 
 class Joint(Protocol):
-    """How a learner takes its own steps, such as those of a net of several parts, each of which has its own losses.
-
-    Equal reprs mean equal trainings.
-    """
+    """How a learner takes its own steps, as for a net of several parts. Equal reprs mean equal trainings."""
 
     def recipes(self, recipe: Recipe) -> Mapping[str, Recipe]:
         """The recipe of each part, by the name of its submodule: optimiser, schedule and penalty come from it."""

@@ -15,6 +15,6 @@ sweep strategy=variation_ratios learner.members=2,3,10 'name=members${learner.me
 sweep strategy=entropy,bald
 sweep strategy=entropy,core_set,random learner=plain
 
-al-compare "$runs" --across learner --baseline variation_ratios-ensemble --last 3 --out "$out"
 al-plot "$runs" --across learner --split none --out "$out" \
   --only variation_ratios-ensemble,random-ensemble,variation_ratios-dropout,entropy-plain,core_set-plain,random-plain
+al-compare "$out" --across learner --baseline variation_ratios-ensemble --last 3

@@ -8,5 +8,5 @@ sweep() { al-run -m experiment=beluch2018_cifar10_small results="$runs" seed="${
 sweep strategy=random,variation_ratios
 sweep strategy=core_set,random,entropy learner=plain
 
-al-compare "$runs" --across learner --baseline random-ensemble --last 1 --out "$out"
 al-plot "$runs" --across learner --split none --title "CIFAR-10, K-CNN of half the width" --out "$out"
+al-compare "$out" --across learner --baseline random-ensemble --last 1

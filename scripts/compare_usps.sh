@@ -14,6 +14,6 @@ sweep strategy=discriminative_28 strategy.mini_queries=8 # their training for 28
 sweep strategy=random,entropy,bald,epig,power_bald,batch_bald,variation_ratios,mean_std learner=ensemble
 sweep strategy=random,suggestive_annotation learner=bootstrap
 
-al-compare "$runs" --out "$out" --across learner --baseline random-plain
 shown=random-plain,random-ensemble,uncertainty-plain,kfac_vfe-plain,kfac_vfe_eq19-plain,badge-plain,bait-plain,entropy-ensemble
 al-plot "$runs" --out "$out" --log --across learner --only "$shown"
+al-compare "$out" --across learner --baseline random-plain

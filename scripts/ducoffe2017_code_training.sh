@@ -10,9 +10,9 @@ names=(--label "kfac_vfe=KFAC-VFE, growing target" --label "kfac_vfe_eq19=KFAC-V
 al-run -m experiment=compare_usps training=ducoffe2017_8 seed="${SEEDS:-range(10,20)}" strategy=$strategies results="$runs/40"
 out=outputs/reproduced/ducoffe2017_code_training
 al-plot "$runs/40" --split 250 --title "USPS, training of the paper's code" "${names[@]}" --out "$out"
-al-compare "$runs/40" --baseline uncertainty --last 5 "${names[@]}" --out "$out"
+al-compare "$out" --baseline uncertainty --last 5 "${names[@]}"
 
 al-run -m experiment=ducoffe2017_figure2_code seed="${FEW:-10,11,12,13,14}" strategy=$strategies,full results="$runs/8"
 out=outputs/reproduced/ducoffe2017_figure2_code
 al-plot "$runs/8" --log --title "USPS, figure 2 under the code's training" "${names[@]}" --out "$out"
-al-compare "$runs/8" --baseline uncertainty --last 10 "${names[@]}" --out "$out"
+al-compare "$out" --baseline uncertainty --last 10 "${names[@]}"

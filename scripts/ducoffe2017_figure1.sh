@@ -9,5 +9,5 @@ al-run -m experiment="$preset" results="$runs" budget.max_labelled="${LABELS:-15
     strategy=full,kfac_vfe_eq19,random,uncertainty,curriculum,margin,entropy
 curves=full,random,uncertainty,kfac_vfe_eq19,curriculum,margin # seven on few seeds can't be read
 for kind in "" --best; do al-plot "$runs" --log $kind --only $curves --out "$out"; done
-al-compare "$runs" --out "$out"
+al-compare "$out" --last 10
 al-report "$runs" --out "$out/report.html"

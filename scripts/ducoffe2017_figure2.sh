@@ -8,5 +8,5 @@ runs=outputs/$preset out=outputs/reproduced/$preset
 al-run -m experiment="$preset" results="$runs" \
     seed="${SEEDS:-0,1,2,3,4}" strategy=full,random,uncertainty,curriculum,kfac_vfe_eq19
 for kind in "" --best; do al-plot "$runs" --log $kind --out "$out"; done
-al-compare "$runs" --out "$out"
+al-compare "$out"
 al-report "$runs" --out "$out/report.html"

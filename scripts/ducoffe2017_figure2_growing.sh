@@ -6,4 +6,4 @@ runs=outputs/ducoffe2017_figure2_growing out=outputs/reproduced/ducoffe2017_figu
 seeds=${SEEDS:-0,1,2,3,4}
 al-run -m experiment=ducoffe2017_figure2 results=$runs seed="$seeds" strategy=full,random,uncertainty,kfac_vfe,kfac_vfe_eq19
 al-plot $runs --log --common --out $out
-al-compare $runs --baseline uncertainty --last 10 --out $out
+al-compare $out --baseline uncertainty --last 10

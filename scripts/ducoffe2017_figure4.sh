@@ -8,4 +8,4 @@ labels=budget.max_labelled=${LABELS:-1255} seeds=seed=${SEEDS:-0,1,2,3,4}
 al-run -m experiment=ducoffe2017_figure4 results=$runs $labels "$seeds" name=whole_pool strategy=uncertainty,random,kfac_vfe_eq19
 al-run -m experiment=ducoffe2017_figure2 results=$runs $labels "$seeds" strategy=uncertainty,random,kfac_vfe_eq19
 al-plot $runs --log --out "$out"
-al-compare $runs --baseline uncertainty --out "$out"
+al-compare "$out" --baseline uncertainty

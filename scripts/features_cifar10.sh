@@ -7,5 +7,5 @@ runs=${RUNS:-outputs/features_cifar10} out=${OUT:-outputs/reproduced/features_ci
 strategies=random,uncertainty,margin,entropy,badge,core_set,max_herding,uherding,typiclust,drop_query,falcun,kfac_vfe
 strategies+=,bait_binary,alfa_mix,noise_stability,prob_cover,dcom
 al-run -m experiment=features_cifar10 results="$runs" seed="${SEEDS:-range(0,10)}" strategy="$strategies"
-al-compare "$runs" --last 3 --out "$out"
 al-plot "$runs" --out "$out" --split none --only random,margin,badge,bait_binary,core_set,max_herding,uherding,typiclust,kfac_vfe
+al-compare "$out" --last 3

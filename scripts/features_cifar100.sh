@@ -7,5 +7,5 @@ set -euo pipefail
 runs=${RUNS:-outputs/features_cifar100} out=${OUT:-outputs/reproduced/features_cifar100}
 strategies=random,uncertainty,margin,entropy,badge,core_set,max_herding,uherding,typiclust,prob_cover,drop_query,falcun,kfac_vfe
 al-run -m experiment=features_cifar100 results="$runs" seed="${SEEDS:-0,1,2,3,4}" strategy="$strategies"
-al-compare "$runs" --last 3 --out "$out"
 al-plot "$runs" --out "$out" --split none --only random,margin,badge,core_set,max_herding,uherding,typiclust,kfac_vfe
+al-compare "$out" --last 3

@@ -26,7 +26,7 @@ sweep strategy=kfac_code2016 strategy.direction=maximise name=maximise
 sweep strategy=kfac_vfe_eq19,kfac_spectral strategy.start=labelled strategy.labels=expected name=expected_with_labelled
 sweep strategy=kfac_vfe_eq19 strategy.start=labelled strategy.damping=0.001,0.01 'name=damping${strategy.damping}_with_labelled'
 al-plot "$runs" --out $out --log --only "random,uncertainty,kfac_vfe_eq19,kfac_vfe-effective_size,kfac_spectral-trace_with_labelled,kfac_vfe_eq19-maximise,kfac_code2016"
-al-compare "$runs" --baseline uncertainty --out $out
+al-compare $out --baseline uncertainty
 
 # The variants that came out best, beside the default and uncertainty, on seeds that nothing was chosen by.
 runs=$all/fresh seeds=5,6,7,8,9
@@ -34,6 +34,6 @@ sweep strategy=uncertainty,kfac_vfe_eq19
 sweep strategy=kfac_spectral strategy.start=labelled strategy.objective=trace 'name=${strategy.objective}_with_labelled'
 sweep strategy=kfac_vfe strategy.target=1 name=effective_size
 al-plot "$runs" --out $out/fresh_seeds
-al-compare "$runs" --baseline uncertainty --out $out/fresh_seeds
-al-compare $all --baseline uncertainty --out $out/ten_seeds \
+al-compare $out/fresh_seeds --baseline uncertainty
+al-compare $out $out/fresh_seeds --baseline uncertainty --out $out/ten_seeds \
     --only uncertainty,kfac_vfe_eq19,kfac_vfe-effective_size,kfac_spectral-trace_with_labelled

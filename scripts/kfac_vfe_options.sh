@@ -9,5 +9,5 @@ for seed in ${SEEDS:-25 26 27 28 29 30 31 32 33 34}; do
     sweep strategy=kfac_vfe budget.candidates=3x,10x,all 'name=candidates_${budget.candidates}'
     sweep strategy=kfac_vfe strategy.gamma=0.1,1 'name=gamma${strategy.gamma}'
 done
-al-compare "$runs" --baseline kfac_vfe --last 5 --out "$out"
 al-plot "$runs" --log --out "$out" --format png
+al-compare "$out" --baseline kfac_vfe --last 5

@@ -7,4 +7,4 @@ for seed in ${SEEDS:-15 16 17 18 19 20 21 22 23 24}; do
     al-run -m experiment=compare_usps results=$runs seed="$seed" strategy=uncertainty,kfac_vfe,kfac_vfe_eq19,badge,bait,random
 done
 al-plot $runs --log --out $out --format png
-al-compare $runs --baseline uncertainty --last 5 --out $out
+al-compare $out --baseline uncertainty --last 5

@@ -14,5 +14,5 @@ sweep results=$runs/pools pool=repeated,outliers,label_noise seed=0,1,2,3,4 stra
 
 for part in query80 query160 pools; do # each with figures and tables of its own
     al-plot $runs/$part --facet dataset --log --common --out $out/$part
-    al-compare $runs/$part --baseline uncertainty --out $out/$part
+    al-compare $out/$part --baseline uncertainty
 done

@@ -40,11 +40,11 @@ cifar 100 seed=100 "${fine[@]}" training.optimizer.lr=0.0003,0.001,0.003 'name=r
 
 al-run -m experiment=gissin2019_mnist threads=1 strategy=random seed=0,1,2 budget.max_rounds=1 results="$runs/gissin2019_mnist"
 
-compare() { al-compare "$runs/$1" --out "$out/$1" --format png "${@:2}"; }
-compare val_share --baseline random-free --full
-compare rare_classes --metric balanced_accuracy --baseline random-plain --full
-compare pseudo_labels --across learner --baseline random-plain --full
-compare fixmatch --across learner --baseline random-plain --full
 for part in val_share rare_classes pseudo_labels fixmatch fine_tuning_100 fine_tuning_1000 gissin2019_mnist; do
     al-plot "$runs/$part" --out "$out/$part" --format png
 done
+compare() { al-compare "$out/$1" --format png "${@:2}" --full; }
+compare val_share --baseline random-free
+compare rare_classes --metric balanced_accuracy --baseline random-plain
+compare pseudo_labels --across learner --baseline random-plain
+compare fixmatch --across learner --baseline random-plain

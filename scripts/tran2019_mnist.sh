@@ -25,7 +25,7 @@ arms=(
     --label 'bald-vae_acgan_small-tran2019_small=AL with VAE-ACGAN'
 )
 al-plot "$runs" --across learner,training --accuracy "${arms[@]}" --out "$out"
-al-compare "$runs" --across learner,training --baseline bald-dropout-tran2019_small --last 3 "${arms[@]}" --out "$out"
+al-compare "$out" --across learner,training --baseline bald-dropout-tran2019_small --last 3 "${arms[@]}"
 python "$(dirname "$0")/tran2019_twins.py" "$runs" --out "$out"
 python "$(dirname "$0")/made_images.py" "$runs" --out "$out"
 python "$(dirname "$0")/tran2019_figure3.py" --out "$out" training.check_every=2000

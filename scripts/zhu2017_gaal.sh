@@ -13,7 +13,7 @@ out=outputs/reproduced/zhu2017_gaal
 names=(--label "margin=Margin of the pool" --label "full=All data" --label "mnist_5_7=tested on MNIST")
 names+=(--label "mnist_5_7_usps=tested on USPS")
 al-plot "$runs" --log --facet dataset --title "5 against 7, a linear machine on the pixels of MNIST" "${names[@]}" --out "$out"
-al-compare "$runs" --last 5 "${names[@]}" --out "$out"
+al-compare "$out" --last 5 "${names[@]}"
 python "$(dirname "$0")/made_images.py" "$runs" --out "$out"
 
 # How many of its images each run of gaal left undecided

@@ -1,4 +1,4 @@
-"""The steps of a fit whose learner takes its own, with losses and an optimiser for every part of the net that moves."""
+"""Fits in which the learner takes its own steps; every part of the net has losses and an optimiser of its own."""
 
 import torch
 from torch import Tensor, nn

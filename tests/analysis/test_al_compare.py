@@ -101,9 +101,9 @@ def test_files_lie_in_a_folder_of_their_own_among_runs_and_beside_a_table(tmp_pa
         (alone / name).write_text("an old file\n")
     assert cli_compare.main([str(alone)]) == 0
     assert [path for path in alone.iterdir() if path.is_dir()] == []
-    text, _, made = (alone / "compare.md").read_text().partition("\n\nMade with ")
-    assert text == (elsewhere / "compare.md").read_text().partition("\n\nMade with ")[0]
-    assert made == f"`al-compare {alone}`.\n"
+    text, _, made = (alone / "compare.md").read_text().partition("\n\nMade with:\n\n")
+    assert text == (elsewhere / "compare.md").read_text().partition("\n\nMade with:\n\n")[0]
+    assert made == f"    al-compare {alone}\n"
     for file in elsewhere.iterdir():
         (runs / "compare" / file.name).unlink()
     (runs / "compare").rmdir()

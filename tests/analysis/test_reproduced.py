@@ -8,6 +8,7 @@ import pytest
 from al_runner.analysis import cli_compare
 
 REPOSITORY = Path(__file__).parents[2]
+MADE = "\n\nMade with:\n\n    "
 PAGES = sorted((REPOSITORY / "outputs" / "reproduced").rglob("compare*.md"))
 
 
@@ -18,11 +19,11 @@ def test_its_command_prints_it_again(page, tmp_path, monkeypatch):
     monkeypatch.chdir(REPOSITORY)
     for figures in ("forests", "critical_differences"):
         monkeypatch.setattr(cli_compare, figures, lambda *_: iter(()))
-    held, _, made = page.read_text().partition("\n\nMade with `")
-    command, *words = shlex.split(made.removesuffix("`.\n"))
+    held, _, made = page.read_text().partition(MADE)
+    command, *words = shlex.split(made)
     assert command == "al-compare"
     assert cli_compare.main([*words, "--out", str(tmp_path)]) == 0
-    assert (tmp_path / page.name).read_text().partition("\n\nMade with `")[0] == held
+    assert (tmp_path / page.name).read_text().partition(MADE)[0] == held
 
 
 def test_there_are_pages():

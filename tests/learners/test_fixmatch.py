@@ -303,7 +303,7 @@ def test_a_strong_change_that_makes_no_images_is_refused() -> None:
     with pytest.raises(UsageError, match=r"learner\.strong turns images \[2, 1, 6, 6\] into \[2, 36\]; keep the"):
         FixMatch(BUILD, toy.recipe(), nn.Flatten)
     with pytest.raises(UsageError, match=r"learner\.strong: .*; it makes a layer from images to images"):
-        FixMatch(BUILD, toy.recipe(), nn.Flatten())  # type: ignore[arg-type]
+        FixMatch(BUILD, toy.recipe(), nn.Flatten())
 
 
 def test_a_small_run_on_the_digits(tmp_path: Path) -> None:

@@ -79,16 +79,17 @@ def draw_lines(
 
 
 def _spread(axes: Axes, curve: Curve, pen: Pen, scale: float) -> None:
+    single = len(curve.centre) == 1  # round; a band or a line of it has no width
     if np.isfinite(curve.low).any():
         ends = scale * curve.low, scale * curve.high
-        if len(curve.centre) > 1:
-            axes.fill_between(curve.labelled, *ends, color=pen.colour, alpha=0.13, linewidth=0)
-        else:  # a band of one round has no width
+        if single:
             axes.vlines(curve.labelled, *ends, color=pen.colour, alpha=0.45)
+        else:
+            axes.fill_between(curve.labelled, *ends, color=pen.colour, alpha=0.13, linewidth=0)
     elif curve.seeds > 1:
+        line = ".-" if single else "-"
         for seed in curve.each.T:
-            dot = "" if len(curve.centre) > 1 else "."
-            axes.plot(curve.labelled, scale * seed, dot + "-", color=pen.colour, linewidth=0.5, alpha=0.45, zorder=1.5)
+            axes.plot(curve.labelled, scale * seed, line, color=pen.colour, linewidth=0.5, alpha=0.45, zorder=1.5)
 
 
 def _sparse(curve: Curve, low: int, high: int, shift: float) -> list[int]:

@@ -100,12 +100,10 @@ def read_columns(
     except (ValueError, csv.Error) as error:
         raise UsageError(f"{file} can't be read ({one_line(error)}); {fix}") from error
     missing = [name for name in wanted if name not in header]
+    if missing and len(header) == 1 and ";" in header[0]:
+        raise UsageError(f"{file} has semicolons between its cells, as spreadsheets write them; save it with commas")
     if missing:
-        raise UsageError(
-            f"{file} has semicolons between its cells, as spreadsheets write them; save it with commas"
-            if len(header) == 1 and ";" in header[0]
-            else f"{file} has no column {missing[0]}; {fix}"
-        )
+        raise UsageError(f"{file} has no column {missing[0]}; {fix}")
     wrong = next((line for line, cells in enumerate(lines, start=2) if len(cells) != len(header)), 0)
     if wrong:
         raise UsageError(f"{file}, line {wrong}: it has more or fewer cells than the header; {fix}")

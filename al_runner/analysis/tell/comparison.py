@@ -128,7 +128,8 @@ def save_tables(
     written = [write(out / f"{what}_{name}.csv", as_csv(table)) for name, table in comparison.frames.items()]
     listed = ["\n".join(f"- {markdown(note)}" for note in notes)] if notes else []
     marked = [*map(markdown, comparison.verdicts()), *listed, *(table.as_markdown() for table in comparison.shown())]
-    marked += [f"Made with `{command}`."] if command else []
+    if command:
+        marked += ["Made with:", f"    {' '.join(command.splitlines())}"]  # a block of code, in which no mark counts
     latex = ["% needs \\usepackage{booktabs}"]
     latex += [latex_table(case, names or Names(), columns) for case in comparison.cases]
     for name, parts in ((f"{what}.md", marked), (f"{what}.tex", latex)):

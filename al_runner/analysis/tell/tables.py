@@ -14,10 +14,8 @@ from al_runner.analysis.tell.text import amount, number, seconds, seeds_text, sh
 from al_runner.record.run_id import COMBINATION
 
 Row = dict[Any, Any]
-MEAN_NOTE = "Mean ± 95% t half-width over n seeds"
-PAIRED_NOTE = (
-    "; differences are paired by seed and {}, p by t tests, corrected by Holm's method for all comparisons with {}"
-)
+MEAN_NOTE = "Mean ± 95% t half-width over n seeds{}."
+PAIRED = "; differences are paired by seed and {}, p by t tests, corrected by Holm's method for all comparisons with {}"
 
 
 def shown_results(table: pd.DataFrame, baseline: str, metric: Metric = ERROR) -> list[Shown]:
@@ -34,8 +32,8 @@ def shown_results(table: pd.DataFrame, baseline: str, metric: Metric = ERROR) ->
 
 def _results_note(part: pd.DataFrame, baseline: str, metric: Metric) -> str:
     by_test = [_test_note(part)] if metric == ERROR else []
-    paired = PAIRED_NOTE.format(metric.points, baseline) if part["final_minus_baseline"].notna().any() else ""
-    return " ".join([_final_note(part, metric), *_area_note(part, metric), *by_test, f"{MEAN_NOTE}{paired}."])
+    paired = PAIRED.format(metric.points, baseline) if part["final_minus_baseline"].notna().any() else ""
+    return " ".join([_final_note(part, metric), *_area_note(part, metric), *by_test, MEAN_NOTE.format(paired)])
 
 
 def _final_note(part: pd.DataFrame, metric: Metric) -> str:
