@@ -107,7 +107,7 @@ class Budget:
         if self.val_share is not None and initial < 2:
             raise UsageError(
                 f"budget.val_share is {self.val_share}, but a first purchase of {initial} label can't be shared; begin "
-                "with 2 labels or more (budget.initial)"
+                "with 2 labels or more (raise budget.initial, or give another image its label beforehand)"
             )
         end = self.end(pool)
         if end < initial:

@@ -79,7 +79,7 @@ def test_a_wrong_option_is_named(options: dict, message: str) -> None:
         (Budget(initial=10, query=1, max_fraction=0.05), "more than the 5 labels"),
         (
             Budget(initial=1, query=1, val_share=0.5),
-            r"a first purchase of 1 label can't be shared; begin with 2 labels or more \(budget\.initial\)",
+            r"a first purchase of 1 label can't be shared; begin with 2 labels or more \(raise budget\.initial",
         ),
     ],
 )

@@ -36,6 +36,9 @@ def test_learners_can_be_compared_with_each_other(tmp_path, capsys):
         [str(tmp_path), "--across", "learner", "--baseline", "random-plain", "--only", "random-plain,entropy-ensemble"]
     )
     assert "25.00 ± 2.48 points below random-plain, beyond chance (3 paired seeds" in capsys.readouterr().out
+    cli_compare.main([str(tmp_path), "--across", "learner"])
+    fix = "choose one of random-ensemble, random-plain as --baseline"
+    assert f"no curve random to compare with; {fix}" in capsys.readouterr().err
 
 
 def test_only_some_are_compared(tmp_path, capsys):

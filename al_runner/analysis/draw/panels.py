@@ -158,14 +158,15 @@ def limit(
     axes.set_xlim(low - margin, high + margin)
     centre, below, above = (scale * part for part in _inside(drawn, low, high))
     bottom, top = float(centre.min()), float(centre.max())
-    room = max(top - bottom, 0.02 * abs(top), 1e-4 * scale)  # a constant curve also needs some height
+    room = max(top - bottom, 0.02 * abs(top), 1e-4 * scale)
     beyond = np.inf if _single(drawn) else room / 2  # the bars of a single round are shown whole
+    around = 0.05 * room if top > bottom else 0.01 * scale  # a constant curve has one point above and below
     lowest = max(float(below.min()), bottom - beyond)
     highest = min(float(above.max()), top + beyond)
     if log:
         log_limits(axes, max(lowest, float(centre[centre > 0].min(initial=top)) / 2), highest)
     else:
-        axes.set_ylim(max(bounds[0], lowest - 0.05 * room), min(bounds[1], highest + 0.05 * room))
+        axes.set_ylim(max(bounds[0], lowest - around), min(bounds[1], highest + around))
 
 
 def _inside(drawn: Sequence[Curve], low: int, high: int) -> list[NDArray[np.float64]]:

@@ -7,6 +7,7 @@ from al_runner.analysis.stats.case import Case
 from al_runner.analysis.stats.intervals import interval
 from al_runner.analysis.stats.paired import DIGITS, LEAST_PAIRS, LEVEL, Test
 from al_runner.analysis.table.metrics import ERROR
+from al_runner.analysis.table.names import curve_names
 from al_runner.analysis.tell.text import amount, p_value, points, seeds_text
 from al_runner.system.text import counted, listed
 
@@ -186,7 +187,9 @@ def gaps(case: Case) -> list[str]:
     if unfinished:
         lines.append(f"{where}: left out, short of {case.budget.end:,} labels: {listed(unfinished)}")
     if case.baseline not in case.parts:
-        lines.append(f"{where}: no strategy {case.baseline} to compare with; run it, or name another --baseline")
+        alike = sorted(set(curve_names(case.runs[case.runs["strategy"] == case.baseline])))
+        fix = f"choose one of {', '.join(alike)} as --baseline" if alike else "run it, or name another --baseline"
+        lines.append(f"{where}: no curve {case.baseline} to compare with; {fix}")
     return lines
 
 

@@ -263,6 +263,13 @@ def test_best_says_that_it_is_a_running_minimum(tmp_path):
     assert "so far" not in plain.get_ylabel()
 
 
+@pytest.mark.parametrize(("error", "limits"), [(0.0, (0, 1)), (0.05, (4, 6)), (1.0, (99, 100))])
+def test_an_error_that_never_changes_has_readable_ticks(tmp_path, error, limits):
+    make_run(tmp_path, "random", 0, [error] * 4)
+    (axes,) = learning_curves(load(tmp_path)).axes
+    assert axes.get_ylim() == pytest.approx(limits)
+
+
 @pytest.mark.parametrize("errors", [FALL, [0.1] * 4 + [0.0] * 4, [0.3], np.linspace(0.05, 0.04, 8)])
 def test_log_axes_have_ticks_to_read(tmp_path, errors):
     for seed in range(2):
