@@ -21,7 +21,7 @@ from al_runner.plugins.hydra_plugins.al_runner_processes import Queue
 from al_runner.record.state import DONE, STOPPED, read
 
 ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
-SLOW = ["training.check_every=60", "training.max_checks=8", "training.patience=8"]
+SLOW = ["training.check_every=25", "training.max_checks=8", "training.patience=8"]  # a third of a second a round
 Record = Callable[[str, object], None]
 
 

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 
 from al_runner.errors import UsageError
 from al_runner.record.run_id import RunId
-from al_runner.settings import overrides
+from al_runner.settings import overrides, sweep_jobs
 from al_runner.settings.help import settings
 from al_runner.system.gpus import gpus_in_turn
 
@@ -51,5 +51,6 @@ OmegaConf.register_new_resolver("al.jobs", jobs, replace=True)
 OmegaConf.register_new_resolver("al.settings", settings, replace=True)
 OmegaConf.register_new_resolver("al.home", lambda folder: str(Path(str(folder)).expanduser()), replace=True)
 
-# Hydra, which is held below 1.4, has no hook for how overrides are applied.
+# Hydra, which is held below 1.4, has no hook for how overrides are applied, and none for how jobs are composed.
 setattr(ConfigLoaderImpl, "_apply_overrides_to_config", staticmethod(overrides.apply))  # noqa: B010 - mypy forbids the assignment
+setattr(ConfigLoaderImpl, "load_sweep_config", sweep_jobs.load)  # noqa: B010

@@ -9,10 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+import torch._dynamo  # loaded by the first step of an optimiser, and here once for all children, as are the next two
 from recorded import untimed
 from sklearn.datasets import load_digits
 
-import al_runner.job.run  # noqa: F401 - loaded once, for all children
+import al_runner.analysis.draw.one_run
+import al_runner.job.run  # noqa: F401
 from al_runner.main import main
 
 LENGTHY = bool(os.environ.get("AL_CHAOS"))  # set by scripts/chaos.sh
