@@ -42,7 +42,7 @@ class Needs:
         if self.features and not gives.features:
             return "a net's features, and this learner has no net"
         if self.extendable and not gives.extendable:
-            return "a net to which it can add layers, and this learner begins from weights of the plain net"
+            return "a net to which it can add layers, and this learner trains only the net of model="
         return None
 
     @property

@@ -240,12 +240,15 @@ Asking = Coroutine[Sequence[Fit], list[Trained] | None, Result]  # it asks for f
 class trained:
     """Asks the driver of the coroutine to carry out fits; `await trained(fits)` gives one `Trained` for each.
 
-    If fits fail, it raises the exception of the first one.
+    If fits fail, it raises the exception of the first one. Raises UsageError for what are no fits.
     """
 
     def __init__(self, fits: Sequence[Fit]):
         if isinstance(fits, Fit):  # a tuple, too
             raise UsageError("trained takes a list of fits and gives a list; write (await trained([fit]))[0]")
+        made = next((fit.build for fit in fits if isinstance(fit.build, nn.Module)), None)
+        if made is not None:
+            raise UsageError("a Fit takes what makes a net, not a net; write Fit(self.build, ...) without ()")
         self.fits = fits
 
     def __await__(self) -> Generator[Sequence[Fit], list[Trained], list[Trained]]:

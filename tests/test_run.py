@@ -222,6 +222,10 @@ def test_strategies_of_one_seed_share_round_0(al_run: Command, tmp_path: Path) -
             ["strategy=learning_loss", "learner=acgan_small", "learner.samples=1"],
             "strategy=learning_loss needs a net to which it can add layers",
         ),
+        (
+            ["strategy=learning_loss", "learner=linear_svm"],
+            "strategy=learning_loss needs a net to which it can add layers, and this learner trains only the net",
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

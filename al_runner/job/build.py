@@ -16,10 +16,11 @@ from al_runner.data.doubts import doubts
 from al_runner.data.usable import usable
 from al_runner.errors import UsageError
 from al_runner.features.base import Features
-from al_runner.job.methods import require_learner, require_queries, require_strategy
+from al_runner.job.methods import require_changes, require_learner, require_queries, require_strategy
 from al_runner.job.person import require_run_to_answer
 from al_runner.job.placed import placed
 from al_runner.job.recipe import (
+    WRONG,
     recipes_of,
     require_augmentation,
     require_favourable,
@@ -62,6 +63,7 @@ def build(cfg: DictConfig, device: torch.device, answers: RecordedAnswers = NO_A
         data = oracle.data
     builder = net_builder(data, model, cfg.standardise)
     learner = require_learner(instantiate(cfg.learner, _partial_=True), builder, f"learner={cfg.run.learner}")
+    require_changes(strategy, budget, learner)
     stopping = instantiate(cfg.stopping) if cfg.get("stopping") else None
     first_by = first_strategy(budget.initial_by, strategy, cfg.run.strategy)
     experiment = Experiment(data, learner, strategy, budget, cfg.seed, oracle, first_by, stopping)
@@ -183,7 +185,7 @@ def checked_net(cfg: DictConfig, builder: NetBuilder, images: Tensor) -> nn.Modu
         require_outputs(net, images, builder.classes, cfg.run.model)
         require_new_weights(net, builder(), cfg.run.model)
         instantiate(cfg.training.optimizer)(net.parameters())
-    except (TypeError, ValueError, RuntimeError) as error:
+    except WRONG as error:
         raise UsageError(f"model={cfg.run.model} or training={cfg.run.training}: {error}") from error
     return net
 

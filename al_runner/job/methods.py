@@ -7,7 +7,9 @@ from typing import Any, cast
 
 from torch import nn
 
+from al_runner.budget import Budget
 from al_runner.errors import UsageError
+from al_runner.needs import Gives, Needs
 from al_runner.record.loggers import Logger
 from al_runner.strategies.base import ByScore, Strategy
 from al_runner.system.text import one_line
@@ -17,6 +19,7 @@ from al_runner.types import Learner
 QUERY = "async def query(self, fitted, pool, n, streams)"
 SELECT = "def select(self, fitted, pool, n, rng)"
 SCORES = "def scores(self, fitted, pool, ids, rng)"
+PLAN, WRAP, CHECK = "def plan(self, budget)", "def wrap(self, learner)", "def check(self, net, x)"
 FIT = "async def fit(self, data, streams, previous)"
 WRITE, CLOSE = "def write(self, row)", "def close(self, whole)"
 LEARNERS = "derive its class from Plain of al_runner.learners.plain"
@@ -30,9 +33,29 @@ def require_strategy(made: object, who: str) -> Strategy:
             f"{who} makes a {kind}, which is no strategy; derive its class from Strategy or ByScore of "
             "al_runner.strategies.base"
         )
-    for call in (QUERY, SELECT, *[SCORES] * isinstance(made, ByScore)):
+    for call in (QUERY, SELECT, PLAN, WRAP, CHECK, *[SCORES] * isinstance(made, ByScore)):
         require_method(made, call, who)
+    if not isinstance(made.needs, Needs):
+        raise UsageError(
+            f"{who}: {kind}.needs is {made.needs!r}; write needs = Needs(network=True), or what else it needs, with "
+            "Needs of al_runner.needs"
+        )
     return made.called(who)
+
+
+def require_changes(strategy: Strategy, budget: Budget, learner: Learner) -> None:
+    """Raises UsageError if a strategy's `plan` gives no budget, or its `wrap` no learner."""
+    plan, wrapped = strategy.plan(budget), strategy.wrap(learner)
+    own = f"{strategy.name}: {type(strategy).__name__}"
+    if not isinstance(plan, Budget):
+        raise UsageError(f"{own}.plan returned {type(plan).__name__}; return the budget, as it is given or changed")
+    if lacking(wrapped):
+        raise UsageError(f"{own}.wrap returned {type(wrapped).__name__}; return the learner, as it is given or wrapped")
+
+
+def lacking(learner: object) -> list[str]:
+    """The names of what a learner must have, and this one has not."""
+    return [name for name in ("gives", "continues", "fit") if not hasattr(learner, name)]
 
 
 def require_queries(strategy: Strategy, purchases: Sequence[int]) -> None:
@@ -49,10 +72,11 @@ def require_learner(make: Callable[..., Any], build: Callable[[], nn.Module], wh
         learner = make(build=build)
     except TypeError as error:
         raise UsageError(f"{who}: {one_line(error)}; a learner is made with build=, which makes a net") from error
-    kind = type(learner).__name__
-    missing = [name for name in ("gives", "continues", "fit") if not hasattr(learner, name)]
+    kind, missing = type(learner).__name__, lacking(learner)
     if missing:
         raise UsageError(f"{who} makes a {kind}, which has no {' and no '.join(missing)}; {LEARNERS}, or add them")
+    if not isinstance(learner.gives, Gives):
+        raise UsageError(f"{who}: {kind}.gives is {learner.gives!r}; write gives = Gives(...) of al_runner.needs")
     require_method(learner, FIT, who)
     return cast(Learner, learner)
 

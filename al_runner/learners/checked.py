@@ -76,11 +76,22 @@ class Checked(Wrapped):
 
 
 def require_fit(fitted: Fitted, gives: Gives, learner: str) -> None:
-    """Raises UsageError if a fit has no `log_probs` or no `steps`, or if its only net is left in training mode."""
+    """Raises UsageError if a fit lacks what every fit has or what `gives` declares, or if its net trains."""
     if not callable(getattr(fitted, "log_probs", None)) or not hasattr(fitted, "steps"):
         raise UsageError(
             f"{learner}.fit gave {type(fitted).__name__}; return an object with log_probs(x) and steps, such as "
             "al_runner.learners.plain.SingleNet(net, steps)"
         )
+    for name, declared in (("network", gives.network), ("features", gives.features)):
+        if declared and not callable(getattr(fitted, name, None)):
+            raise UsageError(
+                f"{learner}.fit gave {type(fitted).__name__}, which has no method {name}; add it, or declare "
+                f"gives = Gives({name}=False)"
+            )
+    require_evaluation(fitted, gives, f"{learner}.fit left its net in training mode; return the net as net.eval()")
+
+
+def require_evaluation(fitted: Fitted, gives: Gives, line: str) -> None:
+    """Raises UsageError with this line if the only net of a fit is in training mode."""
     if gives.network and fitted.network().training:
-        raise UsageError(f"{learner}.fit left its net in training mode; return the net as net.eval()")
+        raise UsageError(line)

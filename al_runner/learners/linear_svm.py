@@ -45,7 +45,7 @@ class LinearSvm:
         1.0
     )
     continues: ClassVar[bool] = False
-    gives: ClassVar[Gives] = Gives()
+    gives: ClassVar[Gives] = Gives(extendable=False)
 
     async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None = None) -> SingleNet:
         largest = np.float64(255 if data.x.dtype == torch.uint8 else 1)

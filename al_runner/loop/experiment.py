@@ -11,7 +11,7 @@ from torch import Tensor
 from al_runner.budget import Budget
 from al_runner.errors import UsageError
 from al_runner.labels import UNKNOWN, UNSURE
-from al_runner.learners.checked import Checked, CheckedFit
+from al_runner.learners.checked import Checked, CheckedFit, require_evaluation
 from al_runner.loop.initial import InitialSet
 from al_runner.loop.measure import measurements
 from al_runner.loop.replay import recorded_purchase, recorded_query
@@ -197,6 +197,9 @@ class Experiment:
             oracle = simulated(self.oracle, "budget.sets")
             pool.offer(oracle.one_class_sets(pool.candidates, self.plan.sets, size, rng))
         answer = await self.strategy.query(fitted, pool, size, streams)
+        kind = type(self.strategy).__name__
+        left = f"{kind} left the net in training mode, where dropout is random; call net.eval() before it returns"
+        require_evaluation(fitted, self.checked_learner.gives, left)
         return checked(answer, pool, size, self.strategy)
 
     async def purchase(

@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
+from al_runner.errors import UsageError
 from al_runner.system.chunks import rows_in_parts
 from al_runner.types import DataSet
 
@@ -82,6 +83,9 @@ class NetBuilder:
 
     def __call__(self) -> nn.Module:
         net = self.model(self.image_shape, self.classes)
+        if not isinstance(net, nn.Module):
+            given = f"the class {net.__name__}" if isinstance(net, type) else type(net).__name__
+            raise UsageError(f"the model's function returned {given}; return a torch.nn.Module, made and ready")
         return nn.Sequential(OrderedDict(input=Standardise(self.mean, self.std), net=net))
 
 

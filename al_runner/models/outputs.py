@@ -29,6 +29,7 @@ def require_outputs(net: nn.Module, images: Tensor, classes: int, name: str) -> 
             f"model={name}: lazy layers ({layers}) have no weights yet; give them their sizes, from image_shape and "
             f"classes. {wanted[0].upper()}{wanted[1:]}"
         )
+    require_registered(net, name)
     for training, few in ((True, images), (False, images[:1]), (False, images)):
         with torch.no_grad(), torch.random.fork_rng(devices=[]):  # because dropout draws from torch's own generator
             out = net.train(training)(few)
@@ -61,6 +62,21 @@ def require_outputs(net: nn.Module, images: Tensor, classes: int, name: str) -> 
             "remove the softmax at the end of the net, or it learns slowly",
             name,
         )
+
+
+def require_registered(net: nn.Module, name: str) -> None:
+    """Raises UsageError if a module keeps weights that can be trained where its `parameters()` does not see them."""
+    known = {id(weight) for weight in net.parameters()}
+    for module in net.modules():
+        for key, value in vars(module).items():
+            parts = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+            weights = [weight for part in parts if isinstance(part, nn.Module) for weight in part.parameters()]
+            weights += [part for part in parts if isinstance(part, nn.Parameter)]
+            if key[:1] != "_" and any(weight.requires_grad and id(weight) not in known for weight in weights):
+                raise UsageError(
+                    f"model={name}: {key} is a {type(value).__name__}, so its layers would not be trained or saved; "
+                    "keep layers in an nn.ModuleList or nn.ModuleDict, and weights in an nn.ParameterList"
+                )
 
 
 def are_probabilities(out: Tensor) -> bool:

@@ -7,6 +7,7 @@ from command import QUICK, Command
 
 MODULE = """
 import torch
+from torch import nn
 from al_runner.learners.plain import Plain, SingleNet
 from al_runner.needs import Gives
 from al_runner.strategies.base import ByScore, Strategy
@@ -23,6 +24,23 @@ class Raises(ByScore):
 class Wrong(Strategy):
     def select(self, fitted, pool, n, rng):
         return torch.arange(n)
+
+class WordAsNeeds(NaN):
+    needs = "network"
+
+class NoPlan(NaN):
+    def plan(self, budget): ...
+
+class NoWrap(NaN):
+    def wrap(self, learner): ...
+
+class CheckOfNet(NaN):
+    def check(self, net): ...
+
+class LeavesTraining(Strategy):
+    def select(self, fitted, pool, n, rng):
+        fitted.network().train()
+        return pool.candidates[:n]
 
 class NoScores(ByScore): pass
 
@@ -44,6 +62,20 @@ class Learner:
 
 class Fitted:
     def log_probs(self, x): ...
+
+class WordAsGives(Learner):
+    gives = "network"
+
+class NoNetwork(Learner):
+    gives = Gives()
+    async def fit(self, data, streams, previous):
+        fitted = Fitted()
+        fitted.steps = 0
+        return fitted
+
+class NetInFit(Learner):
+    async def fit(self, data, streams, previous):
+        await trained([Fit(self.build(), None, data, streams)])
 
 class NoGives:
     continues = False
@@ -82,6 +114,19 @@ class NoClose:
 class NoFolder:
     def __init__(self): ...
 
+class NoSuper(nn.Module):
+    def __init__(self, image_shape, classes): self.layer = nn.Linear(64, classes)
+
+class InAList(nn.Module):
+    def __init__(self, image_shape, classes):
+        super().__init__()
+        self.hidden, self.last = [nn.Linear(64, 9)], nn.Linear(9, classes)
+    def forward(self, x): return self.last(self.hidden[0](x.flatten(1)))
+
+def nothing(image_shape, classes): nn.Linear(64, classes)
+
+def kind(image_shape, classes): return nn.Linear
+
 class OneFit(Learner):
     async def fit(self, data, streams, previous):
         await trained(Fit(self.build, None, data, streams))
@@ -118,6 +163,26 @@ class OneFit(Learner):
             "strategy=own: Async.select can't be called as the run calls it; write def select(self, fi",
             0,
         ),
+        ("strategy=WordAsNeeds", "strategy=own: WordAsNeeds.needs is 'network'; write needs = Needs(network=True)", 0),
+        ("strategy=NoPlan", "strategy=own: NoPlan.plan returned NoneType; return the budget, as it is given or", 0),
+        ("strategy=NoWrap", "strategy=own: NoWrap.wrap returned NoneType; return the learner, as it is given or", 0),
+        (
+            "strategy=CheckOfNet",
+            "CheckOfNet.check can't be called as the run calls it; write def check(self, net",
+            0,
+        ),
+        ("strategy=LeavesTraining", "LeavesTraining left the net in training mode, where dropout is random; call", 1),
+        (
+            "learner=WordAsGives",
+            "learner=own: WordAsGives.gives is 'network'; write gives = Gives(...) of",
+            0,
+        ),
+        ("learner=NoNetwork", "NoNetwork.fit gave Fitted, which has no method network; add it, or declare gives", 0),
+        ("learner=NetInFit", "a Fit takes what makes a net, not a net; write Fit(self.build, ...) without ()", 0),
+        ("model=NoSuper", "model=own or training=adam_short: cannot assign module before Module.__init__() call", 0),
+        ("model=InAList", "model=own: hidden is a list, so its layers would not be trained or saved; keep layers", 0),
+        ("model=nothing", "the model's function returned NoneType; return a torch.nn.Module, made and ready", 0),
+        ("model=kind", "the model's function returned the class Linear; return a torch.nn.Module, made and re", 0),
         ("learner=NoGives", "learner=own makes a NoGives, which has no gives; derive its class from Plain", 0),
         (
             "learner=NoBuild",
@@ -235,9 +300,11 @@ def words(folder: Path, word: str) -> list[str]:
     (folder / "mine" / group).mkdir(parents=True)
     module = f"own_{kind.lower()}"
     (folder / "mine" / f"{module}.py").write_text(MODULE)
-    (folder / "mine" / group / "own.yaml").write_text(f"_target_: {module}.{kind}\n")
-    chosen = [f"{group}=own", *["strategy=random"] * (group == "learner")]
-    return ["--config-dir", str(folder / "mine"), *chosen, *QUICK, f"results={folder / 'results'}"]
+    (folder / "mine" / group / "own.yaml").write_text(
+        f"_target_: {module}.{kind}\n{'_partial_: true' * (group == 'model')}\n"
+    )
+    chosen = [f"{group}=own", *["strategy=random"] * (group in ("learner", "model"))]
+    return ["--config-dir", str(folder / "mine"), *QUICK, *chosen, f"results={folder / 'results'}"]
 
 
 def recorded(folder: Path) -> int:
