@@ -166,6 +166,7 @@ def test_strategies_of_one_seed_share_round_0(al_run: Command, tmp_path: Path) -
         (["training.label_smothing=0.1"], "did you mean training.label_smoothing?"),
         (["training.keep=bets"], "training.keep is 'bets'; it must be best or last"),
         (["budget.initial_by=2x"], "no strategy of that name; use random, balanced, or a strategy that needs no fit"),
+        (["budget.initial_by=kfac_trace"], "budget.initial_by is kfac_trace, which chooses by a fitted model"),
         (["budget.initial_by=margin"], "budget.initial_by is margin, which chooses by a fitted model"),
         (
             ["strategy=kfac_vfe", "strategy.invert_labelled=maybe"],

@@ -6,7 +6,9 @@ from functools import lru_cache
 from pathlib import Path
 
 import torch
-from hydra.core.hydra_config import HydraConfig
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import MissingConfigException
+from hydra.types import RunMode
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
@@ -123,12 +125,13 @@ def first_strategy(name: str, strategy: Strategy, own: str) -> Strategy | None:
 
 
 def from_its_file(name: str) -> Strategy:
-    """The strategy of the file conf/strategy/`name`.yaml, or of one's own. Raises UsageError if there is none."""
-    folders = [Path(source.path) for source in HydraConfig.get().runtime.config_sources if source.schema == "file"]
-    files = [file for folder in folders if (file := folder / "strategy" / f"{name}.yaml").is_file()]
-    if not files:
-        raise UsageError(f"budget.initial_by is {name}, and there is no strategy of that name; {INITIAL_BY}")
-    return require_strategy(instantiate(OmegaConf.load(files[0])), f"budget.initial_by={name}")
+    """The strategy that `strategy=name` chooses, with the options of its file. Raises UsageError if there is none."""
+    try:
+        cfg = GlobalHydra.instance().config_loader().load_configuration("config", [f"strategy={name}"], RunMode.RUN)
+    except MissingConfigException as error:
+        missing = f"budget.initial_by is {name}, and there is no strategy of that name; {INITIAL_BY}"
+        raise UsageError(missing) from error
+    return require_strategy(instantiate(cfg.strategy), f"budget.initial_by={name}")
 
 
 def data_set(cfg: DictConfig, device: torch.device) -> DataSet:

@@ -49,6 +49,14 @@ def test_strategies_choose_by_features_beside_the_images(tmp_path, al_run):
     assert len(list((tmp_path / "out").rglob("rounds.csv"))) == 1
 
 
+def test_a_variant_that_is_made_of_another_strategy_s_file_can_choose_the_first_images(tmp_path, al_run):
+    (tmp_path / "mine" / "strategy").mkdir(parents=True)
+    (tmp_path / "mine" / "strategy" / "near.yaml").write_text("defaults: [typiclust, _self_]\nneighbours: 3\n")
+    words = [*QUICK, *SMALL, f"--config-dir={tmp_path / 'mine'}", "features=patches", "budget.initial_by=near"]
+    code, output = al_run(*words, "strategy=random", f"results={tmp_path / 'out'}", f"data_root={tmp_path / 'data'}")
+    assert code == 0, output
+
+
 def test_a_mistake_is_told_before_any_training(tmp_path, al_run):
     words = [*QUICK, f"results={tmp_path / 'out'}", f"data_root={tmp_path / 'data'}"]
     for more, message in (

@@ -23,7 +23,7 @@ WORDS = ["strategy=random,badge", "seed=0,1"]
 @pytest.fixture
 def loaded() -> Iterator[Loaded]:
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        loader = GlobalHydra.instance().hydra.config_loader
+        loader = GlobalHydra.instance().config_loader()
         assert isinstance(loader, ConfigLoaderImpl)
         yield loader, loader.load_configuration("config", [*WORDS, "hydra.job.name=sweep"], RunMode.MULTIRUN)
         HydraConfig.instance().cfg = None
