@@ -1,12 +1,13 @@
 """The look of a curve. Colour, marker and dashes differ between curves, so that they also differ without colour.
 
-A strategy looks the same in every figure and page. Those of `table/display.py` take colours and markers in turn, which
-gives 117 different pairs. For another strategy, a checksum of its name chooses them. A variant (or a learner, if
-learners are compared) has the colour and the marker of its strategy, but other dashes. Three or more variants of the
-only strategy beside the baseline look like different strategies.
+A strategy has the same marker and dashes in every figure and page, and its own colour unless another strategy of the
+figure has that one: up to nine strategies all differ in colour. Those of `table/display.py` take colours and markers in
+turn. For another strategy, a checksum of its name chooses them. A variant (or a learner, if learners are compared) has
+the colour and the marker of its strategy, but other dashes. Three or more variants of the only strategy beside the
+baseline look like different strategies.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from io import BytesIO
@@ -54,7 +55,7 @@ class Picture(Figure):
 
 
 def pens(names: Iterable[str]) -> dict[str, Pen]:
-    """A pen for every curve of a figure. The same name has the same pen in nearly every figure.
+    """A pen for every curve of a figure. The same name has the same marker and dashes in nearly every figure.
 
     Strategies of the table also differ without colour. If another name gets a pen that is taken, which is rare, it
     takes the next free one. If there are more names than pens, some share one.
@@ -65,10 +66,25 @@ def pens(names: Iterable[str]) -> dict[str, Pen]:
     if len(variants) > ALIKE and len({*map(strategy_of, variants)}) == 1:
         pens_in_turn = zip(cycle(COLOURS), cycle(MARKERS), cycle(DASHES))
         taken = {name: Pen(*pen) for name, pen in zip(variants, pens_in_turn, strict=False)}
+    own = colours(sorted({*map(strategy_of, variants)}, key=lambda name: (place_of(name), name)))
     for name in names:
         shifted = map(partial(pen_of, name), range(len(COLOURS) * TURN))
-        taken.setdefault(name, next((pen for pen in shifted if pen not in taken.values()), pen_of(name)))
+        coloured = (pen._replace(colour=own.get(strategy_of(name), pen.colour)) for pen in shifted)
+        taken.setdefault(name, next((pen for pen in coloured if pen not in taken.values()), pen_of(name)))
     return taken
+
+
+def colours(strategies: Sequence[str]) -> dict[str, str]:
+    """A colour for every strategy of a figure: its own, or the next free one if an earlier strategy has that.
+
+    If there are more strategies than colours, all have their own, and markers tell them apart.
+    """
+    chosen: dict[str, str] = {}
+    for strategy in strategies:
+        own = COLOURS.index(pen_of(strategy).colour)
+        free = [colour for colour in (*COLOURS[own:], *COLOURS[:own]) if colour not in chosen.values()]
+        chosen[strategy] = free[0] if len(strategies) <= len(COLOURS) else COLOURS[own]
+    return chosen
 
 
 def strategy_of(curve: str) -> str:
@@ -76,10 +92,15 @@ def strategy_of(curve: str) -> str:
     return curve.partition("-")[0]
 
 
+def place_of(strategy: str) -> int:
+    """The place of a strategy's own pen in the turn of colours and markers."""
+    return KNOWN.index(strategy) - 1 if strategy in KNOWN else crc32(strategy.encode()) % (len(COLOURS) * TURN)
+
+
 def pen_of(curve: str, shift: int = 0) -> Pen:
     """A curve's own pen, or the pen `shift` places after it, which has another marker, other dashes, another colour."""
     strategy, _, variant = curve.partition("-")
-    place = KNOWN.index(strategy) - 1 if strategy in KNOWN else crc32(strategy.encode()) % (len(COLOURS) * TURN)
+    place = place_of(strategy)
     other = 1 + crc32(variant.encode()) % (len(DASHES) - 1) if variant else 0
     turns = place // len(MARKERS) + other + shift // len(MARKERS)
     dashes = DASHES[turns % len(DASHES)]

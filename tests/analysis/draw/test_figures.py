@@ -8,7 +8,7 @@ from al_runner.analysis import draw_run
 from al_runner.analysis.draw.figures import differences, facets, learning_curves, times
 from al_runner.analysis.draw.look import Look, inches
 from al_runner.analysis.draw.save import save, save_all
-from al_runner.analysis.draw.style import pens, sheet
+from al_runner.analysis.draw.style import pen_of, pens, sheet
 from al_runner.analysis.stats.curves import Spread
 from al_runner.analysis.stats.intervals import mean_and_half
 from al_runner.analysis.table.display import STRATEGIES, Names
@@ -68,6 +68,19 @@ def test_random_is_black_under_every_learner():
     drawn = pens(["random", "random-plain", "random-ensemble", "random-bootstrap"])
     assert {(pen.colour, pen.marker) for pen in drawn.values()} == {("#000000", "")}
     assert len({str(pen.dashes) for pen in drawn.values()}) == 4
+
+
+@pytest.mark.parametrize("number", range(1, 10))
+def test_strategies_of_one_figure_differ_in_colour_while_there_are_colours(number):
+    """Two that would have the same colour, and more; random is black."""
+    alike = [name for name in STRATEGIES if pen_of(name).colour == pen_of("entropy").colour]
+    names = [*alike, *(name for name in STRATEGIES if name not in alike)]
+    chosen = [name for name in names if name != "random"][:number]
+    drawn = pens([*chosen, "random", f"{chosen[0]}-twice"])
+    assert len({drawn[name].colour for name in chosen}) == number
+    assert drawn[f"{chosen[0]}-twice"].colour == drawn[chosen[0]].colour
+    assert {name: drawn[name][1:] for name in chosen} == {name: pen_of(name)[1:] for name in chosen}
+    assert len(set(drawn.values())) == number + 2
 
 
 def test_a_strategy_looks_the_same_in_every_figure():
