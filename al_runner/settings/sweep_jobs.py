@@ -27,11 +27,11 @@ def load(loader: ConfigLoaderImpl, master_config: DictConfig, sweep_overrides: l
     """
     given = [parsed(line) for line in sweep_overrides]
     loader.validate_sweep_overrides_legal(given, RunMode.RUN, from_shell=True)
-    if any(override.is_hydra_override() for override in given):
+    if master_config.hydra.searchpath or any(override.is_hydra_override() for override in given):  # other files
         return _load_as_hydra(loader, master_config, sweep_overrides)
     values = [override for override in given if not chooses_a_file(loader, override)]
-    choices = [override for override in given if override not in values]
-    config = deepcopy(of_choices(loader, master_config, tuple(str(choice.input_line) for choice in choices)))
+    choices = tuple(str(override.input_line) for override in given if chooses_a_file(loader, override))
+    config = deepcopy(of_choices(loader, master_config, choices))
     try:
         ConfigLoaderImpl._apply_overrides_to_config(values, config)
     except OmegaConfBaseException as error:

@@ -1,6 +1,7 @@
 """A job of a sweep gets the configuration that Hydra alone would give it, without reading the files again."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hydra import initialize_config_dir
@@ -66,6 +67,14 @@ def outcome(loader: ConfigLoaderImpl, sweep: DictConfig, words: list[str], alone
     assert OmegaConf.is_struct(config)
     assert not OmegaConf.is_readonly(config)
     return OmegaConf.to_container(config)
+
+
+def test_groups_of_another_folder_are_found(loaded: Loaded, tmp_path: Path) -> None:
+    loader, _ = loaded
+    (tmp_path / "weather").mkdir()
+    (tmp_path / "weather" / "rain.yaml").write_text("name: rain\n")
+    sweep = loader.load_configuration("config", [f"hydra.searchpath=[file://{tmp_path}]"], RunMode.MULTIRUN)
+    assert sweep_jobs.load(loader, sweep, ["+weather=rain", "seed=4"]).weather.name == "rain"
 
 
 @pytest.mark.parametrize("words", [["seed=1", "strategy=nothing"], ["sede=1"], ["seed=0,1"], ["strategy="]])
