@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     console.print(table(runs, shared))
     for run in runs:
         if run.state.error:
-            console.print(message(run, options.directory))
+            console.print(message(run, shared))
     if not options.retry_failed:
         return 0
     again = [run for run in runs if run.state.state in (FAILED, STOPPED) and run.state.cwd]
@@ -69,9 +69,14 @@ def table(runs: Sequence[Run], root: Path) -> Table:
             round_of(run),
             f"{run.labelled or ''}",
             "" if run.test_error is None else f"{100 * run.test_error:.2f}",
-            "" if run.seconds_left is None else f"about {run.seconds_left / 60:.0f} min",
+            "" if run.seconds_left is None else minutes(run.seconds_left),
         )
     return shown
+
+
+def minutes(seconds: float) -> str:
+    """So many seconds, roughly."""
+    return f"about {seconds / 60:.0f} min" if seconds > 30 else "under 1 min"
 
 
 def message(run: Run, root: Path) -> Text:

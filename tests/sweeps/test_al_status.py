@@ -11,7 +11,7 @@ from rich.console import Console
 
 from al_runner.record.state import DONE, FAILED, RUNNING, STOPPED, WAITING, State, write
 from al_runner.sweeps.runs import runs_under
-from al_runner.sweeps.status import main, table
+from al_runner.sweeps.status import main, minutes, table
 
 
 def made(folder: Path, now: str, rows: int = 0, rounds: int = 10, **changes: object) -> None:
@@ -51,6 +51,20 @@ def test_every_state_is_told_with_what_is_left(tmp_path: Path, capsys: pytest.Ca
     assert out.endswith(
         "1 running, 1 done, 1 failed, 1 stopped, 1 waiting d: round 2: the training loss is not finite [see the log]"
     )
+
+
+def test_a_run_has_one_name_above_and_below(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in "ab":
+        made(tmp_path / "photos" / "margin" / name, "failed", rows=2, error="out of memory")
+    main([str(tmp_path)])
+    lines = capsys.readouterr().out.splitlines()
+    below = [line.removesuffix(": out of memory") for line in lines if line.endswith(": out of memory")]
+    assert [line.split()[0] for line in lines if " failed " in line and "1/9" in line] == below
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(0, "under 1 min"), (30, "under 1 min"), (31, "about 1 min")])
+def test_little_time_is_not_no_time(seconds: float, words: str) -> None:
+    assert minutes(seconds) == words
 
 
 def test_a_long_reason_leaves_the_columns_their_room(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
