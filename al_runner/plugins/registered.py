@@ -53,4 +53,4 @@ OmegaConf.register_new_resolver("al.home", lambda folder: str(Path(str(folder)).
 
 # Hydra, which is held below 1.4, has no hook for how overrides are applied, and none for how jobs are composed.
 setattr(ConfigLoaderImpl, "_apply_overrides_to_config", staticmethod(overrides.apply))  # noqa: B010 - mypy forbids the assignment
-setattr(ConfigLoaderImpl, "load_sweep_config", sweep_jobs.load)  # noqa: B010
+setattr(ConfigLoaderImpl, "load_sweep_config", sweep_jobs.load)  # noqa: B010 - as above

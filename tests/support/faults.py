@@ -14,7 +14,7 @@ from recorded import untimed
 from sklearn.datasets import load_digits
 
 import al_runner.analysis.draw.one_run
-import al_runner.job.run  # noqa: F401
+import al_runner.job.run  # noqa: F401 - see torch._dynamo
 from al_runner.main import main
 
 LENGTHY = bool(os.environ.get("AL_CHAOS"))  # set by scripts/chaos.sh
