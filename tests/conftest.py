@@ -1,6 +1,8 @@
 import logging
 import os
+import shutil
 import sys
+from pathlib import Path
 
 # One thread a process, and no spinning: with the tests on all cores, more would fight for them.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -11,6 +13,11 @@ import torch
 from command import Command
 
 from al_runner.main import main
+
+# Folders of tests are in memory if there is room: a run of three rounds forces its files to disk forty times.
+MEMORY = Path("/dev/shm")
+if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > 4 * 2**30:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
 @pytest.fixture(autouse=True, scope="session")

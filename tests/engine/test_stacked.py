@@ -226,6 +226,7 @@ SMALLER: dict[str, dict[str, object]] = {
     "vgg16": {"width": 0.125},
     "vgg16_dropout": {"width": 0.125},
     "airbench": {"widths": [16, 32, 32]},
+    "torchvision": {"name": "shufflenet_v2_x0_5"},
 }
 
 
