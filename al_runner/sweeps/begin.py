@@ -3,8 +3,8 @@
 import json
 import logging
 import os
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
@@ -31,15 +31,20 @@ def begin(config: DictConfig) -> Path:
     return root
 
 
-def folder_of(context: HydraContext, config: DictConfig, overrides: Sequence[str]) -> Path:
-    """The folder of a job of the sweep `config`."""
-    job = context.config_loader.load_sweep_config(config, list(overrides))
-    hydra = HydraConfig.instance()
-    hydra.set_config(job)
+@contextmanager
+def back_to(config: DictConfig) -> Iterator[None]:
+    """Afterwards Hydra's own configuration is that of the sweep `config` again, whatever was set inside."""
     try:
-        return Path(str(job.hydra.sweep.dir), str(job.hydra.sweep.subdir))
+        yield
     finally:
-        hydra.set_config(config)
+        HydraConfig.instance().set_config(config)
+
+
+def folder_of(context: HydraContext, config: DictConfig, overrides: Sequence[str]) -> Path:
+    """The folder of a job of the sweep `config`. It leaves the job's configuration as Hydra's: see `back_to`."""
+    job = context.config_loader.load_sweep_config(config, list(overrides))
+    HydraConfig.instance().set_config(job)  # the resolver `hydra:` reads it
+    return Path(str(job.hydra.sweep.dir), str(job.hydra.sweep.subdir))
 
 
 def folders_of(context: HydraContext, config: DictConfig, job_overrides: Sequence[Sequence[str]]) -> list[Path | None]:
@@ -48,10 +53,11 @@ def folders_of(context: HydraContext, config: DictConfig, job_overrides: Sequenc
     Raises UsageError as `require_apart`.
     """
     folders: list[Path | None] = []
-    for overrides in job_overrides:
-        folders.append(None)
-        with suppress(*USER_ERRORS):
-            folders[-1] = folder_of(context, config, overrides)
+    with back_to(config):
+        for overrides in job_overrides:
+            folders.append(None)
+            with suppress(*USER_ERRORS):
+                folders[-1] = folder_of(context, config, overrides)
     require_apart(folders, job_overrides)
     return folders
 

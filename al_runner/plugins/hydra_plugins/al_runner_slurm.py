@@ -25,6 +25,7 @@ from al_runner.settings.declare import options
 from al_runner.settings.kinds import Count, CountOrZero, Few, Means, Positive
 from al_runner.sweeps import batch
 from al_runner.sweeps.begin import (
+    back_to,
     begin,
     conclude,
     ended,
@@ -92,7 +93,8 @@ class SlurmLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         root = begin(self.config)
-        folders = [folder_of(self.hydra_context, self.config, overrides) for overrides in job_overrides]
+        with back_to(self.config):
+            folders = [folder_of(self.hydra_context, self.config, overrides) for overrides in job_overrides]
         require_apart(folders, job_overrides)
         missing = [
             number
