@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from al_runner.budget import Budget
 from al_runner.data.doubts import doubts
+from al_runner.data.form import well_formed
 from al_runner.data.usable import usable
 from al_runner.errors import UsageError
 from al_runner.features.base import Features
@@ -165,16 +166,12 @@ def loaded(
     made: Features | None = instantiate(OmegaConf.create(features)) or None
     if made is not None:
         made.require()
-    data: DataSet = instantiate(OmegaConf.create(dataset), data_root=data_root)
-    if not isinstance(data, DataSet):
-        raise UsageError(
-            f"{OmegaConf.create(dataset)._target_} gave {type(data).__name__} in place of a data set; return "
-            "split.apply(Arrays(...)), as docs/own.md shows"
-        )
+    source, spoils = OmegaConf.create(dataset), OmegaConf.create(pool)
+    data = well_formed(instantiate(source, data_root=data_root), source._target_)
     for line in doubts(data):
         log.warning("%s", line)
-    spoil = instantiate(OmegaConf.create(pool))
-    data = usable(spoil(data) if spoil else data)
+    spoil = instantiate(spoils)
+    data = usable(well_formed(spoil(data), spoils._target_) if spoil else data)
     return (data if made is None else usable(made.apply(data, data_root, device))).to(torch.device("cpu"))
 
 
