@@ -117,13 +117,20 @@ def sound(arrays: Arrays) -> Arrays:
 
     Raises UsageError as `checked`, and if a label is no class.
     """
-    where, most = "the data set", len(arrays.classes)
+    where = "the data set"
+    names = one_array(where, "classes", arrays.classes)
+    if names.ndim != 1:
+        raise UsageError(f"{where}: classes has shape {list(names.shape)}; give a list of names, one for each class")
+    words, times = np.unique(names.astype(np.str_), return_counts=True)
+    if (times > 1).any():
+        raise UsageError(f"{where}: {str(words[times > 1][0])!r} is twice in classes; give every class another name")
+    most = len(names)
     no_val = arrays.val_images is None and arrays.val_labels is None
     parts = ["train", "test"] if no_val else ["train", "test", "val"]
     images: dict[str, NDArray[Any]] = {}
     labels: dict[str, NDArray[np.int64]] = {}
     for part in parts:
-        held = np.asarray(getattr(arrays, f"{part}_images"))
+        held = one_array(where, f"{part}_images", getattr(arrays, f"{part}_images"))
         vectors = held.shape[1:3] == (1, 1)
         if held.ndim == 4 and held.size and not vectors and place_of_channels(*held.shape[1:]) == "first":
             raise UsageError(
@@ -132,9 +139,8 @@ def sound(arrays: Arrays) -> Arrays:
             )
         values: Values = "float" if held.dtype.kind == "f" else "uint8"
         images[part] = channels_last(where, f"{part}_images", held, "last", values)
-        numbers = whole_numbers(
-            where, f"{part}_labels", np.asarray(getattr(arrays, f"{part}_labels")), len(images[part])
-        )
+        found = one_array(where, f"{part}_labels", getattr(arrays, f"{part}_labels"))
+        numbers = whole_numbers(where, f"{part}_labels", found, len(images[part]))
         if len(numbers) and not UNKNOWN <= numbers.min() <= numbers.max() < most:
             raise UsageError(
                 f"{where}: {part}_labels are {numbers.min()} .. {numbers.max()}; they must be 0 .. {most - 1}, one for "
@@ -142,10 +148,22 @@ def sound(arrays: Arrays) -> Arrays:
             )
         labels[part] = numbers
     images = _of_one_form(where, images)
-    files = {} if arrays.files is None else {"files": np.asarray(arrays.files)}
-    changed: dict[str, Any] = {f"{part}_images": held for part, held in images.items()}
+    files = {} if arrays.files is None else {"files": one_array(where, "files", arrays.files)}
+    changed: dict[str, Any] = {f"{part}_images": held for part, held in images.items()} | {"classes": names}
     changed |= {f"{part}_labels": held for part, held in labels.items()}
     return arrays._replace(**changed, files=_files(where, files, sum(map(len, images.values()))))
+
+
+def one_array(where: object, name: str, values: Any) -> NDArray[Any]:
+    """An array, a tensor or a list as an array. Raises UsageError if it is none of them, or a list of unequal parts."""
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise UsageError(f"{where}: {name} is a list whose parts differ in size; make them equal") from error
+    if array.ndim == 0:
+        kind = "None" if values is None else type(values).__name__
+        raise UsageError(f"{where}: {name} is {kind}; give an array or a list (empty, if there is no such part)")
+    return array
 
 
 def _of_one_form(where: object, images: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

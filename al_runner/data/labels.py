@@ -50,8 +50,7 @@ def _only_in_training(label: int, parts: Mapping[str, NDArray[Any]]) -> bool:
 
 def _column(where: object, name: str, labels: NDArray[Any], count: int) -> NDArray[Any]:
     """The labels as [N] whole numbers or words."""
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        labels = labels[:, 0]
+    labels = _flat(labels)
     if not labels.size and not count:
         return np.zeros(0, np.int64)
     if labels.dtype.kind in "SU" and labels.shape == (count,):
@@ -66,6 +65,11 @@ def _column(where: object, name: str, labels: NDArray[Any], count: int) -> NDArr
     return whole_numbers(where, name, labels, count)
 
 
+def _flat(labels: NDArray[Any]) -> NDArray[Any]:
+    """Labels [N, 1] as [N]; others as they are."""
+    return labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
+
+
 def text(where: object, name: str, words: NDArray[Any]) -> NDArray[np.str_]:
     """Words as text; byte strings are UTF-8. Raises UsageError if they are not."""
     try:
@@ -76,6 +80,7 @@ def text(where: object, name: str, words: NDArray[Any]) -> NDArray[np.str_]:
 
 def whole_numbers(where: object, name: str, labels: NDArray[Any], count: int) -> NDArray[np.int64]:
     """Labels as int64 [`count`]. Raises UsageError if they are no whole numbers, or if there are more or fewer."""
+    labels = _flat(labels)
     if not labels.size and not count:
         return np.zeros(0, np.int64)
     if labels.dtype.kind in "biu" and labels.shape == (count,):
@@ -87,6 +92,8 @@ def whole_numbers(where: object, name: str, labels: NDArray[Any], count: int) ->
             remedy = "; some are NaN or infinite: leave images without a label out"
         elif (labels != labels.round()).any():
             remedy = "; some are fractions"
+    elif labels.dtype.kind in "SUO" and labels.shape == (count,):
+        remedy = "; for words, classes, labels = np.unique(labels, return_inverse=True) numbers them"
     elif labels.ndim == 2 and len(labels) == count:
         remedy = "; if there is one column for each class, write labels.argmax(1)"
     raise UsageError(f"{where}: {name} is {labels.dtype} {labels.shape}; it must be {count} integers{remedy}")

@@ -48,6 +48,11 @@ class Split:
         Raises UsageError if a part would be empty, unless `val` is 0, and as `sound` if the arrays come from no file
         that was checked.
         """
+        if not isinstance(arrays, Arrays):
+            raise UsageError(
+                f"split.apply got {type(arrays).__name__}; give Arrays(train_images, train_labels, test_images, "
+                "test_labels, classes)"
+            )
         return self.divided(arrays if arrays.source else sound(arrays))
 
     def divided(self, arrays: Arrays) -> DataSet:

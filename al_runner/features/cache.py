@@ -79,6 +79,11 @@ def _make(path: Path, count: int, batch: int, facts: Mapping[str, Any], rows: Ro
         told.at(done)
         for start in range(done, count, batch):
             block = _block(rows, start, min(start + batch, count))
+            if block.shape[1] != first.shape[1]:
+                raise UsageError(
+                    f"the images from {start} on have {block.shape[1]} features each, those before {first.shape[1]}; "
+                    "every image must have the same number"
+                )
             file.write(block.tobytes())
             file.flush()
             os.fsync(file.fileno())

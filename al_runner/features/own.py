@@ -1,7 +1,5 @@
 """Features of the user's own module."""
 
-import hashlib
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -13,6 +11,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from al_runner.errors import UsageError
+from al_runner.features.base import source_of
 from al_runner.features.nets import Frozen, OfNet, hash_of
 from al_runner.models.photographs import Transform
 from al_runner.rng import global_stream, stream
@@ -98,11 +97,3 @@ def put(file: Path, net: nn.Module) -> None:
             f"features.weights={file} can't be loaded into the net ({one_line(error)}); name a .safetensors file, or a "
             ".pt file, with the state_dict of this net"
         ) from error
-
-
-def source_of(made: Callable[..., Any]) -> str:
-    """A hash of the source text of the module that `made` is defined in; empty if there is no text."""
-    try:
-        return hashlib.sha256(inspect.getsource(inspect.getmodule(made) or made).encode()).hexdigest()
-    except (OSError, TypeError):
-        return ""

@@ -15,10 +15,11 @@ from torch import Tensor, nn
 
 from al_runner.budget import Budget
 from al_runner.data.doubts import doubts
+from al_runner.data.form import well_formed
 from al_runner.data.usable import usable
 from al_runner.errors import UsageError
-from al_runner.features.base import Features
-from al_runner.job.methods import require_changes, require_learner, require_queries, require_strategy
+from al_runner.features.base import Features, require_features
+from al_runner.job.methods import require_changes, require_learner, require_queries, require_stopping, require_strategy
 from al_runner.job.person import require_run_to_answer
 from al_runner.job.placed import placed
 from al_runner.job.recipe import (
@@ -27,6 +28,7 @@ from al_runner.job.recipe import (
     require_augmentation,
     require_favourable,
     require_init,
+    require_optimizer,
     require_pixels,
     require_schedule,
     require_trainable,
@@ -66,7 +68,7 @@ def build(cfg: DictConfig, device: torch.device, answers: RecordedAnswers = NO_A
     builder = net_builder(data, model, cfg.standardise)
     learner = require_learner(instantiate(cfg.learner, _partial_=True), builder, f"learner={cfg.run.learner}")
     require_changes(strategy, budget, learner)
-    stopping = instantiate(cfg.stopping) if cfg.get("stopping") else None
+    stopping = require_stopping(instantiate(cfg.stopping), "stopping=...") if cfg.get("stopping") else None
     first_by = first_strategy(budget.initial_by, strategy, cfg.run.strategy)
     experiment = Experiment(data, learner, strategy, budget, cfg.seed, oracle, first_by, stopping)
     first = experiment.purchases[0] - experiment.set_aside[0]  # images to train on
@@ -164,17 +166,13 @@ def loaded(
     """
     made: Features | None = instantiate(OmegaConf.create(features)) or None
     if made is not None:
-        made.require()
-    data: DataSet = instantiate(OmegaConf.create(dataset), data_root=data_root)
-    if not isinstance(data, DataSet):
-        raise UsageError(
-            f"{OmegaConf.create(dataset)._target_} gave {type(data).__name__} in place of a data set; return "
-            "split.apply(Arrays(...)), as docs/own.md shows"
-        )
+        require_features(made)
+    source, spoils = OmegaConf.create(dataset), OmegaConf.create(pool)
+    data = well_formed(instantiate(source, data_root=data_root), source._target_)
     for line in doubts(data):
         log.warning("%s", line)
-    spoil = instantiate(OmegaConf.create(pool))
-    data = usable(spoil(data) if spoil else data)
+    spoil = instantiate(spoils)
+    data = usable(well_formed(spoil(data), spoils._target_) if spoil else data)
     return (data if made is None else usable(made.apply(data, data_root, device))).to(torch.device("cpu"))
 
 
@@ -186,8 +184,9 @@ def checked_net(cfg: DictConfig, builder: NetBuilder, images: Tensor) -> nn.Modu
     try:
         net = builder()
         require_outputs(net, images, builder.classes, cfg.run.model)
-        require_new_weights(net, builder(), cfg.run.model)
-        instantiate(cfg.training.optimizer)(net.parameters())
+        other = builder()
+        require_new_weights(net, other, cfg.run.model)
+        require_optimizer(instantiate(cfg.training.optimizer)(other.parameters()), f"training={cfg.run.training}")
     except WRONG as error:
         raise UsageError(f"model={cfg.run.model} or training={cfg.run.training}: {error}") from error
     return net

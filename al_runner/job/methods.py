@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from math import nan
 from pathlib import Path
 from typing import Any, cast
 
@@ -9,18 +10,20 @@ from torch import nn
 
 from al_runner.budget import Budget
 from al_runner.errors import UsageError
+from al_runner.loop.stopping import COLUMN, Stopping
 from al_runner.needs import Gives, Needs
 from al_runner.record.loggers import Logger
 from al_runner.strategies.base import ByScore, Strategy
 from al_runner.system.text import one_line
 from al_runner.types import Learner
 
-# How a run calls the methods of a strategy, of a learner and of a logger.
+# How a run calls the methods of a strategy, of a learner, of a stopping rule and of a logger.
 QUERY = "async def query(self, fitted, pool, n, streams)"
 SELECT = "def select(self, fitted, pool, n, rng)"
 SCORES = "def scores(self, fitted, pool, ids, rng)"
 PLAN, WRAP, CHECK = "def plan(self, budget)", "def wrap(self, learner)", "def check(self, net, x)"
 FIT = "async def fit(self, data, streams, previous)"
+SAID, ENDED = "def said(self, kappas, uncertainty, errors)", "def ended(self, record)"
 WRITE, CLOSE = "def write(self, row)", "def close(self, whole)"
 LEARNERS = "derive its class from Plain of al_runner.learners.plain"
 
@@ -79,6 +82,28 @@ def require_learner(make: Callable[..., Any], build: Callable[[], nn.Module], wh
         raise UsageError(f"{who}: {kind}.gives is {learner.gives!r}; write gives = Gives(...) of al_runner.needs")
     require_method(learner, FIT, who)
     return cast(Learner, learner)
+
+
+def require_stopping(made: object, who: str) -> Stopping:
+    """The rules that `who`, such as `stopping=plateau`, made. Raises UsageError if they can't be recorded or obeyed."""
+    kind = type(made).__name__
+    if not isinstance(made, Stopping):
+        raise UsageError(
+            f"{who} makes a {kind}, which has no rules; derive its class from Stopping of {Stopping.__module__}"
+        )
+    for call in (SAID, ENDED):
+        require_method(made, call, who)
+    rules: Any = made.said([nan], nan, [0.5])  # as in the first round
+    wanted = {COLUMN.format(made.obey)} if made.obey else set()
+    numbers = isinstance(rules, Mapping) and all(
+        isinstance(flag, int | float) and flag in (0, 1) for flag in rules.values()
+    )
+    if not numbers or not wanted <= {*cast(Mapping[str, float], rules)}:
+        raise UsageError(
+            f"{who}: {kind}.said gives {rules!r}; it must give 1.0 (stop) or 0.0 for every rule, as in "
+            f"{{'{COLUMN.format(made.obey or 'plateau')}': 0.0}}"
+        )
+    return made
 
 
 def require_logger(make: Callable[..., Any], folder: Path, settings: Mapping[str, Any], who: str) -> Logger:

@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 from al_runner.data.parts import UNLABELLED
 from al_runner.errors import UsageError, Waiting
 from al_runner.labelling.exchange import Exchange
-from al_runner.labelling.rows import CANT_TELL, NEW
+from al_runner.labelling.rows import CANT_TELL, NEW, is_reserved
 from al_runner.loop.experiment import Experiment
 from al_runner.oracle.person import Person
 from al_runner.record.run import RunRecord
@@ -42,7 +42,7 @@ def exchange_of(cfg: DictConfig, folder: Path, record: RunRecord, oracle: Oracle
     if not isinstance(oracle, Person):
         return None
     for name in oracle.names:
-        if name == CANT_TELL or name.startswith(NEW):
+        if is_reserved(name):
             raise UsageError(
                 f"a class is called {name!r}, but in query.csv {CANT_TELL} means that the person can't tell, and {NEW} "
                 "adds a class; give this class another name"

@@ -86,6 +86,26 @@ def require_init(recipes: Mapping[str, Recipe], build: NetBuilder) -> None:
             ) from error
 
 
+def require_optimizer(made: object, who: str) -> None:
+    """Raises UsageError if what training.optimizer makes is no optimiser, or if it can't take a step.
+
+    The step is taken: `made` has parameters that nobody needs.
+    """
+    kind = type(made).__name__
+    if not isinstance(made, torch.optim.Optimizer):
+        raise UsageError(
+            f"training.optimizer of {who} makes a {kind}, which is no torch.optim.Optimizer; derive its class from "
+            "that, and give its YAML _partial_: true"
+        )
+    try:
+        made.step()
+    except WRONG as error:
+        raise UsageError(
+            f"training.optimizer of {who}: {kind}.step() raised {type(error).__name__} ({one_line(error)}); it is "
+            "called without arguments, after the gradients are there"
+        ) from error
+
+
 def require_schedule(recipe: Recipe, net: nn.Module, initial: int, who: str) -> None:
     """Raises UsageError if the schedule gives no rate for the first or the last step of `net` on `initial` examples."""
     if recipe.schedule is None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from unicodedata import normalize
 
-from al_runner.labelling.rows import CANT_TELL, NEW, Photo, id_in, labels_in, rows_of
+from al_runner.labelling.rows import CANT_TELL, NEW, Photo, id_in, is_reserved, labels_in, rows_of
 from al_runner.labels import UNSURE
 
 SHOWN = 5  # how many lines of one kind of trouble are shown
@@ -81,7 +81,8 @@ def classes_of(labels_by_id: Mapping[int, Sequence[str]], classes: Sequence[str]
         added += [word for word in words if not word.startswith(NEW)]
     kept = [*classes]
     for name in sorted({*added}):
-        if name and len(name) <= LONGEST and name.isprintable() and class_named(name, kept) is None:
+        sound = name and len(name) <= LONGEST and name.isprintable() and not is_reserved(name)
+        if sound and class_named(name, kept) is None:
             kept.append(name)
     return kept
 
@@ -124,8 +125,11 @@ def place_labels(
         answers.refused[id_] = ""
     elif (name := names.pop()) == "":
         classes = ", ".join(answers.classes) or "none yet"
+        remedy = f"write {NEW}{labels[0]} to add it"
+        if is_reserved(labels[0]):
+            remedy = f"a class is 1 to {LONGEST} letters, but not {CANT_TELL}, and does not begin with {NEW}"
         troubles.setdefault("unknown", []).append(
-            f"image {id_}: {given!r} is no class (the classes are: {classes}); write {NEW}{labels[0]} to add it"
+            f"image {id_}: {given!r} is no class (the classes are: {classes}); {remedy}"
         )
         answers.refused[id_] = labels[0]
     else:

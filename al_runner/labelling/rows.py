@@ -43,6 +43,11 @@ class Photo:
         return bool(named) and row.get("file", "") == self.file and not self.has_other_pixels(row)
 
 
+def is_reserved(name: str) -> bool:
+    """Whether a class can't have this name, because it means something else in a filled query."""
+    return name == CANT_TELL or name.startswith(NEW)
+
+
 def rows_of(path: Path) -> list[dict[str, str]]:
     """The rows of a CSV file, separated by commas, semicolons or tabs.
 

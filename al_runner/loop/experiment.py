@@ -72,6 +72,8 @@ class Experiment:
                 )
         if self.strategy.foresees:
             simulated(self.oracle, self.strategy.name)
+        if self.strategy.makes_images and len(sizes) > 1:
+            self.judge_of_any()
         return sizes
 
     @property
@@ -234,16 +236,20 @@ class Experiment:
     async def label(self, pool: Pool, ids: Tensor) -> Tensor:
         """The oracle's labels, int64 [n]; UNKNOWN for an image that the strategy made and the oracle can't label.
 
-        Raises UsageError if the strategy made images and the oracle labels only those of the data set.
+        Raises UsageError as `judge_of_any` if the strategy made images.
         """
         if not bool(self.of_strategy(ids).any()):
             return await self.oracle.label(ids)
+        return await self.judge_of_any().judge(pool.x(ids))
+
+    def judge_of_any(self) -> Judge:
+        """The oracle, which labels images that a strategy made. Raises UsageError if it only labels the data set's."""
         if not isinstance(self.oracle, Judge):
             raise UsageError(
                 f"{self.strategy.name} makes images of its own, which are in no data set; use oracle=classifier, "
                 "or another oracle that can label any image"
             )
-        return await self.oracle.judge(pool.x(ids))
+        return self.oracle
 
     def of_strategy(self, ids: Tensor) -> Tensor:
         """Which ids are of images that the strategy made, bool [n]."""

@@ -18,6 +18,7 @@ from al_runner.settings.own import Own
 from al_runner.settings.wording import alternatives
 
 PLAIN = {bool, int, float, NoneType}
+OWN_FILE = "a file of your own needs a line _target_: MODULE.NAME"
 HYDRAS = {"_target_", "_partial_", "_args_", "_recursive_", "_convert_"}
 
 
@@ -52,11 +53,12 @@ def require_choice(group: str, node: object) -> None:
     """Raises UsageError if a group that every run needs has no choice, or if a group has options but no choice."""
     if isinstance(node, DictConfig) and "_target_" in node:
         return
+    own = f"; {OWN_FILE}" if isinstance(node, DictConfig) else ""
     if group not in OPTIONAL:
-        raise UsageError(f"this run has no {group}; choose one with {group}=... (al-run --help lists them)")
+        raise UsageError(f"this run has no {group}; choose one with {group}=... (al-run --help lists them){own}")
     if isinstance(node, DictConfig):
         raise UsageError(
-            f"{group} has options, {', '.join(map(str, node))}, but no choice; choose one with {group}=..."
+            f"{group} has options, {', '.join(map(str, node))}, but no choice; choose one with {group}=...; {OWN_FILE}"
         )
 
 

@@ -2,9 +2,11 @@
 
 import re
 import sys
+import sysconfig
 import traceback
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any, cast
 
 import hydra
@@ -23,8 +25,12 @@ USER_ERRORS = (UsageError, HydraException, OmegaConfBaseException)  # mistakes t
 # Hydra's message for a group's choice that is not there, with a line for each that is.
 CHOICE = re.compile(r"Could not find '([\w/]+)/([^'/]+)'\s+Available options in '\1':\s+([^\n]*(?:\n\t[^\n]+)*)")
 TWICE = re.compile(r"Multiple values for ([^ ]+)\. To override a value use 'override [^ ]+: ([^']+)'")  # Hydra's, too
+PACKAGE = Path(__file__).parents[1]
 RUN = "al_runner.job.run"  # the module of a run that has begun
 COMPOSERS = ("hydra", "omegaconf", "antlr4", "yaml")  # packages that read what the user wrote
+NAMED = "MODULE.NAME, its file without .py and a name in it, such as my_net.tiny"
+NOT_CALLED = re.compile(r"Expected a callable target, got .* of type '(\w+)'")  # Hydra's, too
+NOT_OWN = (PACKAGE, *map(Path, map(sysconfig.get_path, ("stdlib", "purelib", "platlib"))))
 PLACES = (
     "lie in the folder where al-run is started, in that of --config-dir, or there beside its YAML file; in Python, put "
     "its folder on sys.path"
@@ -53,22 +59,36 @@ def explain(error: BaseException) -> str:
         )
     # Hydra's list of the places where it searched tells no more than --help.
     line = " ".join(message.partition("\nConfig search path")[0].split())
-    return of_target(line, chain[-1]) or line
+    return of_target(line, chain[-1]) or f"{line}{place_of(chain[-1])}"
 
 
 def of_target(line: str, first: BaseException) -> str | None:
     """The line for a `_target_` that can't be imported, from Hydra's `line` and the first error; None for others."""
+    kind = NOT_CALLED.match(line)
+    if kind:
+        return f"a _target_ leads to a {kind[1]}, not to a function or a class; write {NAMED}"
     missing = first.name if isinstance(first, ModuleNotFoundError) else None
-    wanted = line.partition(", set env var")[0]
+    wanted, locating, _ = line.partition(", set env var")
     if missing and re.search(rf"target '{re.escape(missing)}['.]", line):
         # A folder called mine is a package without modules. For the target mine.Mine, Python then misses mine.Mine.
         module = missing.rpartition(".")[0] if f"'{missing}'" in line.partition(":")[0] else missing
         if getattr(sys.modules.get(module), "__file__", None):
             return f"{wanted}: {no_name(module, missing.rpartition('.')[2])}"
+        if "/" in module:
+            return f"{wanted}: this is a path; write {NAMED}"
         return f"{wanted}: there is no module {module}; {module.partition('.')[0]}.py may {PLACES}"
-    if isinstance(first, ImportError | SyntaxError):  # in the user's own module
-        return f"{wanted}: {type(first).__name__}: {first}"
+    if locating or isinstance(first, ImportError | SyntaxError):  # in the user's own module
+        return f"{wanted}: {type(first).__name__}: {first}{place_of(first)}"
     return None
+
+
+def place_of(error: BaseException) -> str:
+    """Where in the user's own files an error was raised, as ` (mine.py, line 3)`; empty if it was elsewhere."""
+    for frame, line in reversed([*traceback.walk_tb(error.__traceback__)]):
+        file = Path(frame.f_code.co_filename)
+        if file.suffix == ".py" and not any(file.is_relative_to(root) for root in NOT_OWN):
+            return f" ({file.name}, line {line})"
+    return ""
 
 
 def no_name(module: str, name: str) -> str:

@@ -55,7 +55,8 @@ def no_choice(group: str, name: str, choices: Iterable[str]) -> str:
     """The message for a choice that its group does not have: the most similar one, else all that there are."""
     choices = [*choices]
     close = get_close_matches(name, choices, n=1, cutoff=0.7)
-    hint = f"did you mean {group}={close[0]}?" if close else f"choose from {', '.join(choices)}"
+    rest = f"{', '.join(choices)}, or name the folder of your own files with --config-dir (docs/own.md)"
+    hint = f"did you mean {group}={close[0]}?" if close else f"choose from {rest}"
     return f"there is no {group}={name}; {hint}"
 
 

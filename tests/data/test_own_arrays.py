@@ -27,6 +27,16 @@ def test_labels_of_every_whole_type_are_int64(labels: object) -> None:
     assert data.labels.dtype == split().labels.dtype
 
 
+def test_a_column_of_labels_is_taken_as_in_a_file() -> None:
+    assert split(labels=LABELS[:, None]).labels.tolist() == LABELS.tolist()
+
+
+@pytest.mark.parametrize("given", [(IMAGES, LABELS), {"train_images": IMAGES}])
+def test_a_split_takes_arrays_by_name_only(given: Any) -> None:
+    with pytest.raises(UsageError, match=r"split\.apply got (tuple|dict); give Arrays\(train_images, train_labels"):
+        Split().apply(given)
+
+
 def test_floats_and_unlabelled_images_are_taken_as_they_are() -> None:
     floats = IMAGES / 255
     assert np.allclose(split(floats).images[:, 0], floats)
@@ -46,7 +56,17 @@ def test_floats_and_unlabelled_images_are_taken_as_they_are() -> None:
         ({"test_images": IMAGES[..., None]}, r"train and test images differ in size"),
         ({"test_images": IMAGES / 255}, r"train images are uint8, test images float32; give all one type"),
         ({"val_images": IMAGES / 255, "val_labels": LABELS}, r"train images are uint8, val images float32"),
-        ({"val_labels": LABELS}, r"val_images is object \(\)"),
+        ({"val_labels": LABELS}, r"val_images is None; give an array or a list \(empty, if there is no"),
+        ({"classes": None}, r"classes is None; give an array or a list"),
+        ({"classes": 2}, r"classes is int; give an array or a list"),
+        ({"classes": "ab"}, r"classes is str; give an array or a list"),
+        ({"classes": {"a", "b"}}, r"classes is set; give an array or a list"),
+        ({"classes": {0: "a", 1: "b"}}, r"classes is dict; give an array or a list"),
+        ({"classes": ["a", "a"]}, r"'a' is twice in classes; give every class another name"),
+        (
+            {"classes": np.array([["a"], ["b"]])},
+            r"classes has shape \[2, 1\]; give a list of names, one for",
+        ),
         ({"files": np.array(["1.png"])}, r"files has shape \[1\], but there are 120 images"),
     ],
 )
@@ -63,6 +83,13 @@ def test_parts_and_files_must_fit_the_training_images(parts: dict[str, Any], mes
         (IMAGES, LABELS + 1, r"train_labels are 1 \.\. 2; they must be 0 \.\. 1, one for each of the 2 classes, or -1"),
         (IMAGES, LABELS - 3, r"train_labels are -3 \.\. -2"),
         (IMAGES, LABELS * 1.0, r"train_labels is float64 \(60,\); it must be 60 integers; write labels\.astype"),
+        (
+            IMAGES,
+            np.array(["a", "b"])[LABELS],
+            r"it must be 60 integers; for words, classes, labels = np\.unique",
+        ),
+        ([*IMAGES[:59], IMAGES[0, :6]], LABELS, r"train_images is a list whose parts differ in size; make them equal"),
+        ((image for image in IMAGES), LABELS, r"train_images is generator; give an array or a list"),
         (IMAGES, LABELS[:50], r"train_labels is int64 \(50,\); it must be 60 integers"),
         (
             np.stack([IMAGES] * 3, 1),

@@ -1,14 +1,21 @@
 """A part of one's own that can't work is named in one line: before any training, if that is possible."""
 
+import importlib
+import sys
 from pathlib import Path
 
 import pytest
+import torch
+import toy
 from command import QUICK, Command
 
 MODULE = """
 import torch
+from dataclasses import dataclass
 from torch import nn
+from al_runner.features.base import Features
 from al_runner.learners.plain import Plain, SingleNet
+from al_runner.loop.stopping import Stopping
 from al_runner.needs import Gives
 from al_runner.strategies.base import ByScore, Strategy
 from al_runner.training import Fit, trained
@@ -127,6 +134,53 @@ def nothing(image_shape, classes): nn.Linear(64, classes)
 
 def kind(image_shape, classes): return nn.Linear
 
+class NoRules:
+    obey = None
+
+class SaysNothing(Stopping):
+    def said(self, kappas, uncertainty, errors): return None
+
+class SaysTensor(Stopping):
+    def said(self, kappas, uncertainty, errors): return {"stop_mine": torch.tensor(1.0)}
+
+@dataclass(frozen=True)
+class SaysLess(Stopping):
+    obey: str = "plateau"
+    def said(self, kappas, uncertainty, errors): return {"stop_mine": 1.0}
+
+class SaidShort(Stopping):
+    def said(self, kappas): ...
+
+class NoFeatures: ...
+
+class NoIdentity(Features): ...
+
+class Identity(Features):
+    def identity(self, data): return {}
+
+class NoExtractor(Identity): ...
+
+class NoneExtractor(Identity):
+    def extractor(self, data, device): return None
+
+class TensorIdentity(Features):
+    def identity(self, data): return {"weights": torch.ones(2)}
+
+class NoneIdentity(Features):
+    def identity(self, data): ...
+
+class Uneven(Identity):
+    def extractor(self, data, device): return lambda x: x.float().flatten(1)[:, :len(x)]
+
+class NoOptimizer:
+    def __init__(self, params, lr): ...
+
+class NoStep(torch.optim.Optimizer):
+    def __init__(self, params, lr): super().__init__(params, {"lr": lr})
+
+class StepOfClosure(NoStep):
+    def step(self, closure): ...
+
 class OneFit(Learner):
     async def fit(self, data, streams, previous):
         await trained(Fit(self.build, None, data, streams))
@@ -195,6 +249,38 @@ class OneFit(Learner):
             0,
         ),
         ("learner=Learner", "Learner.fit gave Fitted; return an object with log_probs(x) and steps, such as", 0),
+        ("stopping=NoRules", "stopping=... makes a NoRules, which has no rules; derive its class from Stopping of", 0),
+        (
+            "stopping=SaysNothing",
+            "stopping=...: SaysNothing.said gives None; it must give 1.0 (stop) or 0.0 for every",
+            0,
+        ),
+        ("stopping=SaysTensor", "SaysTensor.said gives {'stop_mine': tensor(1.)}; it must give 1.0 (stop) or 0.0", 0),
+        ("stopping=SaysLess", "SaysLess.said gives {'stop_mine': 1.0}; it must give 1.0 (stop) or 0.0 for every r", 0),
+        (
+            "stopping=SaidShort",
+            "SaidShort.said can't be called as the run calls it; write def said(self, kappas, un",
+            0,
+        ),
+        (
+            "features=NoFeatures",
+            "features= makes a NoFeatures, which has no features; derive its class from Features",
+            0,
+        ),
+        (
+            "features=NoIdentity",
+            "NoIdentity does not say what its features depend on; write def identity(self, data)",
+            0,
+        ),
+        ("features=NoExtractor", "NoExtractor makes no features; write def extractor(self, data, device)", 0),
+        ("features=NoneExtractor", "NoneExtractor.extractor gives NoneType; it must give a function from images", 0),
+        (
+            "features=TensorIdentity",
+            "TensorIdentity.identity: Object of type Tensor is not JSON serializable; it mus",
+            0,
+        ),
+        ("features=NoneIdentity", "NoneIdentity.identity: gives NoneType; it must give a dict of words and numbers", 0),
+        ("features=Uneven", "the images from 1792 on have 5 features each, those before 64; every image must have", 0),
         ("learner=OneFit", "trained takes a list of fits and gives a list; write (await trained([fit]))[0]", 0),
     ],
     ids=str,
@@ -260,6 +346,51 @@ def test_a_recipes_own_parts_are_checked(al_run: Command, tmp_path: Path, option
 @pytest.mark.parametrize(
     ("kind", "line"),
     [
+        ("NoOptimizer", "training.optimizer of training=own makes a NoOptimizer, which is no torch.optim.Optim"),
+        ("NoStep", "training.optimizer of training=own: NoStep.step() raised NotImplementedError"),
+        ("StepOfClosure", "StepOfClosure.step() missing 1 required positional argument: 'closure'); it is called with"),
+    ],
+)
+def test_an_optimiser_must_take_a_step(al_run: Command, tmp_path: Path, kind: str, line: str) -> None:
+    mine = tmp_path / "mine"
+    (mine / "training").mkdir(parents=True)
+    (mine / "own_optimisers.py").write_text(MODULE)
+    recipe = ["_target_: al_runner.training.Recipe", "check_every: 8", "max_checks: 100"]
+    recipe.append(f"optimizer: {{_target_: own_optimisers.{kind}, _partial_: true, lr: 0.1}}")
+    (mine / "training" / "own.yaml").write_text("\n".join([*recipe, ""]))
+    code, output = al_run("--config-dir", str(mine), *QUICK, "training=own", f"results={tmp_path / 'results'}")
+    assert (code, "Traceback" in output) == (1, False)
+    assert line in output.splitlines()[-1]
+    assert recorded(tmp_path) == 0
+
+
+def test_own_features_are_made_again_when_their_module_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data, device = toy.data_set(), torch.device("cpu")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    found = []
+    for number, factor in enumerate((1, 2, 2)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        body = (
+            MODULE
+            + f"""
+class Scaled(Identity):
+    def extractor(self, data, device): return lambda x: {factor} * x.float().flatten(1)
+"""
+        )
+        (folder / "own_features.py").write_text(body)
+        monkeypatch.syspath_prepend(str(folder))
+        sys.modules.pop("own_features", None)
+        made = importlib.import_module("own_features").Scaled()
+        found.append(made.apply(data, tmp_path, device).images.flatten(1))
+    assert torch.equal(found[1], 2 * found[0])
+    assert torch.equal(found[2], found[1])
+    assert len([*(tmp_path / "features").glob("*.npy")]) == 2  # the third took the file of the second
+
+
+@pytest.mark.parametrize(
+    ("kind", "line"),
+    [
         ("NoClose", "logger=own: NoClose.close can't be called as the run calls it; write def close(self, whole)"),
         ("NoFolder", "a logger is made with folder= and settings=, and its YAML has _partial_: true"),
     ],
@@ -300,10 +431,12 @@ def words(folder: Path, word: str) -> list[str]:
     (folder / "mine" / group).mkdir(parents=True)
     module = f"own_{kind.lower()}"
     (folder / "mine" / f"{module}.py").write_text(MODULE)
-    (folder / "mine" / group / "own.yaml").write_text(
+    choice = "own_part" if group == "features" else "own"  # features=own is al-runner's
+    (folder / "mine" / group / f"{choice}.yaml").write_text(
         f"_target_: {module}.{kind}\n{'_partial_: true' * (group == 'model')}\n"
     )
-    chosen = [f"{group}=own", *["strategy=random"] * (group in ("learner", "model"))]
+    chosen = [f"{group}={choice}", *["strategy=random"] * (group in ("learner", "model", "stopping", "features"))]
+    chosen += ["model=linear_probe", f"data_root={folder / 'data'}"] if group == "features" else []
     return ["--config-dir", str(folder / "mine"), *QUICK, *chosen, f"results={folder / 'results'}"]
 
 

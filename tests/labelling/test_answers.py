@@ -12,6 +12,9 @@ from al_runner.labelling.rows import Photo
 from al_runner.labels import UNSURE
 
 ASKED = {1: Photo("a.png"), 2: Photo("b.png", "3x8x8-aa"), 3: Photo("", "3x8x8-bb"), 10: Photo("d,d.png")}
+NO_NAME = (
+    "is no class (the classes are: cat, dog); a class is 1 to 100 letters, but not ?, and does not begin with new:"
+)
 KNOWN = Known(ASKED, ("cat", "dog"), {7: "cat", 8: None})
 
 
@@ -72,7 +75,9 @@ def test_a_trouble_with_a_line_break_in_it_is_one_line(tmp_path: Path) -> None:
         ("1,b.png,cat", "row 2: image 1 is a.png, not b.png; was one column sorted alone? It is ignored"),
         ("7,,dog", "image 7 was answered before (cat); dog is ignored"),
         ("8,,dog", "image 8 was answered before (can't tell); dog is ignored"),
-        ("1,a.png,new:", "image 1: 'new:' is no class (the classes are: cat, dog); write new:new: to add it"),
+        ("1,a.png,new:", f"image 1: 'new:' {NO_NAME}"),
+        ("1,a.png,new:?", f"image 1: 'new:?' {NO_NAME}"),
+        ("1,a.png,new: new:fox", f"image 1: 'new: new:fox' {NO_NAME}"),
     ],
 )
 def test_what_is_wrong_gets_one_line_and_the_rest_is_taken(tmp_path: Path, rows: str, trouble: str) -> None:

@@ -163,6 +163,8 @@ def test_an_oracle_that_knows_the_data_set_alone_is_refused() -> None:
     wanted = experiment(Simulated(two_classes()))
     with pytest.raises(UsageError, match=r"Gaal makes images of its own.*use oracle=classifier"):
         watched(wanted)
+    with pytest.raises(UsageError, match=r"Gaal makes images of its own.*use oracle=classifier"):
+        assert wanted.purchases  # which every run asks for before any training
 
 
 def test_more_than_two_classes_are_refused() -> None:
