@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import torch
 from torch import Tensor
 
-from al_runner.labels import UNKNOWN
+from al_runner.labels import OF_NO_CLASS, UNKNOWN
 from al_runner.rng import Streams
 from al_runner.types import DataSet, Fitted
 
@@ -41,8 +41,9 @@ class Pool:
     """The training ids of a data set, and the labels of those that were bought. It holds no other labels.
 
     `labelled` holds the bought ids in order of purchase. `set_aside` says which of them are for `validation`; without
-    it none are. The others are for `training`; the first `old` of these are from before the newest purchase. `asked`
-    counts the images that were bought, and those that a strategy made and the oracle could not tell.
+    it none are. The others are for `training`; the first `old` of these are from before the newest purchase. `rejected`
+    holds the bought ids that are of no class, which nothing is trained on. `asked` counts the labelled and the rejected
+    images, and those that a strategy made and the oracle could not tell.
     `unlabelled` holds all others in ascending order. `candidates` are the unlabelled ids that the next query may choose
     from. All are int64 ids into `DataSet.images`. Images that a strategy `made` itself have the ids after those; they
     are neither unlabelled nor candidates. `foresight` is None, unless the run's strategy is an upper line.
@@ -55,7 +56,7 @@ class Pool:
         self.classes = len(data.classes)
         self._labels = data.train.new_full((len(data.images),), UNKNOWN)
         self.set_aside = set_aside
-        self.labelled, self.training, self.validation = (data.train[:0] for _ in range(3))
+        self.labelled, self.training, self.validation, self.rejected = (data.train[:0] for _ in range(4))
         self.old, self.asked = 0, 0
         self.unlabelled = data.train
         self.candidates = data.train
@@ -84,10 +85,10 @@ class Pool:
         return self._features[ids].float()
 
     def y(self, ids: Tensor) -> Tensor:
-        """Labels of bought ids, int64 [N]. Raises ValueError if one was not bought."""
+        """Labels of labelled ids, int64 [N]. Raises ValueError if one was not bought, or is of no class."""
         labels = self._labels[ids]
-        if bool((labels == UNKNOWN).any()):
-            raise ValueError(f"the label of id {int(ids[labels == UNKNOWN][0])} was read, but it was not bought")
+        if bool((labels < 0).any()):
+            raise ValueError(f"the label of id {int(ids[labels < 0][0])} was read, but it has none that was bought")
         return labels
 
     def once(self, key: Hashable, make: Callable[[], T]) -> T:
@@ -152,8 +153,9 @@ class Pool:
     def buy(self, ids: Tensor, labels: Tensor) -> None:
         """Add the oracle's `labels` of `ids`, int64 [N] each.
 
-        Made images that the oracle could not tell, UNKNOWN, are left out. Raises ValueError if the ids are not
-        distinct unlabelled or made ids, or if another label is below 0.
+        Images of the pool that are OF_NO_CLASS become `rejected`. Made images that the oracle could not tell, UNKNOWN,
+        are left out. Raises ValueError if the ids are not distinct unlabelled or made ids, or if another label is below
+        0.
         """
         if ids.dtype != torch.int64 or ids.ndim != 1:
             raise ValueError(f"ids are {ids.dtype} of shape {list(ids.shape)}; they must be int64 of one dimension")
@@ -163,11 +165,13 @@ class Pool:
         foreign = ids[~made & ~torch.isin(ids, self.unlabelled)]
         if len(foreign):
             raise ValueError(f"id {int(foreign[0])} is not an unlabelled id of the pool")
-        if labels.dtype != torch.int64 or labels.shape != ids.shape or bool((labels < made.long().neg()).any()):
+        fitting = labels.dtype == torch.int64 and labels.shape == ids.shape
+        if not fitting or bool(((labels < 0) & (labels != torch.where(made, UNKNOWN, OF_NO_CLASS))).any()):
             raise ValueError(f"the oracle must give {len(ids)} int64 labels of 0 or more, but it gave {labels}")
         self.asked += len(ids)
-        ids, labels = ids[labels != UNKNOWN], labels[labels != UNKNOWN]
         self._labels[ids] = labels
+        self.rejected = torch.cat([self.rejected, ids[labels == OF_NO_CLASS]])
+        ids = ids[labels >= 0]
         aside = ids[:0] if self.set_aside is None else self.set_aside(ids, self.labelled)
         self.old = len(self.training)
         self.labelled = torch.cat([self.labelled, ids])

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from al_runner.errors import UsageError
+from al_runner.labels import OF_NO_CLASS
 from al_runner.needs import Gives
 from al_runner.rng import Streams
 
@@ -28,7 +29,7 @@ class DataSet:
     """
 
     images: Tensor  # uint8, or float16 or float32, [N, C, H, W], channels last in memory
-    labels: Tensor  # int64 [N], 0 .. Y-1, or UNKNOWN, or UNSURE
+    labels: Tensor  # int64 [N], 0 .. Y-1, or UNKNOWN, or UNSURE, or OF_NO_CLASS
     train: Tensor  # ids that may be bought, int64, ascending
     val: Tensor  # ids for early stopping only; there may be none if labelled images are set aside
     test: Tensor  # ids for the measured test error only
@@ -47,6 +48,11 @@ class DataSet:
     def without_validation(self) -> "DataSet":
         """The same data set with its validation images unused."""
         return replace(self, val=self.val[:0], unused=len(self.val))
+
+    @cached_property
+    def open(self) -> bool:
+        """Whether there are images of no class in the pool (pool=open_set)."""
+        return bool((self.labels[self.train] == OF_NO_CLASS).any())
 
     @cached_property
     def validation(self) -> tuple[Tensor, Tensor]:

@@ -4,6 +4,7 @@ import pytest
 import torch
 import toy
 
+from al_runner.labels import OF_NO_CLASS
 from al_runner.pool import Pool, random_ids, shuffled
 from al_runner.rng import stream
 
@@ -72,6 +73,29 @@ def test_the_oracle_gives_one_label_an_id(labels: list[object]) -> None:
     with pytest.raises(ValueError, match="the oracle must give 2 int64 labels of 0 or more, but it gave"):
         pool.buy(torch.tensor([6, 7]), torch.tensor(labels))
     assert len(pool.labelled) == 0
+
+
+def test_an_image_of_no_class_is_paid_for_and_never_trained_on_or_asked_for_again() -> None:
+    pool = Pool(toy.offset_data())
+    pool.buy(torch.tensor([6, 9, 7]), torch.tensor([2, OF_NO_CLASS, 1]))
+    pool.buy(torch.tensor([12]), torch.tensor([OF_NO_CLASS]))
+    assert pool.labelled.tolist() == pool.training.tolist() == [6, 7]
+    assert pool.rejected.tolist() == [9, 12]
+    assert pool.asked == 4
+    assert not {6, 7, 9, 12} & {*pool.unlabelled.tolist(), *pool.candidates.tolist()}
+    with pytest.raises(ValueError, match="the label of id 9 was read, but it has none that was bought"):
+        pool.y(torch.tensor([6, 9]))
+    with pytest.raises(ValueError, match="id 12 is not an unlabelled id"):
+        pool.buy(torch.tensor([12]), torch.tensor([0]))
+    later = pool.after(torch.tensor([8]), torch.tensor([OF_NO_CLASS]))
+    assert (later.rejected.tolist(), pool.rejected.tolist()) == ([9, 12, 8], [9, 12])
+
+
+def test_a_made_image_is_never_of_no_class() -> None:
+    pool = Pool(toy.offset_data())
+    ids = pool.add(torch.zeros(1, 1, 1, 1, dtype=torch.uint8))
+    with pytest.raises(ValueError, match="the oracle must give 1 int64 labels"):
+        pool.buy(ids, torch.tensor([OF_NO_CLASS]))
 
 
 def test_a_bought_label_is_what_the_oracle_said() -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from al_runner.errors import UsageError
-from al_runner.labels import UNKNOWN, UNSURE
+from al_runner.labels import OF_NO_CLASS, UNKNOWN, UNSURE
 from al_runner.system.chunks import in_parts
 from al_runner.types import DataSet
 
@@ -77,7 +77,7 @@ def _of_classes(data: DataSet) -> str | None:
     if len({*names}) < len(names):
         return f"classes are {', '.join(names)}; give every class another name"
     labels = data.labels[torch.cat([data.train, data.val, data.test])]
-    if not min(UNKNOWN, UNSURE) <= int(labels.min()) <= int(labels.max()) < len(names):
+    if not min(UNKNOWN, UNSURE, OF_NO_CLASS) <= int(labels.min()) <= int(labels.max()) < len(names):
         return (
             f"labels are {int(labels.min())} .. {int(labels.max())}; they must be 0 .. {len(names) - 1}, one for each "
             f"of the {len(names)} classes, or {UNKNOWN} for an image without a label"

@@ -19,7 +19,7 @@ def usable(data: DataSet) -> DataSet:
     A line of the log names the classes that have no training image.
     """
     labels = data.labels[data.train]
-    counts = torch.bincount(labels[labels != UNKNOWN], minlength=len(data.classes)).tolist()
+    counts = torch.bincount(labels[labels >= 0], minlength=len(data.classes)).tolist()
     present = [name for name, count in zip(data.classes, counts, strict=True) if count]
     complete = not bool((labels == UNKNOWN).any())  # if False, images without a label may be of any class
     if len(present) < 2 and complete:

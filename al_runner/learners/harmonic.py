@@ -68,7 +68,7 @@ class Harmonic:
         bool, Means("give predictions the class shares of the labels; false: keep the function's own values")
     ] = True
     continues: ClassVar[bool] = False
-    gives: ClassVar[Gives] = Gives(network=False, features=False)
+    gives: ClassVar[Gives] = Gives(network=False, features=False, extendable=False)
 
     async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None = None) -> HarmonicFunction:
         unlabelled, classes = self._unlabelled(data, streams), self.build.classes

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from al_runner.budget import Budget
 from al_runner.errors import UsageError
-from al_runner.labels import UNKNOWN, UNSURE
+from al_runner.labels import OF_NO_CLASS, UNKNOWN, UNSURE
 from al_runner.learners.checked import Checked, CheckedFit, require_evaluation
 from al_runner.loop.initial import InitialSet
 from al_runner.loop.measure import measurements
@@ -222,7 +222,7 @@ class Experiment:
                 "raise budget.initial and start anew with overwrite=true"
             )
         ids, labels = ids[labels != UNSURE], labels[labels != UNSURE]
-        known = labels != UNKNOWN
+        known = labels >= 0
         if fitted is not None and bool(known.any()):
             x, y = pool.x(ids[known]), labels[known]
             facts = {**facts, **fitted.facts(x, y)}
@@ -230,6 +230,8 @@ class Experiment:
                 record.made(round_, name, ids[known][:SHOWN], images)
         if bool(self.of_strategy(ids).any()):
             facts = {**facts, "undecided": float((labels == UNKNOWN).sum())}
+        if self.data.open:
+            facts = {**facts, "of_no_class": float((labels == OF_NO_CLASS).sum())}
         record.buy(round_, ids, labels, seconds, facts)
         return ids, labels
 

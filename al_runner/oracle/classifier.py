@@ -63,7 +63,8 @@ class Classifier(Simulated):
         """A new net, trained and in evaluation mode. Raises UsageError if it is wrong too often."""
         data = self.data
         build = net_builder(data, self.model)
-        train = TrainData(data.images[data.train], data.labels[data.train], *data.validation)
+        known = data.train[data.labels[data.train] >= 0]
+        train = TrainData(data.images[known], data.labels[known], *data.validation)
         (result,) = await trained([Fit(build, self.recipe, train, Streams(0, 0, "/oracle"))])
         net, (x, y) = result.net.eval(), data.validation
         error = float((predicted(net, x).argmax(1) != y).sum()) / len(y)

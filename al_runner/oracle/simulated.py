@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from al_runner.errors import UsageError
+from al_runner.labels import OF_NO_CLASS
 from al_runner.pool import shuffled
 from al_runner.types import DataSet, Oracle
 
@@ -26,7 +27,7 @@ class Simulated:
     def __post_init__(self) -> None:
         data = self.data
         used = torch.cat([data.train, data.val, data.test])  # an image of a class that is left out is in no part
-        unlabelled = int((data.labels[used] < 0).sum())
+        unlabelled = int(((data.labels[used] < 0) & (data.labels[used] != OF_NO_CLASS)).sum())
         if unlabelled:
             raise UsageError(
                 f"{unlabelled} images have no label, and oracle=simulated answers with the data set's own; "
@@ -74,7 +75,7 @@ class Simulated:
     def counts(self) -> list[int]:
         """The number of training images of every class."""
         labels = self.data.labels[self.data.train]
-        counts: list[int] = torch.bincount(labels, minlength=len(self.data.classes)).tolist()
+        counts: list[int] = torch.bincount(labels[labels >= 0], minlength=len(self.data.classes)).tolist()
         return counts
 
     def one_class_sets(self, candidates: Tensor, count: int, size: int, rng: torch.Generator) -> Tensor:
@@ -84,7 +85,8 @@ class Simulated:
         a strategy which images share a label. Raises UsageError if no class has `size` candidates.
         """
         labels = self.data.labels[candidates]
-        large = [ids for label in labels.unique() if len(ids := candidates[labels == label]) >= size]
+        known = labels[labels >= 0].unique()
+        large = [ids for label in known if len(ids := candidates[labels == label]) >= size]
         if not large:
             raise UsageError(f"no class has {size} unlabelled images left for a set; lower budget.max_labelled")
         classes = torch.randint(len(large), (count,), generator=rng).tolist()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import yaml
 
+from al_runner.labels import UNKNOWN
 from al_runner.record.journal import NAME, Answered, Asked, Begun, Bought, Event, Measured, Predicted, read
 from al_runner.system.atomic import ChangedFile, append_file, replace_file
 
@@ -135,7 +136,7 @@ def _rows(event: Event, said: Predicted | None) -> Iterator[tuple[str, Sequence[
         case Bought():
             files = event.file or [""] * len(event.id)
             for image in zip(event.id, event.label, files, strict=True):
-                if image[1] >= 0:  # -1: the oracle could not label the image
+                if image[1] != UNKNOWN:  # the oracle could not label the image
                     yield "acquired.csv", (event.round, *image)
             if said is not None and said.round == event.round:
                 for triple in zip(said.id, said.prediction, said.confidence, strict=True):

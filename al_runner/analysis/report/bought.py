@@ -15,6 +15,7 @@ from scipy.special import xlogy
 from al_runner.analysis.stats.intervals import Floats
 from al_runner.analysis.table.rows import Parser, count, number, read_columns
 from al_runner.errors import UsageError
+from al_runner.labels import OF_NO_CLASS
 
 ROWS = 1000  # the number of images that are compared with all others at once
 BLOCK = 8  # images are shrunk to at most 8 x 8 before they are compared
@@ -24,13 +25,14 @@ def purchases(folder: Path) -> pd.DataFrame | None:
     """A run's purchases in order: round, id, label, prediction and confidence. None if there is no acquired.csv.
 
     `prediction` is what the model predicted before the label was bought, and `confidence` is its probability; both are
-    NaN if they are unknown. Raises UsageError if a file is damaged.
+    NaN if they are unknown. Images of no class (pool=open_set) are left out. Raises UsageError if a file is damaged.
     """
     try:
-        bought = _read(folder / "acquired.csv", {"round": count, "id": count, "label": count})
+        bought = _read(folder / "acquired.csv", {"round": count, "id": count, "label": _label})
     except FileNotFoundError:
         return None
     _require_once(bought, "id", folder / "acquired.csv")
+    bought = bought[bought["label"] != OF_NO_CLASS]
     file = folder / "predicted.csv"
     try:
         predicted = _read(file, {"round": count, "id": count, "prediction": count, "confidence": _share})
@@ -48,6 +50,10 @@ def _require_once(table: pd.DataFrame, column: str, file: Path) -> None:
     twice = table[column][table[column].duplicated()]
     if len(twice):
         raise UsageError(f"{file} has {column} {twice.iloc[0]} twice; restore it from a copy")
+
+
+def _label(text: str) -> int:
+    return OF_NO_CLASS if text == str(OF_NO_CLASS) else count(text)
 
 
 def _share(text: str) -> float:
