@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The small measurements of docs/data.md (validation labels), docs/rare_classes.md, docs/open_set.md, docs/learners.md (pseudo-labels, FixMatch),
-# docs/fine_tuning.md and the preset gissin2019_mnist: three seeds each, seven of FixMatch. About an hour and a quarter
-# of one CPU core, and 8 minutes for the features; it resumes. Fine-tuning needs al-runner[features].
+# docs/fine_tuning.md and the preset gissin2019_mnist: three seeds each, seven of FixMatch, five of open_set. About an hour
+# and a half of one CPU core, and 8 minutes for the features; it resumes. Fine-tuning needs al-runner[features].
 set -euo pipefail
 runs=${RUNS:-outputs/small_measurements} out=${OUT:-outputs/reproduced/small_measurements}
 usps() { al-run -m dataset=usps threads=1 seed="${seeds:-0,1,2}" budget.query="$1" budget.max_labelled="$2" "${@:3}"; }
@@ -50,5 +50,6 @@ compare() { al-compare "$out/$1" --format png "${@:2}" --full; }
 compare val_share --baseline random-free
 compare rare_classes --metric balanced_accuracy --baseline random-plain
 compare open_set
+python "$(dirname "$0")/of_no_class.py" "$runs/open_set" --out "$out/open_set"
 compare pseudo_labels --across learner --baseline random-plain
 compare fixmatch --across learner --baseline random-plain

@@ -148,6 +148,16 @@ def test_unfinished_runs_are_named_in_one_line(tmp_path, capsys):
     assert load(tmp_path).groupby("seed").size().tolist() == [10, 6]
 
 
+def test_a_setting_that_follows_the_seed_is_no_other_setting(tmp_path, capsys):
+    """As with pool.seed=${seed}."""
+    for seed in (0, 1, 2):
+        make_run(tmp_path, "random", seed, FALL, settings={"pool": {"seed": seed}})
+        make_run(tmp_path, "bald", seed, FALL, settings={"pool": {"seed": min(seed, 1)}})
+    assert al_plot(tmp_path) == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == "al-plot: bald: its seeds differ in pool.seed; give variants of a strategy a name="
+
+
 def test_uneven_and_unlike_seeds_are_named(tmp_path, capsys):
     make_run(tmp_path, "random", 0, [0.5, 0.4, 0.3], settings={"budget": {"query": 8}})
     make_run(tmp_path, "random", 1, [0.5, 0.3], labelled=[8, 24], settings={"budget": {"query": 16}})

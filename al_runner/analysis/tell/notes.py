@@ -83,10 +83,11 @@ def _uneven(runs: pd.DataFrame) -> list[str]:
 
 
 def _mixed(runs: pd.DataFrame, settings: Mapping[str, Settings]) -> list[str]:
-    """Curves whose seeds differ in a setting: a mean of unlike runs."""
+    """Curves whose seeds differ in a setting, and it is not equal to the seed, as pool.seed may be."""
     lines = []
     for name, folders in runs.groupby(curve_names(runs), sort=True)["folder"]:
-        mixed = _differing([settings[folder] for folder in folders.unique() if folder in settings])
+        found = [settings[folder] for folder in folders.unique() if folder in settings]
+        mixed = [key for key in _differing(found) if any(one.get(key) != one.get("seed") for one in found)]
         if mixed:
             lines.append(f"{name}: its seeds differ in {listed(mixed)}; give variants of a strategy a name=")
     return lines
