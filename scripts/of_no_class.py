@@ -19,11 +19,12 @@ def counts(runs: Path) -> pd.DataFrame:
     """One row a run and round: strategy, seed, round, how many images were bought, and how many are of no class."""
     rows = []
     for file in sorted(runs.rglob("queries.csv")):
-        facts, bought = pd.read_csv(file), pd.read_csv(file.with_name("acquired.csv"))
-        of_none = facts[facts["name"] == "of_no_class"].set_index("round")["value"].astype(int)
+        facts = pd.read_csv(file)
+        of_none = facts[facts["name"] == "of_no_class"]
+        bought = of_none["round"].map(pd.read_csv(file.with_name("acquired.csv")).groupby("round").size())
         strategy, seed = file.parts[-3], int(file.parts[-2].removeprefix("seed"))
-        for round_, images in bought.groupby("round").size().items():
-            rows.append((strategy, seed, round_, images, of_none[round_]))
+        counted = zip(of_none["round"], bought, of_none["value"].astype(int), strict=True)
+        rows += [(strategy, seed, *row) for row in counted]
     return pd.DataFrame(rows, columns=["strategy", "seed", "round", "bought", "of_no_class"])
 
 

@@ -53,6 +53,7 @@ STRATEGIES = {
     "kfac_vfe_eq19": "KFAC-VFE (eq. 19)",
     "max_herding": "MaxHerding",
     "uherding": "UHerding",
+    "lfosa": "LfOSA",
     "typiclust": "TypiClust",
     "drop_query": "DropQuery",
     "prob_cover": "ProbCover",
