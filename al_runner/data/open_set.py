@@ -1,4 +1,4 @@
-"""Pools with images of no class (open-set annotation; Ning et al., 2022, section 3.1)."""
+"""Pools with images of no class (open-set annotation; Ning et al., 2022)."""
 
 from dataclasses import replace
 from typing import Annotated

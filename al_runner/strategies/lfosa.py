@@ -30,7 +30,7 @@ from al_runner.wrapped import Wrapped, WrappedFit, part_of
 @options("strategy")
 @dataclass(frozen=True)
 class LfOSA(Strategy):
-    """The candidates that a detector takes most surely for images of a known class (section 3.3).
+    """The candidates that a detector takes most surely for images of a known class.
 
     The detector is a new net in every round, with one more output than the run's. That output is for the images that
     were bought and are of no class (pool=open_set). It is trained as the run's net is, but where that training ends by
@@ -49,7 +49,7 @@ class LfOSA(Strategy):
             raise UsageError(f"{self.name} needs a net whose last layer is dense; use another model=")
 
     def wrap(self, learner: Learner) -> Learner:
-        return Telling(learner)
+        return Noting(learner)
 
     async def query(self, fitted: Fitted, pool: Pool, n: int, streams: Streams) -> Tensor:
         ids = pool.candidates_by_id
@@ -60,18 +60,18 @@ class LfOSA(Strategy):
 
     async def detector(self, fitted: Fitted, pool: Pool, streams: Streams) -> nn.Module:
         """A net that tells the known classes and, by its last output, images of none: [N, C, H, W] -> [N, Y + 1]."""
-        told = part_of(fitted, TellingFit)
-        if told is None:
+        noted = part_of(fitted, NotedFit)
+        if noted is None:
             raise UsageError("lfosa trains a detector as its own wrap(learner) trains nets; use al_runner.run")
         x = pool.x(torch.cat([pool.labelled, pool.rejected]))
         y = torch.cat([pool.y(pool.labelled), torch.full_like(pool.rejected, pool.classes)])
-        build = DetectorBuilder(told.build, pool.classes + 1, self.temperature)
-        (result,) = await trained([Fit(build, told.recipe, TrainData(x, y, x, y), streams)])
+        build = DetectorBuilder(noted.build, pool.classes + 1, self.temperature)
+        (result,) = await trained([Fit(build, noted.recipe, TrainData(x, y, x, y), streams)])
         return result.net.eval()
 
 
 def surest(outputs: Tensor, n: int, rng: torch.Generator) -> Tensor:
-    """Positions of the `n` images that are most surely of a known class, [N, Y + 1] -> [n], the surest first (eq. 4).
+    """Positions of the `n` images that are most surely of a known class, [N, Y + 1] -> [n], the surest first.
 
     The images that the detector takes for a class have a mixture of two normal distributions of their highest output.
     An image is as sure as it is likely to be of the one with the larger mean. It is 0 for an image that the detector
@@ -104,29 +104,29 @@ def of_the_larger_mean(values: Tensor, rng: torch.Generator) -> Tensor:
 
 
 @dataclass(frozen=True)
-class TellingFit(WrappedFit):
-    """A fit that tells how its net was built and trained."""
+class NotedFit(WrappedFit):
+    """A fit that knows how its net was built and trained."""
 
     build: Callable[[], nn.Module]
     recipe: Recipe
 
 
 @dataclass(frozen=True)
-class Telling(Wrapped):
-    """Fits as another learner does. The fit tells how its first net was built and trained."""
+class Noting(Wrapped):
+    """Fits as another learner does, and notes how the fit's first net was built and trained."""
 
     async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None) -> Fitted:
         asked: list[Fit] = []
 
-        def noted(fit: Fit) -> Fit:
+        def note(fit: Fit) -> Fit:
             asked.append(fit)
             return fit
 
-        before = previous.fitted if isinstance(previous, TellingFit) else previous
-        fitted = await rewriting(self.base.fit(data, streams, before), noted)
+        before = previous.fitted if isinstance(previous, NotedFit) else previous
+        fitted = await rewriting(self.base.fit(data, streams, before), note)
         if not asked:
             raise UsageError(f"lfosa needs a learner that trains nets, and {type(self.base).__name__} trains none")
-        return TellingFit(fitted, asked[0].build, asked[0].recipe)
+        return NotedFit(fitted, asked[0].build, asked[0].recipe)
 
 
 @dataclass(frozen=True)

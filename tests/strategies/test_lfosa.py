@@ -20,7 +20,7 @@ from al_runner.models.inputs import net_builder
 from al_runner.models.small_cnn import small_cnn
 from al_runner.oracle.simulated import Simulated
 from al_runner.rng import stream
-from al_runner.strategies.lfosa import DetectorBuilder, LfOSA, Telling, of_the_larger_mean, surest
+from al_runner.strategies.lfosa import DetectorBuilder, LfOSA, Noting, of_the_larger_mean, surest
 from al_runner.strategies.random import Random
 
 
@@ -81,9 +81,25 @@ def test_the_run_s_own_fits_stay_as_they_are() -> None:
     plain = Plain(net_builder(toy.data_set(), toy.model), toy.recipe())
     run = toy.experiment(Random())
     memories = [toy.Memory(), toy.Memory()]
-    for learner, memory in zip((plain, Telling(plain)), memories, strict=True):
+    for learner, memory in zip((plain, Noting(plain)), memories, strict=True):
         drive(replace(run, learner=learner).run(memory), train_all)
     assert memories[0].untimed() == memories[1].untimed()
+
+
+def test_a_run_resumed_anywhere_equals_one_never_interrupted() -> None:
+    data = open_set(toy.data_set(), known=2)
+    learner = Plain(net_builder(data, toy.model), toy.recipe())
+    run = Experiment(data, learner, LfOSA(), toy.Budget(initial=12, query=6, max_rounds=3), 0, Simulated(data))
+    whole = toy.Memory()
+    drive(run.run(whole), train_all)
+    for rounds in (1, 2, 3):
+        cut = toy.Memory()
+        cut.ids, cut.facts, cut.rows, cut.by_class = (
+            list(held[:rounds]) for held in (whole.ids, whole.facts, whole.rows, whole.by_class)
+        )
+        drive(run.run(cut), train_all)
+        assert cut.untimed() == whole.untimed()
+        assert all(map(torch.equal, cut.ids, whole.ids))
 
 
 def test_nearly_all_that_it_buys_is_of_a_known_class() -> None:
