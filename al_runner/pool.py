@@ -87,8 +87,9 @@ class Pool:
     def y(self, ids: Tensor) -> Tensor:
         """Labels of labelled ids, int64 [N]. Raises ValueError if one was not bought, or is of no class."""
         labels = self._labels[ids]
-        if bool((labels < 0).any()):
-            raise ValueError(f"the label of id {int(ids[labels < 0][0])} was read, but it has none that was bought")
+        for number, why in ((UNKNOWN, "it was not bought"), (OF_NO_CLASS, "it is of no class")):
+            if bool((labels == number).any()):
+                raise ValueError(f"the label of id {int(ids[labels == number][0])} was read, but {why}")
         return labels
 
     def once(self, key: Hashable, make: Callable[[], T]) -> T:

@@ -83,7 +83,7 @@ def test_an_image_of_no_class_is_paid_for_and_never_trained_on_or_asked_for_agai
     assert pool.rejected.tolist() == [9, 12]
     assert pool.asked == 4
     assert not {6, 7, 9, 12} & {*pool.unlabelled.tolist(), *pool.candidates.tolist()}
-    with pytest.raises(ValueError, match="the label of id 9 was read, but it has none that was bought"):
+    with pytest.raises(ValueError, match="the label of id 9 was read, but it is of no class"):
         pool.y(torch.tensor([6, 9]))
     with pytest.raises(ValueError, match="id 12 is not an unlabelled id"):
         pool.buy(torch.tensor([12]), torch.tensor([0]))

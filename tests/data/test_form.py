@@ -31,7 +31,7 @@ FLOATS = DATA.images.float()
             {"labels": DATA.labels + 1},
             r"labels are 1 \.\. 3; they must be 0 \.\. 2, one for each of the 3 classes",
         ),
-        ({"labels": DATA.labels - 3}, r"labels are -3 \.\. -1"),
+        ({"labels": DATA.labels - 4}, r"labels are -4 \.\. -2"),
         ({"train": DATA.train.tolist()}, r"train is list; it must be an int64 tensor of one dimension"),
         ({"train": DATA.train.int()}, r"train is int32"),
         ({"train": torch.isin(torch.arange(len(DATA.images)), DATA.train)}, r"train is bool"),

@@ -13,6 +13,7 @@ from al_runner.engine.drive import Engine, Task, drive, drive_all
 from al_runner.engine.stacked import Stacked
 from al_runner.loop.experiment import Experiment
 from al_runner.loop.set_aside import new_pool
+from al_runner.oracle.simulated import Simulated
 from al_runner.pool import Pool
 from al_runner.strategies.base import Strategy
 from al_runner.strategies.ceal import Ceal
@@ -178,9 +179,14 @@ def test_what_will_be_set_aside_is_known_before_the_run() -> None:
     class Making(Random):
         makes_images = True  # type: ignore[assignment]
 
+    class Judging(Simulated):
+        async def judge(self, x: Tensor) -> Tensor:
+            return torch.zeros(len(x), dtype=torch.int64)
+
     run = ran(experiment())
     assert experiment().set_aside == [len(fit.data.val_y) for fit in run.fits] == [1, 2, 3, 4, 5]
-    assert experiment(Making()).set_aside == [1] * 5
+    making = experiment(Making())
+    assert replace(making, oracle=Judging(making.data)).set_aside == [1] * 5
     assert experiment(share=None).set_aside == [0] * 5
 
 

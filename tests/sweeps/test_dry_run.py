@@ -113,7 +113,10 @@ def test_no_data_set_is_prepared(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 
 def test_no_features_are_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert dry(*digits8(tmp_path, "features=patches", "model=linear_probe", "strategy=random")) == 0
+    assert (
+        dry(*digits8(tmp_path, "features=patches", "model=linear_probe", "strategy=random", f"data_root={tmp_path}"))
+        == 0
+    )
     assert re.search(r"data: patches-\w+ is not prepared in .*; the first run does that", capsys.readouterr().out)
     assert [*tmp_path.iterdir()] == []
 

@@ -53,7 +53,6 @@ STRATEGIES = {
     "kfac_vfe_eq19": "KFAC-VFE (eq. 19)",
     "max_herding": "MaxHerding",
     "uherding": "UHerding",
-    "lfosa": "LfOSA",
     "typiclust": "TypiClust",
     "drop_query": "DropQuery",
     "prob_cover": "ProbCover",
@@ -73,6 +72,7 @@ STRATEGIES = {
     "cal": "CAL",
 }
 OTHERS = {
+    "lfosa": "LfOSA",  # the strategies above have all pairs of a marker and dashes; its own pen is by its name
     "usps": "USPS",
     "mnist": "MNIST",
     "fashion_mnist": "Fashion-MNIST",
