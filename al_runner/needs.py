@@ -42,7 +42,8 @@ class Needs:
         if self.features and not gives.features:
             return "a net's features, and this learner has no net"
         if self.extendable and not gives.extendable:
-            return "a net to which it can add layers, and this learner trains only the net of model="
+            other = "trains only the net of model=" if gives.features else "has no net"
+            return f"a net to which it can add layers, and this learner {other}"
         return None
 
     @property

@@ -46,6 +46,11 @@ class WrappedFit:
         return self.fitted.network()
 
 
+def inner(previous: Fitted | None, kind: type[WrappedFit]) -> Fitted | None:
+    """What a wrapped learner gives its base as the previous fit: the fit inside its own `kind`, or else `previous`."""
+    return previous.fitted if isinstance(previous, kind) else previous
+
+
 def part_of(fitted: object, kind: type[Kind]) -> Kind | None:
     """The fit of this kind: `fitted` itself or one that it wraps, directly or not; None if there is none."""
     while fitted is not None and not isinstance(fitted, kind):

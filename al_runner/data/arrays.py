@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from al_runner.data.labels import numbered, text, whole_numbers
+from al_runner.data.labels import no_class, numbered, text, whole_numbers
 from al_runner.data.layout import Values, channels_last, place_of_channels
 from al_runner.errors import UsageError
 from al_runner.labels import UNKNOWN
@@ -142,10 +142,7 @@ def sound(arrays: Arrays) -> Arrays:
         found = one_array(where, f"{part}_labels", getattr(arrays, f"{part}_labels"))
         numbers = whole_numbers(where, f"{part}_labels", found, len(images[part]))
         if len(numbers) and not UNKNOWN <= numbers.min() <= numbers.max() < most:
-            raise UsageError(
-                f"{where}: {part}_labels are {numbers.min()} .. {numbers.max()}; they must be 0 .. {most - 1}, one for "
-                f"each of the {most} classes, or {UNKNOWN} for an image without a label"
-            )
+            raise UsageError(no_class(f"{where}: {part}_labels", int(numbers.min()), int(numbers.max()), most))
         labels[part] = numbers
     images = _of_one_form(where, images)
     files = {} if arrays.files is None else {"files": one_array(where, "files", arrays.files)}

@@ -6,6 +6,7 @@ N images, Y classes.
 import torch
 from torch import Tensor
 
+from al_runner.data.labels import no_class
 from al_runner.errors import UsageError
 from al_runner.labels import OF_NO_CLASS, UNKNOWN, UNSURE
 from al_runner.system.chunks import in_parts
@@ -78,10 +79,7 @@ def _of_classes(data: DataSet) -> str | None:
         return f"classes are {', '.join(names)}; give every class another name"
     labels = data.labels[torch.cat([data.train, data.val, data.test])]
     if not min(UNKNOWN, UNSURE, OF_NO_CLASS) <= int(labels.min()) <= int(labels.max()) < len(names):
-        return (
-            f"labels are {int(labels.min())} .. {int(labels.max())}; they must be 0 .. {len(names) - 1}, one for each "
-            f"of the {len(names)} classes, or {UNKNOWN} for an image without a label"
-        )
+        return no_class("labels", int(labels.min()), int(labels.max()), len(names))
     if len(data.files) not in (0, len(data.images)):
         return f"files has {len(data.files)} names, but there are {len(data.images)} images; give one for each, or none"
     return None

@@ -99,6 +99,14 @@ def whole_numbers(where: object, name: str, labels: NDArray[Any], count: int) ->
     raise UsageError(f"{where}: {name} is {labels.dtype} {labels.shape}; it must be {count} integers{remedy}")
 
 
+def no_class(labels: object, low: int, high: int, count: int) -> str:
+    """The error for `labels` of `low` .. `high`, of which some are none of `count` classes."""
+    return (
+        f"{labels} are {low} .. {high}; they must be 0 .. {count - 1}, one for each of the {count} classes, or "
+        f"{UNKNOWN} for an image without a label"
+    )
+
+
 def _classes(
     where: object, values: NDArray[Any], names: NDArray[np.str_] | None, relabel: bool
 ) -> tuple[NDArray[np.int64], NDArray[np.str_]]:

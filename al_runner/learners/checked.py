@@ -12,7 +12,7 @@ from al_runner.errors import UsageError
 from al_runner.needs import Gives
 from al_runner.rng import Streams
 from al_runner.types import Fitted, Telling, TrainData
-from al_runner.wrapped import Wrapped, WrappedFit
+from al_runner.wrapped import Wrapped, WrappedFit, inner
 
 TOLERANCE = 1e-3  # for sums of probabilities: far above float32's rounding, far below the error that logits give
 CHUNK = 4096  # images checked at once
@@ -68,9 +68,7 @@ class Checked(Wrapped):
     learner: str
 
     async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None) -> CheckedFit:
-        if isinstance(previous, CheckedFit):
-            previous = previous.fitted
-        fitted = await self.base.fit(data, streams, previous)
+        fitted = await self.base.fit(data, streams, inner(previous, CheckedFit))
         require_fit(fitted, self.gives, self.learner)
         return CheckedFit(fitted, self.gives.samples, self.learner)
 

@@ -25,9 +25,9 @@ class Simulated:
     data: DataSet
 
     def __post_init__(self) -> None:
-        data = self.data
-        used = torch.cat([data.train, data.val, data.test])  # an image of a class that is left out is in no part
-        unlabelled = int(((data.labels[used] < 0) & (data.labels[used] != OF_NO_CLASS)).sum())
+        data = self.data  # an image of a class that is left out is in no part
+        pool, measuring = data.labels[data.train], data.labels[torch.cat([data.val, data.test])]
+        unlabelled = int(((pool < 0) & (pool != OF_NO_CLASS)).sum() + (measuring < 0).sum())
         if unlabelled:
             raise UsageError(
                 f"{unlabelled} images have no label, and oracle=simulated answers with the data set's own; "

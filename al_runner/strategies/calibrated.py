@@ -10,7 +10,7 @@ from torch import Tensor
 from al_runner.metrics import calibration_error
 from al_runner.rng import Streams
 from al_runner.types import Fitted, TrainData, mean_log_probs
-from al_runner.wrapped import Wrapped, WrappedFit, part_of
+from al_runner.wrapped import Wrapped, WrappedFit, inner, part_of
 
 TEMPERATURES = [1 + step / 10 for step in range(190)]  # 1, 1.1, ..., 19.9, as in the code of UHerding
 
@@ -43,9 +43,7 @@ class Calibrated(Wrapped):
     held_out: float
 
     async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None) -> CalibratedFit:
-        if isinstance(previous, CalibratedFit):
-            previous = previous.fitted
-        fitted = await self.base.fit(data, streams, previous)
+        fitted = await self.base.fit(data, streams, inner(previous, CalibratedFit))
         bought = len(data.y) - data.added
         held = int(self.held_out * bought)
         if held < 1 or bought - held < 2:  # a net with BatchNorm can't be trained on one image

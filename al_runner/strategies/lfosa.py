@@ -24,7 +24,7 @@ from al_runner.strategies.rewriting import rewriting
 from al_runner.system.chunks import chunks
 from al_runner.training import Fit, Recipe, trained
 from al_runner.types import Fitted, Learner, TrainData
-from al_runner.wrapped import Wrapped, WrappedFit, part_of
+from al_runner.wrapped import Wrapped, WrappedFit, inner, part_of
 
 
 @options("strategy")
@@ -122,8 +122,7 @@ class Noting(Wrapped):
             asked.append(fit)
             return fit
 
-        before = previous.fitted if isinstance(previous, NotedFit) else previous
-        fitted = await rewriting(self.base.fit(data, streams, before), note)
+        fitted = await rewriting(self.base.fit(data, streams, inner(previous, NotedFit)), note)
         if not asked:
             raise UsageError(f"lfosa needs a learner that trains nets, and {type(self.base).__name__} trains none")
         return NotedFit(fitted, asked[0].build, asked[0].recipe)
@@ -140,9 +139,8 @@ class DetectorBuilder:
     def __call__(self) -> nn.Module:
         net = self.build()
         old = last_dense(net)
-        (name,) = [name for name, layer in net.named_modules() if layer is old]
-        assert old is not None
-        parent, _, own = name.rpartition(".")
+        assert old is not None  # LfOSA.check
+        parent, _, own = next(name for name, layer in net.named_modules() if layer is old).rpartition(".")
         setattr(net.get_submodule(parent), own, nn.Linear(old.in_features, self.outputs, old.bias is not None))
         return nn.Sequential(net, Sharpened(self.temperature))
 

@@ -27,7 +27,7 @@ from al_runner.strategies.proposals import require_choosers
 from al_runner.strategies.ranges import finite
 from al_runner.strategies.typiclust import TypiClust, typical
 from al_runner.types import Fitted, Learner, TrainData
-from al_runner.wrapped import Wrapped, WrappedFit, part_of
+from al_runner.wrapped import Wrapped, WrappedFit, inner, part_of
 
 FACTS = ("accuracy_without_typical", "accuracy_without_random", "accuracy_without_atypical")  # of low, middle, high
 FEWEST = 2  # images that a net can be trained on: BatchNorm needs two
@@ -53,9 +53,8 @@ class Repeating(Wrapped):
     """Fits as `base` does; the fits are `Repeatable`."""
 
     async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None) -> Repeatable:
-        if isinstance(previous, Repeatable):
-            previous = previous.fitted
-        return Repeatable(await self.base.fit(data, streams, previous), self.base, data)
+        fitted = await self.base.fit(data, streams, inner(previous, Repeatable))
+        return Repeatable(fitted, self.base, data)
 
 
 def removed_counts(y: Tensor, share: float) -> dict[int, int]:

@@ -7,20 +7,10 @@ import toy
 from al_runner.data.discovery import class_discovery
 from al_runner.errors import UsageError
 from al_runner.labels import UNKNOWN
-from al_runner.types import DataSet
-
-
-def ten_classes(n: int = 1000) -> DataSet:
-    """The label is the image's one pixel; parts are interleaved."""
-    ids = torch.arange(n)
-    labels = ids // 4 % 10
-    images = labels.to(torch.uint8)[:, None, None, None]
-    names = tuple(f"class {label}" for label in range(10))
-    return DataSet(images, labels, ids[ids % 4 < 2], ids[ids % 4 == 2], ids[ids % 4 == 3], names)
 
 
 def test_known_classes_come_first_and_have_more_images() -> None:
-    clean = ten_classes()
+    clean = toy.ten_classes()
     data = class_discovery(clean, known=3, novel=4, pool=20, start=10)
     assert len(data.classes) == len(set(data.classes)) == 7
     assert torch.bincount(data.labels[data.train]).tolist() == [30] * 3 + [20] * 4
@@ -39,18 +29,18 @@ def test_known_classes_come_first_and_have_more_images() -> None:
 
 
 def test_other_seeds_know_other_classes() -> None:
-    known = {class_discovery(ten_classes(), 3, 4, seed=seed).classes[:3] for seed in (0, 0, 1, 2)}
+    known = {class_discovery(toy.ten_classes(), 3, 4, seed=seed).classes[:3] for seed in (0, 0, 1, 2)}
     assert len(known) == 3
 
 
 def test_all_that_is_not_limited_stays() -> None:
-    data = class_discovery(ten_classes(), 4)
-    assert sorted(data.classes) == sorted(ten_classes().classes)
-    assert torch.equal(data.train, ten_classes().train)
+    data = class_discovery(toy.ten_classes(), 4)
+    assert sorted(data.classes) == sorted(toy.ten_classes().classes)
+    assert torch.equal(data.train, toy.ten_classes().train)
 
 
 def test_a_test_image_without_a_label_is_in_no_part() -> None:
-    clean = ten_classes()
+    clean = toy.ten_classes()
     unknown = clean.test[:3]
     labels = clean.labels.index_fill(0, unknown, UNKNOWN)
     data = class_discovery(replace(clean, labels=labels), known=4)

@@ -2,21 +2,20 @@
 
 import csv
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 import toy
+from made_fits import watched
 from recorded import untimed
-from test_discovery import ten_classes
 
 from al_runner.analysis.report.bought import purchases
 from al_runner.budget import Budget
 from al_runner.data.discovery import class_discovery
 from al_runner.data.open_set import open_set
 from al_runner.data.usable import usable
-from al_runner.engine.drive import drive
-from al_runner.engine.one_by_one import train_all
 from al_runner.errors import UsageError
 from al_runner.labels import OF_NO_CLASS, UNKNOWN
 from al_runner.learners.plain import Plain
@@ -24,11 +23,10 @@ from al_runner.loop.experiment import Experiment
 from al_runner.models.inputs import net_builder
 from al_runner.oracle.simulated import Simulated
 from al_runner.strategies.random import Random
-from al_runner.types import TrainData
 
 
 def test_other_classes_stay_in_the_pool_alone() -> None:
-    clean = ten_classes()
+    clean = toy.ten_classes()
     data = open_set(clean, known=3, others=4)
     assert len(data.classes) == 3
     assert list(data.classes) == sorted(data.classes)
@@ -48,26 +46,26 @@ def test_other_classes_stay_in_the_pool_alone() -> None:
 
 
 def test_all_other_classes_stay_unless_their_number_is_given() -> None:
-    data = open_set(ten_classes(), known=4)
-    assert torch.equal(data.train, ten_classes().train)
+    data = open_set(toy.ten_classes(), known=4)
+    assert torch.equal(data.train, toy.ten_classes().train)
     assert int((data.labels[data.train] == OF_NO_CLASS).sum()) == 6 * 50
 
 
 def test_a_seed_draws_the_classes_that_class_discovery_knows() -> None:
     for seed in range(3):
-        known = open_set(ten_classes(), known=4, seed=seed).classes
-        assert known == class_discovery(ten_classes(), known=4, seed=seed).classes[:4]
-    assert len({open_set(ten_classes(), known=4, seed=seed).classes for seed in range(3)}) == 3
+        known = open_set(toy.ten_classes(), known=4, seed=seed).classes
+        assert known == class_discovery(toy.ten_classes(), known=4, seed=seed).classes[:4]
+    assert len({open_set(toy.ten_classes(), known=4, seed=seed).classes for seed in range(3)}) == 3
 
 
 @pytest.mark.parametrize(("known", "others"), [(1, None), (10, None), (4, 7), (11, 1)])
 def test_numbers_of_classes_that_there_are_not_are_refused(known: int, others: int | None) -> None:
     with pytest.raises(UsageError, match=r"the data set has 10 classes; pool=open_set needs 2 known classes"):
-        open_set(ten_classes(), known=known, others=others)
+        open_set(toy.ten_classes(), known=known, others=others)
 
 
 def test_an_open_pool_is_usable_and_its_known_classes_can_be_balanced() -> None:
-    data = usable(open_set(ten_classes(), known=3))
+    data = usable(open_set(toy.ten_classes(), known=3))
     oracle = Simulated(data)
     assert oracle.counts == [50, 50, 50]
     ids = oracle.balanced_ids(9, 3, *(torch.Generator().manual_seed(seed) for seed in (0, 1)))
@@ -77,30 +75,25 @@ def test_an_open_pool_is_usable_and_its_known_classes_can_be_balanced() -> None:
     assert bool((data.labels[sets] >= 0).all())
 
 
-class Seeing(Plain):
-    """Keeps the labels that it was trained with."""
-
-    seen: list[TrainData]
-
-    async def fit(self, data, streams, previous=None):  # type: ignore[no-untyped-def]
-        self.seen.append(data)
-        return await super().fit(data, streams, previous)
+def test_only_the_pool_may_hold_images_of_no_class() -> None:
+    data = open_set(toy.ten_classes(), known=3)
+    for part in (data.val, data.test):
+        with pytest.raises(UsageError, match="2 images have no label, and oracle=simulated"):
+            Simulated(replace(data, labels=data.labels.index_fill(0, part[:2], OF_NO_CLASS)))
 
 
 def test_a_run_pays_for_them_and_learns_the_known_classes_alone() -> None:
     data = open_set(toy.data_set(), known=2)
-    learner = Seeing(net_builder(data, toy.model), toy.recipe())
-    object.__setattr__(learner, "seen", [])
-    memory = toy.Memory()
-    run = Experiment(data, learner, Random(), Budget(initial=12, query=6, max_rounds=3), 0, Simulated(data))
-    drive(run.run(memory), train_all)
+    learner = Plain(net_builder(data, toy.model), toy.recipe())
+    budget = Budget(initial=12, query=6, max_rounds=3)
+    memory, fits = watched(Experiment(data, learner, Random(), budget, 0, Simulated(data)))
     asked = torch.cat(memory.ids)
     assert [row["labelled"] for row in memory.rows] == [12, 18, 24, 30]
     assert len(asked.unique()) == 30
     outside = [int((data.labels[ids] == OF_NO_CLASS).sum()) for ids in memory.ids]
     assert [facts["of_no_class"] for facts in memory.facts] == outside
     assert 0 < sum(outside) < 30
-    for number, given in enumerate(learner.seen):
+    for number, given in enumerate(fit.data for fit in fits):
         labels = data.labels[torch.cat(memory.ids[: number + 1])]
         assert given.y.tolist() == labels[labels >= 0].tolist()
         assert given.unlabelled is not None

@@ -31,6 +31,7 @@ __all__ = [
     "numbered",
     "offset_data",
     "recipe",
+    "ten_classes",
     "train_data",
 ]
 
@@ -87,6 +88,15 @@ def offset_data(n: int = 20) -> DataSet:
     ids = torch.arange(n)
     images = ids.to(torch.uint8)[:, None, None, None]
     return DataSet(images, ids % 3, ids[5:], ids[:2], ids[2:5], ("a", "b", "c"))
+
+
+def ten_classes(n: int = 1000) -> DataSet:
+    """The label is the image's one pixel; parts are interleaved."""
+    ids = torch.arange(n)
+    labels = ids // 4 % 10
+    images = labels.to(torch.uint8)[:, None, None, None]
+    names = tuple(f"class {label}" for label in range(10))
+    return DataSet(images, labels, ids[ids % 4 < 2], ids[ids % 4 == 2], ids[ids % 4 == 3], names)
 
 
 def numbered(n: int) -> Pool:

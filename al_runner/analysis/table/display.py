@@ -71,8 +71,9 @@ STRATEGIES = {
     "clue": "CLUE",
     "cal": "CAL",
 }
+# Strategies after those: every pair of a marker and dashes is taken, so a checksum of the name chooses the pen.
+LATER_STRATEGIES = {"lfosa": "LfOSA"}
 OTHERS = {
-    "lfosa": "LfOSA",  # the strategies above have all pairs of a marker and dashes; its own pen is by its name
     "usps": "USPS",
     "mnist": "MNIST",
     "fashion_mnist": "Fashion-MNIST",
@@ -123,7 +124,7 @@ class Names:
         if curve in self.own:
             return self.own[curve]
         strategy, _, variant = curve.partition("-")
-        base = {**STRATEGIES, **OTHERS, **self.own}.get(strategy)
+        base = {**STRATEGIES, **LATER_STRATEGIES, **OTHERS, **self.own}.get(strategy)
         if base is None:
             return curve
         parts = [OTHERS.get(part, part.replace("_", " ")) for part in variant.split("-") if part]
