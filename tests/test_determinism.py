@@ -61,6 +61,7 @@ SLOW = {  # at full size these strategies compute for minutes
         [name for name in SINGLE if name.startswith("discriminative")],
         ["strategy.recipe.max_checks=20", "strategy.mini_queries=2"],
     ),
+    "vaal": ([name for name in SINGLE if name.startswith("vaal")], ["strategy.recipe.check_passes=1"]),
 }
 CASES = {
     "a net": ([name for name in SINGLE if name not in {name for names, _ in SLOW.values() for name in names}], []),
