@@ -51,6 +51,13 @@ class Vaal(Strategy):
     adversary_weight: Annotated[NotNegative, Means("weight of the loss by which codes become hard to tell")] = 1
     draws: ClassVar[bool] = True
 
+    def __post_init__(self) -> None:
+        if self.recipe.batch_size < 2 * self.steps:  # BatchNorm has no variance of one image
+            raise UsageError(
+                f"strategy.recipe.batch_size={self.recipe.batch_size} gives fewer than two images to each of "
+                f"strategy.steps={self.steps}; set strategy.recipe.batch_size={2 * self.steps} or more"
+            )
+
     async def query(self, fitted: Fitted, pool: Pool, n: int, streams: Streams) -> Choice:
         if not len(pool.labelled):
             raise UsageError(

@@ -99,6 +99,11 @@ def test_without_labelled_images_it_says_so() -> None:
         drive(strategy().called("vaal").query(FITTED, Pool(dark_and_bright()), 5, Streams(0, 1)), train_all)
 
 
+def test_every_step_has_two_images() -> None:
+    with pytest.raises(UsageError, match=r"set strategy\.recipe\.batch_size=66 or more"):
+        strategy(steps=33)
+
+
 def test_a_net_that_computes_nan_is_told() -> None:
     players = BuildPlayers((1, 6, 6), 3, 4, 5, 0.0, 255.0)().eval()
     players.discriminator[0].weight.data.fill_(float("nan"))
