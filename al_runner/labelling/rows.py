@@ -1,6 +1,7 @@
 """The rows of a table of labels, as query.csv, a spreadsheet or Label Studio has them, and the images they speak of."""
 
 import csv
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -57,10 +58,7 @@ def rows_of(path: Path) -> list[dict[str, str]]:
         content = path.read_bytes()
     except OSError as error:
         raise UsageError(f"{path} can't be read ({error.strerror}); name the filled file with --labels FILE") from error
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:  # Excel writes files in this other encoding
-        text = content.decode("cp1252", "replace")
+    text = decoded(content)
     head = text.lstrip().splitlines()[0] if text.strip() else ""
     mark = max(",;\t", key=head.count)
     try:
@@ -78,6 +76,16 @@ def rows_of(path: Path) -> list[dict[str, str]]:
         for row in table
         if row
     ]
+
+
+def decoded(content: bytes) -> str:
+    """The text of a file in UTF-8, or in one of the two other encodings in which Excel writes tables."""
+    if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        return content.decode("utf-16", "replace")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("cp1252", "replace")
 
 
 @contextmanager

@@ -37,6 +37,8 @@ def test_labels_are_taken_and_become_places(tmp_path: Path) -> None:
         b"label\tid\ndog\t1\n",
         b"annotation_id,id,image,image_id,label\n99,2,data:image/png;base64AAAA,1,dog\n",  # Label Studio's
         "id,label,note\n1,dog,caf\u00e9\n".encode("cp1252"),
+        "id\tlabel\r\n1\tdog\r\n".encode("utf-16"),  # what Excel calls Unicode text
+        b"\xfe\xff" + "id,label\n1,dog\n".encode("utf-16-be"),
         b"id,label,more\n1,dog\n",  # a short row
         b"id, label\n\n1, dog\n",
         b"id,label\r1,dog\r",  # of old Macs
