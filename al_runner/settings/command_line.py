@@ -17,6 +17,7 @@ from al_runner.errors import UsageError
 from al_runner.settings.groups import GROUPS, OPTIONAL, conf_dir, made_of_choices
 
 NULL = re.compile(r"(?<![^=,])null(?![^,])")  # one of the values of an override
+ENDING = re.compile(r"\.yaml(?=,|$)")
 
 
 def hydras_words(words: Sequence[str], sweep: bool = False) -> list[str]:
@@ -33,7 +34,7 @@ def hydras_words(words: Sequence[str], sweep: bool = False) -> list[str]:
         require_single(word, sweep or flagged)
     if flagged:
         words = run_by_run(words)
-    return sorted(map(with_no_choice, words), key=is_override)
+    return sorted(map(with_plain_choice, words), key=is_override)
 
 
 def run_by_run(words: Sequence[str]) -> list[str]:
@@ -186,10 +187,16 @@ def quoted(value: object) -> str:
     return f'"{escaped}"'
 
 
-def with_no_choice(word: str) -> str:
-    """An override that leaves a group without a choice, such as `pool=null`, in Hydra's spelling."""
-    name, _, value = word.partition("=")
-    return f"{name}={NULL.sub('[]', value)}" if name in OPTIONAL else word
+def with_plain_choice(word: str) -> str:
+    """An override of a group in Hydra's spelling: `pool=null` as `pool=[]`, and `dataset=usps.yaml` as `dataset=usps`.
+
+    Hydra takes `usps.yaml` too, but the run's folder and its curve would have that name.
+    """
+    name, mark, value = word.partition("=")
+    if not mark or name not in GROUPS:
+        return word
+    value = ENDING.sub("", value)
+    return f"{name}={NULL.sub('[]', value) if name in OPTIONAL else value}"
 
 
 def require_own_names(folder: Path) -> None:
