@@ -30,6 +30,10 @@ RUN = "al_runner.job.run"  # the module of a run that has begun
 COMPOSERS = ("hydra", "omegaconf", "antlr4", "yaml")  # packages that read what the user wrote
 NAMED = "MODULE.NAME, its file without .py and a name in it, such as my_net.tiny"
 NOT_CALLED = re.compile(r"Expected a callable target, got .* of type '(\w+)'")  # Hydra's, too
+LACKS = re.compile(  # Hydra's, too; of the target itself, not of a function that it calls
+    r"Error in call to target '((?:\w+\.)*(\w+))': TypeError\(.(?:\2(?:\.__init__)?\(\) )?"
+    r"missing (?:a|\d+) required (?:positional |keyword-only )?arguments?: '(\w+)'"
+)
 NOT_OWN = (PACKAGE, *map(Path, map(sysconfig.get_path, ("stdlib", "purelib", "platlib"))))
 PLACES = (
     "lie in the folder where al-run is started, in that of --config-dir, or there beside its YAML file; in Python, put "
@@ -59,7 +63,18 @@ def explain(error: BaseException) -> str:
         )
     # Hydra's list of the places where it searched tells no more than --help.
     line = " ".join(message.partition("\nConfig search path")[0].split())
-    return of_target(line, chain[-1]) or f"{line}{place_of(chain[-1])}"
+    return of_call(line) or of_target(line, chain[-1]) or f"{line}{place_of(chain[-1])}"
+
+
+def of_call(line: str) -> str | None:
+    """The line for a `_target_` that is called too early, from Hydra's `line`; None for others."""
+    lacks = LACKS.match(line)
+    if lacks is None:
+        return None
+    return (
+        f"{lacks[1]} needs {lacks[3]}; write `_partial_: true` beside its _target_ if al-run is to hand it over, "
+        "and else give it a value there"
+    )
 
 
 def of_target(line: str, first: BaseException) -> str | None:

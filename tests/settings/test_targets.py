@@ -37,6 +37,27 @@ def test_the_line_says_where_to_look(al_run: Command, tmp_path: Path, target: st
     assert line in output.splitlines()[-1]
 
 
+@pytest.mark.parametrize(
+    ("target", "line"),
+    [
+        ("al_runner.data.open_set.open_set", "al_runner.data.open_set.open_set needs data; write `_partial_: true`"),
+        ("plain.changed", "plain.changed needs data; write `_partial_: true` beside its _target_ if al-run is to hand"),
+        ("plain.Changed", "plain.Changed needs data; write `_partial_: true` beside its _target_"),
+        ("plain.outer", "Error in call to target 'plain.outer': TypeError(\"changed() missing 1 required positional"),
+    ],
+)
+def test_what_al_run_hands_over_waits_for_it(al_run: Command, tmp_path: Path, target: str, line: str) -> None:
+    (tmp_path / "plain.py").write_text(
+        "class Changed:\n    def __init__(self, data):\n        pass\n\n"
+        "def changed(data):\n    return data\n\ndef outer():\n    return changed()\n"
+    )
+    (tmp_path / "pool").mkdir()
+    (tmp_path / "pool" / "own.yaml").write_text(f"_target_: {target}\n")
+    code, output = al_run("--config-dir", str(tmp_path), "pool=own", *QUICK, f"results={tmp_path / 'results'}")
+    assert (code, "Traceback" in output) == (1, False)
+    assert line in output.splitlines()[-1]
+
+
 @pytest.mark.parametrize("text", ["", "path: photos\n"])
 def test_a_file_without_a_target_is_told(al_run: Command, tmp_path: Path, text: str) -> None:
     (tmp_path / "dataset").mkdir()
