@@ -68,7 +68,7 @@ class Players(nn.Module):
 
     def __init__(self, image_shape: tuple[int, int, int], latent: int, maps: int, units: int, low: float, high: float):
         super().__init__()
-        self.low, self.width = low, high - low or 1.0
+        self.low, self.span = low, high - low or 1.0
         self.autoencoder = Autoencoder(image_shape, latent, maps)
         self.discriminator = nn.Sequential(
             *(nn.Linear(latent, units), nn.ReLU(), nn.Linear(units, units), nn.ReLU(), nn.Linear(units, 1))
@@ -77,7 +77,7 @@ class Players(nn.Module):
 
     def scaled(self, x: Tensor) -> Tensor:
         """The images with values from -1 to 1."""
-        return (x.float() - self.low) * (2 / self.width) - 1
+        return (x.float() - self.low) * (2 / self.span) - 1
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, C, H, W] -> logits [N, 1], above 0 for "labelled"."""
@@ -118,7 +118,7 @@ class Game:
         return {"autoencoder": recipe, "discriminator": recipe}
 
     def step(self, net: Players, x: Tensor, y: Tensor, loss: Loss, move: Move, rng: torch.Generator) -> Tensor:
-        e, d, total = net.autoencoder, net.discriminator, torch.zeros((), device=x.device)
+        e, d, losses = net.autoencoder, net.discriminator, list[Tensor]()
         parts = [net.scaled(part) for part in x.chunk(self.steps)]
         for real in parts:
             mean, log_variance = e(real)
@@ -126,12 +126,12 @@ class Game:
             of_codes = self.divergence_weight * divergence(mean, log_variance)
             of_autoencoder = near + of_codes + self.adversary_weight * seen_as_real(d(mean))
             move("autoencoder", of_autoencoder)
-            total = total + of_autoencoder.detach()
+            losses.append(of_autoencoder.detach())
         with lent(e), torch.no_grad():
             mean, _ = e(parts[-1])
         of_discriminator = binary_cross_entropy_with_logits(d(mean), y[-len(mean) :, None].float())
         move("discriminator", of_discriminator)
-        return total + of_discriminator.detach()
+        return torch.stack([*losses, of_discriminator.detach()]).sum()
 
 
 def kaiming(layer: nn.Module) -> None:

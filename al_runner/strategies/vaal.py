@@ -8,10 +8,10 @@ from typing import Annotated, ClassVar
 
 import torch
 from pydantic import InstanceOf
-from torch import Tensor
+from torch import Tensor, nn
 
 from al_runner.errors import UsageError
-from al_runner.generative.vaal import BuildPlayers, Game, Players
+from al_runner.generative.vaal import BuildPlayers, Game
 from al_runner.pool import Pool, top
 from al_runner.rng import Streams
 from al_runner.settings.declare import options
@@ -74,8 +74,8 @@ class Vaal(Strategy):
         }
         return Choice(ids[chosen], facts)
 
-    async def players(self, pool: Pool, streams: Streams) -> Players:
-        """The two nets, trained on all labelled and unlabelled images, in evaluation mode."""
+    async def players(self, pool: Pool, streams: Streams) -> nn.Module:
+        """The two nets (`Players`), trained on all labelled and unlabelled images, in evaluation mode."""
         x = pool.x(torch.cat([pool.labelled, pool.unlabelled]))
         y = (torch.arange(len(x), device=x.device) < len(pool.labelled)).long()
         low, high = (0.0, 255.0) if x.dtype == torch.uint8 else (x.min().item(), x.max().item())
@@ -84,11 +84,10 @@ class Vaal(Strategy):
         game = Game(self.steps, self.divergence_weight, self.adversary_weight)
         fit = Fit(build, self.recipe, TrainData(x, y, x[:1], y[:1]), streams.of("players"), joint=game)
         (result,) = await trained([fit])
-        players: Players = result.net.eval()  # type: ignore[assignment]
-        return players
+        return result.net.eval()
 
 
 @torch.inference_mode()
-def logits(players: Players, x: Tensor) -> Tensor:
+def logits(players: nn.Module, x: Tensor) -> Tensor:
     """Above 0 for images that look labelled, [N, C, H, W] -> [N]. Raises ArithmeticError if one is not finite."""
     return finite(torch.cat([players(part)[:, 0] for part in chunks(x)]), "the discriminator's output")

@@ -85,7 +85,7 @@ def test_its_weights_give_the_published_code_s_loss() -> None:
     losses: list[Tensor] = []
     published = Game(steps=1, divergence_weight=4096, adversary_weight=1)
     published.step(
-        copy_of(net),
+        net,
         x,
         torch.zeros(256),
         nn.CrossEntropyLoss(),
@@ -93,13 +93,6 @@ def test_its_weights_give_the_published_code_s_loss() -> None:
         torch.Generator().manual_seed(2),
     )
     torch.testing.assert_close(2 * losses[0], theirs.detach(), rtol=1e-4, atol=0)
-
-
-def copy_of(net: Players) -> Players:
-    """Others with the same weights."""
-    other = BuildPlayers((1, 6, 6), 32, 4, 5, 0.0, 255.0)().train()
-    other.load_state_dict(net.state_dict())
-    return other
 
 
 def test_for_images_of_32_pixels_it_has_the_published_layers() -> None:

@@ -6,6 +6,7 @@ import configs
 import pytest
 import torch
 from hydra.utils import instantiate
+from made_fits import Watching
 
 from al_runner.engine.drive import drive
 from al_runner.engine.one_by_one import train_all
@@ -15,18 +16,25 @@ from al_runner.pool import Pool
 from al_runner.rng import Streams
 from al_runner.strategies.choice import Choice
 from al_runner.strategies.vaal import Vaal, logits
-from al_runner.training import Asking, Fit, Recipe, Trained
-from al_runner.types import DataSet, Fitted
-
-CPU = torch.device("cpu")
-FITTED: Fitted = None  # type: ignore[assignment]  # it is not looked at
+from al_runner.training import Asking, Fit, Recipe
+from al_runner.types import DataSet
 
 
-def strategy(**changes: object) -> Vaal:
+class Unseen:
+    """A fit of the run's net, which fails if anything of it is looked at."""
+
+    def __getattr__(self, name: str) -> object:
+        raise AssertionError(f"{name} of the run's fit was looked at")
+
+
+FITTED = Unseen()
+
+
+def strategy(divergence_weight: float = 4096, steps: int = 2) -> Vaal:
     recipe = Recipe(
         partial(torch.optim.Adam, lr=5e-4), batch_size=64, minibatches="balanced", check_passes=60, max_checks=1
     )
-    return Vaal(recipe, **{"latent": 4, "maps": 4, "units": 32, **changes})  # type: ignore[arg-type]
+    return Vaal(recipe, latent=4, maps=4, units=32, steps=steps, divergence_weight=divergence_weight)
 
 
 def dark_and_bright(dtype: torch.dtype = torch.uint8) -> DataSet:
@@ -47,14 +55,9 @@ def bought(data: DataSet) -> Pool:
 
 def asked(asking: Asking[Choice]) -> tuple[Choice, Fit]:
     """The query's answer, and the one fit that it asks for."""
-    fits: list[Fit] = []
-
-    def engine(batch: list[Fit]) -> list[Trained | Exception]:
-        fits.extend(batch)
-        return train_all(batch)
-
-    choice = drive(asking, engine)
-    (fit,) = fits
+    watching = Watching()
+    choice = drive(asking, watching)
+    (fit,) = watching.fits
     return choice, fit
 
 
