@@ -48,7 +48,7 @@ STRATEGIES = {
     "discriminative_512": "DAL, 512 features",
     "confidence": "Max",
     "variation_ratios_mean": "Variation ratios of the mean",
-    "discriminative_28": "DAL, 28 features",
+    "discriminative_28": "DAL, 28 pixels",
     "least_confidence": "Least confidence",
     "kfac_vfe_eq19": "KFAC-VFE (eq. 19)",
     "max_herding": "MaxHerding",
