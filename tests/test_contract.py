@@ -10,18 +10,7 @@ from al_runner.testing.checks import CHECKS, Check
 
 
 def built(name: str) -> Strategy:
-    cfg = configs.composed(f"strategy={name}").strategy
-    if "recipe" in cfg:  # of a net that it trains to choose by
-        cfg.recipe.max_checks = min(20, cfg.recipe.max_checks)
-        if "check_passes" in cfg.recipe:
-            cfg.recipe.check_passes = min(5, cfg.recipe.check_passes)
-    if "batches" in cfg:  # that other strategies propose
-        cfg.batches = len(cfg.proposers)
-    if "hold_outs" in cfg:  # trainings on trial
-        cfg.hold_outs = cfg.random_removals = 1
-    if "levels" in cfg:
-        cfg.levels = 2
-    strategy: Strategy = instantiate(cfg)
+    strategy: Strategy = instantiate(configs.composed(*configs.quicker(name)).strategy)
     return strategy
 
 

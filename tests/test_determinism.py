@@ -53,19 +53,9 @@ STRATEGIES = [name for name in configs.strategies() if takes_ten_classes(name)]
 SINGLE = accepted(STRATEGIES, Plain)
 SAMPLED = accepted([name for name in STRATEGIES if name not in SINGLE], partial(Dropout, samples=2))
 CONSISTENT = [name for name in STRATEGIES if name not in (*SINGLE, *SAMPLED)]
-SLOW = {  # at full size these strategies compute for minutes
-    "refine": (["refine"], ["strategy.levels=2", "strategy.batches=9"]),
-    "look_ahead": (["look_ahead"], ["strategy.batches=4"]),
-    "select_al": (["select_al"], ["strategy.hold_outs=1", "strategy.random_removals=2"]),
-    "discriminative": (
-        [name for name in SINGLE if name.startswith("discriminative")],
-        ["strategy.recipe.max_checks=20", "strategy.mini_queries=2"],
-    ),
-    "vaal": ([name for name in SINGLE if name.startswith("vaal")], ["strategy.recipe.check_passes=1"]),
-}
-CASES = {
-    "a net": ([name for name in SINGLE if name not in {name for names, _ in SLOW.values() for name in names}], []),
-    **SLOW,
+CASES = {  # sweeps: strategies and options
+    "a net": ([name for name in SINGLE if name not in configs.QUICKER], []),
+    **{name: ([name], [*configs.QUICKER[name]]) for name in SINGLE if name in configs.QUICKER},
     "posterior samples": (SAMPLED, DROPOUT),
     "consistent samples": (CONSISTENT, [*DROPOUT, "learner.shared_masks=true"]),
 }

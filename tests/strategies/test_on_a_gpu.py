@@ -23,13 +23,9 @@ def test_it_runs_on_the_second_gpu_with_deterministic_algorithms(
 ) -> None:
     """With the first learner that it takes."""
     data = two_classes(tmp_path / "two.npz") if strategy == "gaal" else ["dataset=digits"]
-    if strategy == "refine":  # its 495 queries in one would take minutes
-        data += ["strategy.batches=9", "strategy.levels=1"]
-    if strategy.startswith("vaal"):
-        data += ["strategy.recipe.check_passes=1"]
     refusals = []
     for learner in LEARNERS:
-        outcome = two_rounds(monkeypatch, tmp_path, f"strategy={strategy}", *data, *learner)
+        outcome = two_rounds(monkeypatch, tmp_path, *configs.quicker(strategy), *data, *learner)
         if not isinstance(outcome, UsageError):
             assert len(outcome.rows) == (1 if strategy == "full" else 3)
             return

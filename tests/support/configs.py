@@ -20,6 +20,21 @@ UNTRAINED = {
     "efficientnet_lite0": ("model.pretrained=false", "model.size=32"),
 }
 
+# What lets a strategy that computes for minutes choose in a second or two.
+OF_A_CLASSIFIER = ("strategy.recipe.max_checks=20", "strategy.mini_queries=2")
+OF_A_GAME = ("strategy.recipe.check_passes=1", "strategy.maps=8", "strategy.units=64")
+QUICKER = {
+    "discriminative": OF_A_CLASSIFIER,
+    "discriminative_28": OF_A_CLASSIFIER,
+    "discriminative_512": OF_A_CLASSIFIER,
+    "gaal": ("strategy.recipe.check_passes=1",),
+    "look_ahead": ("strategy.batches=4",),
+    "refine": ("strategy.levels=2", "strategy.batches=9"),
+    "select_al": ("strategy.hold_outs=1", "strategy.random_removals=2"),
+    "vaal": OF_A_GAME,
+    "vaal_full": OF_A_GAME,
+}
+
 
 def names(group: str) -> list[str]:
     return sorted(file.stem for file in (CONF / group).glob("*.yaml"))
@@ -35,6 +50,11 @@ def models() -> list[Any]:
     missing = {"timm"} if find_spec("timm") is None else set()
     skip = pytest.mark.skip(reason="needs al-runner[features]")
     return [pytest.param(name, marks=skip) if name in missing else name for name in names("model")]
+
+
+def quicker(name: str) -> list[str]:
+    """The words that choose a strategy, in no more than a second or two."""
+    return [f"strategy={name}", *QUICKER.get(name, ())]
 
 
 def model(name: str, *overrides: str) -> DictConfig:

@@ -37,6 +37,15 @@ def test_signed_ranks_against_every_flip_ties_and_zeros_included(values):
     assert paired_test(values).wilcoxon_p == pytest.approx(signed_rank_p(values))
 
 
+@pytest.mark.parametrize("size", [2, 3, 13, 14, 20])
+def test_signed_ranks_with_ties_and_zeros_are_scipys(size):
+    """From 14 on the p value is that of a normal approximation."""
+    rng = np.random.default_rng(size)
+    for values in [[0.0] * (size - 1) + [1.0], *rng.integers(-3, 4, (4, size))]:
+        expected = stats.wilcoxon(values).pvalue if np.any(values) else 1.0
+        assert paired_test(values).wilcoxon_p == pytest.approx(expected, rel=1e-12)
+
+
 def test_equal_differences_are_ties_though_their_last_bits_differ():
     left, right = np.array([0.1, 0.4, 0.5]), np.array([0.3, 0.3, 0.3])
     assert len(set(np.abs(left - right))) == 3  # -.2, .1 and .2 of which two are equal
