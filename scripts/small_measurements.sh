@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# The small measurements of docs/data.md (validation labels), docs/rare_classes.md, docs/open_set.md, docs/learners.md (pseudo-labels, FixMatch),
-# docs/fine_tuning.md and the preset gissin2019_mnist: three seeds each, seven of FixMatch, five of open_set. About an hour
-# and a half of one CPU core, and 8 minutes for the features; it resumes. Fine-tuning needs al-runner[features].
+# The small measurements of docs/data.md (validation labels), docs/rare_classes.md, docs/open_set.md, docs/methods.md (VAAL),
+# docs/learners.md (pseudo-labels, FixMatch), docs/fine_tuning.md and the preset gissin2019_mnist: three seeds each, seven of
+# FixMatch, five of open_set and VAAL. About two and a half hours of one CPU core, and 8 minutes for the features; it
+# resumes. Fine-tuning needs al-runner[features].
 set -euo pipefail
 runs=${RUNS:-outputs/small_measurements} out=${OUT:-outputs/reproduced/small_measurements}
 usps() { al-run -m dataset=usps threads=1 seed="${seeds:-0,1,2}" budget.query="$1" budget.max_labelled="$2" "${@:3}"; }
@@ -18,6 +19,11 @@ rare name=minibatches training.minibatches=balanced
 
 # Four of ten classes are known; every seed has others.
 seeds=0,1,2,3,4 usps 40 320 results="$runs/open_set" strategy=random,margin,lfosa budget.initial=40 pool=open_set pool.known=4 'pool.seed=${seed}'
+
+# VAAL with the divergence's weight of its published code, and with a weight of 1.
+vaal() { seeds=0,1,2,3,4 usps 40 330 results="$runs/vaal" budget.initial=10 "$@"; }
+vaal strategy=random,vaal
+vaal strategy=vaal strategy.divergence_weight=1 name=weight_1
 
 usps 40 200 results="$runs/pseudo_labels" strategy=random,badge budget.initial=40 learner=plain,pseudo_labels
 
@@ -43,13 +49,16 @@ cifar 100 seed=100 "${fine[@]}" training.optimizer.lr=0.0003,0.001,0.003 'name=r
 
 al-run -m experiment=gissin2019_mnist threads=1 strategy=random seed=0,1,2 budget.max_rounds=1 results="$runs/gissin2019_mnist"
 
-for part in val_share rare_classes open_set pseudo_labels fixmatch fine_tuning_100 fine_tuning_1000 gissin2019_mnist; do
+for part in val_share rare_classes open_set vaal pseudo_labels fixmatch fine_tuning_100 fine_tuning_1000 gissin2019_mnist; do
     al-plot "$runs/$part" --out "$out/$part" --format png
 done
 compare() { al-compare "$out/$1" --format png "${@:2}" --full; }
 compare val_share --baseline random-free
 compare rare_classes --metric balanced_accuracy --baseline random-plain
 compare open_set
-python "$(dirname "$0")/of_no_class.py" "$runs/open_set" --out "$out/open_set"
+compare vaal
+bought() { python "$(dirname "$0")/bought_by_class.py" "$runs/$1" --out "$out/$1" --labels="$2"; }
+bought open_set -3 # of no class
+bought vaal 1
 compare pseudo_labels --across learner --baseline random-plain
 compare fixmatch --across learner --baseline random-plain
