@@ -18,8 +18,7 @@ from al_runner.pool import Pool
 from al_runner.rng import stream
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Count, Means, ShareOrAll
-from al_runner.system.place import place_of
-from al_runner.system.text import one_line
+from al_runner.settings.place import place_of
 from al_runner.types import DataSet, Fitted, Record, mean_log_probs
 
 AGREEMENT, UNCERTAINTY = "stop_agreement", "stop_uncertainty"  # the rules' columns of rounds.csv
@@ -82,11 +81,11 @@ def called(stopping: Stopping, method: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        place = place_of(error)
+        place, text = place_of(error), " ".join(str(error).split())
         if not place:
             raise
         raise UsageError(
-            f"{type(stopping).__name__}.{method} raised {type(error).__name__}: {one_line(error)}{place}; mend it and "
+            f"{type(stopping).__name__}.{method} raised {type(error).__name__}: {text}{place}; mend it and "
             "give the same command again (every recorded round is kept)"
         ) from error
 

@@ -17,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from al_runner.errors import UsageError
 from al_runner.settings.groups import SEE_HELP, conf_dir, no_choice, no_option
 from al_runner.settings.overrides import NoOption, at, interpolated, options_of
-from al_runner.system.place import place_of
+from al_runner.settings.place import place_of
 
 USER_ERRORS = (UsageError, HydraException, OmegaConfBaseException)  # mistakes that the user can correct
 
