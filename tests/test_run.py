@@ -139,7 +139,7 @@ def test_strategies_of_one_seed_share_round_0(al_run: Command, tmp_path: Path) -
         (["device=abacus"], "device=abacus is no name of a device; use auto, cpu, cuda"),
         (["device=gpu"], "device=gpu is no name of a device; use auto, cpu, cuda"),
         (["strategy.uncertain.one_sample=1"], "there is no option strategy.uncertain.one_sample"),
-        (["budget=-1"], "this can't be composed: Config group override must be a string or a list. Got int"),
+        (["budget=-1"], "budget=-1 names no choice of budget, which is a word; choose one with budget=WORD"),
         (["model=mnist_cnn"], "too small for this net; use model=small_cnn"),
         (["+model.norm=1"], "there is no option model.norm; model has channels, hidden"),
         (
@@ -172,6 +172,7 @@ def test_strategies_of_one_seed_share_round_0(al_run: Command, tmp_path: Path) -
             ["strategy=kfac_vfe", "strategy.invert_labelled=maybe"],
             "strategy.invert_labelled is 'maybe'; it must be true or false",
         ),
+        ([f"seed={2**63}"], "seed is 9223372036854775808; it must be 0 or more and at most 9,223,372,036,854,775,807"),
         (["seed=1.5"], "seed is 1.5; it must be a whole number"),
         (["seed=abc"], "seed is 'abc'; it must be a whole number"),
         (["threads=0"], "threads is 0; it must be 1 or more"),

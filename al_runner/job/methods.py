@@ -10,7 +10,7 @@ from torch import nn
 
 from al_runner.budget import Budget
 from al_runner.errors import UsageError
-from al_runner.loop.stopping import COLUMN, Stopping
+from al_runner.loop.stopping import COLUMN, Stopping, called
 from al_runner.needs import Gives, Needs
 from al_runner.record.loggers import Logger
 from al_runner.strategies.base import ByScore, Strategy
@@ -93,7 +93,8 @@ def require_stopping(made: object, who: str) -> Stopping:
         )
     for call in (SAID, ENDED):
         require_method(made, call, who)
-    rules: Any = made.said([nan], nan, [0.5])  # as in the first round
+    with called(made, "said"):
+        rules: Any = made.said([nan], nan, [0.5])  # as in the first round
     wanted = {COLUMN.format(made.obey)} if made.obey else set()
     numbers = isinstance(rules, Mapping) and all(
         isinstance(flag, int | float) and flag in (0, 1) for flag in rules.values()

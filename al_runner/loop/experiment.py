@@ -16,7 +16,7 @@ from al_runner.loop.initial import InitialSet
 from al_runner.loop.measure import measurements
 from al_runner.loop.replay import recorded_purchase, recorded_query
 from al_runner.loop.set_aside import new_pool
-from al_runner.loop.stopping import COLUMN, Stopping, Watch
+from al_runner.loop.stopping import COLUMN, Stopping, Watch, round_of_end
 from al_runner.loop.trials import Trials
 from al_runner.oracle.simulated import Simulated, simulated
 from al_runner.pool import ImagesOf, Pool
@@ -140,12 +140,14 @@ class Experiment:
 
     def rounds(self, record: Record) -> int:
         """How many rounds the run has: those of its budget, or fewer if the obeyed rule has said stop."""
-        ended = self.stopping.ended(record) if self.stopping else None
+        ended = round_of_end(self.stopping, record)
         return len(self.purchases) if ended is None else ended + 1
 
     def ended_by(self, record: Record) -> str | None:
         """The rule that has ended the run before its last planned round, or None."""
-        if self.stopping is None or self.stopping.ended(record) is None or record.measured(len(self.purchases) - 1):
+        if self.stopping is None or record.measured(len(self.purchases) - 1):
+            return None
+        if round_of_end(self.stopping, record) is None:
             return None
         return self.stopping.obey
 

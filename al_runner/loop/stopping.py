@@ -3,7 +3,8 @@
 N images, Y classes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import log, nan
 from typing import Annotated, Literal
@@ -12,10 +13,12 @@ import torch
 from annotated_types import Ge, Le
 from torch import Tensor
 
+from al_runner.errors import UsageError
 from al_runner.pool import Pool
 from al_runner.rng import stream
 from al_runner.settings.declare import options
 from al_runner.settings.kinds import Count, Means, ShareOrAll
+from al_runner.settings.place import place_of
 from al_runner.types import DataSet, Fitted, Record, mean_log_probs
 
 AGREEMENT, UNCERTAINTY = "stop_agreement", "stop_uncertainty"  # the rules' columns of rounds.csv
@@ -69,6 +72,41 @@ class Stopping:
         return flags.index(1.0) if 1.0 in flags else None
 
 
+@contextmanager
+def called(stopping: Stopping, method: str) -> Iterator[None]:
+    """A block that calls a method of stopping rules.
+
+    Raises UsageError, with the file and line, if the user's own code fails in it.
+    """
+    try:
+        yield
+    except Exception as error:
+        place, text = place_of(error), " ".join(str(error).split())
+        if not place:
+            raise
+        raise UsageError(
+            f"{type(stopping).__name__}.{method} raised {type(error).__name__}: {text}{place}; mend it and "
+            "give the same command again (every recorded round is kept)"
+        ) from error
+
+
+def round_of_end(stopping: Stopping | None, record: Record) -> int | None:
+    """The recorded round that ends the run, None if there is none.
+
+    Raises UsageError if `ended` fails in the user's own code, or gives no round.
+    """
+    if stopping is None:
+        return None
+    with called(stopping, "ended"):
+        ended: object = stopping.ended(record)
+    if ended is None or type(ended) is int:
+        return ended
+    raise UsageError(
+        f"{type(stopping).__name__}.ended gives {ended!r}; it must give the recorded round that ends the run, counted "
+        "from 0, or None"
+    )
+
+
 class Watch:
     """Compares the predictions of successive fits for the stop set, which is the same in all runs of a seed."""
 
@@ -87,11 +125,9 @@ class Watch:
         unlabelled = torch.isin(self.ids, pool.unlabelled)
         unsure = uncertainty(now[unlabelled]) if bool(unlabelled.any()) else nan
         errors = [*record.column("val_error"), error]
-        return {
-            AGREEMENT: kappa,
-            UNCERTAINTY: unsure,
-            **self._stopping.said([*record.column(AGREEMENT), kappa], unsure, errors),
-        }
+        with called(self._stopping, "said"):
+            said = self._stopping.said([*record.column(AGREEMENT), kappa], unsure, errors)
+        return {AGREEMENT: kappa, UNCERTAINTY: unsure, **said}
 
     def _log_probs(self, fitted: Fitted) -> Tensor:
         return mean_log_probs(fitted.log_probs(self._data.images[self.ids]))

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from hydra._internal.utils import get_args_parser
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, OverrideType
+from hydra.core.override_parser.types import ChoiceSweep, Override, OverrideType
 from hydra.errors import HydraException
 
 from al_runner.errors import UsageError
@@ -155,15 +155,22 @@ def require_readable(word: str) -> None:
     except HydraException:
         if word.endswith(","):
             raise UsageError(f"{word} ends with a comma; write its values without spaces between them") from None
+        if key != key.strip():
+            raise UsageError(f"{word!r} has spaces around its =; write {key.strip()}={value.strip()}") from None
         raise UsageError(f"{word} can't be read, since Hydra gives meaning to marks; {in_quotes(key, value)}") from None
 
 
 def require_single(word: str, sweep: bool) -> None:
-    """Raises UsageError if an override gives a group a list, or if it has several values outside a `sweep`."""
+    """Raises UsageError if a group gets no word, or a list, or if a word has several values outside a `sweep`."""
     override = OverridesParser.create().parse_override(word)
     if override.type is OverrideType.DEL:
         return
     key, _, text = word.partition("=")
+    if override.key_or_group in GROUPS and "=" in word and not names_choices(override):
+        raise UsageError(
+            f"{word} names no choice of {key}, which is a word; choose one with {key}=WORD (al-run --help lists them), "
+            f"or set one of its options with {key}.OPTION=VALUE"
+        )
     if not sweep and override.is_sweep_override():
         brackets = "" if override.key_or_group in GROUPS else f"; a list stands in brackets: {key}=[...]"
         raise UsageError(
@@ -174,6 +181,13 @@ def require_single(word: str, sweep: bool) -> None:
             f"{word} gives a run several choices of {key}; a sweep runs them all: al-run -m {key}={text.strip()[1:-1]} "
             "(in Python, al_runner.sweep)"
         )
+
+
+def names_choices(override: Override) -> bool:
+    """Whether no value of a group's override is empty, a number, or true or false."""
+    value = override.value()
+    values = value.list if isinstance(value, ChoiceSweep) else [value]
+    return not any(value == "" or isinstance(value, bool | int | float) for value in values)
 
 
 def in_quotes(key: str, value: str) -> str:

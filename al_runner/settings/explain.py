@@ -2,11 +2,9 @@
 
 import re
 import sys
-import sysconfig
 import traceback
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Any, cast
 
 import hydra
@@ -19,13 +17,13 @@ from omegaconf.errors import OmegaConfBaseException
 from al_runner.errors import UsageError
 from al_runner.settings.groups import SEE_HELP, conf_dir, no_choice, no_option
 from al_runner.settings.overrides import NoOption, at, interpolated, options_of
+from al_runner.settings.place import place_of
 
 USER_ERRORS = (UsageError, HydraException, OmegaConfBaseException)  # mistakes that the user can correct
 
 # Hydra's message for a group's choice that is not there, with a line for each that is.
 CHOICE = re.compile(r"Could not find '([\w/]+)/([^'/]+)'\s+Available options in '\1':\s+([^\n]*(?:\n\t[^\n]+)*)")
 TWICE = re.compile(r"Multiple values for ([^ ]+)\. To override a value use 'override [^ ]+: ([^']+)'")  # Hydra's, too
-PACKAGE = Path(__file__).parents[1]
 RUN = "al_runner.job.run"  # the module of a run that has begun
 COMPOSERS = ("hydra", "omegaconf", "antlr4", "yaml")  # packages that read what the user wrote
 NAMED = "MODULE.NAME, its file without .py and a name in it, such as my_net.tiny"
@@ -34,7 +32,6 @@ LACKS = re.compile(  # Hydra's, too; of the target itself, not of a function tha
     r"Error in call to target '((?:\w+\.)*(\w+))': TypeError\(.(?:\2(?:\.__init__)?\(\) )?"
     r"missing (?:a|\d+) required (?:positional |keyword-only )?arguments?: '(\w+)'"
 )
-NOT_OWN = (PACKAGE, *map(Path, map(sysconfig.get_path, ("stdlib", "purelib", "platlib"))))
 PLACES = (
     "lie in the folder where al-run is started, in that of --config-dir, or there beside its YAML file; in Python, put "
     "its folder on sys.path"
@@ -95,15 +92,6 @@ def of_target(line: str, first: BaseException) -> str | None:
     if locating or isinstance(first, ImportError | SyntaxError):  # in the user's own module
         return f"{wanted}: {type(first).__name__}: {first}{place_of(first)}"
     return None
-
-
-def place_of(error: BaseException) -> str:
-    """Where in the user's own files an error was raised, as ` (mine.py, line 3)`; empty if it was elsewhere."""
-    for frame, line in reversed([*traceback.walk_tb(error.__traceback__)]):
-        file = Path(frame.f_code.co_filename)
-        if file.suffix == ".py" and not any(file.is_relative_to(root) for root in NOT_OWN):
-            return f" ({file.name}, line {line})"
-    return ""
 
 
 def no_name(module: str, name: str) -> str:

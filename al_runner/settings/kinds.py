@@ -10,6 +10,7 @@ from typing import Annotated, TypeVar
 from annotated_types import Ge, Gt, Le, Lt, MinLen
 
 LARGEST = 10**9  # the largest count: more images, steps or rounds than any experiment has
+LARGEST_SEED = 2**63 - 1  # the largest whole number that the files of a run may hold
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ T = TypeVar("T")
 
 Count = Annotated[int, Ge(1), Le(LARGEST)]
 CountOrZero = Annotated[int, Ge(0), Le(LARGEST)]
+Seed = Annotated[int, Ge(0), Le(LARGEST_SEED)]
 Few = Annotated[int, Ge(1), Le(10_000)]  # for large things that are in memory together, such as nets
 Many = Annotated[int, Ge(1), Le(1_000_000)]  # for small things that are in one list, such as steps between two checks
 Positive = Annotated[float, Gt(0)]

@@ -2,16 +2,14 @@
 
 from typing import Annotated, Literal, TypedDict
 
-from annotated_types import Ge
-
-from al_runner.settings.kinds import Few, Means
+from al_runner.settings.kinds import Few, Means, Seed
 
 
 class Own(TypedDict):
     """Options of a run that no part of it declares."""
 
     seed: Annotated[
-        Annotated[int, Ge(0)],
+        Seed,
         Means("for initial set, initial weights, minibatch order and queries; the data set's split has its own seed"),
     ]
     device: Annotated[str, Means("cpu, cuda, cuda:1, or auto: cuda if there is a GPU, else cpu")]

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 from annotated_types import Ge, Gt, Le, Lt, MinLen
 
 from al_runner.settings.command_line import in_quotes
-from al_runner.settings.kinds import LARGEST, Reads
+from al_runner.settings.kinds import LARGEST, LARGEST_SEED, Reads
 
 NOUNS = {bool: "true or false", int: "a whole number", float: "a number", str: "text", NoneType: "null"}
 
@@ -86,7 +86,7 @@ def in_full(part: Alternative, value: object = None) -> str:
 
 
 def range_of(part: Alternative, value: object = None) -> str:
-    """The range of a type in words, empty if it has none; names the largest count only if `value` exceeds it."""
+    """The range of a type in words, empty if it has none; the largest count or seed only if `value` exceeds it."""
     low = high = ""
     for bound in part.metadata:
         if isinstance(bound, Ge):
@@ -95,12 +95,12 @@ def range_of(part: Alternative, value: object = None) -> str:
             low = f"above {bound.gt:,}"
         elif isinstance(bound, Lt):
             high = f"below {bound.lt:,}"
-        elif isinstance(bound, Le) and (bound.le != LARGEST or exceeds(value, LARGEST)):
+        elif isinstance(bound, Le) and (bound.le not in (LARGEST, LARGEST_SEED) or exceeds(value, bound.le)):
             high = f"at most {bound.le:,}"
     return " and ".join(text for text in (low, high) if text)
 
 
-def exceeds(value: object, limit: int) -> bool:
+def exceeds(value: object, limit: Any) -> bool:
     """Whether a value is a number above the limit."""
     return isinstance(value, int | float) and value > limit
 

@@ -148,6 +148,21 @@ class SaysLess(Stopping):
     obey: str = "plateau"
     def said(self, kappas, uncertainty, errors): return {"stop_mine": 1.0}
 
+class SaidRaises(Stopping):
+    def said(self, kappas, uncertainty, errors): return {"stop_mine": 1 / 0}
+
+class SaidRaisesLater(Stopping):
+    def said(self, kappas, uncertainty, errors): return {"stop_mine": 0.0 if len(errors) < 3 else errors[3]}
+
+class EndedRaises(Stopping):
+    def ended(self, record): return record.column("stop_mine").index(1.0)
+
+class EndedRaisesLater(Stopping):
+    def ended(self, record): return {0: None, 1: None}[len(record.column("val_error"))]
+
+class EndedSays(Stopping):
+    def ended(self, record): return False
+
 class SaidShort(Stopping):
     def said(self, kappas): ...
 
@@ -257,6 +272,15 @@ class OneFit(Learner):
         ),
         ("stopping=SaysTensor", "SaysTensor.said gives {'stop_mine': tensor(1.)}; it must give 1.0 (stop) or 0.0", 0),
         ("stopping=SaysLess", "SaysLess.said gives {'stop_mine': 1.0}; it must give 1.0 (stop) or 0.0 for every r", 0),
+        ("stopping=SaidRaises", "SaidRaises.said raised ZeroDivisionError: division by zero (own_saidraises.py, l", 0),
+        ("stopping=SaidRaisesLater", "SaidRaisesLater.said raised IndexError: list index out of range (own_saidr", 2),
+        (
+            "stopping=EndedRaises",
+            "EndedRaises.ended raised ValueError: 1.0 is not in list (own_endedraises.py, line",
+            0,
+        ),
+        ("stopping=EndedRaisesLater", "EndedRaisesLater.ended raised KeyError: 2 (own_endedraiseslater.py, line ", 2),
+        ("stopping=EndedSays", "EndedSays.ended gives False; it must give the recorded round that ends the run, co", 0),
         (
             "stopping=SaidShort",
             "SaidShort.said can't be called as the run calls it; write def said(self, kappas, un",

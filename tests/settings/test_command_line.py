@@ -71,6 +71,12 @@ from al_runner.settings.groups import conf_dir
             "strategy=random,entropy (in Python, al_runner.sweep)",
         ),
         ("-m model=[linear,mlp] seed=1,2", "model=[linear,mlp] gives a run several choices of model"),
+        ("strategy=", "strategy= names no choice of strategy, which is a word; choose one with strategy=WORD (al-run"),
+        ("pool=", "pool= names no choice of pool"),
+        ("learner=2", "learner=2 names no choice of learner"),
+        ("-m stopping=plateau,true", "stopping=plateau,true names no choice of stopping"),
+        ("-m strategy=random,1.5", "strategy=random,1.5 names no choice of strategy"),
+        ("'seed = 3'", "'seed = 3' has spaces around its =; write seed=3"),
     ],
     ids=str,
 )
