@@ -14,7 +14,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from al_runner.labels import OF_NO_CLASS, UNKNOWN
 from al_runner.pool import Pool, shuffled
 from al_runner.rng import Streams
 from al_runner.strategies.base import Strategy
@@ -25,6 +24,7 @@ from al_runner.strategies.uncertainty import least_confidence
 from al_runner.types import Fitted
 
 Ints = NDArray[np.int64]
+UNKNOWN = -1  # the label of a candidate; images of no class have the label Y
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Galaxy(Strategy):
     async def query(self, fitted: Fitted, pool: Pool, n: int, streams: Streams) -> Choice:
         candidates = pool.candidates_by_id
         known = pool.y(pool.labelled)
-        y = [torch.full_like(candidates, UNKNOWN), known, torch.full_like(pool.rejected, OF_NO_CLASS)]
+        y = [torch.full_like(candidates, UNKNOWN), known, torch.full_like(pool.rejected, pool.classes)]
         log_probs = mean_log_probs_of(fitted, pool, torch.cat([candidates, pool.labelled, pool.rejected])).double()
         finite(log_probs.exp(), "a probability")
         chosen, how = search(log_probs.cpu(), torch.cat(y).cpu().numpy(), n, streams("query"))

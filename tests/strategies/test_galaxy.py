@@ -9,22 +9,13 @@ import torch
 import toy
 from torch import Tensor
 
-from al_runner.data.digits import digits
-from al_runner.data.long_tail import long_tailed
-from al_runner.data.split import Split
 from al_runner.engine.drive import drive
-from al_runner.engine.one_by_one import train_all
-from al_runner.labels import OF_NO_CLASS, UNKNOWN
-from al_runner.learners.plain import Plain
-from al_runner.loop.experiment import Experiment
-from al_runner.models.inputs import net_builder
-from al_runner.models.small_cnn import small_cnn
-from al_runner.oracle.simulated import Simulated
+from al_runner.labels import OF_NO_CLASS
+from al_runner.needs import Gives
 from al_runner.pool import Pool
 from al_runner.rng import Streams, stream
-from al_runner.strategies.base import Strategy
 from al_runner.strategies.choice import Choice, checked
-from al_runner.strategies.galaxy import Galaxy, line, next_place, search
+from al_runner.strategies.galaxy import UNKNOWN, Galaxy, line, next_place, search
 from al_runner.strategies.random import Random
 from al_runner.types import DataSet
 
@@ -136,7 +127,7 @@ def test_classes_take_turns_and_a_chosen_image_counts_as_predicted() -> None:
     """20 choices of 60 images; 12 labels, most of them other than predicted, and two images of no class."""
     logs = predictions()
     y = torch.full((60,), UNKNOWN)
-    y[:12], y[12:14] = torch.arange(12) % 4, OF_NO_CLASS
+    y[:12], y[12:14] = torch.arange(12) % 4, 4
     for seed in range(5):
         turns = torch.randperm(4, generator=stream(seed, "query")).tolist()
         labels, expected = y.tolist(), []
@@ -153,7 +144,7 @@ def test_classes_take_turns_and_a_chosen_image_counts_as_predicted() -> None:
     assert y[expected].eq(UNKNOWN).all() and len({*expected}) == 20  # the caller's labels stay
 
 
-@pytest.mark.parametrize("label", [2, OF_NO_CLASS])
+@pytest.mark.parametrize("label", [2, 4])
 def test_labels_of_one_class_alone_leave_nothing_to_search(label: int) -> None:
     y = torch.full((60,), UNKNOWN)
     y[:12] = label
@@ -191,21 +182,36 @@ def test_a_query_may_take_all_candidates_and_gives_its_facts() -> None:
     assert torch.equal(query(pool, predictions(20, 3), 4, seed=3).chosen, query(pool, predictions(20, 3), 4, 3).chosen)
 
 
-def bought(strategy: Strategy, seed: int) -> Counter[int]:
-    """How many images of each class a run of digits buys, of a pool whose last classes are rare."""
-    data = long_tailed(digits("", Split(val=100, test=300)), 20)
-    learner = Plain(net_builder(data, small_cnn), toy.recipe(check_every=40, max_checks=5, patience=5))
-    budget = toy.Budget(initial=20, query=20, max_rounds=4)
-    memory = toy.Memory()
-    drive(Experiment(data, learner, strategy, budget, seed, Simulated(data)).run(memory), train_all)
-    return Counter(data.labels[torch.cat(memory.ids)].tolist())
+def with_a_rare_class(seed: int) -> tuple[DataSet, Tensor]:
+    """1,000 images, 20 of them of class 2, and the predictions of a net that seldom names it, [1000, 1, 3]."""
+    rng, ids = torch.Generator().manual_seed(seed), torch.arange(1000)
+    labels = torch.where(ids < 20, 2, ids % 2)
+    logits = torch.randn(1000, 3, generator=rng) + torch.tensor([2.0, 2.0, 3.0])[labels, None] * torch.eye(3)[labels]
+    logits[:, 2] -= 2
+    images = ids.to(torch.int16).view(torch.uint8).reshape(1000, 2, 1, 1)
+    return DataSet(images, labels, ids, ids[:0], ids[:0], ("a", "b", "rare")), logits.log_softmax(1)[:, None]
 
 
-def test_it_buys_more_images_of_rare_classes_than_random_does() -> None:
-    counts = {
-        type(strategy).__name__: sum((bought(strategy, seed) for seed in range(3)), Counter[int]())
-        for strategy in (Random(), Galaxy())
-    }
-    rare = {name: sum(count[label] for label in (7, 8, 9)) for name, count in counts.items()}
-    print(counts, rare)
-    assert rare["Galaxy"] > 1.5 * rare["Random"]
+class Predicted:
+    """A fit that knows its predictions by the id, which is the image."""
+
+    steps, gives = 0, Gives()
+
+    def __init__(self, log_probs: Tensor):
+        self.table = log_probs
+
+    def log_probs(self, x: Tensor) -> Tensor:
+        return self.table[x[:, 0, 0, 0].long() + 256 * x[:, 1, 0, 0].long()]
+
+
+def test_it_buys_more_images_of_a_rare_class_than_random_does() -> None:
+    """Two of the 20 are known. Over ten seeds random buys 1.3 more on average, and GALAXY 8.8."""
+    rare = {"Random": 0, "Galaxy": 0}
+    for seed in range(10):
+        data, log_probs = with_a_rare_class(seed)
+        known = torch.cat([torch.tensor([3, 8]), 20 + torch.randperm(980, generator=stream(seed, "initial"))[:28]])
+        pool = toy.bought(data, known)
+        for strategy in (Random(), Galaxy()):
+            answer = drive(strategy.query(Predicted(log_probs), pool, 45, Streams(seed, 1)))  # type: ignore[arg-type]
+            rare[type(strategy).__name__] += int((data.labels[checked(answer, pool, 45, strategy).chosen] == 2).sum())
+    assert rare["Galaxy"] > 3 * rare["Random"]
