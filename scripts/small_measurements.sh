@@ -12,10 +12,10 @@ val_share name=free
 val_share name=aside budget.val_share=0.2
 val_share name=aside_loss budget.val_share=0.2 training.monitor=loss
 
-rare() { usps 45 300 results="$runs/rare_classes" strategy=random,margin budget.initial=30 pool=long_tailed "$@"; }
-rare name=plain
-rare name=class_weights training.class_weights=balanced
-rare name=minibatches training.minibatches=balanced
+rare() { usps 45 300 results="$runs/rare_classes" strategy="$1" budget.initial=30 pool=long_tailed "${@:2}"; }
+rare random,margin,galaxy name=plain
+rare random,margin name=class_weights training.class_weights=balanced
+rare random,margin name=minibatches training.minibatches=balanced
 
 # Four of ten classes are known; every seed has others.
 seeds=0,1,2,3,4 usps 40 320 results="$runs/open_set" strategy=random,margin,lfosa budget.initial=40 pool=open_set pool.known=4 'pool.seed=${seed}'
