@@ -1,9 +1,9 @@
 """How many images of each class runs bought.
 
-    python scripts/bought_by_class.py RUNS --labels 8,9 --out outputs/reproduced/small_measurements/rare_classes
+    python scripts/bought_by_class.py RUNS --labels 7,8,9 --out outputs/reproduced/small_measurements/galaxy
 
-Reads acquired.csv of all runs below RUNS. Writes bought_by_class.csv: for every strategy, seed, round and label, how many
-images were bought. Label -3 is of no class (pool=open_set). Prints how much of what each strategy bought has one of
+Reads acquired.csv of all runs below RUNS. Writes bought_by_class.csv: for every strategy, seed, round and label, how
+many images were bought. Label -3 is of no class (pool=open_set). Prints how much of what each strategy bought has one of
 --labels, in percent: the mean over seeds and the half-width of its 95% t interval. The initial set is the same for all
 strategies of a seed and does not count.
 """
@@ -45,7 +45,8 @@ def main(arguments: list[str] | None = None) -> None:
     table = counts(options.runs)
     options.out.mkdir(parents=True, exist_ok=True)
     table.to_csv(options.out / "bought_by_class.csv", index=False)
-    for strategy, values in percentages(table, [*map(int, options.labels.split(","))]).iterrows():
+    for strategy, row in percentages(table, [*map(int, options.labels.split(","))]).iterrows():
+        values = row.dropna()  # of seeds that the strategy has
         mean, half = interval(values.to_numpy())
         print(f"{strategy}: {mean:.1f} ± {half:.1f}% have label {options.labels}, {len(values)} seeds")
 

@@ -12,10 +12,11 @@ val_share name=free
 val_share name=aside budget.val_share=0.2
 val_share name=aside_loss budget.val_share=0.2 training.monitor=loss
 
-rare() { usps 45 300 results="$runs/rare_classes" strategy="$1" budget.initial=30 pool=long_tailed "${@:2}"; }
-rare random,margin,galaxy name=plain
-rare random,margin name=class_weights training.class_weights=balanced
-rare random,margin name=minibatches training.minibatches=balanced
+rare() { usps 45 300 results="$runs/$1" strategy="$2" budget.initial=30 pool=long_tailed "${@:3}"; }
+rare rare_classes random,margin name=plain
+rare rare_classes random,margin name=class_weights training.class_weights=balanced
+rare rare_classes random,margin name=minibatches training.minibatches=balanced
+rare galaxy random,margin,galaxy name=plain
 
 # Four of ten classes are known; every seed has others.
 seeds=0,1,2,3,4 usps 40 320 results="$runs/open_set" strategy=random,margin,lfosa budget.initial=40 pool=open_set pool.known=4 'pool.seed=${seed}'
@@ -49,16 +50,18 @@ cifar 100 seed=100 "${fine[@]}" training.optimizer.lr=0.0003,0.001,0.003 'name=r
 
 al-run -m experiment=gissin2019_mnist threads=1 strategy=random seed=0,1,2 budget.max_rounds=1 results="$runs/gissin2019_mnist"
 
-for part in val_share rare_classes open_set vaal pseudo_labels fixmatch fine_tuning_100 fine_tuning_1000 gissin2019_mnist; do
+for part in val_share rare_classes galaxy open_set vaal pseudo_labels fixmatch fine_tuning_100 fine_tuning_1000 gissin2019_mnist; do
     al-plot "$runs/$part" --out "$out/$part" --format png
 done
 compare() { al-compare "$out/$1" --format png "${@:2}" --full; }
 compare val_share --baseline random-free
 compare rare_classes --metric balanced_accuracy --baseline random-plain
+compare galaxy --metric balanced_accuracy --baseline random-plain
 compare open_set
 compare vaal
 bought() { python "$(dirname "$0")/bought_by_class.py" "$runs/$1" --out "$out/$1" --labels="$2"; }
 bought open_set -3 # of no class
 bought vaal 1
+bought galaxy 7,8,9 # the three rarest classes
 compare pseudo_labels --across learner --baseline random-plain
 compare fixmatch --across learner --baseline random-plain

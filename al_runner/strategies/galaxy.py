@@ -36,8 +36,8 @@ class Galaxy(Strategy):
     and so on, until there is one (`beside_a_cut`). If the labelled images are all of the class, or none is, a random
     candidate is bought.
 
-    In the paper and in its public code every label of a query is known before the next image is chosen; only the net
-    waits for the whole query. Here nobody knows a label before the query ends, so an image that was just chosen counts
+    In the public code every label of a query is known before the next image is chosen; only the net waits for the
+    whole query. Here nobody knows a label before the query ends, so an image that was just chosen counts
     as of the class that the net predicts. With budget.query=1 labels arrive one by one, and the net is trained after
     each. Other differences from the public code:
 

@@ -24,7 +24,7 @@ def test_images_are_counted_after_the_initial_set(tmp_path: Path, capsys: pytest
     loaded_scripts.script("bought_by_class").main([*words, "--labels=-3"])
     printed = capsys.readouterr().out
     assert printed.startswith("margin: 50.0 ± ")  # 1 of 4 and 3 of 4
-    assert "random: 0.0 ± " in printed
+    assert "random: 0.0 ± nan% have label -3, 1 seeds" in printed
     loaded_scripts.script("bought_by_class").main([*words, "--labels=0,1"])
     assert capsys.readouterr().out.startswith("margin: 50.0 ± ")  # 3 of 4 and 1 of 4
     table = pd.read_csv(tmp_path / "out" / "bought_by_class.csv")
@@ -34,16 +34,17 @@ def test_images_are_counted_after_the_initial_set(tmp_path: Path, capsys: pytest
 
 
 @pytest.mark.parametrize(
-    ("folder", "label", "page", "row"),
+    ("folder", "labels", "page", "row"),
     [
-        ("open_set", -3, "docs/open_set.md", "| `{}` | {:.1f} ± {:.1f}% |"),
-        ("vaal", 1, "docs/methods.md", "`{}` {:.1f} ± {:.1f}%"),
+        ("open_set", [-3], "docs/open_set.md", "| `{}` | {:.1f} ± {:.1f}% |"),
+        ("vaal", [1], "docs/methods.md", "`{}` {:.1f} ± {:.1f}%"),
+        ("galaxy", [7, 8, 9], "docs/rare_classes.md", "`{}` {:.1f} ± {:.1f}%"),
     ],
 )
-def test_the_page_shows_the_committed_percentages(folder: str, label: int, page: str, row: str) -> None:
+def test_the_page_shows_the_committed_percentages(folder: str, labels: list[int], page: str, row: str) -> None:
     script = loaded_scripts.script("bought_by_class")
     text = " ".join((MEASUREMENTS.parents[2] / page).read_text().split())
-    table = script.percentages(pd.read_csv(MEASUREMENTS / folder / "bought_by_class.csv"), [label])
+    table = script.percentages(pd.read_csv(MEASUREMENTS / folder / "bought_by_class.csv"), labels)
     assert len(table) == 3
     for strategy, values in table.iterrows():
         assert row.format(strategy, *script.interval(values.to_numpy())) in text
