@@ -3,9 +3,9 @@
     python scripts/bought_by_class.py RUNS --labels 7,8,9 --out outputs/reproduced/small_measurements/galaxy
 
 Reads acquired.csv of all runs below RUNS. Writes bought_by_class.csv: for every strategy, seed, round and label, how
-many images were bought. Label -3 is of no class (pool=open_set). Prints how much of what each strategy bought has one of
---labels, in percent: the mean over seeds and the half-width of its 95% t interval. The initial set is the same for all
-strategies of a seed and does not count.
+many images were bought. Label -3 is of no class (pool=open_set). Prints how much of what each strategy bought has one
+of --labels, in percent: the mean over seeds and the half-width of its 95% t interval. The initial set is the same for
+all strategies of a seed and does not count.
 """
 
 from argparse import ArgumentParser
