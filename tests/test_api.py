@@ -142,9 +142,8 @@ def test_a_sweep(tmp_path: Path) -> None:
     runs = al_runner.sweep("strategy=random,margin", "dataset=digits", results=tmp_path, **QUICK)
     assert [(run.folder.parent.name, run.state) for run in runs] == [("random", "done"), ("margin", "done")]
     with pytest.raises(UsageError, match=r"2 of 2 jobs failed(.|\n)*budget\.initial is 5000"):
-        al_runner.sweep(
-            "strategy=random,margin", "dataset=digits", results=tmp_path / "more", **{**QUICK, "budget.initial": 5000}
-        )
+        words = ["strategy=random,margin", "dataset=digits", "hydra/launcher=basic"]
+        al_runner.sweep(*words, results=tmp_path / "more", **{**QUICK, "budget.initial": 5000})
 
 
 def test_the_values_of_a_sweep_are_quoted_one_by_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ from standin_runs import two_classes, two_rounds
 from al_runner.errors import UsageError
 
 LEARNERS = [
-    [],
-    ["learner=ensemble", "learner.members=2"],
+    ["model.hidden=32"],
+    ["model.hidden=32", "learner=ensemble", "learner.members=2"],
     ["model=gal2017_cnn", "learner=dropout", "learner.samples=3", "learner.shared_masks=true"],
 ]
 

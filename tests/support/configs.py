@@ -22,17 +22,17 @@ UNTRAINED = {
 
 # What lets a strategy that computes for minutes choose in a second or two.
 OF_A_CLASSIFIER = ("strategy.recipe.max_checks=20", "strategy.mini_queries=2")
-OF_A_GAME = ("strategy.recipe.check_passes=1", "strategy.maps=8", "strategy.units=64")
+OF_A_GENERATOR = ("strategy.recipe.check_passes=1", "strategy.maps=8", "strategy.units=64")
 QUICKER = {
     "discriminative": OF_A_CLASSIFIER,
     "discriminative_28": OF_A_CLASSIFIER,
     "discriminative_512": OF_A_CLASSIFIER,
-    "gaal": ("strategy.recipe.check_passes=1",),
+    "gaal": (*OF_A_GENERATOR, "strategy.steps=10"),
     "look_ahead": ("strategy.batches=4",),
     "refine": ("strategy.levels=2", "strategy.batches=9"),
     "select_al": ("strategy.hold_outs=1", "strategy.random_removals=2"),
-    "vaal": OF_A_GAME,
-    "vaal_full": OF_A_GAME,
+    "vaal": OF_A_GENERATOR,
+    "vaal_full": OF_A_GENERATOR,
 }
 
 
