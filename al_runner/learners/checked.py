@@ -46,11 +46,16 @@ def require_distributions(log_probs: Tensor, images: int, samples: int, learner:
 class CheckedFit(WrappedFit):
     """A fit whose predictions are checked every time they are computed."""
 
-    samples: int
+    gives: Gives  # what the learner declares
     learner: str
 
     def log_probs(self, x: Tensor) -> Tensor:
-        return require_distributions(self.fitted.log_probs(x), len(x), self.samples, self.learner)
+        return require_distributions(self.fitted.log_probs(x), len(x), self.gives.samples, self.learner)
+
+    def require_evaluation(self, line: str) -> None:
+        """Raises UsageError with this line if the fit has one net and that is in training mode."""
+        if self.gives.network and self.network().training:
+            raise UsageError(line)
 
     def facts(self, x: Tensor, y: Tensor) -> Mapping[str, float]:
         """What the fit tells of a purchase, nothing if it has nothing to tell."""
@@ -70,11 +75,13 @@ class Checked(Wrapped):
     async def fit(self, data: TrainData, streams: Streams, previous: Fitted | None) -> CheckedFit:
         fitted = await self.base.fit(data, streams, inner(previous, CheckedFit))
         require_fit(fitted, self.gives, self.learner)
-        return CheckedFit(fitted, self.gives.samples, self.learner)
+        found = CheckedFit(fitted, self.gives, self.learner)
+        found.require_evaluation(f"{self.learner}.fit left its net in training mode; return the net as net.eval()")
+        return found
 
 
 def require_fit(fitted: Fitted, gives: Gives, learner: str) -> None:
-    """Raises UsageError if a fit lacks what every fit has or what `gives` declares, or if its net trains."""
+    """Raises UsageError if a fit lacks what every fit has or what `gives` declares."""
     if not callable(getattr(fitted, "log_probs", None)) or not hasattr(fitted, "steps"):
         raise UsageError(
             f"{learner}.fit gave {type(fitted).__name__}; return an object with log_probs(x) and steps, such as "
@@ -86,10 +93,3 @@ def require_fit(fitted: Fitted, gives: Gives, learner: str) -> None:
                 f"{learner}.fit gave {type(fitted).__name__}, which has no method {name}; add it, or declare "
                 f"gives = Gives({name}=False)"
             )
-    require_evaluation(fitted, gives, f"{learner}.fit left its net in training mode; return the net as net.eval()")
-
-
-def require_evaluation(fitted: Fitted, gives: Gives, line: str) -> None:
-    """Raises UsageError with this line if the only net of a fit is in training mode."""
-    if gives.network and fitted.network().training:
-        raise UsageError(line)

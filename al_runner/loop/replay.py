@@ -6,6 +6,11 @@ from al_runner.pool import Pool
 from al_runner.types import Query, Record
 
 
+def chosen(record: Record, round_: int) -> bool:
+    """Whether the images of a round are recorded, bought or only asked for."""
+    return record.bought(round_) is not None or record.asked(round_) is not None
+
+
 def recorded_purchase(record: Record, pool: Pool, round_: int) -> Tensor | None:
     """The ids of a recorded purchase, or None if there is none. Images that were made go back into the pool."""
     ids = record.bought(round_)
