@@ -72,7 +72,13 @@ STRATEGIES = {
     "cal": "CAL",
 }
 # Strategies after those: every pair of a marker and dashes is taken, so a checksum of the name chooses the pen.
-LATER_STRATEGIES = {"lfosa": "LfOSA", "vaal": "VAAL", "vaal_full": "VAAL, full size", "galaxy": "GALAXY"}
+LATER_STRATEGIES = {
+    "lfosa": "LfOSA",
+    "vaal": "VAAL",
+    "vaal_full": "VAAL, full size",
+    "galaxy": "GALAXY",
+    "ldm_s": "LDM-S",
+}
 OTHERS = {
     "usps": "USPS",
     "mnist": "MNIST",
